@@ -1,0 +1,56 @@
+"""FixMatch: weak clips give the labels, strong clips learn them.
+
+Sohn et al., "FixMatch: Simplifying Semi-Supervised Learning with Consistency and Confidence",
+NeurIPS 2020, arXiv:2001.07685.
+
+Differences from the paper:
+- Clips instead of images; every transform is drawn once per clip and held over its frames.
+- The network itself is evaluated; the paper evaluates a moving average of its weights (decay 0.999).
+- Whether labeled clips are also unlabeled ones is a setting of the run (`labeled_in_unlabeled`), not of
+  the method; the paper includes them.
+- The batch sizes, optimizer and schedule are the run's.
+"""
+
+from torch import nn
+from torch.nn import functional as F
+
+from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
+from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
+from ssl_video.registry import algorithm
+
+
+@algorithm("fixmatch")
+class FixMatch(Algorithm):
+    """The confident prediction on a weakly augmented clip is the label of its strongly augmented copy.
+
+    Args:
+        task: the problem.
+        model: the network.
+        threshold: confidence from which a prediction is used (tau; the paper's value).
+        weight: weight of the unlabeled term (lambda_u; the paper's value).
+    """
+
+    unlabeled = {"weak": View("weak"), "strong": View("strong")}
+
+    def __init__(self, task: Task, model: nn.Module, *, threshold: float = 0.95, weight: float = 1.0) -> None:
+        super().__init__()
+        self.model, self.weight = model, weight
+        self.select = self.selector(task, threshold)
+
+    def selector(self, task: Task, threshold: float) -> nn.Module:
+        """What turns weak predictions into pseudo-labels; methods with moving thresholds replace it."""
+        return Threshold(threshold)
+
+    def loss(self, batch: Batch, progress: float) -> LossOutput:
+        """Labeled cross-entropy (eq. 3) + weight * masked cross-entropy on strong clips (eq. 4)."""
+        labeled, weak, strong = together(
+            self.model, batch.labeled["weak"], batch.unlabeled["weak"], batch.unlabeled["strong"]
+        )
+        pseudo = self.select(weak, batch.positions)
+        return LossOutput(
+            {
+                "labeled": F.cross_entropy(labeled, batch.labels),
+                "unlabeled": self.weight * masked_cross_entropy(strong, pseudo),
+            },
+            {"model": pseudo},
+        )

@@ -1,0 +1,55 @@
+"""Pseudo-label: a network trained on its own confident answers.
+
+Lee, "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep Neural Networks",
+ICML workshop 2013.
+
+Differences from the paper:
+- Only predictions whose confidence reaches `threshold` are used, as in the reference implementations of
+  TorchSSL and USB (0.95); the paper uses all of them.
+- The weight of the unlabeled term rises linearly over the first `ramp` of training and then stays (USB:
+  over the first 40 %); the paper's schedule is the same shape, counted in epochs (eq. 16).
+- Labeled and unlabeled clips share one forward pass and its batch-norm statistics; USB keeps the
+  statistics from being updated by unlabeled clips.
+"""
+
+from torch import nn
+from torch.nn import functional as F
+
+from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
+from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
+from ssl_video.registry import algorithm
+
+
+@algorithm("pseudolabel")
+class PseudoLabel(Algorithm):
+    """The network's own confident predictions on a clip are its labels for the same clip.
+
+    Args:
+        task: the problem.
+        model: the network.
+        threshold: confidence from which a prediction is used.
+        weight: weight of the unlabeled term after the ramp.
+        ramp: share of training over which that weight rises from 0.
+    """
+
+    unlabeled = {"weak": View("weak")}
+
+    def __init__(
+        self, task: Task, model: nn.Module, *, threshold: float = 0.95, weight: float = 1.0, ramp: float = 0.4
+    ) -> None:
+        super().__init__()
+        self.model, self.select = model, Threshold(threshold)
+        self.weight, self.ramp = weight, ramp
+
+    def loss(self, batch: Batch, progress: float) -> LossOutput:
+        """Labeled cross-entropy + ramped cross-entropy against the network's own labels (eq. 15)."""
+        labeled, weak = together(self.model, batch.labeled["weak"], batch.unlabeled["weak"])
+        pseudo = self.select(weak, batch.positions)
+        weight = self.weight * min(1.0, progress / self.ramp) if self.ramp > 0 else self.weight
+        return LossOutput(
+            {
+                "labeled": F.cross_entropy(labeled, batch.labels),
+                "unlabeled": weight * masked_cross_entropy(weak, pseudo),
+            },
+            {"model": pseudo},
+        )

@@ -1,0 +1,1 @@
+"""Backbones: one adapter file a library. `create` is the only door."""

@@ -1,0 +1,40 @@
+"""ssl-video: a modular algorithm zoo and benchmark for semi-supervised learning on video.
+
+The names below are everything a new algorithm or backbone needs. They are loaded on first use, so that
+commands which need no network never import torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Algorithm": "contract",
+    "Batch": "contract",
+    "LossOutput": "contract",
+    "Network": "contract",
+    "Pseudo": "contract",
+    "Task": "contract",
+    "View": "contract",
+    "Teacher": "algorithms.parts",
+    "Threshold": "algorithms.parts",
+    "masked_cross_entropy": "algorithms.parts",
+    "together": "algorithms.parts",
+    "algorithm": "registry",
+    "backbone": "registry",
+    "InputError": "errors",
+}
+__all__ = list(_HOME)
+
+if TYPE_CHECKING:
+    from ssl_video.algorithms.parts import Teacher, Threshold, masked_cross_entropy, together
+    from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Pseudo, Task, View
+    from ssl_video.errors import InputError
+    from ssl_video.registry import algorithm, backbone
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ssl_video' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ssl_video.{_HOME[name]}"), name)

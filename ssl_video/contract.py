@@ -1,0 +1,123 @@
+"""The contract between a semi-supervised algorithm and everything else.
+
+An algorithm owns networks and turns a batch into loss terms. It declares the networks (`roles`) and
+the clips (`labeled`, `unlabeled`) it needs; whoever runs it builds and supplies them. It never sees an
+optimizer, a device, a data loader, a process group, a logger or a checkpoint, and it never sees the
+labels of unlabeled clips: `Batch` has no field for them.
+
+All state is sub-modules and buffers, so saving, resuming and moving an algorithm need no code of its
+own. The keyword-only arguments of its constructor are its configuration schema.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Network:
+    """A request for a network, relative to the backbone and clip that the run is configured with.
+
+    Attributes:
+        width: multiplier of the number of channels.
+        rate: frame rate relative to the run's; 2 asks for twice the frames at half the stride, so the
+            clip spans the same time.
+    """
+
+    width: float = 1.0
+    rate: int = 1
+
+
+@dataclass(frozen=True)
+class View:
+    """A request for a clip: data, no code. All views of a sample are cut from one decoded window.
+
+    Attributes:
+        augmentation: name of an augmentation recipe ("none", "weak", "strong"). Views of one sample with
+            the same recipe are transformed alike, so they differ only in which frames they hold.
+        network: the role whose clip length and stride the view has; None is the first role's.
+        frames: number of frames, where it differs from the network's.
+        stride: distance between frames in frames of the file, where it differs from the network's.
+        window: "shared" starts with the sample's other views; "own" has a start of its own.
+    """
+
+    augmentation: str = "weak"
+    network: str | None = None
+    frames: int | None = None
+    stride: int | None = None
+    window: Literal["shared", "own"] = "shared"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Facts about the problem that an algorithm may use."""
+
+    num_classes: int
+    num_unlabeled: int
+
+
+class Batch(NamedTuple):
+    """One step's clips. There is no field for the labels of unlabeled clips, and there never will be."""
+
+    labeled: Mapping[str, Tensor]  # by view, each (B, 3, T, H, W)
+    labels: Tensor  # (B,)
+    unlabeled: Mapping[str, Tensor]  # by view, each (U, 3, T, H, W)
+    positions: Tensor  # (U,), stable positions in the unlabeled set, in [0, Task.num_unlabeled)
+
+
+class Pseudo(NamedTuple):
+    """Pseudo-labels for the unlabeled clips of a batch."""
+
+    label: Tensor  # (U,)
+    weight: Tensor  # (U,) in [0, 1]; 0 = not used
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """What one step produced.
+
+    Attributes:
+        terms: weighted scalars; their sum is minimised, and exactly they are logged.
+        pseudo: the pseudo-labels used, by the network that gave them, for the audit against hidden labels.
+    """
+
+    terms: dict[str, Tensor]
+    pseudo: dict[str, Pseudo] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> Tensor:
+        """The scalar to minimise."""
+        return torch.stack(list(self.terms.values())).sum()
+
+
+class Algorithm(nn.Module):
+    """The method of one paper: networks, losses, and nothing else.
+
+    Subclasses define `__init__(self, task, <one module per role>, *, <hyper-parameters with defaults>)`.
+    Where a hyper-parameter shapes a view, the instance may replace the class's views.
+    """
+
+    roles: ClassVar[Mapping[str, Network]] = {"model": Network()}
+    labeled: Mapping[str, View] = {"weak": View("weak")}
+    unlabeled: Mapping[str, View] = {}
+
+    def loss(self, batch: Batch, progress: float) -> LossOutput:
+        """Loss terms of one batch. `progress` is the share of training done, in [0, 1)."""
+        raise NotImplementedError
+
+    def after_step(self, progress: float) -> None:
+        """Called after every optimizer step, for example to move a teacher."""
+
+    def predictors(self) -> dict[str, nn.Module]:
+        """Networks to evaluate, each clip (N, 3, T, H, W) -> logits (N, classes); the first is the headline.
+
+        A predictor named like a role is fed that role's clips, any other the first role's.
+        """
+        return {role: self.get_submodule(role) for role in self.roles}
+
+    def forward(self, batch: Batch, progress: float) -> LossOutput:
+        """The loss, so that the whole object can be wrapped (for example for several processes)."""
+        return self.loss(batch, progress)
