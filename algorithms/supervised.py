@@ -22,4 +22,6 @@ class Supervised(Algorithm):
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Cross-entropy of the labeled clips."""
-        return LossOutput({"labeled": F.cross_entropy(self.model(batch.labeled["weak"]).float(), batch.labels)})
+        return LossOutput(
+            {"labeled": F.cross_entropy(self.model(batch.labeled["weak"]).float(), batch.labels)}
+        )

@@ -25,7 +25,22 @@ _HOME = {
     "backbone": "registry",
     "InputError": "errors",
 }
-__all__ = list(_HOME)
+__all__ = [
+    "Algorithm",
+    "Batch",
+    "InputError",
+    "LossOutput",
+    "Network",
+    "Pseudo",
+    "Task",
+    "Teacher",
+    "Threshold",
+    "View",
+    "algorithm",
+    "backbone",
+    "masked_cross_entropy",
+    "together",
+]
 
 if TYPE_CHECKING:
     from ssl_video.algorithms.parts import Teacher, Threshold, masked_cross_entropy, together

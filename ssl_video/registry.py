@@ -5,17 +5,26 @@ neither the entries nor torch.
 """
 
 import ast
+import functools
 import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ssl_video.errors import InputError, unknown
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
+
+
+class _Builtin(NamedTuple):
+    """What a source file says about an entry: its module, the file, the first line of its docstring."""
+
+    module: str
+    file: str
+    text: str
 
 
 class Registry:
@@ -29,18 +38,18 @@ class Registry:
     def __init__(self, kind: str, package: str) -> None:
         self.kind, self.package = kind, package
         self._entries: dict[str, Callable[..., Any]] = {}
+        self._origins: dict[str, str] = {}
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
         """Decorator that gives a class or function its name. A name that is taken is an error."""
 
         def add(entry: Entry) -> Entry:
-            taken = self._entries.get(name)
+            origin, builtin = _origin(entry), self._builtin.get(name)
             # The same file may be loaded twice under two module names: by path and as a module.
-            if taken is not None and _origin(taken) != _origin(entry):
-                raise InputError(
-                    f"{self.kind} {name!r} is defined twice: in {_origin(taken)} and in {_origin(entry)}"
-                )
-            self._entries[name] = entry
+            for taken in (self._origins.get(name), builtin and builtin.file):
+                if taken and taken != origin:
+                    raise InputError(self._twice(name, taken, origin))
+            self._entries[name], self._origins[name] = entry, origin
             return entry
 
         return add
@@ -54,33 +63,35 @@ class Registry:
         if ".py:" in name:
             return self._from_file(*name.rsplit(":", 1))
         if name not in self._entries:
-            module = self._builtin().get(name, ("", ""))[0]
-            if module:
-                importlib.import_module(module)
+            if name in self._builtin:
+                importlib.import_module(self._builtin[name].module)
             else:
                 self._from_entry_point(name)
         return self._entries[name]
 
     def describe(self) -> dict[str, str]:
         """Every known name with a one-line description."""
-        found = {name: text for name, (_, text) in self._builtin().items()}
+        found = {name: entry.text for name, entry in self._builtin.items()}
         for point in entry_points(group=self.package):
             found.setdefault(point.name, f"from {point.value}")
         for name, entry in self._entries.items():
             found.setdefault(name, (entry.__doc__ or "").split("\n")[0])
         return dict(sorted(found.items()))
 
-    def _builtin(self) -> dict[str, tuple[str, str]]:
-        """Name -> (module, first line of the docstring), read from the package's source files."""
+    @functools.cached_property
+    def _builtin(self) -> dict[str, _Builtin]:
+        """The built-in entries by name, read from the package's source files."""
         spec = importlib.util.find_spec(self.package)
         folders = (spec.submodule_search_locations if spec else None) or []
-        found = {}
+        found: dict[str, _Builtin] = {}
         for file in sorted(file for folder in folders for file in Path(folder).glob("*.py")):
             for node in ast.parse(file.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef | ast.FunctionDef):
                     for name in _decorated(node, self.kind):
+                        if name in found:
+                            raise InputError(self._twice(name, found[name].file, str(file)))
                         text = (ast.get_docstring(node) or "").split("\n")[0]
-                        found[name] = (f"{self.package}.{file.stem}", text)
+                        found[name] = _Builtin(f"{self.package}.{file.stem}", str(file.resolve()), text)
         return found
 
     def _from_file(self, path: str, name: str) -> Callable[..., Any]:
@@ -98,17 +109,22 @@ class Registry:
             except BaseException:
                 del sys.modules[module]
                 raise
-        defined = {n for n, entry in self._entries.items() if _origin(entry) == str(file.resolve())}
+        defined = {n for n, origin in self._origins.items() if origin == str(file.resolve())}
         if name not in defined:
             raise InputError(f"{path}: {unknown(self.kind, name, defined)}")
         return self._entries[name]
 
     def _from_entry_point(self, name: str) -> None:
-        for point in entry_points(group=self.package):
-            if point.name == name:
-                self._entries.setdefault(name, point.load())
-                return
-        raise InputError(unknown(self.kind, name, self.describe()))
+        points = {point.value: point for point in entry_points(group=self.package, name=name)}
+        if not points:
+            raise InputError(unknown(self.kind, name, self.describe()))
+        if len(points) > 1:
+            raise InputError(self._twice(name, *list(points)[:2]))
+        (point,) = points.values()
+        self._entries.setdefault(name, point.load())
+
+    def _twice(self, name: str, first: str, second: str) -> str:
+        return f"{self.kind} {name!r} is defined twice: in {first} and in {second}; rename one of them"
 
 
 def _decorated(node: ast.ClassDef | ast.FunctionDef, decorator: str) -> list[str]:

@@ -1,2 +1,79 @@
-"""cli"""
-def main(): ...
+"""The command line: one thin file a command, loaded when the command is called.
+
+So `ssl-video --help` and commands that need no network never import torch.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import click
+
+import ssl_video
+from ssl_video.errors import InputError
+
+_COMMANDS = {
+    "bench": "Compare algorithms over partition protocols and seeds.",
+    "train": "Train one run.",
+    "evaluate": "Test a checkpoint on a dataset.",
+    "predict": "Label video files with a checkpoint.",
+    "leaderboard": "Show or export the table of all finished runs.",
+    "speed": "Measure what a training step costs.",
+    "list": "List algorithms, backbones, datasets, protocols and suites.",
+}
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Commands by name, imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"ssl_video.cli.{name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(ssl_video.__version__, prog_name="ssl-video")
+def cli() -> None:
+    """Semi-supervised learning on video: train, compare, and rank algorithms.
+
+    Start with:  ssl-video bench --algo cmpl
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave the process: status 0; 1 for failed runs, 2 for wrong input, 130 for Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status: Any = cli.main(arguments, prog_name="ssl-video", standalone_mode=False)
+    except InputError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        status = 2
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("stopped", file=sys.stderr)
+        status = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output (head, a pager) has enough; Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,20 @@
+# One command for all checks, the same that CI runs: make check
+PYTHON ?= python
+
+.PHONY: check lint types test
+
+check: lint types test
+
+lint:
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+
+# mypy reads packages from folders; the links show it the four folders as the one package they install as.
+types:
+	rm -rf build/types && mkdir -p build/types/ssl_video
+	ln -s $(CURDIR)/ssl_video/* build/types/ssl_video/
+	for part in algorithms backbones benchmarks; do ln -s $(CURDIR)/$$part build/types/ssl_video/$$part; done
+	cd build/types && $(PYTHON) -m mypy --config-file $(CURDIR)/pyproject.toml -p ssl_video
+
+test:
+	$(PYTHON) -m pytest

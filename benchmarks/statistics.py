@@ -1,0 +1,119 @@
+"""Means with intervals, and paired differences to a baseline, for the few runs that training allows.
+
+The interval of a mean of n values with sample standard deviation s (n - 1 in its denominator) is
+
+    mean ± t(n - 1, (1 + confidence) / 2) * s / sqrt(n),
+
+t being the quantile of Student's distribution ("The Probable Error of a Mean", Biometrika 6, 1908, 1-25;
+today's form: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2). It supposes independent values
+that scatter normally. A paired comparison is the same interval of the differences (ibid., 7.3.1.1): what
+two runs share, such as an easy draw of labels, cancels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from ssl_video.errors import InputError
+
+# Accuracies are multiples of 1/clips, so values that scatter at all scatter by far more than this, and
+# equal differences by less: only by the rounding of a subtraction.
+_NO_SPREAD = 1e-9
+
+
+class Interval(NamedTuple):
+    """A mean over `n` values and the half width of its confidence interval, nan for n = 1."""
+
+    mean: float
+    half_width: float
+    n: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether 0 lies outside. Never for one value or equal ones: they do not show how they scatter."""
+        return abs(self.mean) > self.half_width > _NO_SPREAD
+
+
+class Paired(NamedTuple):
+    """Mean difference to a baseline, and how many values were above, equal to and below theirs."""
+
+    difference: Interval
+    wins: int
+    ties: int
+    losses: int
+
+
+def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Student's t interval of the mean of `values` (n,), with n - 1 degrees of freedom.
+
+    Raises:
+        InputError: no values, or a confidence outside (0, 1).
+    """
+    flat = _series(values)
+    return intervals(flat, np.zeros(len(flat), np.int64), 1, confidence)[0]
+
+
+def paired(values: ArrayLike, baseline: ArrayLike, confidence: float = 0.95) -> Paired:
+    """`values` (n,) against the `baseline` (n,) of the same labels and seeds, element by element.
+
+    Raises:
+        InputError: different lengths, no values, or a confidence outside (0, 1).
+    """
+    ours, theirs = _series(values), _series(baseline)
+    if len(ours) != len(theirs):
+        raise InputError(f"pairs need as many values as baselines, found {len(ours)} and {len(theirs)}")
+    return paired_groups(ours, theirs, np.zeros(len(ours), np.int64), 1, confidence)[0]
+
+
+def intervals(
+    values: NDArray[np.float64], group: NDArray[np.int64], groups: int, confidence: float = 0.95
+) -> list[Interval]:
+    """`interval` of many groups at once.
+
+    Args:
+        values: (n,).
+        group: (n,) number of each value's group in [0, groups); every group has a value.
+        groups: number of groups.
+        confidence: share of such intervals that hold the true mean.
+
+    Raises:
+        InputError: a confidence outside (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}, expected a share between 0 and 1, for example 0.95")
+    count = np.bincount(group, minlength=groups)
+    assert count.all(), "a group without values has no mean"
+    mean = np.bincount(group, values, groups) / count
+    # The sum of squared deviations, not of squares: accuracies are alike and the latter would cancel.
+    squares = np.bincount(group, (values - mean[group]) ** 2, groups)
+    freedom = np.where(count > 1, count - 1, np.nan)
+    half_width = stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(squares / freedom / count)
+    rows = zip(mean.tolist(), half_width.tolist(), count.tolist(), strict=True)
+    return [Interval(*row) for row in rows]
+
+
+def paired_groups(
+    values: NDArray[np.float64],
+    baseline: NDArray[np.float64],
+    group: NDArray[np.int64],
+    groups: int,
+    confidence: float = 0.95,
+) -> list[Paired]:
+    """`paired` of many groups at once; arguments and errors as in `intervals`."""
+    differences = intervals(values - baseline, group, groups, confidence)
+    # Compared before subtracting: equal accuracies are equal bit by bit, they are k / clips.
+    signs = [
+        np.bincount(group[chosen], minlength=groups).tolist()
+        for chosen in (values > baseline, values == baseline, values < baseline)
+    ]
+    return [Paired(*row) for row in zip(differences, *signs, strict=True)]
+
+
+def _series(values: ArrayLike) -> NDArray[np.float64]:
+    """`values` as an array (n,) with n > 0."""
+    flat = np.asarray(values, np.float64).ravel()
+    if not len(flat):
+        raise InputError("no values: a mean needs at least one finished run")
+    return flat

@@ -1,0 +1,174 @@
+"""Live progress: what runs, how far, how fast, how long still. Plain lines where there is no terminal."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from ssl_video.data.dataset import Progress as DataProgress
+
+if TYPE_CHECKING:
+    from ssl_video.benchmarks.matrix import Event
+    from ssl_video.engine.run import Plan
+
+_PLAIN_SECONDS = 30.0
+
+
+@contextmanager
+def preparing(console: Console) -> Iterator[DataProgress]:
+    """A callback (text, done, total) that shows how data is prepared."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(text: str, done: int, total: int) -> None:
+            if text not in tasks:
+                tasks[text] = progress.add_task(text, total=total)
+                if not console.is_terminal:
+                    console.print(f"{text}: {total}", markup=False)
+            progress.update(tasks[text], completed=done, total=total)
+
+        yield show
+
+
+class Display:
+    """Shows events of runs as they come.
+
+    Args:
+        console: where to.
+        plans: the runs that will be carried out.
+        jobs: how many at a time, for the time left.
+    """
+
+    def __init__(self, console: Console, plans: Sequence["Plan"], jobs: int) -> None:
+        self.console, self.jobs = console, jobs
+        self._waiting = {plan.name: plan for plan in plans}
+        self._running: dict[str, _Running] = {}
+        self._seconds: dict[str, list[float]] = {}  # measured or foreseen seconds of runs, by configuration
+        self._total, self._done, self._printed = len(plans), 0, time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:>4}/{task.total}"),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._overall = self._progress.add_task("all runs", total=len(plans), note="")
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for running in self._running.values():
+            self._progress.remove_task(running.task)
+        self._progress.stop()
+
+    def show(self, event: "Event | None") -> None:
+        """One event, or None when some time has passed."""
+        if event:
+            getattr(self, f"_{event.kind}", self._ended)(event)
+        left = self._time_left()
+        self._progress.update(self._overall, completed=self._done, note=left)
+        if not self.console.is_terminal and time.monotonic() - self._printed > _PLAIN_SECONDS:
+            self._printed = time.monotonic()
+            steps = ", ".join(
+                f"{r.title} {r.done}/{r.total} ({r.rate:.0f} clips/s)" for r in self._running.values()
+            )
+            self.console.print(
+                f"{self._done}/{self._total} runs; {steps}; {left}", markup=False, soft_wrap=True
+            )
+
+    def _started(self, event: "Event") -> None:
+        plan = self._waiting.pop(event.plan.name, event.plan)
+        title = title_of(plan)
+        task = self._progress.add_task(title, total=plan.spec.steps, note="starting")
+        self._running[plan.name] = _Running(title, task, plan.spec.steps, plan.configuration)
+
+    def _moved(self, event: "Event") -> None:
+        running = self._running[event.plan.name]
+        assert event.report is not None
+        running.move(event.report.done, event.report.total, event.report.clips, event.report.phase)
+        note = f"{running.rate:.0f} clips/s" + ("  testing" if event.report.phase == "test" else "")
+        self._progress.update(running.task, completed=running.done, total=running.total, note=note)
+
+    def _finished(self, event: "Event") -> None:
+        assert event.result is not None
+        self._done += 1
+        running = self._leave(event.plan.name)
+        if running:
+            self._seconds.setdefault(running.configuration, []).append(time.monotonic() - running.began)
+        result = event.result
+        text = (
+            f"finished {title_of(event.plan)}: top-1 {100 * result['top1']:.1f} in {result['seconds']:.0f} s"
+        )
+        self.console.print(text, style="dim", markup=False, highlight=False)
+
+    def _failed(self, event: "Event") -> None:
+        self._done += 1
+        self._leave(event.plan.name)
+        self.console.print(
+            f"failed {title_of(event.plan)}: {event.reason}", style="red", markup=False, soft_wrap=True
+        )
+
+    def _ended(self, event: "Event") -> None:
+        """Stopped, or held by another process: it is waiting again."""
+        self._leave(event.plan.name)
+        self._waiting[event.plan.name] = event.plan
+
+    def _leave(self, name: str) -> "_Running | None":
+        self._waiting.pop(name, None)
+        running = self._running.pop(name, None)
+        if running:
+            self._progress.remove_task(running.task)
+        return running
+
+    def _time_left(self) -> str:
+        """Foreseen from runs of the same configuration, or from the slowest known where there is none yet."""
+        known = {name: sum(seconds) / len(seconds) for name, seconds in self._seconds.items()}
+        for running in self._running.values():
+            if running.share > 0.05:
+                known.setdefault(running.configuration, running.elapsed / running.share)
+        if not known:
+            return ""
+        slowest = max(known.values())
+        seconds = sum(known.get(plan.configuration, slowest) for plan in self._waiting.values())
+        seconds += sum(known.get(r.configuration, slowest) * (1 - r.share) for r in self._running.values())
+        seconds /= max(1, min(self.jobs, len(self._waiting) + len(self._running)))
+        return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+
+
+class _Running:
+    """One run under way."""
+
+    def __init__(self, title: str, task: TaskID, total: int, configuration: str) -> None:
+        self.title, self.task, self.total, self.configuration = title, task, total, configuration
+        self.done, self.share, self.rate, self.began = 0, 0.0, 0.0, time.monotonic()
+        self._marks: list[tuple[float, int]] = []
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+    def move(self, done: int, total: int, clips: int, phase: str) -> None:
+        self.done, self.total = done, total
+        # Testing is a small part of a run; a foreseen time need not be better than that.
+        self.share = done / total * 0.9 if phase == "train" else 0.9 + 0.1 * done / total
+        self._marks = [*self._marks[-20:], (time.monotonic(), clips)]
+        (first, before), (last, now) = self._marks[0], self._marks[-1]
+        if last > first:
+            self.rate = (now - before) / (last - first)
+
+
+def title_of(plan: "Plan") -> str:
+    """A run in a few words."""
+    spec = plan.spec
+    return f"{spec.algorithm.rsplit(':', 1)[-1]}  {spec.protocol.rsplit('/', 1)[-1]}  seed {spec.seed}"

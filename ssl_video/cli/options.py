@@ -1,0 +1,95 @@
+"""Options shared by commands. Every scalar key of a specification is a flag of the same name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import click
+
+from ssl_video.spec import Spec
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+RESULTS = "ssl-video-results"
+
+
+def spec_options(*without: str) -> Callable[[Function], Function]:
+    """A flag for each scalar key of a specification, but those named; given ones arrive as strings."""
+
+    def add(function: Function) -> Function:
+        # Options are shown in the reverse of the order in which decorators are applied.
+        for name, field in reversed(Spec.model_fields.items()):
+            if name in without or get_origin(field.annotation) is dict:
+                continue
+            default = "" if field.default is None else f"  [{field.default}]"
+            flags = [f"--{name.replace('_', '-')}"]
+            if field.annotation is bool:
+                flags = [f"{flags[0]}/--no-{flags[0][2:]}"]
+            option = click.option(
+                *flags,
+                name,
+                default=None,
+                metavar=_metavar(field.annotation),
+                help=f"{field.description}{default}",
+            )
+            function = option(function)
+        return function
+
+    return add
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a specification that were given as flags."""
+    return {name: value for name, value in options.items() if name in Spec.model_fields and value is not None}
+
+
+def split_list(values: tuple[str, ...]) -> list[str]:
+    """Items of an option that may be repeated or hold a comma-separated list, without repetitions."""
+    return list(dict.fromkeys(item.strip() for value in values for item in value.split(",") if item.strip()))
+
+
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE",
+    help="set any key of the specification, also nested ones: options.threshold=0.9",
+)  # fmt: skip
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="results folder"
+)
+
+
+def data_options(function: Function) -> Function:
+    """Flags for how data is opened."""
+    return _all(
+        function,
+        click.option("--skip-broken", is_flag=True, help="leave out videos that cannot be decoded"),
+        click.option(
+            "--cache-gib", type=click.FloatRange(0), default=20.0, show_default=True,
+            help="bound of the cache of decoded frames, in GiB",
+        ),
+    )  # fmt: skip
+
+
+def execution_options(function: Function) -> Function:
+    """Flags for how runs are carried out, which do not change their numbers."""
+    return _all(
+        data_options(function),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …"),
+        click.option("--threads", type=click.IntRange(1), help="CPU threads per run"),
+        click.option("--workers", type=click.IntRange(0), help="processes that prepare batches, per run"),
+    )
+
+
+def _all(function: Function, *decorators: Callable[[Function], Function]) -> Function:
+    """Apply decorators so that the first one's option is shown first."""
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def _metavar(annotation: Any) -> str | None:
+    if annotation is bool:
+        return None
+    if get_origin(annotation) is Literal:
+        return "|".join(str(value) for value in get_args(annotation))
+    kinds = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not type(None)]
+    return {int: "N", float: "X"}.get(kinds[0], "TEXT")

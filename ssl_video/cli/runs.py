@@ -1,0 +1,130 @@
+"""What `train` and `bench` share: prepare runs, carry them out, show the table. Imports torch."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from ssl_video.benchmarks import leaderboard, matrix, prepare, tables
+from ssl_video.cli.display import Display, preparing
+from ssl_video.engine.assemble import choose_device, label
+from ssl_video.engine.run import Execution, Plan
+from ssl_video.spec import Spec
+
+_MOST_JOBS = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How runs are carried out, from a command's flags."""
+
+    results: Path
+    execution: Execution
+    device: torch.device
+    jobs: int
+    skip_broken: bool
+    cache_gib: float
+
+    @staticmethod
+    def of(flags: dict[str, Any], results: Path, jobs: int | None) -> "Settings":
+        """The settings that flags and the machine give."""
+        device = choose_device(flags["device"])
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # Runs of one thread side by side use cores better than one run of many threads.
+        jobs = jobs or (1 if device.type == "cuda" else min(cores, _MOST_JOBS))
+        threads = flags["threads"] or max(1, cores // jobs)
+        execution = Execution(str(device), threads, flags["workers"])
+        return Settings(results, execution, device, jobs, flags["skip_broken"], flags["cache_gib"])
+
+
+def carry_out(specs: Sequence[Spec], settings: Settings, baseline: str | None) -> int:
+    """Prepare and carry out runs, write the leaderboard, print the table; the command's exit status."""
+    console, aside = Console(), Console(stderr=True)
+    prepare.check_writable(settings.results)
+    with preparing(aside) as progress:
+        plans = prepare.plans(
+            specs,
+            settings.device,
+            skip_broken=settings.skip_broken,
+            cache_gib=settings.cache_gib,
+            progress=progress,
+        )
+    plans = list({plan.name: plan for plan in plans}.values())
+    todo = [plan for plan in plans if not matrix.finished(settings.results, plan)]
+    _introduce(plans, todo, settings, aside)
+    failures: list[matrix.Event] = []
+    if todo:
+        try:
+            with Display(aside, todo, settings.jobs) as display:
+                failures = matrix.execute(
+                    todo, settings.results, settings.execution, settings.jobs, display.show
+                )
+        except KeyboardInterrupt:
+            done = sum(1 for plan in plans if matrix.finished(settings.results, plan))
+            aside.print(
+                f"{done} of {len(plans)} runs are finished and kept; the same command goes on from here"
+            )
+            leaderboard.write(settings.results)
+            raise
+    path = leaderboard.write(settings.results)
+    frame, problems = leaderboard.read(settings.results)
+    for problem in problems:
+        aside.print(f"warning: {problem}", markup=False)
+    shown = frame[frame["run"].isin([plan.name for plan in plans])]
+    if len(shown):
+        console.print(tables.to_terminal(tables.comparison(shown, baseline=baseline or "supervised")))
+    for failure in failures:
+        aside.print(f"failed: {failure.plan.name}: {failure.reason}", markup=False, soft_wrap=True)
+    console.print(f"leaderboard: {path}", markup=False, soft_wrap=True)
+    if baseline and not failures:
+        _next_steps(plans, settings, console)
+    return 1 if failures else 0
+
+
+def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, console: Console) -> None:
+    """What will run, on what, with which settings."""
+    for data in {id(plan.data): plan.data for plan in plans}.values():
+        splits = {name: int((data.index.splits == name).sum()) for name in ("train", "test")}
+        console.print(
+            f"{data.index.name}: {splits['train']} training and {splits['test']} test clips, "
+            f"{len(data.index.classes)} classes",
+            highlight=False,
+        )
+        notes = [*data.index.notes, *(note for p in plans if p.data is data for note in p.partition.notes)]
+        for note in dict.fromkeys(notes):
+            console.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
+        for clip, reason in data.broken.items():
+            console.print(f"  left out {clip}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    spec = plans[0].spec
+    networks = dict.fromkeys(label(plan.spec) for plan in plans)
+    console.print(
+        f"{', '.join(networks)}; {spec.frames}x{spec.stride} frames of {spec.size} px; {spec.steps} steps of "
+        f"{spec.labeled_batch}+{spec.unlabeled_batch} clips; {spec.optimizer}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"{len(plans)} runs, {len(plans) - len(todo)} of them finished before; {settings.jobs} at a time on "
+        f"{settings.device}, {settings.execution.threads} threads each",
+        highlight=False,
+    )
+
+
+def _next_steps(plans: Sequence[Plan], settings: Settings, console: Console) -> None:
+    """What to run next."""
+    last = matrix.folder(settings.results, plans[-1])
+    data = plans[0].spec.data
+    lines = [
+        "next:",
+        "  ssl-video bench --algo all                              every algorithm",
+        "  ssl-video bench --data FOLDER --protocol per-class:5    your own videos, in class folders",
+        f"  ssl-video predict {last} VIDEO",
+    ]
+    if data != "demo":
+        del lines[1:3]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

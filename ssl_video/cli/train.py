@@ -1,0 +1,31 @@
+"""`ssl-video train`: one run, from a YAML file and flags."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ssl_video.cli import options
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False, metavar="[RUN.yaml]")
+@options.results_option
+@click.option(
+    "--algo", "--algorithm", "algorithm", metavar="NAME", help="name or path/to/file.py:name  [supervised]"
+)
+@options.spec_options("algorithm")
+@options.set_option
+@options.execution_options
+def command(file: Path | None, results: Path, assignments: tuple[str, ...], **flags: Any) -> int:
+    """Train one run. Flags override the file, --set overrides both.
+
+    A run that was stopped goes on from its checkpoint when it is called again in the same way.
+    """
+    from ssl_video.benchmarks.suite import merge, with_demo_settings
+    from ssl_video.cli.runs import Settings, carry_out
+    from ssl_video.spec import build, override, read_yaml
+
+    values = merge(read_yaml(file) if file else {}, options.given(flags))
+    spec = build(override(with_demo_settings(values), assignments))
+    return carry_out([spec], Settings.of(flags, results, jobs=1), baseline=None)

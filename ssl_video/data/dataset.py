@@ -1,0 +1,79 @@
+"""A run's data: which clips exist, which are labeled, and where their frames come from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssl_video.data import demo
+from ssl_video.data.index import Index, read
+from ssl_video.data.store import GIB, FrameStore
+from ssl_video.errors import InputError
+from ssl_video.spec import Spec
+
+Progress = Callable[[str, int, int], None]
+
+# Stored frames are a little larger than the crop, so that crops of less than the whole frame are not
+# enlarged: 256 for 224, the usual pair.
+_MARGIN = 8 / 7
+
+
+@dataclass(frozen=True)
+class Data:
+    """An index, its frames, and the clips that were left out of it because they are broken."""
+
+    index: Index
+    store: FrameStore
+    broken: dict[str, str]  # id -> reason
+
+
+def short_side(size: int) -> int:
+    """Short side of stored frames for crops of `size` pixels."""
+    return round(size * _MARGIN)
+
+
+def load(
+    spec: Spec, *, skip_broken: bool = False, cache_gib: float = 20.0, progress: Progress | None = None
+) -> Data:
+    """Open a run's data: read the index, decode every clip once, and stop where one is broken.
+
+    Args:
+        spec: the run; its data, root, split and size are used.
+        skip_broken: leave broken clips out instead of stopping.
+        cache_gib: bound of the frame cache in GiB; 0: no cache.
+        progress: called with what is being done, how many are done and how many there are.
+
+    Raises:
+        InputError: the data cannot be read, or clips are broken and not to be skipped.
+    """
+
+    def step(text: str) -> Callable[[int, int], None] | None:
+        return (lambda done, total: progress(text, done, total)) if progress else None
+
+    if spec.data == "demo":
+        path, root = demo.prepare(progress=step("rendering the demo clips")), None
+    else:
+        path, root = Path(spec.data).expanduser(), Path(spec.root).expanduser() if spec.root else None
+    index = read(path, root=root, split=spec.split)
+    store = FrameStore([str(p) for p in index.paths], short_side(spec.size), int(cache_gib * GIB))
+    used = np.flatnonzero(index.splits != "")
+    reasons = store.prepare(used.tolist(), step("decoding every clip once"))
+    if not reasons:
+        return Data(index, store, {})
+    broken = {str(index.ids[row]): reason for row, reason in sorted(reasons.items())}
+    if not skip_broken:
+        raise InputError(_complaint(broken, len(used)))
+    keep = np.ones(len(index.paths), bool)
+    keep[list(reasons)] = False
+    index = index.subset(keep)
+    return Data(index, FrameStore([str(p) for p in index.paths], store.short_side, store.limit), broken)
+
+
+def _complaint(broken: dict[str, str], total: int, shown: int = 10) -> str:
+    lines = [f"{len(broken)} of {total} videos cannot be decoded:"]
+    lines += [f"  {clip}: {reason}" for clip, reason in list(broken.items())[:shown]]
+    if len(broken) > shown:
+        lines.append(f"  and {len(broken) - shown} more")
+    lines.append("replace them, or use --skip-broken to leave them out (the results folder will list them)")
+    return "\n".join(lines)

@@ -1,0 +1,12 @@
+"""Where the project keeps what it can make again."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_dir() -> Path:
+    """The folder for rendered clips and decoded frames: SSL_VIDEO_CACHE, or the user's cache folder."""
+    given = os.environ.get("SSL_VIDEO_CACHE")
+    return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("ssl-video"))

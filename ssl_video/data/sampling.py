@@ -1,0 +1,98 @@
+"""Which clip and which frames stand at step s, slot k: a function of the seed, not a stream.
+
+Every choice is drawn from a counter-based generator keyed by (seed, purpose) at the counter (step, slot).
+So batches do not depend on the number of workers, on prefetching or on how many processes share a step,
+and resuming needs no loader state.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ssl_video.contract import View
+
+
+def stream(seed: int, purpose: str, step: int = 0, slot: int = 0) -> np.random.Generator:
+    """The generator for one choice: Philox keyed by (seed, purpose), its counter at (step, slot)."""
+    # numpy counts up the first word; the words above it belong to the place of the choice alone.
+    return np.random.Generator(np.random.Philox(key=[seed, _word(purpose)], counter=[0, 0, slot, step]))
+
+
+@lru_cache(maxsize=256)
+def _word(purpose: str) -> int:
+    return int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "little")
+
+
+class Order:
+    """An endless sequence of positions in [0, size): one shuffled pass after the other.
+
+    Unlike a loader that is restarted, passes follow each other without a gap, so a batch may hold the end
+    of one pass and the start of the next.
+    """
+
+    def __init__(self, seed: int, purpose: str, size: int) -> None:
+        self.seed, self.purpose, self.size = seed, purpose, size
+        self._pass: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    def at(self, n: int) -> int:
+        """The n-th position."""
+        number, place = divmod(n, self.size)
+        if self._pass[0] != number:
+            permutation = stream(self.seed, f"order/{self.purpose}", number).permutation(self.size)
+            self._pass = (number, permutation)
+        return int(self._pass[1][place])
+
+
+@dataclass(frozen=True)
+class ClipShape:
+    """How a network takes its clips: the number of frames and the distance between them."""
+
+    frames: int
+    stride: int
+
+    @property
+    def span(self) -> int:
+        """Frames of the file from the clip's first to its last, both counted."""
+        return (self.frames - 1) * self.stride + 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """A view with everything filled in. Views with equal requests are one clip, made once."""
+
+    augmentation: str
+    shape: ClipShape
+    window: str
+
+
+def resolve(view: View, shapes: Mapping[str, ClipShape]) -> Request:
+    """Fill in what a view leaves to its network; `shapes` holds every role's, the first role first."""
+    shape = shapes[view.network or next(iter(shapes))]
+    return Request(
+        view.augmentation,
+        ClipShape(view.frames or shape.frames, view.stride or shape.stride),
+        view.window,
+    )
+
+
+def frame_indices(start: int, shape: ClipShape, count: int) -> np.ndarray:
+    """The frames of a clip that starts at `start`, (T,).
+
+    A clip that runs past the end of its file goes on from the file's first frame: motion goes on, where
+    holding the last frame would freeze it.
+    """
+    return (start + np.arange(shape.frames) * shape.stride) % count
+
+
+def random_start(generator: np.random.Generator, span: int, count: int) -> int:
+    """A uniformly random start of a window of `span` frames that lies within the file where one does."""
+    return int(generator.integers(0, max(count - span, 0) + 1))
+
+
+def even_starts(clips: int, span: int, count: int) -> np.ndarray:
+    """Starts of evenly spaced windows, (clips,): the centres of equal parts of the possible starts."""
+    room = max(count - span, 0)
+    return np.floor((np.arange(clips) + 0.5) / clips * (room + 1)).astype(np.int64)

@@ -1,0 +1,191 @@
+"""From a specification to an algorithm with its networks."""
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ssl_video import backbones
+from ssl_video.contract import Algorithm, Network, Task
+from ssl_video.data.augment import RECIPES
+from ssl_video.data.sampling import ClipShape
+from ssl_video.errors import InputError, unknown
+from ssl_video.registry import algorithms
+from ssl_video.registry import backbones as backbone_registry
+from ssl_video.spec import NetworkSpec, Spec, check_options
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """An algorithm, and the clip shape of each of its networks, the first role first."""
+
+    algorithm: Algorithm
+    shapes: dict[str, ClipShape]
+
+    def shape_for(self, predictor: str) -> ClipShape:
+        """The clip shape a predictor is fed: its role's, or the first role's."""
+        return self.shapes.get(predictor, next(iter(self.shapes.values())))
+
+
+def choose_device(name: str) -> torch.device:
+    """A device by name; "auto" is the GPU where there is one.
+
+    Raises:
+        InputError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def resolve(spec: Spec, device: torch.device) -> Spec:
+    """The specification with everything filled in that algorithm and device decide.
+
+    All of the algorithm's options and networks are spelled out; the run-wide backbone and clip are those
+    of the first network.
+
+    Raises:
+        InputError: every problem with names, options and networks, at once.
+    """
+    constructor = algorithms.get(spec.algorithm)
+    problems: list[str] = []
+    options = spec.options
+    try:
+        options = check_options(spec.algorithm, constructor, spec.options)
+    except InputError as error:
+        problems += error.problems
+    roles: dict[str, Network] = dict(constructor.roles)  # type: ignore[attr-defined]
+    problems += [unknown(f"network of {spec.algorithm}", r, roles) for r in spec.networks if r not in roles]
+    networks = {}
+    for number, (role, request) in enumerate(roles.items()):
+        try:
+            networks[role] = _network(spec, role, request, first=number == 0)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*dict.fromkeys(problems))
+    main = next(iter(networks.values())).model_dump()
+    precision = spec.precision
+    if precision == "auto":
+        precision = "bfloat16" if device.type == "cuda" else "float32"
+    return spec.model_copy(update={**main, "options": options, "networks": networks, "precision": precision})
+
+
+def assemble(spec: Spec, task: Task, *, trained: bool = False) -> Assembly:
+    """Build a resolved specification's networks and algorithm.
+
+    Args:
+        spec: a specification that went through `resolve`.
+        task: the problem.
+        trained: the weights will come from a checkpoint, so files of initial weights are not read.
+
+    Raises:
+        InputError: a backbone that cannot be built, or weights that do not fit.
+    """
+    networks = dict[str, nn.Module]()
+    for role, network in spec.networks.items():
+        assert network.backbone is not None
+        assert network.width is not None
+        assert network.frames is not None
+        # Every network starts from its own seed, so the first one starts the same for all algorithms.
+        torch.manual_seed(spec.seed + 1_000_003 * len(networks))
+        networks[role] = backbones.create(
+            network.backbone,
+            task.num_classes,
+            width=network.width,
+            frames=network.frames,
+            size=spec.size,
+            weights=None if trained else network.weights,
+        )
+    constructor = algorithms.get(spec.algorithm)
+    algorithm: Algorithm = constructor(task, **networks, **spec.options)
+    return Assembly(algorithm, {role: _shape(network) for role, network in spec.networks.items()})
+
+
+def place(algorithm: Algorithm, device: torch.device) -> Algorithm:
+    """Move an algorithm to a device, its kernels in channels-last layout, which convolutions run fastest in."""
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in algorithm.parameters():
+        if parameter.ndim in layouts:
+            parameter.data = parameter.data.to(memory_format=layouts[parameter.ndim])
+    return algorithm.to(device)
+
+
+def check(spec: Spec, num_classes: int) -> None:
+    """Build everything without memory or weights, so that what cannot be built is known before any decoding.
+
+    Raises:
+        InputError: see `assemble`; a weights file that does not exist; an unknown augmentation.
+    """
+    problems = [
+        f"networks.{role}.weights: there is no file {network.weights}"
+        for role, network in spec.networks.items()
+        if network.weights and not Path(network.weights).is_file()
+    ]
+    try:
+        with torch.device("meta"):
+            algorithm = assemble(spec, Task(num_classes, 1), trained=True).algorithm
+        views = {**algorithm.labeled, **algorithm.unlabeled}
+        problems += [
+            unknown(f"augmentation in view {name!r} of {spec.algorithm}", view.augmentation, RECIPES)
+            for name, view in views.items()
+            if view.augmentation not in RECIPES
+        ]
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(*problems)
+
+
+def source(spec: Spec) -> str:
+    """The code of an algorithm that is a file of the user's, which is part of what a run is."""
+    if ".py:" not in spec.algorithm:
+        return ""
+    return Path(inspect.getfile(algorithms.get(spec.algorithm))).read_text(encoding="utf-8")
+
+
+def label(spec: Spec) -> str:
+    """The networks in a few words: "slow_r50", or "primary=slow_r50 auxiliary=slow_r50*0.25"."""
+    words = {
+        role: f"{n.backbone}*{n.width:g}" if n.width != 1 else str(n.backbone)
+        for role, n in spec.networks.items()
+    }
+    if len(words) == 1:
+        return next(iter(words.values()))
+    return " ".join(f"{role}={word}" for role, word in words.items())
+
+
+def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpec:
+    """One role's network: what the user gave, else the algorithm's request relative to the run."""
+    given = spec.networks.get(role, NetworkSpec())
+    name = given.backbone or spec.backbone
+    backbone_registry.get(name.split("/", 1)[0] if ".py:" not in name else name)
+    stride = given.stride
+    if stride is None:
+        if spec.stride % request.rate:
+            raise InputError(
+                f"{spec.algorithm}'s network {role!r} takes {request.rate} times the run's frame rate, and "
+                f"stride {spec.stride} cannot be divided by {request.rate}: choose another stride, or set "
+                f"networks.{role}.stride and networks.{role}.frames"
+            )
+        stride = spec.stride // request.rate
+    return NetworkSpec(
+        backbone=name,
+        width=given.width or spec.width * request.width,
+        frames=given.frames or spec.frames * request.rate,
+        stride=stride,
+        weights=given.weights or (spec.weights if first else None),
+    )
+
+
+def _shape(network: NetworkSpec) -> ClipShape:
+    assert network.frames is not None
+    assert network.stride is not None
+    return ClipShape(network.frames, network.stride)

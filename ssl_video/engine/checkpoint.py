@@ -1,0 +1,84 @@
+"""Checkpoints that survive being killed while they are written, and load without running anybody's code."""
+
+import contextlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssl_video.errors import InputError
+from ssl_video.files import replacing
+
+CURRENT, PREVIOUS, NEXT, FINAL = "checkpoint.pt", "checkpoint-previous.pt", "checkpoint-next.pt", "final.pt"
+
+
+def save(state: dict[str, Any], folder: Path, name: str = CURRENT) -> None:
+    """Write a checkpoint: temporary name, fsync, rename. The one before it is kept as `PREVIOUS`.
+
+    Raises:
+        InputError: the folder cannot be written; what was there stays as it was.
+    """
+    try:
+        with replacing(folder / (NEXT if name == CURRENT else name)) as file:
+            torch.save(state, file)
+        if name == CURRENT:
+            # Killed between these two, the run still has PREVIOUS.
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(folder / CURRENT, folder / PREVIOUS)
+            os.replace(folder / NEXT, folder / CURRENT)
+    except (OSError, RuntimeError) as error:
+        # torch reports a full disk as a RuntimeError of its file writer.
+        raise InputError(f"cannot write a checkpoint to {folder}: {error}") from None
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint of this project.
+
+    Raises:
+        InputError: no such file, not a checkpoint, or one that would run code when loaded.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"there is no checkpoint {path}") from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path} is damaged or not a checkpoint: {str(error).splitlines()[0]}") from None
+    if not isinstance(state, dict) or "algorithm" not in state or "spec" not in state:
+        raise InputError(f"{path} is not a checkpoint of ssl-video")
+    return state
+
+
+def latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The newest readable checkpoint of a run that is under way, and a sentence for each damaged one."""
+    damaged = list[str]()
+    for name in (CURRENT, PREVIOUS):
+        if (folder / name).exists():
+            try:
+                return load(folder / name), damaged
+            except InputError as error:
+                damaged.append(str(error))
+    return None, damaged
+
+
+def finish(state: dict[str, Any], folder: Path) -> None:
+    """Write the trained algorithm and remove what resuming needed."""
+    save(state, folder, FINAL)
+    for name in (CURRENT, PREVIOUS, NEXT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def random_state() -> dict[str, torch.Tensor]:
+    """The state of torch's generators: CPU and, where used, the current GPU."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def restore_random_state(state: dict[str, torch.Tensor]) -> None:
+    """Undo everything drawn since `random_state`."""
+    torch.set_rng_state(state["cpu"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())

@@ -1,0 +1,97 @@
+"""Test accuracy: the softmax of several clips and crops of each video, averaged."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import nn
+
+from ssl_video.data.loader import evaluation_clips
+from ssl_video.data.sampling import ClipShape
+from ssl_video.data.store import FrameStore
+from ssl_video.spec import Spec
+
+_CLIPS_AT_ONCE = 32
+
+
+def autocast(spec: Spec, device: torch.device) -> AbstractContextManager[None]:
+    """The arithmetic of a resolved specification."""
+    enabled = spec.precision == "bfloat16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+@torch.inference_mode()
+def probabilities(
+    predictors: Mapping[str, nn.Module],
+    shape_for: Callable[[str], ClipShape],
+    store: FrameStore,
+    rows: Sequence[int],
+    spec: Spec,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Every predictor's class probabilities for videos.
+
+    Args:
+        predictors: networks, clip (N, 3, T, H, W) -> logits (N, classes).
+        shape_for: the clip shape a predictor is fed, by its name.
+        store: where frames come from.
+        rows: which videos, in the store's numbering.
+        spec: number of clips and crops, crop size and precision.
+        device: where the predictors are.
+        progress: called with the number of videos done and to do.
+
+    Returns:
+        By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax.
+    """
+    modes = {module: module.training for network in predictors.values() for module in network.modules()}
+    for network in predictors.values():
+        network.eval()
+    views = spec.test_clips * spec.test_crops
+    at_once = max(1, _CLIPS_AT_ONCE // views)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
+    for first in range(0, len(rows), at_once):
+        some = rows[first : first + at_once]
+        made: dict[ClipShape, torch.Tensor] = {}
+        for name, network in predictors.items():
+            shape = shape_for(name)
+            if shape not in made:
+                clips = [
+                    evaluation_clips(store, row, shape, spec.test_clips, spec.test_crops, spec.size)
+                    for row in some
+                ]
+                made[shape] = torch.cat(clips).to(device, memory_format=torch.channels_last_3d)
+            with autocast(spec, device):
+                logits = network(made[shape])
+            # (videos * views, classes) -> (videos, views, classes) -> mean over views
+            scores = logits.double().softmax(-1).unflatten(0, (len(some), views)).mean(1)
+            parts[name].append(scores.cpu().numpy())
+        if progress:
+            progress(first + len(some), len(rows))
+    for module, training in modes.items():
+        module.training = training
+    return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Top-1, top-5 and mean-class accuracy.
+
+    Args:
+        scores: (N, classes).
+        labels: (N,).
+
+    Returns:
+        Shares in [0, 1]: "top1", "top5" (1 where there are five classes or fewer), and "mean_class", the
+        mean over the classes that occur of their top-1 accuracy.
+    """
+    # A label's rank counts the classes scored higher; ties go to the lower class number.
+    own = scores[np.arange(len(labels)), labels][:, None]
+    lower = np.arange(scores.shape[1]) < labels[:, None]
+    rank = ((scores > own) | ((scores == own) & lower)).sum(1)
+    by_class = [(rank[labels == label] == 0).mean() for label in np.unique(labels)]
+    return {
+        "top1": float((rank == 0).mean()),
+        "top5": float((rank < 5).mean()),
+        "mean_class": float(np.mean(by_class)),
+    }

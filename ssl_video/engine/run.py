@@ -1,0 +1,171 @@
+"""A run from specification to result: its identity, its folder, training, test, record."""
+
+import datetime
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ssl_video
+from ssl_video.data.dataset import Data
+from ssl_video.data.partition import Partition, make, write
+from ssl_video.engine import assemble, checkpoint, record
+from ssl_video.engine.train import Execution, Report, Stopped, Training, final_test, fit
+from ssl_video.errors import InputError
+from ssl_video.files import replace_text
+from ssl_video.spec import Spec, configuration, digest, plain, setting
+
+__all__ = ["Execution", "Plan", "Report", "Stopped", "plan", "run"]
+
+
+class Plan:
+    """One run, ready to start: a resolved specification with its data and partition.
+
+    Attributes:
+        name: the run's identity and the name of its folder: readable words and a hash of everything that
+            decides its numbers, so equal runs share a folder and different ones never do.
+    """
+
+    def __init__(self, spec: Spec, data: Data, partition: Partition) -> None:
+        self.spec, self.data, self.partition = spec, data, partition
+        self.configuration = configuration(spec, assemble.source(spec))
+        identity = digest([self.configuration, partition.fingerprint, data.index.fingerprint, spec.seed])
+        words = [
+            short_name(spec.algorithm),
+            data.index.name,
+            spec.protocol.rsplit("/", 1)[-1],
+            f"seed{spec.seed}",
+        ]
+        text = "-".join(words)
+        self.name = "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:100] + "-" + identity
+
+
+def plan(spec: Spec, data: Data, device: torch.device) -> Plan:
+    """Resolve a specification and draw its labels.
+
+    Raises:
+        InputError: see `assemble.resolve` and `partition.make`.
+    """
+    spec = assemble.resolve(spec, device)
+    partition = make(
+        data.index, spec.protocol, draw=spec.label_draw, labeled_in_unlabeled=spec.labeled_in_unlabeled
+    )
+    return Plan(spec, data, partition)
+
+
+def run(
+    todo: Plan,
+    folder: Path,
+    execution: Execution,
+    report: Callable[[Report], None] = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
+    warn: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Carry out a run, or go on with it, and write its result.
+
+    Args:
+        todo: what to do.
+        folder: the run's own folder; made if needed.
+        execution: device, threads, workers.
+        report: called now and then with where the run stands.
+        stopping: asked after every step; True ends the run with a checkpoint.
+        warn: called with sentences that the user should read.
+
+    Returns:
+        The record written to `result.json`.
+
+    Raises:
+        Stopped: asked to.
+        InputError: what the user has to mend.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        record.write_spec(folder, plain(todo.spec))
+        write(todo.partition, todo.data.index, folder / "partition.txt")
+        if todo.data.broken:
+            lines = [f"{clip}\t{reason}\n" for clip, reason in todo.data.broken.items()]
+            replace_text(folder / "left-out.txt", "".join(lines))
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}") from None
+    training = Training(todo.spec, todo.data, todo.partition, folder, execution)
+    for sentence in training.resume():
+        warn(sentence)
+    began = time.monotonic()
+    fit(training, report, stopping)
+    trained = training.seconds
+    began = time.monotonic()
+    scores = final_test(training, report)
+    result = _result(todo, training, scores, trained, time.monotonic() - began)
+    checkpoint.finish(training.state(), folder)
+    record.write_result(folder, result)
+    return result
+
+
+def short_name(algorithm: str) -> str:
+    """An algorithm's name without the file it comes from."""
+    return algorithm.rsplit(":", 1)[-1]
+
+
+def _result(
+    todo: Plan,
+    training: Training,
+    scores: dict[str, dict[str, float]],
+    train_seconds: float,
+    test_seconds: float,
+) -> dict[str, Any]:
+    spec, index, partition = todo.spec, todo.data.index, todo.partition
+    headline = next(iter(scores))
+    predictor = training.algorithm.predictors()[headline]
+    weights = [n.weights for n in spec.networks.values()]
+    return {
+        "run": todo.name,
+        "algorithm": short_name(spec.algorithm),
+        "options": spec.options,
+        "backbone": assemble.label(spec),
+        "initialisation": " ".join(Path(w).name if w else "scratch" for w in weights)
+        if any(weights)
+        else "scratch",
+        "dataset": index.name,
+        "dataset_fingerprint": "d" + index.fingerprint,
+        "protocol": spec.protocol,
+        "labeled_in_unlabeled": spec.labeled_in_unlabeled,
+        "draw": spec.label_draw,
+        "seed": spec.seed,
+        "fingerprint": "p" + partition.fingerprint,
+        "setting": setting(spec),
+        "configuration": todo.configuration,
+        "labeled": len(partition.labeled),
+        "unlabeled": len(partition.unlabeled),
+        "test": len(partition.test),
+        "classes": len(index.classes),
+        **{key: getattr(spec, key) for key in ("frames", "stride", "size", "steps")},
+        "predictor": headline,
+        **scores[headline],
+        "predictors": scores,
+        "seconds": round(train_seconds + test_seconds, 2),
+        "train_seconds": round(train_seconds, 2),
+        "test_seconds": round(test_seconds, 2),
+        "clips_seen": training.clips_per_step() * spec.steps,
+        "parameters": sum(p.numel() for p in predictor.parameters()),
+        "parameters_trained": sum(p.numel() for p in training.algorithm.parameters() if p.requires_grad),
+        "left_out": len(todo.data.broken),
+        "spec": plain(spec),
+        "environment": environment(training.device),
+        "finished": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What the numbers were made with."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "ssl_video": ssl_video.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": gpu or f"cpu ({platform.processor() or platform.machine()})",
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,117 @@
+"""A trained algorithm from its checkpoint, to test on a dataset or to label video files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from ssl_video.contract import Task
+from ssl_video.data.dataset import Data, short_side
+from ssl_video.data.decode import DecodeError
+from ssl_video.data.store import FrameStore
+from ssl_video.engine import checkpoint
+from ssl_video.engine.assemble import Assembly, assemble, place
+from ssl_video.engine.evaluate import accuracy, probabilities
+from ssl_video.errors import InputError, unknown
+from ssl_video.spec import Spec, build
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint, loaded."""
+
+    spec: Spec
+    classes: list[str]
+    assembly: Assembly
+    device: torch.device
+
+    def predictor(self, name: str | None) -> dict[str, nn.Module]:
+        """One predictor by name; None is the headline.
+
+        Raises:
+            InputError: no predictor of that name.
+        """
+        predictors = self.assembly.algorithm.predictors()
+        name = name or next(iter(predictors))
+        if name not in predictors:
+            raise InputError(unknown("predictor", name, predictors))
+        return {name: predictors[name]}
+
+
+def load(path: Path, device: torch.device) -> Trained:
+    """Load a run's folder or a checkpoint file.
+
+    Raises:
+        InputError: no checkpoint there, a damaged one, or one that does not fit its own specification.
+    """
+    if path.is_dir():
+        found = [path / name for name in (checkpoint.FINAL, checkpoint.CURRENT) if (path / name).exists()]
+        if not found:
+            raise InputError(
+                f"{path} holds no checkpoint (neither {checkpoint.FINAL} nor {checkpoint.CURRENT})"
+            )
+        path = found[0]
+    state = checkpoint.load(path)
+    spec = build(state["spec"])
+    assembly = assemble(spec, Task(len(state["classes"]), state["num_unlabeled"]), trained=True)
+    try:
+        assembly.algorithm.load_state_dict(state["algorithm"])
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} does not fit the networks it names: {str(error).splitlines()[-1].strip()}"
+        ) from None
+    place(assembly.algorithm, device)
+    return Trained(spec, list(state["classes"]), assembly, device)
+
+
+def evaluate(trained: Trained, data: Data) -> dict[str, dict[str, float]]:
+    """Accuracy of every predictor on a dataset's test clips.
+
+    The dataset's classes are matched by name; it may have fewer than the checkpoint.
+
+    Raises:
+        InputError: the dataset has classes that the checkpoint does not know.
+    """
+    strange = [name for name in data.index.classes if name not in trained.classes]
+    if strange:
+        raise InputError(
+            f"the checkpoint knows {len(trained.classes)} classes, {data.index.name} has "
+            f"{len(data.index.classes)}, and {len(strange)} of those the checkpoint does not know: {', '.join(strange[:5])}"
+            + (", …" if len(strange) > 5 else "")
+        )
+    rows = np.flatnonzero(data.index.splits == "test")
+    numbers = np.array([trained.classes.index(name) for name in data.index.classes])
+    labels = numbers[data.index.labels[rows]]
+    scores = probabilities(
+        trained.assembly.algorithm.predictors(),
+        trained.assembly.shape_for,
+        data.store,
+        rows.tolist(),
+        trained.spec,
+        trained.device,
+    )
+    return {name: accuracy(score, labels) for name, score in scores.items()}
+
+
+def label_files(
+    trained: Trained, files: list[Path], predictor: str | None = None
+) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
+    """Class probabilities of video files, (classes,) each, and the reasons why others could not be read."""
+    store = FrameStore([str(f) for f in files], short_side(trained.spec.size), limit=0)
+    found, broken = dict[Path, np.ndarray](), dict[Path, str]()
+    for row, file in enumerate(files):
+        try:
+            (scores,) = probabilities(
+                trained.predictor(predictor),
+                trained.assembly.shape_for,
+                store,
+                [row],
+                trained.spec,
+                trained.device,
+            ).values()
+            found[file] = scores[0]
+        except DecodeError as error:
+            broken[file] = str(error)
+    return found, broken

@@ -1,0 +1,130 @@
+"""pytorchvideo's networks are those of its model zoo."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ssl_video.backbones import create
+from ssl_video.backbones.libraries import importing
+from ssl_video.errors import InputError
+
+# Exact number of parameters with 400 classes, width and home size (frames, pixels).
+ZOO = {
+    "slow_r50": (32_454_096, 8, 224),
+    "c2d_r50": (24_327_632, 8, 224),
+    "i3d_r50": (28_043_472, 8, 224),
+    "r2plus1d_r50": (28_107_600, 16, 224),
+    "csn_r101": (22_213_776, 32, 224),
+    "slowfast_r50": (34_566_488, 32, 224),
+    "x3d_xs": (3_794_274, 4, 160),
+    "x3d_s": (3_794_274, 13, 160),
+    "x3d_m": (3_794_274, 16, 224),
+}
+# The same for slow_r50 by (width, number of classes).
+SLOW = {
+    (1.0, 51): 31_738_995,
+    (1.0, 101): 31_841_445,
+    (1.0, 400): 32_454_096,
+    (0.5, 51): 7_976_531,
+    (0.5, 101): 8_027_781,
+    (0.5, 400): 8_334_256,
+    (0.25, 51): 2_015_043,
+    (0.25, 101): 2_040_693,
+    (0.25, 400): 2_194_080,
+    (0.125, 400): 603_928,
+}
+
+
+def parameters(name: str, num_classes: int, width: float = 1.0) -> int:
+    with torch.device("meta"):
+        network = create(name, num_classes, width=width, frames=32)
+    return sum(p.numel() for p in network.parameters())
+
+
+def unmodified(name: str, num_classes: int, width: float) -> nn.Module:
+    """The library's own network, with its own head and names, at another width."""
+    with importing("pytorchvideo"):
+        from pytorchvideo.models import hub
+    narrow: dict[str, Any] = {"stem_dim_out": int(64 * width)}
+    if name == "slowfast_r50":
+        narrow = {"stem_dim_outs": (int(64 * width), int(8 * width))}
+    if name.startswith("x3d"):
+        narrow = {"width_factor": 2.0 * width}
+    network: nn.Module = getattr(hub, name)(model_num_class=num_classes, **narrow)
+    return network
+
+
+def randomise(network: nn.Module) -> None:
+    """Random batch norm: at the start its last scale in a block is 0 and hides the block."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.get_buffer("running_mean"))
+            nn.init.uniform_(module.get_buffer("running_var"), 0.5, 1.5)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_number_of_parameters(name: str) -> None:
+    assert parameters(name, 400) == ZOO[name][0]
+
+
+@pytest.mark.parametrize(("width", "num_classes"), SLOW)
+def test_number_of_parameters_by_width(width: float, num_classes: int) -> None:
+    assert parameters("slow_r50", num_classes, width) == SLOW[width, num_classes]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_librarys_checkpoint_gives_the_librarys_answer_at_home_size(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    _, frames, size = ZOO[name]
+    theirs = unmodified(name, 6, width=0.125)
+    randomise(theirs)
+    file = tmp_path / "zoo.pyth"
+    torch.save({"model_state": theirs.state_dict()}, file)
+    ours = create(name, 6, width=0.125, frames=frames, size=size, weights=file)
+    clip = torch.randn(2, 3, frames, size, size)
+    given: Tensor | list[Tensor] = [clip[:, :, ::4], clip] if name == "slowfast_r50" else clip
+    with torch.inference_mode():
+        expected = theirs.eval()(given)
+        logits = ours.eval()(clip)
+    if name.startswith(("x3d", "r2plus1d")):
+        logits = logits.softmax(1)
+    assert expected.std() > 1e-4  # the clips and classes differ, so there is something to compare
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_slowfast_feeds_its_slow_pathway_every_4th_frame() -> None:
+    torch.manual_seed(0)
+    network = create("slowfast_r50", 5, width=0.125, frames=8, size=32)
+    seen: list[Tensor] = []
+    network.blocks[0].register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[0]))  # type: ignore[index, union-attr]
+    clip = torch.arange(8.0).view(1, 1, 8, 1, 1).expand(2, 3, 8, 32, 32)
+    network(clip)
+    slow, fast = seen
+    assert slow[0, 0, :, 0, 0].tolist() == [0, 4]
+    assert fast[0, 0, :, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_clips_that_cannot_be() -> None:
+    with pytest.raises(InputError, match=r"slowfast_r50: 10 frames .* use a multiple of 4"):
+        create("slowfast_r50", 5, frames=10)
+    for name in ("c2d_r50", "i3d_r50"):
+        with pytest.raises(InputError, match=f"{name} .* at least 2, not 1"):
+            create(name, 5, frames=1)
+
+
+@pytest.mark.parametrize("name", ["slow_r50", "x3d_s"])
+@pytest.mark.parametrize("width", [0.3, 0.01])
+def test_widths_that_cannot_be(name: str, width: float) -> None:
+    with pytest.raises(InputError, match=rf"width {width}: .* multiples of 1/8"):
+        create(name, 5, width=width)
+
+
+@pytest.mark.parametrize("name", ["slow_r50", "c2d_r50", "i3d_r50", "r2plus1d_r50", "csn_r101", "x3d_s"])
+def test_smallest_clip(name: str) -> None:
+    frames = 2 if name in ("c2d_r50", "i3d_r50") else 1
+    network = create(name, 5, width=0.125, frames=frames, size=16)
+    assert network(torch.randn(2, 3, frames, 16, 16)).shape == (2, 5)

@@ -1,0 +1,91 @@
+"""timm's image networks, frame by frame."""
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from ssl_video.backbones import create
+from ssl_video.backbones.timm import FrameAverage
+from ssl_video.errors import InputError
+
+
+class Brightness(nn.Module):
+    """Two logits: the mean of an image's first channel, and of its last."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean((2, 3))[:, [0, 2]]
+
+
+def test_logits_are_averaged_over_the_frames_of_the_same_clip() -> None:
+    # Frame t of clip n has brightness 10 n + t in its first channel, and 100 more in its last.
+    clip = torch.zeros(3, 3, 4, 8, 8)
+    for n in range(3):
+        for t in range(4):
+            clip[n, 0, t] = 10 * n + t
+            clip[n, 2, t] = 100 + 10 * n + t
+    logits = FrameAverage(Brightness())(clip)
+    # The mean of 0, 1, 2, 3 is 1.5.
+    assert logits.tolist() == [[1.5, 101.5], [11.5, 111.5], [21.5, 121.5]]
+    packed = clip.contiguous(memory_format=torch.channels_last_3d)
+    assert FrameAverage(Brightness())(packed).tolist() == logits.tolist()
+
+
+def test_the_librarys_checkpoint_gives_the_librarys_answer(tmp_path: Path) -> None:
+    theirs = timm.create_model("resnet10t", num_classes=6).eval()
+    torch.save({"state_dict": theirs.state_dict()}, tmp_path / "timm.pth")
+    ours = create("timm/resnet10t", 6, size=64, weights=tmp_path / "timm.pth").eval()
+    clip = torch.randn(2, 3, 3, 64, 64)
+    with torch.inference_mode():
+        expected = torch.stack([theirs(clip[:, :, t]) for t in range(3)]).mean(0)
+        torch.testing.assert_close(ours(clip), expected)
+
+
+def test_trying_the_size_leaves_no_trace() -> None:
+    torch.manual_seed(3)
+    theirs = timm.create_model("resnet10t", num_classes=6)
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    ours = create("timm/resnet10t", 6, size=64)
+    assert torch.rand(1) == after
+    assert all(module.training for module in ours.modules())
+    expected = {f"network.{name}": tensor for name, tensor in theirs.state_dict().items()}
+    assert ours.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.state_dict().items())
+
+
+def test_positional_tables_fit_the_clip() -> None:
+    network = create("timm/vit_tiny_patch16_224", 5, frames=2, size=64)
+    assert network(torch.randn(1, 3, 2, 64, 64)).shape == (1, 5)
+    # 64 / 16 = 4 patches a side, and the class token.
+    assert network.get_parameter("network.pos_embed").shape == (1, 4 * 4 + 1, 192)
+
+
+def test_2d_weights_follow_the_layout_of_clips() -> None:
+    network = create("timm/resnet10t", 5, size=32).to(memory_format=torch.channels_last_3d)
+    weight = network.get_parameter("network.layer1.0.conv1.weight")
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert isinstance(weight, nn.Parameter)
+    double = network.to(torch.float64)
+    assert double.get_parameter("network.layer1.0.conv1.weight").dtype == torch.float64
+
+
+def test_unknown_models_come_with_the_nearest_known() -> None:
+    with pytest.raises(InputError, match=r"unknown timm model 'resnet5O'; did you mean .*resnet50"):
+        create("timm/resnet5O", 5)
+    with pytest.raises(InputError, match="unknown timm model 'hf-hub:somebody/something'"):
+        create("timm/hf-hub:somebody/something", 5)
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        ("dla34", 112),  # 112 / 32 is 3.5: two branches do not meet, in the forward pass
+        ("twins_svt_small", 112),  # refuses while it is built
+    ],
+)
+def test_sizes_that_a_model_cannot_take(model: str, size: int) -> None:
+    with pytest.raises(InputError, match=rf"timm/{model} cannot take frames of {size}x{size} \(.+\); try a"):
+        create(f"timm/{model}", 5, size=size)

@@ -1,0 +1,98 @@
+"""Intervals and pairs against numbers worked by hand and against the coverage that they promise."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ssl_video.benchmarks.statistics import interval, intervals, paired, paired_groups
+from ssl_video.errors import InputError
+
+
+def test_interval_of_three_values() -> None:
+    # Mean .6, deviations -.1, 0, .1: s = sqrt(.02 / 2) = .1; t(2, .975) = 4.302653;
+    # half width 4.302653 * .1 / sqrt(3) = .248414.
+    mean, half_width, n = interval([0.5, 0.6, 0.7])
+    assert mean == pytest.approx(0.6)
+    assert half_width == pytest.approx(0.248414, abs=1e-6)
+    assert n == 3
+
+
+def test_confidence_chooses_the_quantile() -> None:
+    # Two values .4 and .6: s = sqrt(.02), s / sqrt(2) = .1. With one degree of freedom Student's is
+    # Cauchy's distribution with quantiles tan(pi (p - 1/2)): t(1, .95) = 6.313752, t(1, .975) = 12.7062.
+    assert interval([0.4, 0.6], 0.9).half_width == pytest.approx(0.1 * math.tan(math.pi * 0.45))
+    assert interval([0.4, 0.6]).half_width == pytest.approx(1.27062, abs=1e-5)
+
+
+def test_one_value_has_no_interval() -> None:
+    single = interval([0.52])
+    assert (single.mean, single.n) == (0.52, 1)
+    assert math.isnan(single.half_width)
+    assert not single.excludes_zero
+
+
+def test_intervals_cover_the_true_mean_as_often_as_promised() -> None:
+    # 20,000 samples of 3: the share that covers has a standard error of sqrt(.9 * .1 / 20000) = .002.
+    samples = np.random.default_rng(0).normal(0.5, 0.02, (20_000, 3))
+    group = np.repeat(np.arange(20_000), 3)
+    found = intervals(samples.ravel(), group, 20_000, 0.9)
+    covered = np.mean([abs(mean - 0.5) < half_width for mean, half_width, _ in found])
+    assert covered == pytest.approx(0.9, abs=0.008)
+
+
+def test_groups_are_told_apart_in_any_order() -> None:
+    values, group = np.array([0.5, 0.9, 0.6, 0.7]), np.array([1, 0, 1, 1])
+    first, second = intervals(values, group, 2)
+    assert (first.mean, first.n) == (0.9, 1)
+    assert math.isnan(first.half_width)
+    assert second == pytest.approx(interval([0.5, 0.6, 0.7]))
+
+
+def test_a_spread_far_below_the_mean_is_not_lost() -> None:
+    # Deviations of 1e-9 around .9: a difference of squares would lose all its digits.
+    assert interval([0.9 - 1e-9, 0.9, 0.9 + 1e-9]).half_width == pytest.approx(2.48414e-9, rel=1e-6)
+
+
+def test_paired_differences() -> None:
+    # Differences .1, 0, -.1, .2: mean .05; deviations .05, -.05, -.15, .15: s^2 = .05 / 3;
+    # t(3, .975) = 3.182446; half width 3.182446 * sqrt(.05 / 3 / 4) = .205426.
+    difference, wins, ties, losses = paired([0.6, 0.5, 0.4, 0.9], [0.5, 0.5, 0.5, 0.7])
+    assert difference.mean == pytest.approx(0.05)
+    assert difference.half_width == pytest.approx(0.205426, abs=1e-6)
+    assert (difference.n, wins, ties, losses) == (4, 2, 1, 1)
+    assert not difference.excludes_zero
+
+
+def test_pairing_removes_what_the_pairs_share() -> None:
+    # The draws differ by .2, the methods by .02 +- .001: only the paired interval excludes 0.
+    baseline = np.array([0.3, 0.5, 0.7])
+    ours = baseline + np.array([0.019, 0.02, 0.021])
+    assert paired(ours, baseline).difference.excludes_zero
+    assert paired(baseline, ours).difference.excludes_zero
+    assert interval(ours).half_width > 0.4
+
+
+def test_equal_differences_prove_nothing() -> None:
+    # .52 - .5 and .62 - .6 differ in the last bit, and an interval of width 1e-17 would exclude anything.
+    difference = paired([0.52, 0.62], [0.5, 0.6]).difference
+    assert difference.mean == pytest.approx(0.02)
+    assert not difference.excludes_zero
+    assert not paired([0.5, 0.6], [0.5, 0.6]).difference.excludes_zero
+
+
+def test_pairs_in_groups() -> None:
+    values, baseline = np.array([0.6, 0.2, 0.5]), np.array([0.5, 0.3, 0.5])
+    first, second = paired_groups(values, baseline, np.array([0, 1, 0]), 2)
+    assert (first.wins, first.ties, first.losses) == (1, 1, 0)
+    assert (second.wins, second.ties, second.losses) == (0, 0, 1)
+    assert first.difference == pytest.approx(interval([0.1, 0.0]))
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(InputError, match="found 2 and 1"):
+        paired([0.1, 0.2], [0.1])
+    with pytest.raises(InputError, match="no values"):
+        interval([])
+    with pytest.raises(InputError, match=r"confidence is 95.*0\.95"):
+        interval([0.1, 0.2], 95)
