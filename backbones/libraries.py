@@ -17,7 +17,6 @@ def importing(package: str) -> Iterator[None]:
     with warnings.catch_warnings():
         # pytorchvideo's own decorators; a user can do nothing about them.
         warnings.filterwarnings("ignore", message=r".*torch\.jit\.script", category=FutureWarning)
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.script", category=DeprecationWarning)
         try:
             yield
         except ModuleNotFoundError as error:

@@ -4,9 +4,6 @@ This is the consensus of TSN (Wang et al. 2016, arXiv:1608.00859). Weights are r
 from a local file; nothing is downloaded.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -59,11 +56,3 @@ class FrameAverage(nn.Module):
         images = clip.transpose(1, 2).flatten(0, 1)  # (N, 3, T, H, W) -> (N, T, 3, H, W) -> (N*T, 3, H, W)
         logits: Tensor = self.network(images)  # (N*T, classes)
         return logits.unflatten(0, (count, length)).mean(1)  # (N, T, classes) -> (N, classes)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FrameAverage":
-        # `.to(memory_format=torch.channels_last_3d)` refuses the 4-D weights of 2D convolutions. Seen as 3D
-        # convolutions over one frame they take it, and it leaves them channels_last.
-        def over_one_frame(tensor: Tensor) -> Any:
-            return fn(tensor.unsqueeze(2)).squeeze(2) if tensor.dim() == 4 else fn(tensor)
-
-        return super()._apply(over_one_frame, recurse)

@@ -80,11 +80,11 @@ def load(model: nn.Module, path: str | Path) -> Report:
     unexpected = [name for name in theirs if name_of[name] not in ours]
     differing = [name for name in found if found[name].shape != ours[name].shape]
     classes = _other_classes(model, {name: (found[name], ours[name]) for name in differing})
-    problems = [_count(missing, "tensors of the network are missing in the file")]
-    problems += [_count(unexpected, "tensors of the file are unknown to the network")]
+    problems = [_count(missing, "tensors of the network missing in the file")]
+    problems += [_count(unexpected, "tensors of the file unknown to the network")]
     if not classes:
         shapes = [f"{n} {_shape(found[n])} in the file, {_shape(ours[n])} here" for n in differing]
-        problems += [_count(shapes, "tensors have another shape")]
+        problems += [_count(shapes, "tensors of another shape")]
     if any(problems):
         raise InputError(
             f"{path}: these weights do not fit the network, nothing was loaded; are backbone and width those "
@@ -114,7 +114,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     ]
     if strays:
         raise InputError(
-            f"weights {path}: {_count(strays, 'entries are no tensors with a name')}; expected a state dict, "
+            f"weights {path}: {_count(strays, 'entries other than tensors by name')}; expected a state dict, "
             f"bare or under one of the keys {', '.join(_NESTED)}"
         )
     return dict(content)
@@ -180,7 +180,7 @@ def _count(names: Iterable[str], what: str) -> str:
     """How many there are and the first few, or nothing if there are none."""
     names = list(names)
     few = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{len(names)} {what}: {few}" if names else ""
+    return f"{what}: {len(names)} ({few})" if names else ""
 
 
 def _shape(tensor: Tensor) -> str:

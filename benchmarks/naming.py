@@ -80,8 +80,13 @@ def _text(value: Any) -> str:
 
 def _telling(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
     """The fewest keys, found greedily, that tell all of `facts` apart, and the others that differ."""
-    keys = sorted({key for fact in facts for key in fact})
-    differing = [key for key in keys if len({fact.get(key) for fact in facts}) > 1]
+    distinct: dict[tuple[str | None, ...], str] = {}
+    for key in sorted({key for fact in facts for key in fact}, key=lambda key: (len(key), key)):
+        values = tuple(fact.get(key) for fact in facts)
+        if len(set(values)) > 1:
+            # Resolved specifications repeat the first network's keys: backbone, networks.model.backbone.
+            distinct.setdefault((key.rsplit(".", 1)[-1], *values), key)
+    differing = list(distinct.values())
     shown: list[str] = []
 
     def told(extra: str) -> int:

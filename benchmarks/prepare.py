@@ -6,10 +6,12 @@ from typing import TypeVar
 
 import torch
 
+from ssl_video.contract import Algorithm
 from ssl_video.data import partition
-from ssl_video.data.dataset import Data, Progress, load
+from ssl_video.data.dataset import Data, Progress, load, read_index
+from ssl_video.data.index import Index
 from ssl_video.engine import assemble
-from ssl_video.engine.run import Plan, plan
+from ssl_video.engine.run import Plan, draw, plan
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, configuration
 
@@ -34,18 +36,27 @@ def plans(
         progress: called while data is prepared.
 
     Raises:
-        InputError: all problems with names, options and protocols at once, before any video is opened;
-            after that, all problems with the data.
+        InputError: all problems with names, options and protocols at once; then all with the labels that
+            the protocols ask for; both before any video is decoded; then all broken videos.
     """
     resolved = _collect(specs, lambda spec: _names(spec, device))
-    # A backbone is built for a number of classes; one that cannot be built cannot for any number.
     distinct = {configuration(spec): spec for spec in resolved}
-    _collect(list(distinct.values()), lambda spec: assemble.check(spec, num_classes=2))
-    opened: dict[tuple[object, ...], Data] = {}
+    built = dict(zip(distinct, _collect(list(distinct.values()), _build), strict=True))
+    indexes = dict[tuple[object, ...], Index]()
     for spec in resolved:
-        key = _data_key(spec)
-        if key not in opened:
-            opened[key] = load(spec, skip_broken=skip_broken, cache_gib=cache_gib, progress=progress)
+        if _index_key(spec) not in indexes:
+            indexes[_index_key(spec)] = read_index(spec, progress)
+    _collect(resolved, lambda spec: _labels(spec, indexes[_index_key(spec)], built[configuration(spec)]))
+    opened = dict[tuple[object, ...], Data]()
+    for spec in resolved:
+        if _data_key(spec) not in opened:
+            opened[_data_key(spec)] = load(
+                spec,
+                indexes[_index_key(spec)],
+                skip_broken=skip_broken,
+                cache_gib=cache_gib,
+                progress=progress,
+            )
     return _collect(resolved, lambda spec: plan(spec, opened[_data_key(spec)], device))
 
 
@@ -78,8 +89,26 @@ def _names(spec: Spec, device: torch.device) -> Spec:
     return spec
 
 
+def _build(spec: Spec) -> Algorithm:
+    # A backbone is built for a number of classes; one that cannot be built for two cannot for any number.
+    return assemble.check(spec, num_classes=2)
+
+
+def _labels(spec: Spec, index: Index, algorithm: Algorithm) -> None:
+    """Draw one run's labels, to see whether they can be drawn."""
+    drawn = draw(spec, index)
+    if algorithm.unlabeled and not len(drawn.unlabeled):
+        raise InputError(
+            f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: use --labeled-in-unlabeled"
+        )
+
+
+def _index_key(spec: Spec) -> tuple[object, ...]:
+    return spec.data, spec.root, spec.split
+
+
 def _data_key(spec: Spec) -> tuple[object, ...]:
-    return spec.data, spec.root, spec.split, spec.size
+    return *_index_key(spec), spec.size
 
 
 def _collect(specs: Sequence[Spec], make: Callable[[Spec], Made]) -> list[Made]:

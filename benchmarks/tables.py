@@ -18,7 +18,7 @@ __all__ = ["Comparison", "comparison", "to_csv", "to_markdown", "to_terminal"]
 EMPTY = "No finished runs yet; `ssl-video bench` makes some."
 NO_RUN = "–"
 # Spaces between columns, one of which the frame adds; the longest header line that a column grows to.
-_GAP, _HEADER = 2, 20
+_GAP, _HEADER = 2, 16
 
 
 def to_terminal(comparison: Comparison, width: int = 80) -> Table:
@@ -111,17 +111,18 @@ def _blocks(comparison: Comparison, width: int) -> Iterator[Table]:
 
 def _table(title: str, rows: Sequence[Row], room: int, block: Sequence[_Shown]) -> Table:
     """One table, with two lines a row where it has a gain."""
+    # Text, because rich reads square brackets in plain strings as markup.
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False,
+        title=Text(title, "bold"), title_justify="left", title_style="", box=box.SIMPLE_HEAD, show_edge=False,
         pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="",
     )  # fmt: skip
     table.add_column("method", max_width=room, overflow="fold")
     for shown in block:
-        table.add_column(shown.header, width=shown.width, overflow="fold")
+        table.add_column(Text(shown.header), width=shown.width, overflow="fold")
     for number, row in enumerate(rows):
-        table.add_row(_indented(row), *(shown.scores[number] for shown in block))
+        table.add_row(Text(_indented(row)), *(shown.scores[number] for shown in block))
         if any(shown.gains[number] for shown in block):
-            table.add_row(Text("gain".rjust(6), "dim"), *(shown.gains[number] for shown in block))
+            table.add_row(Text("  gain", "dim"), *(shown.gains[number] for shown in block))
     return table
 
 
@@ -140,7 +141,7 @@ def _shown(comparison: Comparison, number: int) -> _Shown:
         for c in cells
     ]
     header = "\n".join([column.protocol, *column.marks])
-    width = max(min(_HEADER, *map(len, header.split("\n"))), *map(len, scores), *map(len, gains))
+    width = max(min(_HEADER, max(map(len, header.split("\n")))), *map(len, scores), *map(len, gains))
     return _Shown(header, scores, gains, width)
 
 

@@ -3,23 +3,31 @@
 A key has one name everywhere: YAML key = command-line flag = argument = column of the leaderboard.
 """
 
+import copy
 import hashlib
 import inspect
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ssl_video.errors import InputError, unknown
+
+_CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _number(value: Any) -> Any:
+    """A flag's text as a number: pydantic converts it for a number, but not for a choice of numbers."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class NetworkSpec(BaseModel):
     """One role's network, where it differs from what the algorithm asks for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _CONFIG
 
     backbone: str | None = Field(None, description="name of the backbone")
     width: float | None = Field(None, gt=0, description="multiplier of the backbone's channels")
@@ -31,7 +39,7 @@ class NetworkSpec(BaseModel):
 class Spec(BaseModel):
     """Everything that decides the numbers of a run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _CONFIG
 
     algorithm: str = Field("supervised", description="name, entry point, or path/to/file.py:name")
     options: dict[str, Any] = Field({}, description="the algorithm's own hyper-parameters")
@@ -65,8 +73,10 @@ class Spec(BaseModel):
     )
 
     test_clips: int = Field(4, ge=1, description="clips per test video, evenly spaced")
-    test_crops: Literal[1, 3] = Field(1, description="crops per test clip along its longer side")
-    seed: int = Field(0, ge=0, description="seed of initial weights, batches and augmentation")
+    test_crops: Annotated[Literal[1, 3], BeforeValidator(_number)] = Field(
+        1, description="crops per test clip along its longer side"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of initial weights, batches and augmentation")
 
     @property
     def label_draw(self) -> int:
@@ -78,6 +88,8 @@ class Spec(BaseModel):
 _CELL = ("data", "root", "split", "protocol", "draw", "seed", "labeled_in_unlabeled")
 # What rows that are compared with each other may differ in.
 _METHOD = ("algorithm", "options", "networks", "unlabeled_batch")
+# What an option without an annotation may be, where its default alone would say too little.
+_LOOSE: dict[type, Any] = {int: int | float, type(None): Any, type: Any}
 
 
 def build(values: Mapping[str, Any]) -> Spec:
@@ -89,26 +101,45 @@ def build(values: Mapping[str, Any]) -> Spec:
     try:
         return Spec.model_validate(dict(values))
     except ValidationError as error:
-        raise InputError(*_sentences(error, Spec.model_fields)) from None
+        raise InputError(*_sentences(error)) from None
 
 
 def check_options(owner: str, constructor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """An algorithm's options, validated against the keyword-only arguments of its constructor.
 
+    Returns:
+        Every option with its value, converted to its annotated type. Without an annotation, the default's
+        type counts, where a whole number allows any number and None allows anything.
+
     Raises:
-        InputError: unknown options and values of a wrong type.
+        InputError: all unknown options and values of a wrong type; an option without a value.
     """
-    hints = get_type_hints(constructor.__init__)
-    fields: dict[str, Any] = {
-        name: (hints.get(name, type(parameter.default)), parameter.default)
+    try:
+        hints = get_type_hints(constructor.__init__)
+    except NameError:
+        # Annotations that only a type checker can resolve.
+        hints = {}
+    defaults = {
+        name: parameter.default
         for name, parameter in inspect.signature(constructor).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    schema = create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
-    try:
-        return schema.model_validate(dict(options)).model_dump()
-    except ValidationError as error:
-        raise InputError(*(f"{owner}: {s}" for s in _sentences(error, fields, "option"))) from None
+    problems = [unknown("option", name, defaults) for name in options if name not in defaults]
+    values = dict[str, Any]()
+    for name, default in defaults.items():
+        if name not in options and default is inspect.Parameter.empty:
+            problems.append(f"option {name!r} has no default: give a value")
+            continue
+        kind = hints.get(name, _LOOSE.get(type(default), type(default)))
+        schema = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+        try:
+            # The default is converted, too: 1 and 1.0 would otherwise be different runs.
+            values[name] = schema.validate_python(options.get(name, default))
+        except ValidationError as error:
+            problems += _sentences(error, name)
+    if problems:
+        raise InputError(*(f"{owner}: {problem}" for problem in problems))
+    return values
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -122,9 +153,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {str(error).splitlines()[0]}{_place(error)}") from None
+        raise InputError(f"{path} is not valid YAML: {_reason(error)}") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path}: expected 'key: value' lines, found {type(values).__name__}")
+        found = "nothing" if values is None else f"a {type(values).__name__}"
+        raise InputError(f"{path}: expected 'key: value' lines, found {found}")
     return values
 
 
@@ -132,9 +164,9 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     """Values with `key=value` or `outer.inner=value` assignments applied; values are read as YAML.
 
     Raises:
-        InputError: an assignment without '=', or into something that is not a mapping.
+        InputError: an assignment without '=', of what is not YAML, or into something that is not a mapping.
     """
-    result: dict[str, Any] = json.loads(json.dumps(values))
+    result = copy.deepcopy(dict(values))
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
@@ -144,16 +176,21 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
         *outer, last = key.strip().split(".")
         target = result
         for part in outer:
-            target = target.setdefault(part, {})
+            # A key with nothing behind it, as in the line "options:", is None.
+            target[part] = {} if target.get(part) is None else target[part]
+            target = target[part]
             if not isinstance(target, dict):
                 raise InputError(f"--set {assignment}: {part!r} holds a value, not further keys")
-        target[last] = yaml.safe_load(value)
+        try:
+            target[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {assignment}: the value is not valid YAML: {_reason(error)}") from None
     return result
 
 
 def plain(spec: Spec) -> dict[str, Any]:
-    """The specification as plain values, without what was left open."""
-    return spec.model_dump(exclude_none=True)
+    """The specification as values that YAML and JSON can hold, without what was left open."""
+    return spec.model_dump(mode="json", exclude_none=True)
 
 
 def setting(spec: Spec) -> str:
@@ -171,22 +208,23 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _sentences(error: ValidationError, known: Iterable[str], kind: str = "key") -> list[str]:
-    """One sentence per problem that pydantic found."""
+def _sentences(error: ValidationError, *inside: str) -> list[str]:
+    """One sentence per problem that pydantic found; `inside` names what was validated, if not all."""
     sentences = []
     for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
+        place = ".".join(str(part) for part in (*inside, *problem["loc"]))
         if problem["type"] == "extra_forbidden":
             outer, _, last = place.rpartition(".")
-            inside = NetworkSpec.model_fields if outer.startswith("networks") else known
-            sentences.append(unknown(kind, last, inside) + (f" (in {outer})" if outer else ""))
+            known = NetworkSpec.model_fields if outer.startswith("networks") else Spec.model_fields
+            sentences.append(unknown("key", last, known) + (f" (in {outer})" if outer else ""))
         else:
             message = problem["msg"].removeprefix("Value error, ")
             sentences.append(f"{place}: {message[0].lower()}{message[1:]}, found {problem['input']!r}")
     return sentences
 
 
-def _place(error: Exception) -> str:
-    """Where in the file a YAML error is."""
+def _reason(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """What is wrong with a text that is not YAML, and where."""
+    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
     mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{reason}, line {mark.line + 1}, column {mark.column + 1}" if mark else reason

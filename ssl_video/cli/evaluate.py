@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Test a run's folder or checkpoint file on a dataset's test clips."""
     from ssl_video.cli.display import preparing
-    from ssl_video.data.dataset import load
+    from ssl_video.data.dataset import load, read_index
     from ssl_video.engine import trained
     from ssl_video.engine.assemble import choose_device
 
@@ -40,7 +40,9 @@ def command(
     if data and not root:
         spec = spec.model_copy(update={"root": None})
     with preparing(Console(stderr=True)) as progress:
-        opened = load(spec, skip_broken=skip_broken, cache_gib=cache_gib, progress=progress)
+        index = read_index(spec, progress)
+        trained.check_classes(model, index)
+        opened = load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=progress)
     scores = trained.evaluate(model, opened)
     if as_json:
         print(json.dumps({"dataset": opened.index.name, "predictors": scores}, indent=1))

@@ -55,5 +55,5 @@ def command(
         click.echo(tables.to_markdown(comparison), nl=False)
     else:
         console = Console()
-        console.print(tables.to_terminal(comparison))
+        console.print(tables.to_terminal(comparison, console.width))
         console.print(f"leaderboard: {path}", markup=False, soft_wrap=True)

@@ -76,7 +76,9 @@ def carry_out(specs: Sequence[Spec], settings: Settings, baseline: str | None) -
         aside.print(f"warning: {problem}", markup=False)
     shown = frame[frame["run"].isin([plan.name for plan in plans])]
     if len(shown):
-        console.print(tables.to_terminal(tables.comparison(shown, baseline=baseline or "supervised")))
+        console.print(
+            tables.to_terminal(tables.comparison(shown, baseline=baseline or "supervised"), console.width)
+        )
     for failure in failures:
         aside.print(f"failed: {failure.plan.name}: {failure.reason}", markup=False, soft_wrap=True)
     console.print(f"leaderboard: {path}", markup=False, soft_wrap=True)
@@ -99,7 +101,7 @@ def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, 
             console.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
         for clip, reason in data.broken.items():
             console.print(f"  left out {clip}: {reason}", markup=False, highlight=False, soft_wrap=True)
-    spec = plans[0].spec
+    spec = max((plan.spec for plan in plans), key=lambda spec: spec.unlabeled_batch)
     networks = dict.fromkeys(label(plan.spec) for plan in plans)
     console.print(
         f"{', '.join(networks)}; {spec.frames}x{spec.stride} frames of {spec.size} px; {spec.steps} steps of "
@@ -109,8 +111,8 @@ def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, 
         soft_wrap=True,
     )
     console.print(
-        f"{len(plans)} runs, {len(plans) - len(todo)} of them finished before; {settings.jobs} at a time on "
-        f"{settings.device}, {settings.execution.threads} threads each",
+        f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before; {settings.jobs} at a time on "
+        f"{settings.device}, {_count(settings.execution.threads or 1, 'thread')} each",
         highlight=False,
     )
 
@@ -128,3 +130,7 @@ def _next_steps(plans: Sequence[Plan], settings: Settings, console: Console) -> 
     if data != "demo":
         del lines[1:3]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

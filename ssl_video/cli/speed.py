@@ -13,7 +13,9 @@ from ssl_video.cli import options
 
 @click.command()
 @click.option("--algo", "--algorithm", "algorithm", default="cmpl", show_default=True, metavar="NAME")
-@click.option("--repeat", type=click.IntRange(1), default=20, show_default=True, help="number of measured steps")
+@click.option(
+    "--repeat", type=click.IntRange(1), default=20, show_default=True, help="number of measured steps"
+)
 @options.spec_options("algorithm", "steps")
 @options.set_option
 @options.execution_options
@@ -40,7 +42,9 @@ def command(algorithm: str, repeat: int, assignments: tuple[str, ...], **flags: 
     with tempfile.TemporaryDirectory() as folder:
         run = Training(plan.spec, plan.data, plan.partition, Path(folder), settings.execution)
         cost = speed.measure(run, repeat)
-    table = Table(title=f"one step of {algorithm}, median of {repeat}", title_justify="left", show_footer=True)
+    table = Table(
+        title=f"one step of {algorithm}, median of {repeat}", title_justify="left", show_footer=True
+    )
     table.add_column("part", footer="whole step")
     table.add_column("ms", justify="right", footer=f"{1000 * cost.total:.1f}")
     table.add_column("share", justify="right", footer="100.0 %")
@@ -50,7 +54,7 @@ def command(algorithm: str, repeat: int, assignments: tuple[str, ...], **flags: 
     console = Console()
     console.print(table)
     console.print(
-        f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is not the networks' own "
-        f"passes ({settings.execution.threads} threads on {settings.device})",
+        f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is not the networks' "
+        f"own passes ({settings.execution.threads} threads on {settings.device})",
         highlight=False,
     )

@@ -1,4 +1,4 @@
-"""Named augmentations: drawn once per clip, the same for all its frames, applied to a batch at a time.
+"""Named augmentations: drawn once per clip, the same for all its frames, applied to the decoded frames.
 
 Everything geometric (crop, flip, rotation, shear, translation) is one affine map per clip, so a clip is
 resampled once, however many operations it goes through. Colour operations follow on the resampled clips.
@@ -6,7 +6,8 @@ resampled once, however many operations it goes through. Colour operations follo
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from ssl_video.data.colour import OPERATIONS as COLOUR
 
 # Mean and deviation of Kinetics pixels in [0, 1], the values of PySlowFast and pytorchvideo.
 MEAN, DEVIATION = 0.45, 0.225
+# Pixels that an augmentation leaves empty.
+GREY = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,68 +43,56 @@ class Recipe:
 
 
 # The weak crop's range is ours: half the frame or more keeps the action in view.
-_WEAK = {"area": (0.5, 1.0), "flip": 0.5}
+_WEAK = Recipe(area=(0.5, 1.0), flip=0.5)
 RECIPES: dict[str, Recipe] = {
     "none": Recipe(),
-    "weak": Recipe(**_WEAK),  # type: ignore[arg-type]
-    "strong": Recipe(**_WEAK, operations=2, cutout=0.5),  # type: ignore[arg-type]
+    "weak": _WEAK,
+    "strong": replace(_WEAK, operations=2, cutout=0.5),
 }
 
 # RandAugment's geometric operations and largest magnitudes: degrees, shear factors, shares of the side.
 GEOMETRY = {"rotate": 30.0, "shear_x": 0.3, "shear_y": 0.3, "translate_x": 0.3, "translate_y": 0.3}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Transform:
     """One clip's transform, drawn.
 
     Attributes:
         matrix: (2, 3), maps the output square [-1, 1]^2 to the source frame [-1, 1]^2.
-        colours: names of colour operations with their magnitudes in [0, 1], in order; None is none.
-        box: y, x, side of a square to grey out, in shares of the clip's side.
+        colours: names of colour operations with their magnitudes in [0, 1], in order.
+        box: centre y, centre x, side of a square to grey out, in shares of the clip's side.
     """
 
     matrix: np.ndarray
-    colours: list[tuple[str, float] | None] = field(default_factory=list)
+    colours: tuple[tuple[str, float], ...] = ()
     box: tuple[float, float, float] | None = None
 
 
 def draw(recipe: Recipe, generator: np.random.Generator, height: int, width: int) -> Transform:
     """Draw a clip's transform for frames of height x width pixels."""
-    if recipe.area is None:
-        return centre(height, width)
-    crop = _random_crop(recipe, generator, height, width)
+    matrix = _random_crop(recipe, generator, height, width) if recipe.area else _square(height, width, 0.5)
     if generator.random() < recipe.flip:
-        crop = crop @ np.diag([-1.0, 1.0, 1.0])
-    transform = Transform(crop[:2])
-    names = [*GEOMETRY, *COLOUR, "identity"]
-    warp = np.eye(3)
+        matrix = matrix @ np.diag([-1.0, 1.0, 1.0])
+    names, colours = [*GEOMETRY, *COLOUR, "identity"], []
     for _ in range(recipe.operations):
         name, magnitude = names[generator.integers(len(names))], float(generator.random())
         if name in GEOMETRY:
             sign = 1 if generator.random() < 0.5 else -1
-            warp = warp @ _warp(name, sign * magnitude * GEOMETRY[name])
-        transform.colours.append((name, magnitude) if name in COLOUR else None)
-    transform.matrix = (crop @ warp)[:2]
+            # Output to source: the operation that comes first is nearest to the source.
+            matrix = matrix @ _warp(name, sign * magnitude * GEOMETRY[name])
+        elif name in COLOUR:
+            colours.append((name, magnitude))
+    box = None
     if recipe.cutout:
-        y, x, side = generator.random(3)
-        transform.box = (float(y), float(x), float(side * recipe.cutout))
-    return transform
+        y, x, side = (float(share) for share in generator.random(3))
+        box = (y, x, side * recipe.cutout)
+    return Transform(matrix[:2], tuple(colours), box)
 
 
 def centre(height: int, width: int, place: float = 0.5) -> Transform:
     """The largest square, at `place` in [0, 1] along the longer side; 0.5 is the middle."""
-    side = min(height, width)
-    return Transform(
-        _box(
-            (height - side) * (place if height > width else 0.5),
-            (width - side) * place,
-            side,
-            side,
-            height,
-            width,
-        )[:2]
-    )
+    return Transform(_square(height, width, place)[:2])
 
 
 def apply(clips: Sequence[np.ndarray], transforms: Sequence[Transform], size: int) -> Tensor:
@@ -115,44 +106,50 @@ def apply(clips: Sequence[np.ndarray], transforms: Sequence[Transform], size: in
     Returns:
         float32 (N, 3, T, size, size), in torch's channels_last_3d layout.
     """
-    out = _resample(clips, transforms, size)
-    for position in range(max(len(t.colours) for t in transforms)):
-        _colour(out, [t.colours[position] if t.colours else None for t in transforms])
-    for clip, transform in zip(out, transforms, strict=True):
+    out = torch.empty((len(clips), 3, len(clips[0]), size, size), memory_format=torch.channels_last_3d)
+    # One clip at a time stays in the processor's cache, which is several times as fast as the whole batch.
+    for clip, transform, target in zip(clips, transforms, out, strict=True):
+        pixels = _resample(clip, transform.matrix, size)
+        for name, magnitude in transform.colours:
+            pixels = COLOUR[name](pixels, torch.full((1, 1, 1, 1, 1), magnitude)).clamp_(0, 1)
         if transform.box:
-            # A pixel range per axis; the centre may lie anywhere, so the square may be cut by the border.
-            y, x, side = (round(v * size) for v in transform.box)
-            top, left = max(y - side // 2, 0), max(x - side // 2, 0)
-            clip[:, :, top : y - side // 2 + side, left : x - side // 2 + side] = 0.5
-    return out.sub_(MEAN).div_(DEVIATION).contiguous(memory_format=torch.channels_last_3d)
-
-
-def _resample(clips: Sequence[np.ndarray], transforms: Sequence[Transform], size: int) -> Tensor:
-    """Affine maps, bilinear: float32 (N, 3, T, size, size) in [0, 1]. What lies outside a frame is grey."""
-    frames = len(clips[0])
-    out = torch.empty(len(clips), 3, frames, size, size)
-    matrices = torch.from_numpy(np.stack([t.matrix for t in transforms])).float()
-    for shape in {clip.shape for clip in clips}:
-        chosen = [n for n, clip in enumerate(clips) if clip.shape == shape]
-        # (n, T, H, W, 3) -> (n, T * 3, H, W): frames and colours share one sampling grid per clip.
-        source = torch.from_numpy(np.stack([clips[n] for n in chosen])).permute(0, 1, 4, 2, 3).flatten(1, 2)
-        grid = F.affine_grid(matrices[chosen], [len(chosen), 1, size, size], align_corners=False)
-        # Zero padding of pixels shifted by one half is grey padding.
-        pixels = source.float().div_(255).sub_(0.5)
-        sampled = F.grid_sample(pixels, grid, padding_mode="zeros", align_corners=False).add_(0.5)
-        # (n, T * 3, S, S) -> (n, 3, T, S, S)
-        out[chosen] = sampled.unflatten(1, (frames, 3)).transpose(1, 2)
+            # The centre may lie anywhere, so the square may be cut by the border.
+            y, x, side = (round(share * size) for share in transform.box)
+            top, left = y - side // 2, x - side // 2
+            pixels[..., max(top, 0) : top + side, max(left, 0) : left + side] = GREY
+        target.copy_(pixels[0].sub_(MEAN).div_(DEVIATION))
     return out
 
 
-def _colour(clips: Tensor, operations: Sequence[tuple[str, float] | None]) -> None:
-    """One colour operation per clip, in place; clips with the same operation go through it together."""
-    for name in {operation[0] for operation in operations if operation}:
-        chosen = [n for n, operation in enumerate(operations) if operation and operation[0] == name]
-        magnitudes = torch.tensor(
-            [operation[1] for operation in operations if operation and operation[0] == name]
-        )
-        clips[chosen] = COLOUR[name](clips[chosen], magnitudes.view(-1, 1, 1, 1, 1)).clamp_(0, 1)
+def _resample(clip: np.ndarray, matrix: np.ndarray, size: int) -> Tensor:
+    """One affine map, bilinear: float32 (1, 3, T, size, size) in [0, 1]. What lies outside is grey."""
+    frames = len(clip)
+    # (T, H, W, 3) -> (1, T * 3, H, W): frames and colours share one sampling grid.
+    pixels = torch.from_numpy(np.ascontiguousarray(clip.transpose(0, 3, 1, 2)).astype(np.float32))
+    # (S * S, 3) @ (3, 2) -> (1, S, S, 2)
+    grid = (_centres(size) @ torch.from_numpy(matrix.T).float()).view(1, size, size, 2)
+    sampled = F.grid_sample(pixels.flatten(0, 1)[None], grid, padding_mode="border", align_corners=False)
+    sampled.div_(255)
+    # Grey by padding would also blend into the frame's own border, wherever a frame is enlarged.
+    outside = grid.abs().amax(-1) > 1
+    if outside.any():
+        sampled.masked_fill_(outside, GREY)
+    # (1, T * 3, S, S) -> (1, 3, T, S, S)
+    return sampled.unflatten(1, (frames, 3)).transpose(1, 2)
+
+
+@lru_cache(maxsize=8)
+def _centres(size: int) -> Tensor:
+    """Pixel centres of the output square [-1, 1]^2 as (x, y, 1), row by row: (size * size, 3)."""
+    places = (torch.arange(size) + 0.5) * 2 / size - 1
+    y, x = torch.meshgrid(places, places, indexing="ij")
+    return torch.stack([x, y, torch.ones_like(x)], -1).flatten(0, 1)
+
+
+def _square(height: int, width: int, place: float) -> np.ndarray:
+    """The map onto the largest square, (3, 3)."""
+    side = min(height, width)
+    return _box((height - side) * place, (width - side) * place, side, side, height, width)
 
 
 def _random_crop(recipe: Recipe, generator: np.random.Generator, height: int, width: int) -> np.ndarray:

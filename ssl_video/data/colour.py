@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 # ITU-R BT.601 luma, the grey of PIL and torchvision.
 _LUMA = torch.tensor([0.2989, 0.587, 0.114]).view(1, 3, 1, 1, 1)
@@ -20,20 +19,20 @@ def autocontrast(clips: Tensor, magnitude: Tensor) -> Tensor:
     """Stretch each colour to the full range; the magnitude is not used, as in RandAugment."""
     low, high = clips.amin((2, 3, 4), keepdim=True), clips.amax((2, 3, 4), keepdim=True)
     span = high - low
-    return torch.where(span > 0, (clips - low) / span.clamp(min=1e-6), clips)
+    # Less than one of 255 levels is a single colour with rounding noise, which must not be stretched.
+    return torch.where(span > 0.5 / 255, (clips - low) / span.clamp(min=0.5 / 255), clips)
 
 
 def equalize(clips: Tensor, magnitude: Tensor) -> Tensor:
-    """Make each colour's histogram flat; the magnitude is not used, as in RandAugment."""
+    """Make each colour's histogram flat, as PIL does; the magnitude is not used, as in RandAugment."""
     levels = (clips * 255).round().long().flatten(2).flatten(0, 1)  # (N * 3, T * H * W)
     offset = 256 * torch.arange(len(levels)).view(-1, 1)
     histogram = torch.bincount((levels + offset).flatten(), minlength=256 * len(levels)).view(-1, 256)
-    cumulative = histogram.cumsum(1).float()
-    first = torch.where(histogram > 0, cumulative, torch.inf).amin(1, keepdim=True)
-    table = ((cumulative - first) / (cumulative[:, -1:] - first).clamp(min=1)).clamp(0, 1)
-    flat = (cumulative[:, -1:] == first).expand_as(levels)  # a single level stays what it is
-    out = torch.where(flat, levels / 255, table.gather(1, levels))
-    return out.view(clips.shape)
+    below = histogram.cumsum(1) - histogram
+    most = torch.where(histogram > 0, below, 0).amax(1, keepdim=True)  # below the highest level that occurs
+    own = torch.arange(256) / 255  # a single level stays what it is
+    table = torch.where(most > 0, below / most.clamp(min=1), own)
+    return table.gather(1, levels).view(clips.shape)
 
 
 def brightness(clips: Tensor, magnitude: Tensor) -> Tensor:
@@ -54,19 +53,17 @@ def saturation(clips: Tensor, magnitude: Tensor) -> Tensor:
 
 def sharpness(clips: Tensor, magnitude: Tensor) -> Tensor:
     """Blend with a smoothed clip (3 x 3, the centre weighted 5, as in PIL); the border stays."""
-    kernel = torch.ones(1, 1, 1, 3, 3)
-    kernel[..., 1, 1] = 5
-    # (N, 3, T, H, W) -> (N * 3, 1, T, H, W): the same smoothing for every colour.
-    inner = F.conv3d(clips.flatten(0, 1)[:, None], kernel / 13)
+    rows = clips[..., :-2, :] + clips[..., 1:-1, :] + clips[..., 2:, :]
+    total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
     smooth = clips.clone()
-    smooth[..., 1:-1, 1:-1] = inner.view(*clips.shape[:3], *inner.shape[-2:])
+    smooth[..., 1:-1, 1:-1] = smooth[..., 1:-1, 1:-1].mul(4).add_(total).div_(13)
     return torch.lerp(smooth, clips, _factor(magnitude))
 
 
 def posterize(clips: Tensor, magnitude: Tensor) -> Tensor:
     """Keep 8 to 4 bits of each colour."""
     step = 2 ** (magnitude * 4).round()  # distance between kept levels, in 1/255
-    return (clips * 255 / step).floor() * step / 255
+    return ((clips * 255).round() / step).floor() * step / 255
 
 
 def solarize(clips: Tensor, magnitude: Tensor) -> Tensor:

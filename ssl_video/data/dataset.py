@@ -33,13 +33,31 @@ def short_side(size: int) -> int:
     return round(size * _MARGIN)
 
 
+def read_index(spec: Spec, progress: Progress | None = None) -> Index:
+    """Which clips a run's dataset holds; nothing is decoded, but the demo clips are rendered where missing.
+
+    Raises:
+        InputError: the data cannot be read.
+    """
+    if spec.data == "demo":
+        return read(demo.prepare(progress=_under("rendering the demo clips", progress)))
+    root = Path(spec.root).expanduser() if spec.root else None
+    return read(Path(spec.data).expanduser(), root=root, split=spec.split)
+
+
 def load(
-    spec: Spec, *, skip_broken: bool = False, cache_gib: float = 20.0, progress: Progress | None = None
+    spec: Spec,
+    index: Index | None = None,
+    *,
+    skip_broken: bool = False,
+    cache_gib: float = 20.0,
+    progress: Progress | None = None,
 ) -> Data:
-    """Open a run's data: read the index, decode every clip once, and stop where one is broken.
+    """Open a run's data: decode every clip once, and stop where one is broken.
 
     Args:
-        spec: the run; its data, root, split and size are used.
+        spec: the run; its crop size decides the size of stored frames.
+        index: its clips, where they are known; otherwise they are read.
         skip_broken: leave broken clips out instead of stopping.
         cache_gib: bound of the frame cache in GiB; 0: no cache.
         progress: called with what is being done, how many are done and how many there are.
@@ -47,18 +65,10 @@ def load(
     Raises:
         InputError: the data cannot be read, or clips are broken and not to be skipped.
     """
-
-    def step(text: str) -> Callable[[int, int], None] | None:
-        return (lambda done, total: progress(text, done, total)) if progress else None
-
-    if spec.data == "demo":
-        path, root = demo.prepare(progress=step("rendering the demo clips")), None
-    else:
-        path, root = Path(spec.data).expanduser(), Path(spec.root).expanduser() if spec.root else None
-    index = read(path, root=root, split=spec.split)
+    index = index or read_index(spec, progress)
     store = FrameStore([str(p) for p in index.paths], short_side(spec.size), int(cache_gib * GIB))
     used = np.flatnonzero(index.splits != "")
-    reasons = store.prepare(used.tolist(), step("decoding every clip once"))
+    reasons = store.prepare(used.tolist(), _under("decoding every clip once", progress))
     if not reasons:
         return Data(index, store, {})
     broken = {str(index.ids[row]): reason for row, reason in sorted(reasons.items())}
@@ -68,6 +78,11 @@ def load(
     keep[list(reasons)] = False
     index = index.subset(keep)
     return Data(index, FrameStore([str(p) for p in index.paths], store.short_side, store.limit), broken)
+
+
+def _under(text: str, progress: Progress | None) -> Callable[[int, int], None] | None:
+    """A callback (done, total) that reports under a heading."""
+    return (lambda done, total: progress(text, done, total)) if progress else None
 
 
 def _complaint(broken: dict[str, str], total: int, shown: int = 10) -> str:

@@ -30,8 +30,9 @@ def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
     """
     frames: list[np.ndarray] = []
     try:
-        # Old AVI files hold titles in any character set; PyAV refuses those that are not UTF-8 if unasked.
-        with av.open(str(path), metadata_errors="replace") as container:
+        # FFmpeg would take a relative name with a colon for an address. AVI files hold titles in any
+        # character set, and PyAV refuses those that are not UTF-8 unless told otherwise.
+        with av.open(str(Path(path).absolute()), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise DecodeError("no video stream")
             stream = container.streams.video[0]

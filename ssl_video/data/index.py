@@ -3,6 +3,7 @@
 Nothing is decoded here; a file only has to exist and to hold at least one byte.
 """
 
+import dataclasses
 import difflib
 import functools
 import hashlib
@@ -55,6 +56,25 @@ class Index:
         """12 hexadecimal digits that stand for ids, class names and splits, whatever the order of rows."""
         classes = np.array(self.classes)[self.labels]
         return digest(zip(self.ids.tolist(), classes.tolist(), self.splits.tolist(), strict=True))
+
+    def subset(self, keep: np.ndarray) -> "Index":
+        """The rows where `keep`, (N,) bool, is true, with all classes.
+
+        Raises:
+            InputError: no training or no test clip is left.
+        """
+        for part in ("train", "test"):
+            if not (self.splits[keep] == part).any():
+                raise InputError(f"{self.name}: no usable {part} clip is left")
+        return dataclasses.replace(
+            self,
+            paths=self.paths[keep],
+            ids=self.ids[keep],
+            labels=self.labels[keep],
+            groups=None if self.groups is None else self.groups[keep],
+            splits=self.splits[keep],
+            columns={name: column[keep] for name, column in self.columns.items()},
+        )
 
 
 def read(path: Path | str, *, root: Path | None = None, split: str = "split") -> Index:

@@ -43,23 +43,28 @@ def read(path: Path) -> list[Entry]:
     lines = {number: line.strip() for number, line in enumerate(read_text(path).split("\n"), 1)}
     lines = {number: line for number, line in lines.items() if line and not f"{line} ".startswith("# ")}
     if not lines:
-        raise InputError(f"{path} has no entries: expected a line for each labeled clip")
-    cells = list(csv.reader(lines.values()))
-    if all("*" in line for line in lines.values()):
+        found = []
+    elif all("*" in line for line in lines.values()):
         wrong = [f"line {n}: {line}" for n, line in lines.items() if not _STARRED.fullmatch(line)]
         if wrong:
             raise InputError(f"{path}: expected path*number, found {some(wrong)}; mend these lines")
         found = [(line.split("*")[0], "") for line in lines.values()]
-    elif all(len(row) > 1 for row in cells):
-        found = _from_csv(path, cells)
+    elif all("," in line for line in lines.values()):
+        found = _from_csv(path, list(lines.values()))
     else:
         matches = [_VIDEO.fullmatch(line) or _FRAMES.fullmatch(line) for line in lines.values()]
         found = [(match[1], match[2] or "") for match in matches if match]
+    if not found:
+        raise InputError(f"{path} has no entries: expected a line for each labeled clip")
     tidy = ((name.strip().replace("\\", "/"), label.strip()) for name, label in found)
     return [Entry(name, "" if label.isdigit() else label) for name, label in tidy]
 
 
-def _from_csv(path: Path, cells: list[list[str]]) -> list[tuple[str, str]]:
+def _from_csv(path: Path, lines: list[str]) -> list[tuple[str, str]]:
+    try:
+        cells = list(csv.reader(lines, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path}: not valid CSV: {error}") from error
     wrong = [",".join(row) for row in cells if len(row) != len(cells[0])]
     if wrong:
         raise InputError(f"{path}: expected {len(cells[0])} fields, as in the first line, in {some(wrong)}")

@@ -1,7 +1,7 @@
 """Batches: which clips stand in a step, cut into the views that an algorithm declares."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ssl_video.contract import Batch, View
 from ssl_video.data import augment
+from ssl_video.data.decode import DecodeError
 from ssl_video.data.sampling import (
     ClipShape,
     Order,
@@ -21,6 +22,7 @@ from ssl_video.data.sampling import (
     stream,
 )
 from ssl_video.data.store import FrameStore
+from ssl_video.errors import InputError
 
 
 class Pool:
@@ -48,60 +50,94 @@ class Pool:
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
         self.size, self.seed, self.store = size, seed, store
         self.order = Order(seed, purpose, len(rows))
+        # Which clip a view shows: its request, and the window that it is cut from. A view that starts on its
+        # own shares its clip with no other, not even one of an equal request.
+        self._clip = {
+            name: (request, f"own/{name}" if request.window == "own" else "shared")
+            for name, request in views.items()
+        }
 
     def positions(self, step: int) -> np.ndarray:
         """Positions in `rows` of the clips of a step, (batch,)."""
         return np.array([self.order.at(step * self.batch + slot) for slot in range(self.batch)])
 
     def clips(self, step: int) -> dict[str, Tensor]:
-        """Every view of a step's clips, each (batch, 3, T, size, size); equal requests share one tensor."""
-        requests = list(dict.fromkeys(self.views.values()))
-        cut = [
-            self._cut(row, requests, step, slot) for slot, row in enumerate(self.rows[self.positions(step)])
-        ]
+        """Every view of a step's clips, each (batch, 3, T, size, size); views of one clip share one tensor.
+
+        Raises:
+            InputError: a video cannot be decoded, though it could be when the run began.
+        """
+        wanted = list(dict.fromkeys(self._clip.values()))
+        rows = self.rows[self.positions(step)]
+        cut = [self._cut(row, wanted, step, slot) for slot, row in enumerate(rows)]
         made = {}
-        for number, request in enumerate(requests):
-            clips = [sample[number] for sample in cut]
+        for number, clip in enumerate(wanted):
+            augmentation = clip[0].augmentation
+            frames = [sample[number] for sample in cut]
             transforms = [
                 augment.draw(
-                    augment.RECIPES[request.augmentation],
-                    stream(self.seed, f"augment/{self.purpose}/{request.augmentation}", step, slot),
-                    *clip.shape[1:3],
+                    augment.RECIPES[augmentation],
+                    stream(self.seed, f"augment/{self.purpose}/{augmentation}", step, slot),
+                    *sample.shape[1:3],
                 )
-                for slot, clip in enumerate(clips)
+                for slot, sample in enumerate(frames)
             ]
-            made[request] = augment.apply(clips, transforms, self.size)
-        return {name: made[request] for name, request in self.views.items()}
+            made[clip] = augment.apply(frames, transforms, self.size)
+        return {name: made[clip] for name, clip in self._clip.items()}
 
-    def _cut(self, row: int, requests: Sequence[Request], step: int, slot: int) -> list[np.ndarray]:
-        """One sample's frames for every request, each uint8 (T, H, W, 3), read in one go."""
-        count = self.store.count(row)
-        window = max((r.shape.span for r in requests if r.window == "shared"), default=1)
-        shared = random_start(stream(self.seed, f"window/{self.purpose}", step, slot), window, count)
-        indices = []
-        for number, request in enumerate(requests):
-            start = shared
-            if request.window == "own":
-                own = stream(self.seed, f"window/{self.purpose}/own{number}", step, slot)
-                start = random_start(own, request.shape.span, count)
-            indices.append(frame_indices(start, request.shape, count))
-        needed, where = np.unique(np.concatenate(indices), return_inverse=True)
-        frames = self.store.read(row, needed)
+    def _cut(self, row: int, wanted: Sequence[tuple[Request, str]], step: int, slot: int) -> list[np.ndarray]:
+        """One sample's frames for every clip wanted, each uint8 (T, H, W, 3), read in one go."""
+        try:
+            count = self.store.count(row)
+            indices = self._indices(wanted, count, step, slot)
+            needed, where = np.unique(np.concatenate(indices), return_inverse=True)
+            frames = self.store.read(row, needed)
+        except DecodeError as error:
+            raise InputError(
+                f"{self.store.paths[row]}: {error}; it could be decoded when the run began: bring it back, "
+                "and start the run again, which goes on from its last checkpoint"
+            ) from None
         return [frames[part] for part in np.split(where, np.cumsum([len(i) for i in indices])[:-1])]
 
+    def _indices(
+        self, wanted: Sequence[tuple[Request, str]], count: int, step: int, slot: int
+    ) -> list[np.ndarray]:
+        """Which of a video's `count` frames stand in every clip wanted, (T,) each."""
+        spans: dict[str, int] = {}
+        for request, window in wanted:
+            spans[window] = max(spans.get(window, 0), request.shape.span)
+        starts = {
+            window: random_start(
+                stream(self.seed, f"window/{self.purpose}/{window}", step, slot), span, count
+            )
+            for window, span in spans.items()
+        }
+        return [frame_indices(starts[window], request.shape, count) for request, window in wanted]
 
-class _Steps(Dataset[Batch]):
+
+class _Pinnable:
+    """A batch that is pinned as a whole; the loader by itself would copy what views share once per view."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def pin_memory(self) -> "_Pinnable":
+        return _Pinnable(_each(self.batch, Tensor.pin_memory))
+
+
+class _Steps(Dataset[_Pinnable]):
     """Step number -> batch; what a loader's workers share."""
 
     def __init__(self, labeled: Pool, labels: np.ndarray, unlabeled: Pool | None) -> None:
         self.labeled, self.labels, self.unlabeled = labeled, labels, unlabeled
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> _Pinnable:
         labels = torch.from_numpy(self.labels[self.labeled.positions(step)])
-        if self.unlabeled is None:
-            return Batch(self.labeled.clips(step), labels, {}, torch.empty(0, dtype=torch.long))
-        positions = torch.from_numpy(self.unlabeled.positions(step))
-        return Batch(self.labeled.clips(step), labels, self.unlabeled.clips(step), positions)
+        positions, clips = torch.empty(0, dtype=torch.long), dict[str, Tensor]()
+        if self.unlabeled:
+            positions = torch.from_numpy(self.unlabeled.positions(step))
+            clips = self.unlabeled.clips(step)
+        return _Pinnable(Batch(self.labeled.clips(step), labels, clips, positions))
 
 
 def batches(
@@ -122,37 +158,44 @@ def batches(
         device: where to.
         workers: processes that prepare batches ahead; 0 prepares them in this one.
     """
-    loader = DataLoader(
-        _Steps(labeled, labels, unlabeled),
-        sampler=steps,
-        batch_size=None,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        prefetch_factor=4 if workers else None,
-        # Without one of its own it would draw from torch's generator, and a resumed run once more often.
-        generator=torch.Generator(),
-    )
     with warnings.catch_warnings():
         # The loader advises as many workers as it sees cores; with cells side by side that is wrong.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
-        for batch in loader:
-            yield to_device(batch, device)
+        loaded = iter(
+            DataLoader(
+                _Steps(labeled, labels, unlabeled),
+                sampler=steps,
+                batch_size=None,
+                num_workers=workers,
+                pin_memory=device.type == "cuda",
+                prefetch_factor=4 if workers else None,
+                # Without one of its own it would draw from torch's, and a resumed run once more often.
+                generator=torch.Generator(),
+            )
+        )
+    for item in loaded:
+        yield to_device(item.batch, device)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """A batch on a device; tensors that views share stay shared."""
-    moved: dict[int, Tensor] = {}
+    return _each(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
-    def move(tensor: Tensor) -> Tensor:
-        if id(tensor) not in moved:
-            moved[id(tensor)] = tensor.to(device, non_blocking=True)
-        return moved[id(tensor)]
+
+def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """A batch with every tensor changed, once however many views share it."""
+    changed: dict[int, Tensor] = {}
+
+    def once(tensor: Tensor) -> Tensor:
+        if id(tensor) not in changed:
+            changed[id(tensor)] = change(tensor)
+        return changed[id(tensor)]
 
     return Batch(
-        {name: move(clip) for name, clip in batch.labeled.items()},
-        move(batch.labels),
-        {name: move(clip) for name, clip in batch.unlabeled.items()},
-        move(batch.positions),
+        {name: once(clip) for name, clip in batch.labeled.items()},
+        once(batch.labels),
+        {name: once(clip) for name, clip in batch.unlabeled.items()},
+        once(batch.positions),
     )
 
 

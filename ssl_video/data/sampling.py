@@ -18,7 +18,9 @@ from ssl_video.contract import View
 def stream(seed: int, purpose: str, step: int = 0, slot: int = 0) -> np.random.Generator:
     """The generator for one choice: Philox keyed by (seed, purpose), its counter at (step, slot)."""
     # numpy counts up the first word; the words above it belong to the place of the choice alone.
-    return np.random.Generator(np.random.Philox(key=[seed, _word(purpose)], counter=[0, 0, slot, step]))
+    # A list that holds a word of 64 bits would reach it as floats, which round.
+    key = np.array([seed, _word(purpose)], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, slot, step], np.uint64)))
 
 
 @lru_cache(maxsize=256)
@@ -61,7 +63,7 @@ class ClipShape:
 
 @dataclass(frozen=True)
 class Request:
-    """A view with everything filled in. Views with equal requests are one clip, made once."""
+    """A view with everything filled in. Equal requests are one clip, unless they start on their own."""
 
     augmentation: str
     shape: ClipShape

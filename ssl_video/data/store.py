@@ -2,8 +2,9 @@
 
 One file per clip holds its frames, scaled to the short side that the run needs. It is named by the video's
 path, size and time of change and by the settings, written to a temporary name and renamed, so any number of
-processes may fill and read the cache, and one that is killed leaves nothing half. The whole cache is bounded;
-clips beyond the bound are decoded whenever they are needed.
+processes may fill and read the cache, and one that is killed leaves nothing half. The whole cache is bounded
+(processes that fill it at the same time each count for themselves); clips beyond the bound are decoded
+whenever they are needed, and only their length is kept.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import functools
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +27,8 @@ from ssl_video.files import replacing
 
 GIB = 2**30
 _FORMAT = 1  # counts changes of what is stored, so that old files are not read
+_STALE = 24 * 3600  # seconds after which a file that nobody completed was left by a killed process
+_UNREADABLE = (OSError, ValueError, EOFError)  # what numpy raises for files that are absent, torn or empty
 
 
 class FrameStore:
@@ -33,7 +37,7 @@ class FrameStore:
     Args:
         paths: the video files.
         short_side: the shorter side of stored frames, in pixels; smaller videos keep their size.
-        limit: largest size of the whole cache in bytes; 0 stores nothing.
+        limit: largest size of the whole cache in bytes; 0 stores no frames, and works without a folder.
         folder: where the cache lies; default: the user's cache folder.
     """
 
@@ -45,7 +49,9 @@ class FrameStore:
         self._used = 0
         self._lock = threading.Lock()
         # A process may hold some 65,000 mappings; the bound leaves room for others.
-        self._stored = functools.lru_cache(maxsize=8192)(self._load)
+        self._mapped = functools.lru_cache(maxsize=8192)(self._map)
+        # Whoever asks for the length of a clip that is not stored asks for its frames next.
+        self._decoded = functools.lru_cache(maxsize=1)(self._decode)
         self.count = functools.lru_cache(maxsize=None)(self._count)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -66,10 +72,10 @@ class FrameStore:
         Raises:
             InputError: the cache folder cannot be written.
         """
+        self._used = _tidy(self.folder)
         missing = [row for row in rows if not self._seen(row)]
         broken: dict[int, str] = {}
         if missing:
-            self._used = _bytes_below(self.folder)
             # PyAV decodes outside Python's global lock, so threads serve.
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 for done, (row, reason) in enumerate(
@@ -89,7 +95,7 @@ class FrameStore:
         """
         frames = self._stored(row)
         if frames is None:
-            frames = decode(self.paths[row], self.short_side)
+            frames = self._decoded(row)
         return np.ascontiguousarray(frames[indices])
 
     def _count(self, row: int) -> int:
@@ -97,14 +103,23 @@ class FrameStore:
         frames = self._stored(row)
         if frames is not None:
             return len(frames)
-        with contextlib.suppress(OSError, ValueError):
-            return int(self._file(row, ".count").read_text())
-        return len(decode(self.paths[row], self.short_side))
+        length = self._length(row)
+        return length[0] if length else len(self._decoded(row))
+
+    def _decode(self, row: int) -> np.ndarray:
+        return decode(self.paths[row], self.short_side)
+
+    def _seen(self, row: int) -> bool:
+        """Whether a clip is stored, or known to be too large for what is left of the cache."""
+        if self._stored(row) is not None:
+            return True
+        length = self._length(row)
+        return length is not None and self._used + length[1] > self.limit
 
     def _fill(self, row: int) -> str | None:
         """Decode one clip and store it, or where the cache is full its length; the reason if broken."""
         try:
-            frames = decode(self.paths[row], self.short_side)
+            frames = self._decode(row)
         except DecodeError as error:
             return str(error)
         with self._lock:
@@ -113,44 +128,59 @@ class FrameStore:
         if fits:
             self._write(row, ".npy", lambda file: np.save(file, frames))
         else:
-            self._write(row, ".count", lambda file: file.write(str(len(frames)).encode()))
+            text = f"{len(frames)} {frames.nbytes}"
+            self._write(row, ".count", lambda file: file.write(text.encode()))
         return None
 
-    def _seen(self, row: int) -> bool:
-        # Only a file that opens counts: a machine that lost power may have left a torn one.
-        return self._load(row) is not None or self._file(row, ".count").exists()
+    def _stored(self, row: int) -> np.ndarray | None:
+        """The frames in the cache. One that does not open is missing: a power cut may have torn it."""
+        with contextlib.suppress(*_UNREADABLE):
+            return self._mapped(row)
+        return None
 
-    def _load(self, row: int) -> np.ndarray | None:
-        with contextlib.suppress(OSError, ValueError):
-            stored: np.ndarray = np.load(self._file(row, ".npy"), mmap_mode="r")
-            return stored
+    def _map(self, row: int) -> np.ndarray:
+        stored: np.ndarray = np.load(self._file(row, ".npy"), mmap_mode="r")
+        return stored
+
+    def _length(self, row: int) -> tuple[int, int] | None:
+        """Frames and bytes of a clip that was decoded, but did not fit."""
+        with contextlib.suppress(*_UNREADABLE):
+            frames, size = self._file(row, ".count").read_text().split()
+            return int(frames), int(size)
         return None
 
     def _file(self, row: int, suffix: str) -> Path:
         path = self.paths[row]
-        try:
-            status = os.stat(path)
-        except OSError as error:
-            raise DecodeError((error.strerror or str(error)).lower()) from None
+        status = os.stat(path)
         identity = f"{_FORMAT}|{path}|{status.st_size}|{status.st_mtime_ns}|{self.short_side}"
         name = hashlib.sha256(identity.encode()).hexdigest()[:32]
         return self.folder / name[:2] / (name + suffix)
 
     def _write(self, row: int, suffix: str, write: Callable[[Any], Any]) -> None:
-        target = self._file(row, suffix)
         try:
+            target = self._file(row, suffix)
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target, durable=False) as file:
                 write(file)
         except OSError as error:
-            raise InputError(
-                f"cannot write the frame cache {self.folder}: {error.strerror}; set SSL_VIDEO_CACHE to "
-                "another folder, or use --cache-gib 0 to decode without a cache"
-            ) from None
+            if self.limit:
+                raise InputError(
+                    f"cannot write the frame cache {self.folder}: {error.strerror or error}; set "
+                    "SSL_VIDEO_CACHE to another folder, or use --cache-gib 0 to decode without a cache"
+                ) from None
 
 
-def _bytes_below(folder: Path) -> int:
-    """Size of all files below a folder, in bytes."""
-    return sum(
-        os.path.getsize(os.path.join(parent, name)) for parent, _, names in os.walk(folder) for name in names
-    )
+def _tidy(folder: Path) -> int:
+    """Remove what killed processes left half; the size of all other files, in bytes."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            # Another process may have renamed or removed it by now.
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                if name.endswith(".part") and time.time() - status.st_mtime > _STALE:
+                    os.unlink(path)
+                else:
+                    total += status.st_size
+    return total

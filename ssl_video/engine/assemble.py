@@ -1,8 +1,12 @@
 """From a specification to an algorithm with its networks."""
 
+import functools
+import hashlib
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +19,8 @@ from ssl_video.errors import InputError, unknown
 from ssl_video.registry import algorithms
 from ssl_video.registry import backbones as backbone_registry
 from ssl_video.spec import NetworkSpec, Spec, check_options
+
+Placed = TypeVar("Placed", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,14 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
     Raises:
         InputError: every problem with names, options and networks, at once.
     """
-    constructor = algorithms.get(spec.algorithm)
+    constructor = _constructor(spec)
     problems: list[str] = []
     options = spec.options
     try:
         options = check_options(spec.algorithm, constructor, spec.options)
     except InputError as error:
         problems += error.problems
-    roles: dict[str, Network] = dict(constructor.roles)  # type: ignore[attr-defined]
+    roles = dict(constructor.roles)
     problems += [unknown(f"network of {spec.algorithm}", r, roles) for r in spec.networks if r not in roles]
     networks = {}
     for number, (role, request) in enumerate(roles.items()):
@@ -104,51 +110,69 @@ def assemble(spec: Spec, task: Task, *, trained: bool = False) -> Assembly:
             size=spec.size,
             weights=None if trained else network.weights,
         )
-    constructor = algorithms.get(spec.algorithm)
-    algorithm: Algorithm = constructor(task, **networks, **spec.options)
+    make: Callable[..., Algorithm] = _constructor(spec)
+    algorithm = make(task, **networks, **spec.options)
     return Assembly(algorithm, {role: _shape(network) for role, network in spec.networks.items()})
 
 
-def place(algorithm: Algorithm, device: torch.device) -> Algorithm:
-    """Move an algorithm to a device, its kernels in channels-last layout, which convolutions run fastest in."""
+def place(network: Placed, device: torch.device) -> Placed:
+    """Move a network to a device, with kernels in channels-last layout: convolutions run fastest in it."""
     layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
-    for parameter in algorithm.parameters():
+    for parameter in network.parameters():
         if parameter.ndim in layouts:
             parameter.data = parameter.data.to(memory_format=layouts[parameter.ndim])
-    return algorithm.to(device)
+    return network.to(device)
 
 
-def check(spec: Spec, num_classes: int) -> None:
+def check(spec: Spec, num_classes: int) -> Algorithm:
     """Build everything without memory or weights, so that what cannot be built is known before any decoding.
 
+    Returns:
+        The algorithm, on torch's meta device.
+
     Raises:
-        InputError: see `assemble`; a weights file that does not exist; an unknown augmentation.
+        InputError: see `assemble`; a weights file that does not exist; an unknown augmentation or network
+            in a view.
     """
     problems = [
         f"networks.{role}.weights: there is no file {network.weights}"
         for role, network in spec.networks.items()
-        if network.weights and not Path(network.weights).is_file()
+        if network.weights and not Path(network.weights).expanduser().is_file()
     ]
     try:
         with torch.device("meta"):
             algorithm = assemble(spec, Task(num_classes, 1), trained=True).algorithm
-        views = {**algorithm.labeled, **algorithm.unlabeled}
-        problems += [
-            unknown(f"augmentation in view {name!r} of {spec.algorithm}", view.augmentation, RECIPES)
-            for name, view in views.items()
-            if view.augmentation not in RECIPES
-        ]
+        for name, view in (*algorithm.labeled.items(), *algorithm.unlabeled.items()):
+            where = f"in view {name!r} of {spec.algorithm}"
+            if view.augmentation not in RECIPES:
+                problems.append(unknown(f"augmentation {where}", view.augmentation, RECIPES))
+            if view.network is not None and view.network not in algorithm.roles:
+                problems.append(unknown(f"network {where}", view.network, algorithm.roles))
     except InputError as error:
         problems += error.problems
     if problems:
         raise InputError(*problems)
+    return algorithm
 
 
 def source(spec: Spec) -> str:
-    """The code of an algorithm that is a file of the user's, which is part of what a run is."""
-    if ".py:" not in spec.algorithm:
-        return ""
-    return Path(inspect.getfile(algorithms.get(spec.algorithm))).read_text(encoding="utf-8")
+    """What files of the user's hold that are part of a resolved run: plugins' code, hashes of weights.
+
+    Raises:
+        InputError: a file of weights that cannot be read.
+    """
+    networks = spec.networks.values()
+    plugins = [
+        inspect.getfile(registry.get(name))
+        for registry, names in (
+            (algorithms, [spec.algorithm]),
+            (backbone_registry, [str(network.backbone) for network in networks]),
+        )
+        for name in names
+        if ".py:" in name
+    ]
+    code = [Path(file).read_text(encoding="utf-8") for file in dict.fromkeys(plugins)]
+    return "\0".join(code + [_content(network.weights) for network in networks if network.weights])
 
 
 def label(spec: Spec) -> str:
@@ -166,7 +190,7 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
     """One role's network: what the user gave, else the algorithm's request relative to the run."""
     given = spec.networks.get(role, NetworkSpec())
     name = given.backbone or spec.backbone
-    backbone_registry.get(name.split("/", 1)[0] if ".py:" not in name else name)
+    backbones.find(name)
     stride = given.stride
     if stride is None:
         if spec.stride % request.rate:
@@ -183,6 +207,35 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
         stride=stride,
         weights=given.weights or (spec.weights if first else None),
     )
+
+
+def _constructor(spec: Spec) -> type[Algorithm]:
+    """The class of a specification's algorithm."""
+    entry: Any = algorithms.get(spec.algorithm)
+    if not (inspect.isclass(entry) and issubclass(entry, Algorithm)):
+        raise InputError(f"{spec.algorithm} is not a subclass of ssl_video.Algorithm")
+    return entry
+
+
+def _content(path: str) -> str:
+    """Hash of a file of weights."""
+    file = Path(path).expanduser()
+    try:
+        status = file.stat()
+        return _hash(file, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise InputError(f"cannot read the weights {path}: {error.strerror}") from None
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(path: Path, size: int, changed: int) -> str:
+    """SHA-256 of a file; its size and time of change only tell whether it has to be read again."""
+    with path.open("rb") as file:
+        # hashlib.file_digest needs Python 3.11.
+        state = hashlib.sha256()
+        while block := file.read(1 << 20):
+            state.update(block)
+    return state.hexdigest()
 
 
 def _shape(network: NetworkSpec) -> ClipShape:

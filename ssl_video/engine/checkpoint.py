@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,19 @@ from ssl_video.errors import InputError
 from ssl_video.files import replacing
 
 CURRENT, PREVIOUS, NEXT, FINAL = "checkpoint.pt", "checkpoint-previous.pt", "checkpoint-next.pt", "final.pt"
+# What torch.load and zipfile raise for damaged files.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+_KEYS = {"algorithm", "spec", "classes", "num_unlabeled"}
 
 
 def save(state: dict[str, Any], folder: Path, name: str = CURRENT) -> None:
@@ -40,12 +54,17 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         InputError: no such file, not a checkpoint, or one that would run code when loaded.
     """
     try:
+        # torch does not look at the checksums that it writes, so a flipped bit would be a silent change.
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise InputError(f"{path} is damaged: the checksum of its part {damaged} is wrong")
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path} is damaged or not a checkpoint: {str(error).splitlines()[0]}") from None
-    if not isinstance(state, dict) or "algorithm" not in state or "spec" not in state:
+    except _UNREADABLE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} is damaged or not a checkpoint: {reason}") from None
+    if not isinstance(state, dict) or not state.keys() >= _KEYS:
         raise InputError(f"{path} is not a checkpoint of ssl-video")
     return state
 
@@ -62,17 +81,17 @@ def latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     return None, damaged
 
 
-def finish(state: dict[str, Any], folder: Path) -> None:
-    """Write the trained algorithm and remove what resuming needed."""
-    save(state, folder, FINAL)
-    for name in (CURRENT, PREVIOUS, NEXT):
-        (folder / name).unlink(missing_ok=True)
+def clear(folder: Path) -> None:
+    """Remove what resuming needed, and what a process left that was killed while it wrote."""
+    parts = [part for name in (NEXT, FINAL) for part in folder.glob(f".{name}.*.part")]
+    for path in (*(folder / name for name in (CURRENT, PREVIOUS, NEXT)), *parts):
+        path.unlink(missing_ok=True)
 
 
 def random_state() -> dict[str, torch.Tensor]:
     """The state of torch's generators: CPU and, where used, the current GPU."""
     state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state()
     return state
 

@@ -10,6 +10,7 @@ from torch import nn
 from ssl_video.data.loader import evaluation_clips
 from ssl_video.data.sampling import ClipShape
 from ssl_video.data.store import FrameStore
+from ssl_video.errors import InputError
 from ssl_video.spec import Spec
 
 _CLIPS_AT_ONCE = 32
@@ -44,33 +45,40 @@ def probabilities(
 
     Returns:
         By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax.
+
+    Raises:
+        InputError: a predictor's outputs are not finite; ranking them would mean nothing.
     """
     modes = {module: module.training for network in predictors.values() for module in network.modules()}
-    for network in predictors.values():
-        network.eval()
     views = spec.test_clips * spec.test_crops
     at_once = max(1, _CLIPS_AT_ONCE // views)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
-    for first in range(0, len(rows), at_once):
-        some = rows[first : first + at_once]
-        made: dict[ClipShape, torch.Tensor] = {}
-        for name, network in predictors.items():
-            shape = shape_for(name)
-            if shape not in made:
-                clips = [
-                    evaluation_clips(store, row, shape, spec.test_clips, spec.test_crops, spec.size)
-                    for row in some
-                ]
-                made[shape] = torch.cat(clips).to(device, memory_format=torch.channels_last_3d)
-            with autocast(spec, device):
-                logits = network(made[shape])
-            # (videos * views, classes) -> (videos, views, classes) -> mean over views
-            scores = logits.double().softmax(-1).unflatten(0, (len(some), views)).mean(1)
-            parts[name].append(scores.cpu().numpy())
-        if progress:
-            progress(first + len(some), len(rows))
-    for module, training in modes.items():
-        module.training = training
+    try:
+        for network in predictors.values():
+            network.eval()
+        for first in range(0, len(rows), at_once):
+            some = rows[first : first + at_once]
+            made: dict[ClipShape, torch.Tensor] = {}
+            for name, network in predictors.items():
+                shape = shape_for(name)
+                if shape not in made:
+                    clips = [
+                        evaluation_clips(store, row, shape, spec.test_clips, spec.test_crops, spec.size)
+                        for row in some
+                    ]
+                    made[shape] = torch.cat(clips).to(device, memory_format=torch.channels_last_3d)
+                with autocast(spec, device):
+                    logits = network(made[shape])
+                # (videos * views, classes) -> (videos, views, classes) -> mean over views
+                scores = logits.double().softmax(-1).unflatten(0, (len(some), views)).mean(1).cpu().numpy()
+                if not np.isfinite(scores).all():
+                    raise InputError(f"the network {name!r} gives outputs that are not finite")
+                parts[name].append(scores)
+            if progress:
+                progress(first + len(some), len(rows))
+    finally:
+        for module, training in modes.items():
+            module.training = training
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 

@@ -1,5 +1,6 @@
 """One folder per run: specification, metrics as JSON lines, result. Tables are derived from these files."""
 
+import contextlib
 import json
 import math
 import os
@@ -25,11 +26,7 @@ class Recorder:
     def __init__(self, folder: Path, start: int) -> None:
         self.path = folder / METRICS
         self._pending: list[tuple[int, float, dict[str, Tensor]]] = []
-        kept = []
-        if start and self.path.exists():
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)[:start]
-            kept = [line for step, line in enumerate(lines) if line.startswith(f'{{"step": {step},')]
-        replace_text(self.path, "".join(kept))
+        replace_text(self.path, "".join(_lines_before(start, self.path)))
 
     def step(self, step: int, learning_rate: float, values: dict[str, Tensor]) -> None:
         """Note one step's scalars."""
@@ -61,6 +58,27 @@ class Recorder:
             os.fsync(file.fileno())
         self._pending.clear()
         return bad
+
+
+def _lines_before(start: int, path: Path) -> list[str]:
+    """The lines of steps before `start`, without one that was cut off when its writer was killed."""
+    if not path.exists():
+        return []
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        with contextlib.suppress(ValueError):
+            if json.loads(line)["step"] < start:
+                kept.append(line)
+    return kept
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The result of a run, if it is finished."""
+    try:
+        result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> None:

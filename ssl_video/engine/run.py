@@ -11,6 +11,7 @@ import torch
 
 import ssl_video
 from ssl_video.data.dataset import Data
+from ssl_video.data.index import Index
 from ssl_video.data.partition import Partition, make, write
 from ssl_video.engine import assemble, checkpoint, record
 from ssl_video.engine.train import Execution, Report, Stopped, Training, final_test, fit
@@ -43,6 +44,15 @@ class Plan:
         self.name = "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:100] + "-" + identity
 
 
+def draw(spec: Spec, index: Index) -> Partition:
+    """The partition of a resolved specification.
+
+    Raises:
+        InputError: see `partition.make`.
+    """
+    return make(index, spec.protocol, draw=spec.label_draw, labeled_in_unlabeled=spec.labeled_in_unlabeled)
+
+
 def plan(spec: Spec, data: Data, device: torch.device) -> Plan:
     """Resolve a specification and draw its labels.
 
@@ -50,10 +60,7 @@ def plan(spec: Spec, data: Data, device: torch.device) -> Plan:
         InputError: see `assemble.resolve` and `partition.make`.
     """
     spec = assemble.resolve(spec, device)
-    partition = make(
-        data.index, spec.protocol, draw=spec.label_draw, labeled_in_unlabeled=spec.labeled_in_unlabeled
-    )
-    return Plan(spec, data, partition)
+    return Plan(spec, data, draw(spec, data.index))
 
 
 def run(
@@ -64,7 +71,7 @@ def run(
     stopping: Callable[[], bool] = lambda: False,
     warn: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Carry out a run, or go on with it, and write its result.
+    """Carry out a run, or go on with it, and write its result; a finished run is not repeated.
 
     Args:
         todo: what to do.
@@ -75,12 +82,15 @@ def run(
         warn: called with sentences that the user should read.
 
     Returns:
-        The record written to `result.json`.
+        The record in `result.json`.
 
     Raises:
         Stopped: asked to.
         InputError: what the user has to mend.
     """
+    finished = record.read_result(folder)
+    if finished:
+        return finished
     try:
         folder.mkdir(parents=True, exist_ok=True)
         record.write_spec(folder, plain(todo.spec))
@@ -93,14 +103,15 @@ def run(
     training = Training(todo.spec, todo.data, todo.partition, folder, execution)
     for sentence in training.resume():
         warn(sentence)
-    began = time.monotonic()
     fit(training, report, stopping)
     trained = training.seconds
     began = time.monotonic()
     scores = final_test(training, report)
     result = _result(todo, training, scores, trained, time.monotonic() - began)
-    checkpoint.finish(training.state(), folder)
+    # In this order a run that is killed here still has its checkpoint or its result.
+    checkpoint.save(training.state(), folder, checkpoint.FINAL)
     record.write_result(folder, result)
+    checkpoint.clear(folder)
     return result
 
 
@@ -123,7 +134,7 @@ def _result(
     return {
         "run": todo.name,
         "algorithm": short_name(spec.algorithm),
-        "options": spec.options,
+        "options": plain(spec)["options"],
         "backbone": assemble.label(spec),
         "initialisation": " ".join(Path(w).name if w else "scratch" for w in weights)
         if any(weights)

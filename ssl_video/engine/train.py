@@ -25,6 +25,7 @@ from ssl_video.spec import Spec, plain
 
 # Metrics wait on the device for this many steps, so that a GPU is not stopped at every one.
 _FLUSH_EVERY = 20
+_REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm"
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,21 @@ class Training:
         torch.manual_seed(spec.seed)
 
     def resume(self) -> list[str]:
-        """Go on from the newest readable checkpoint, if there is one; a sentence for each damaged one."""
+        """Go on from the newest readable checkpoint, if there is one; a sentence for each damaged one.
+
+        Raises:
+            InputError: the checkpoint is of other networks.
+        """
         state, damaged = checkpoint.latest(self.folder)
         if state:
-            self.algorithm.load_state_dict(state["algorithm"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            try:
+                self.algorithm.load_state_dict(state["algorithm"])
+                self.optimizer.load_state_dict(state["optimizer"])
+            except (RuntimeError, ValueError) as error:
+                raise InputError(
+                    f"the checkpoint in {self.folder} is of other networks, perhaps of another version of "
+                    f"their library: remove the folder to start anew ({str(error).splitlines()[-1].strip()})"
+                ) from None
             self.step, self.seconds = state["step"], state["seconds"]
             checkpoint.restore_random_state(state["random"])
         return damaged
@@ -103,7 +114,17 @@ class Training:
         }
 
     def save(self) -> None:
-        """Write a checkpoint from which the run goes on exactly."""
+        """Write a checkpoint from which the run goes on exactly.
+
+        Raises:
+            InputError: weights are not finite, so that nothing could go on; the checkpoint before it stays.
+        """
+        for name, weights in self.algorithm.named_parameters():
+            if not weights.isfinite().all():
+                raise InputError(
+                    f"the weights {name!r} are not finite after step {self.step - 1} of {self.spec.steps} "
+                    f"(run {self.folder.name}); {_REMEDY}"
+                )
         moving = {"optimizer": self.optimizer.state_dict(), "random": checkpoint.random_state()}
         checkpoint.save(self.state() | moving | {"step": self.step, "seconds": self.seconds}, self.folder)
 
@@ -224,11 +245,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, spec: Spec, step: int) -
 
 
 def clip_gradients(algorithm: Algorithm, largest: float) -> None:
-    """Limit the gradient norm of each network by itself, or one network's would scale the other's step."""
+    """Limit the gradient norm of each network by itself, or one network's would scale the other's step.
+
+    What an algorithm trains beside its networks, for example a projection, is limited together.
+    """
     if largest > 0:
-        for role in algorithm.roles:
-            network: nn.Module = algorithm.get_submodule(role)
-            nn.utils.clip_grad_norm_(network.parameters(), largest)
+        networks = [list(algorithm.get_submodule(role).parameters()) for role in algorithm.roles]
+        inside = {id(parameter) for network in networks for parameter in network}
+        beside = [parameter for parameter in algorithm.parameters() if id(parameter) not in inside]
+        for parameters in (*networks, beside):
+            nn.utils.clip_grad_norm_(parameters, largest)
 
 
 def stop_if_not_finite(bad: tuple[int, str] | None, run: Training) -> None:
@@ -236,6 +262,6 @@ def stop_if_not_finite(bad: tuple[int, str] | None, run: Training) -> None:
     if bad:
         step, term = bad
         raise InputError(
-            f"the loss term {term!r} was not finite at step {step} of {run.spec.steps} (run {run.folder.name});"
-            " try a lower learning_rate, a longer warmup or a smaller clip_norm"
+            f"the loss term {term!r} was not finite at step {step} of {run.spec.steps} "
+            f"(run {run.folder.name}); {_REMEDY}"
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +11,10 @@ from torch import nn
 from ssl_video.contract import Task
 from ssl_video.data.dataset import Data, short_side
 from ssl_video.data.decode import DecodeError
+from ssl_video.data.index import Index
 from ssl_video.data.store import FrameStore
 from ssl_video.engine import checkpoint
-from ssl_video.engine.assemble import Assembly, assemble, place
+from ssl_video.engine.assemble import Assembly, assemble, place, resolve
 from ssl_video.engine.evaluate import accuracy, probabilities
 from ssl_video.errors import InputError, unknown
 from ssl_video.spec import Spec, build
@@ -46,15 +48,9 @@ def load(path: Path, device: torch.device) -> Trained:
     Raises:
         InputError: no checkpoint there, a damaged one, or one that does not fit its own specification.
     """
-    if path.is_dir():
-        found = [path / name for name in (checkpoint.FINAL, checkpoint.CURRENT) if (path / name).exists()]
-        if not found:
-            raise InputError(
-                f"{path} holds no checkpoint (neither {checkpoint.FINAL} nor {checkpoint.CURRENT})"
-            )
-        path = found[0]
-    state = checkpoint.load(path)
-    spec = build(state["spec"])
+    state = _read(path)
+    # Options arrive as YAML and JSON hold them; resolving gives them their types again.
+    spec = resolve(build(state["spec"]), device)
     assembly = assemble(spec, Task(len(state["classes"]), state["num_unlabeled"]), trained=True)
     try:
         assembly.algorithm.load_state_dict(state["algorithm"])
@@ -66,21 +62,32 @@ def load(path: Path, device: torch.device) -> Trained:
     return Trained(spec, list(state["classes"]), assembly, device)
 
 
+def check_classes(trained: Trained, index: Index) -> None:
+    """Whether a dataset can be tested on.
+
+    Raises:
+        InputError: it has classes that the checkpoint does not know, or no test clip.
+    """
+    strange = [name for name in index.classes if name not in trained.classes]
+    if strange:
+        raise InputError(
+            f"the checkpoint knows {len(trained.classes)} classes, {index.name} has {len(index.classes)}, "
+            f"and {len(strange)} of those the checkpoint does not know: "
+            f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
+        )
+    if not (index.splits == "test").any():
+        raise InputError(f"{index.name} has no test clip")
+
+
 def evaluate(trained: Trained, data: Data) -> dict[str, dict[str, float]]:
     """Accuracy of every predictor on a dataset's test clips.
 
     The dataset's classes are matched by name; it may have fewer than the checkpoint.
 
     Raises:
-        InputError: the dataset has classes that the checkpoint does not know.
+        InputError: see `check_classes`.
     """
-    strange = [name for name in data.index.classes if name not in trained.classes]
-    if strange:
-        raise InputError(
-            f"the checkpoint knows {len(trained.classes)} classes, {data.index.name} has "
-            f"{len(data.index.classes)}, and {len(strange)} of those the checkpoint does not know: {', '.join(strange[:5])}"
-            + (", …" if len(strange) > 5 else "")
-        )
+    check_classes(trained, data.index)
     rows = np.flatnonzero(data.index.splits == "test")
     numbers = np.array([trained.classes.index(name) for name in data.index.classes])
     labels = numbers[data.index.labels[rows]]
@@ -115,3 +122,16 @@ def label_files(
         except DecodeError as error:
             broken[file] = str(error)
     return found, broken
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The checkpoint in a file, or of a run's folder: the final one, else the newest that can be read."""
+    if not path.is_dir():
+        return checkpoint.load(path)
+    if (path / checkpoint.FINAL).exists():
+        return checkpoint.load(path / checkpoint.FINAL)
+    state, damaged = checkpoint.latest(path)
+    if state is None:
+        missing = f"{path} holds no checkpoint (neither {checkpoint.FINAL} nor {checkpoint.CURRENT})"
+        raise InputError(*(damaged or [missing]))
+    return state

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ssl_video.backbones import create, find
+from ssl_video.engine.assemble import place
 from ssl_video.errors import InputError
 from ssl_video.registry import backbones
 
@@ -53,7 +54,7 @@ def test_clips_to_logits_in_training_and_evaluation(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_reaches_all_parameters_in_bfloat16_and_channels_last(name: str) -> None:
-    network = narrow(name).to(memory_format=torch.channels_last_3d)
+    network = place(narrow(name), torch.device("cpu"))
     wake(network)
     clip = torch.randn(2, 3, 8, 32, 32).to(memory_format=torch.channels_last_3d)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -63,15 +63,6 @@ def test_positional_tables_fit_the_clip() -> None:
     assert network.get_parameter("network.pos_embed").shape == (1, 4 * 4 + 1, 192)
 
 
-def test_2d_weights_follow_the_layout_of_clips() -> None:
-    network = create("timm/resnet10t", 5, size=32).to(memory_format=torch.channels_last_3d)
-    weight = network.get_parameter("network.layer1.0.conv1.weight")
-    assert weight.is_contiguous(memory_format=torch.channels_last)
-    assert isinstance(weight, nn.Parameter)
-    double = network.to(torch.float64)
-    assert double.get_parameter("network.layer1.0.conv1.weight").dtype == torch.float64
-
-
 def test_unknown_models_come_with_the_nearest_known() -> None:
     with pytest.raises(InputError, match=r"unknown timm model 'resnet5O'; did you mean .*resnet50"):
         create("timm/resnet5O", 5)

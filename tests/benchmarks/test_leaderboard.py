@@ -131,6 +131,7 @@ def test_runs_without_a_result_are_not_finished(tmp_path: Path, write: Write) ->
         ),
         ({"top1": 52.0}, "top1 is 52.0, expected a share between 0 and 1"),
         ({"top1": float("nan")}, "top1 is nan, expected a share between 0 and 1"),
+        ({"seconds": float("inf")}, "seconds is inf, expected a number"),
         (
             {"fingerprint": "123456789012"},
             "fingerprint is '123456789012', expected text that starts with 'p'",

@@ -241,6 +241,20 @@ def test_a_key_is_shortened_only_while_it_means_one_thing() -> None:
     assert labels(result) == ["cmpl threshold=0.8", "cmpl threshold=none"]
 
 
+def test_a_key_that_a_network_repeats_is_named_once() -> None:
+    def variant(backbone: str) -> dict[str, Any]:
+        spec = {"backbone": backbone, "networks": {"model": {"backbone": backbone}}}
+        return run("fixmatch", 0.5, configuration=f"c{backbone}", spec=spec)
+
+    result = compare(variant("tiny3d"), variant("r3d_18"), run("supervised", 0.5))
+    assert labels(result) == ["supervised", "fixmatch backbone=r3d_18", "fixmatch backbone=tiny3d"]
+    assert not any("also differ" in note for note in result.notes)
+    batches = [{"labeled_batch": size, "unlabeled_batch": size} for size in (8, 16)]
+    result = compare(*(run("cmpl", 0.5, configuration=f"c{s['labeled_batch']}", spec=s) for s in batches))
+    assert labels(result) == ["cmpl labeled_batch=8", "cmpl labeled_batch=16"]
+    assert "rows of cmpl also differ in unlabeled_batch" in result.notes
+
+
 def test_configurations_with_the_same_keys_show_their_hash() -> None:
     spec = {"algorithm": "plugin"}
     result = compare(*(run("plugin", 0.5, configuration=c, spec=spec) for c in ("caaaaaaaa", "cbbbbbbbb")))
@@ -311,10 +325,11 @@ def test_the_terminal_table() -> None:
     # Supervised 4: s .03, half 4.302653 * .03 / sqrt(3) = .0745. FixMatch 4: mean .495, s .035, half .0869;
     # gains .04, .045, .05: s .005, half .0124. CMPL 4: gains .1, .095, .105, half .0124; its accuracies have
     # s .032787, half .081448. CMPL 10: gains -.12, -.08, -.13: mean -.11, s .02646, half .0657; s .03 itself.
-    assert shown(benchmark())[:14] == [
+    lines = shown(benchmark())
+    assert set(lines.pop(2)) == {"─"}
+    assert lines[:13] == [
         "demo",
         "method              per-class:4         per-class:10",
-        52 * "─",
         "supervised           45.0 ±  7.5         52.0 ± 5.0",
         "cmpl                 55.0 ±  8.1         41.0 ± 7.5",
         "  gain              +10.0 ±  1.2        -11.0 ± 6.6",
@@ -339,6 +354,21 @@ def test_colour_marks_gains_whose_interval_excludes_0() -> None:
     assert f"{red}-11.0 ± 6.6" in text
     # Neither one run nor no difference at all is marked, and nothing is bold but the name of the data set.
     assert (text.count(green), text.count(red), text.count("\x1b[1m")) == (2, 1, 1)
+
+
+def test_a_header_has_the_room_of_its_longest_line() -> None:
+    result = compare(*(run("cmpl", 0.5, protocol="per-class:1000", fingerprint=f"p{i}" * 6) for i in (1, 2)))
+    assert [line.split() for line in shown(result)[1:3]] == [
+        ["per-class:1000", "per-class:1000"],
+        ["method", "labels", "p1p1p1", "labels", "p2p2p2"],
+    ]
+
+
+def test_square_brackets_are_no_markup() -> None:
+    lines = shown(compare(run("[red]a", 0.5, dataset="[bold]d", protocol="[i]p")))
+    assert lines[0] == "[bold]d"
+    assert lines[1].split() == ["method", "[i]p"]
+    assert lines[3].split() == ["[red]a", "50.0", "(n=1)"]
 
 
 def test_wide_comparisons_are_cut_between_columns() -> None:
@@ -408,6 +438,13 @@ def test_the_caption_says_what_is_shown() -> None:
         "gain = paired difference to supervised on the same labels and seed"
     )
     assert "over n runs" in compare(run("cmpl", 0.5)).caption
+    # Two cells of two runs against one of three: the two are not marked, the three are.
+    three = compare(
+        *draws("cmpl", 0.5, 0.6), *draws("fixmatch", 0.5, 0.6), *draws("supervised", 0.4, 0.5, 0.6)
+    )
+    assert "over n = 2 runs" in three.caption
+    assert to_markdown(three).count("(n=2)") == 0
+    assert to_markdown(three).count("(n=3)") == 1
 
 
 def test_an_empty_leaderboard_says_what_to_do() -> None:

@@ -361,6 +361,8 @@ def test_problems_of_lists_at_once(index: Index, tmp_path: Path) -> None:
     [
         ("", "has no entries"),
         ("# only a comment\n", "has no entries"),
+        ("path,label\n", "has no entries"),
+        ('"run/r01.mp4,run\n', "not valid CSV"),
         ("fly/f01.avi 1\nswim/s01.avi 2\n", "none of its 2 entries is a clip of small: it has 'fly/f01.avi'"),
         ("jump/j01.avi*1\njump/j02.avi*1run/r02.avi*2\n", "'line 2: jump/j02.avi.1run/r02.avi.2'; mend"),
         ("jump/j01.avi*1\njump/j02.avi*x\n", "expected path.number, found 'line 2"),

@@ -1,0 +1,58 @@
+"""Small networks for tests of algorithms, one that learns and one whose outputs are known."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+CLASSES = 3
+
+
+class SmallNet(nn.Sequential):
+    """Clip (N, 3, T, H, W) -> logits (N, 3), for any T, H and W; `norm` adds batch norm."""
+
+    def __init__(self, norm: bool) -> None:
+        super().__init__(
+            nn.Conv3d(3, 4, 3, padding=1, bias=not norm),
+            nn.BatchNorm3d(4) if norm else nn.Identity(),
+            nn.SiLU(),
+            nn.AdaptiveAvgPool3d(1),
+            nn.Flatten(),
+            nn.Linear(4, CLASSES),
+        )
+
+
+class Readout(nn.Module):
+    """A network whose logits stand in the clip: the three values of its first pixel, times a trained 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(CLASSES))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Clip (N, 3, T, H, W) -> logits (N, 3)."""
+        return clip[:, :, 0, 0, 0] * self.scale
+
+
+@pytest.fixture(params=[False, True], ids=["no-norm", "batch-norm"])
+def network(request: pytest.FixtureRequest) -> Callable[[], nn.Module]:
+    """Makes small networks, in one test without and in one with batch norm."""
+    return lambda: SmallNet(request.param)
+
+
+@pytest.fixture
+def readout() -> type[Readout]:
+    """The network with known outputs."""
+    return Readout
+
+
+@pytest.fixture
+def clips() -> Callable[..., Tensor]:
+    """Makes a batch of clips (N, 3, 2, 4, 4) for which `Readout` gives the probabilities asked for."""
+
+    def make(*probabilities: tuple[float, float, float], frames: int = 2) -> Tensor:
+        logits = torch.tensor(probabilities).log()
+        return logits[:, :, None, None, None].expand(-1, -1, frames, 4, 4).clone()
+
+    return make

@@ -1,0 +1,66 @@
+"""A small real dataset and a way to call the command line as a user does: as a process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import TINY, Call
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
+    """Two classes of eight training and four test clips, in train/ and test/ folders."""
+    folder = tmp_path_factory.mktemp("data") / "brightness"
+    for part, count in (("train", 8), ("test", 4)):
+        for label, name in enumerate(("dark", "light")):
+            for clip in range(count):
+                path = folder / part / name / f"{clip}.mp4"
+                make_video(
+                    path, 12, 20, 24, codec="libx264", pixels="yuv420p", label=2 * label, clip=clip % 6
+                )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return os.environ | {"SSL_VIDEO_CACHE": str(tmp_path_factory.mktemp("cache")), "COLUMNS": "100"}
+
+
+@pytest.fixture(scope="session")
+def call(environment: dict[str, str]) -> Call:
+    """Run `ssl-video ARGUMENTS` in a folder and return what it printed and its status."""
+
+    def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ssl_video", *map(str, arguments)]
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bench(dataset: Path, call: Call, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which FixMatch was benchmarked: two methods, two seeds."""
+    folder = tmp_path_factory.mktemp("bench")
+    done = call(
+        "bench",
+        "--data",
+        dataset,
+        "--algo",
+        "fixmatch",
+        "--protocol",
+        "per-class:2",
+        "--seeds",
+        "2",
+        *TINY,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder

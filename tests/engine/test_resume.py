@@ -1,0 +1,147 @@
+"""A run that was stopped or killed anywhere ends as if it had never been."""
+
+import inspect
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ssl_video.engine import checkpoint, record, trained
+from ssl_video.engine.evaluate import probabilities
+from ssl_video.engine.run import Execution, Plan, Stopped, run
+from ssl_video.registry import algorithms
+
+CPU = torch.device("cpu")
+ONCE = Execution("cpu", checkpoint_seconds=1e9)
+ALWAYS = Execution("cpu", checkpoint_seconds=0.0)
+# What a result says about the clock and the machine.
+TIMES = {"seconds", "train_seconds", "test_seconds", "finished", "environment"}
+
+
+def outcome(plan: Plan, folder: Path) -> dict[str, Any]:
+    """All that a finished run leaves, but times: results, metrics, weights, and what they predict."""
+    state = checkpoint.load(folder / checkpoint.FINAL)
+    model = trained.load(folder, CPU)
+    rows = plan.partition.test.tolist()
+    scores = probabilities(
+        model.assembly.algorithm.predictors(),
+        model.assembly.shape_for,
+        plan.data.store,
+        rows,
+        model.spec,
+        CPU,
+    )
+    result = record.read_result(folder)
+    assert result is not None
+    return {
+        "result": {key: value for key, value in result.items() if key not in TIMES},
+        "metrics": (folder / record.METRICS).read_bytes(),
+        "weights": state["algorithm"],
+        "scores": scores,
+        "files": sorted(path.name for path in folder.iterdir()),
+    }
+
+
+def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Bit for bit."""
+    assert found["result"] == expected["result"]
+    assert found["metrics"] == expected["metrics"]
+    assert found["files"] == expected["files"]
+    assert found["weights"].keys() == expected["weights"].keys()
+    for name, value in expected["weights"].items():
+        assert torch.equal(found["weights"][name], value), name
+    for name, value in expected["scores"].items():
+        assert np.array_equal(found["scores"][name], value), name
+
+
+def stopping_after(steps: int) -> Callable[[], bool]:
+    answers = iter([False] * (steps - 1) + [True])
+    return lambda: next(answers)
+
+
+@pytest.fixture(params=[*sorted(algorithms.describe()), "plugin"])
+def plan(request: pytest.FixtureRequest, make_plan: Callable[..., Plan], plugin: str) -> Plan:
+    """Every algorithm, with pseudo-labels from the start where it has a threshold."""
+    name = plugin if request.param == "plugin" else request.param
+    takes = "threshold" in inspect.signature(algorithms.get(name)).parameters
+    return make_plan(algorithm=name, options={"threshold": 0.4} if takes else {})
+
+
+def test_a_run_stopped_at_every_step_equals_a_straight_one(plan: Plan, tmp_path: Path) -> None:
+    run(plan, tmp_path / "straight", ONCE)
+    for _ in range(plan.spec.steps):
+        with pytest.raises(Stopped):
+            run(plan, tmp_path / "stopped", ONCE, stopping=lambda: True)
+        # Whatever else the process draws in between must not matter.
+        torch.rand(7)
+        assert not (tmp_path / "stopped" / record.RESULT).exists()
+    run(plan, tmp_path / "stopped", ONCE)
+    assert_equal(outcome(plan, tmp_path / "stopped"), outcome(plan, tmp_path / "straight"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_stopped_once_equals_a_straight_one(
+    make_plan: Callable[..., Plan], plugin: str, tmp_path: Path, workers: int
+) -> None:
+    """Whatever the number of processes that prepare batches."""
+    plan = make_plan(algorithm=plugin, steps=7)
+    run(plan, tmp_path / "straight", ONCE)
+    execution = Execution("cpu", workers=workers, checkpoint_seconds=1e9)
+    with pytest.raises(Stopped):
+        run(plan, tmp_path / "stopped", execution, stopping=stopping_after(3))
+    run(plan, tmp_path / "stopped", execution)
+    assert_equal(outcome(plan, tmp_path / "stopped"), outcome(plan, tmp_path / "straight"))
+
+
+def test_a_damaged_checkpoint_costs_time_but_changes_nothing(
+    make_plan: Callable[..., Plan], plugin: str, tmp_path: Path
+) -> None:
+    plan = make_plan(algorithm=plugin)
+    run(plan, tmp_path / "straight", ONCE)
+    folder = tmp_path / "stopped"
+    with pytest.raises(Stopped):
+        run(plan, folder, ALWAYS, stopping=stopping_after(4))
+    (folder / checkpoint.CURRENT).write_bytes(b"damaged")
+    warnings: list[str] = []
+    run(plan, folder, ONCE, warn=warnings.append)
+    assert len(warnings) == 1
+    assert "checkpoint.pt is damaged" in warnings[0]
+    assert_equal(outcome(plan, folder), outcome(plan, tmp_path / "straight"))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+def test_a_killed_run_equals_a_straight_one(
+    make_plan: Callable[..., Plan], plugin: str, tmp_path: Path
+) -> None:
+    """SIGKILL at random moments, also while checkpoints and metrics are written."""
+    plan = make_plan(algorithm=plugin, steps=25)
+    run(plan, tmp_path / "straight", ONCE)
+    delays = np.random.default_rng().uniform(0, 0.03, 4)
+    codes = [run_and_kill(plan, tmp_path / "killed", delay) for delay in delays]
+    assert codes[0] == -signal.SIGKILL
+    run(plan, tmp_path / "killed", ALWAYS)
+    assert_equal(outcome(plan, tmp_path / "killed"), outcome(plan, tmp_path / "straight"))
+
+
+def run_and_kill(plan: Plan, folder: Path, delay: float) -> int | None:
+    """Go on with a run in another process and kill it `delay` seconds after it has saved something new."""
+
+    def saved() -> int:
+        path = folder / checkpoint.CURRENT
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    before = saved()
+    child = multiprocessing.get_context("fork").Process(target=run, args=(plan, folder, ALWAYS))
+    child.start()
+    while saved() == before and child.is_alive():
+        time.sleep(0.001)
+    time.sleep(delay)
+    child.kill()
+    child.join()
+    return child.exitcode

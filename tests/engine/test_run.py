@@ -1,0 +1,260 @@
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ssl_video.data.dataset import Data
+from ssl_video.engine import checkpoint, record
+from ssl_video.engine import run as module
+from ssl_video.engine.run import Execution, Plan, Report, Stopped, plan, run
+from ssl_video.errors import InputError
+from ssl_video.spec import Spec, build, plain
+
+ONCE = Execution("cpu", checkpoint_seconds=1e9)
+MakePlan = Callable[..., Plan]
+
+# -- identity
+
+
+def test_equal_runs_share_a_folder(make_plan: MakePlan) -> None:
+    name = make_plan(algorithm="fixmatch").name
+    assert name.startswith("fixmatch-videos0-per-class-2-seed0-")
+    same: list[dict[str, Any]] = [
+        {"options": {"threshold": 0.95}},  # the default, spelled out
+        {"options": {"weight": 1}},
+        {"draw": 0},  # the seed
+        {"networks": {"model": {"width": 0.125, "frames": 2}}},
+        {"precision": "float32"},  # what auto is on a CPU
+    ]
+    assert {make_plan(algorithm="fixmatch", **values).name for values in same} == {name}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"algorithm": "pseudolabel"},
+        {"options": {"threshold": 0.9}},
+        {"seed": 1, "draw": 0},
+        {"draw": 1},
+        {"protocol": "per-class:1"},
+        {"protocol": "percent:30"},
+        {"labeled_in_unlabeled": True},
+        {"steps": 7},
+        {"width": 0.25},
+        {"networks": {"model": {"frames": 4}}},
+        {"unlabeled_batch": 5},
+        {"test_clips": 3},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_different_runs_have_different_folders(make_plan: MakePlan, values: dict[str, Any]) -> None:
+    assert make_plan(**({"algorithm": "fixmatch"} | values)).name != make_plan(algorithm="fixmatch").name
+
+
+def test_another_test_part_is_another_run(make_plan: MakePlan, data: Data) -> None:
+    """Same labeled clips, but one test clip less."""
+    made = make_plan()
+    splits = data.index.splits.copy()
+    splits[np.flatnonzero(splits == "test")[0]] = ""
+    other = dataclasses.replace(data, index=dataclasses.replace(data.index, splits=splits))
+    assert plan(made.spec, other, torch.device("cpu")).name != made.name
+
+
+def test_where_the_data_lies_is_no_part_of_a_run(make_plan: MakePlan, data: Data) -> None:
+    made = make_plan()
+    moved = made.spec.model_copy(update={"data": "/elsewhere/videos0", "root": "/mnt"})
+    assert plan(moved, data, torch.device("cpu")).name == made.name
+
+
+def test_a_plugins_code_is_a_part_of_a_run(make_plan: MakePlan, plugin: str) -> None:
+    before = make_plan(algorithm=plugin)
+    assert before.name.startswith("stateful-videos0")
+    file = Path(plugin.rsplit(":", 1)[0])
+    code = file.read_text()
+    try:
+        file.write_text(code + "\n# changed\n")
+        assert make_plan(algorithm=plugin).name != before.name
+    finally:
+        file.write_text(code)
+    assert make_plan(algorithm=plugin).name == before.name
+
+
+def test_a_plugin_backbones_code_is_a_part_of_a_run(make_plan: MakePlan, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    code = (
+        "from ssl_video import backbone\n@backbone('planned')\ndef net(num_classes, *, frames, size): ...\n"
+    )
+    file.write_text(code)
+    before = make_plan(backbone=f"{file}:planned", width=1)
+    file.write_text(code + "# changed\n")
+    assert make_plan(backbone=f"{file}:planned", width=1).name != before.name
+
+
+def test_the_content_of_weights_is_a_part_of_a_run(make_plan: MakePlan, tmp_path: Path) -> None:
+    file = tmp_path / "weights.pt"
+    file.write_bytes(b"one")
+    before = make_plan(weights=str(file))
+    assert before.name != make_plan().name
+    assert make_plan(weights=str(file)).name == before.name
+    file.write_bytes(b"other")
+    assert make_plan(weights=str(file)).name != before.name
+    file.unlink()
+    with pytest.raises(InputError, match=r"cannot read the weights .*weights\.pt: No such file"):
+        make_plan(weights=str(file))
+
+
+# -- result
+
+FIELDS = {
+    "run": str, "algorithm": str, "options": dict, "backbone": str, "initialisation": str,
+    "dataset": str, "dataset_fingerprint": str, "protocol": str, "labeled_in_unlabeled": bool, "draw": int,
+    "seed": int, "fingerprint": str, "setting": str, "configuration": str, "labeled": int, "unlabeled": int,
+    "test": int, "classes": int, "frames": int, "stride": int, "size": int, "steps": int, "predictor": str,
+    "top1": float, "top5": float, "mean_class": float, "predictors": dict, "seconds": float,
+    "train_seconds": float, "test_seconds": float, "clips_seen": int, "parameters": int,
+    "parameters_trained": int, "left_out": int, "spec": dict, "environment": dict, "finished": str,
+}  # fmt: skip
+
+
+def test_a_result_says_everything(make_plan: MakePlan, tmp_path: Path) -> None:
+    made = make_plan(algorithm="cmpl", seed=3, draw=1, options={"threshold": 0.5})
+    reports: list[Report] = []
+    result = run(made, tmp_path, ONCE, report=reports.append)
+    assert {name: type(value) for name, value in result.items()} == FIELDS
+    assert result == json.loads((tmp_path / record.RESULT).read_text())
+    expected = {
+        "run": made.name,
+        "algorithm": "cmpl",
+        "options": {"threshold": 0.5, "weight": 1.0},
+        "backbone": "primary=tiny3d*0.125 auxiliary=tiny3d*0.03125",
+        "initialisation": "scratch",
+        "dataset": "videos0",
+        "protocol": "per-class:2",
+        "draw": 1,
+        "seed": 3,
+        "labeled": 6,
+        "unlabeled": 6,
+        "test": 6,
+        "classes": 3,
+        "frames": 2,
+        "stride": 2,
+        "predictor": "primary",
+        "clips_seen": 6 * (3 + 4),
+        "left_out": 0,
+        "spec": plain(made.spec),
+    }
+    assert {name: result[name] for name in expected} == expected
+    assert list(result["predictors"]) == ["primary", "auxiliary"]
+    assert {name: result[name] for name in ("top1", "top5", "mean_class")} == result["predictors"]["primary"]
+    assert result["parameters"] < result["parameters_trained"]
+    assert result["seconds"] == pytest.approx(result["train_seconds"] + result["test_seconds"], abs=0.011)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "final.pt", "metrics.jsonl", "partition.txt", "result.json", "spec.yaml",
+    }  # fmt: skip
+    # Training reads 3 + 4 clips a step, the test 2 clips of each of 6 videos.
+    assert (reports[-1].phase, reports[-1].done, reports[-1].total) == ("test", 6, 6)
+    assert reports[-1].clips == 6 * 7 + 6 * 2
+
+
+def test_the_label_of_initial_weights(make_plan: MakePlan, tmp_path: Path) -> None:
+    first = make_plan(algorithm="cmpl", steps=1)
+    run(first, tmp_path / "first", ONCE)
+    state = checkpoint.load(tmp_path / "first" / checkpoint.FINAL)["algorithm"]
+    primary = {k.removeprefix("primary."): v for k, v in state.items() if k.startswith("primary.")}
+    torch.save(primary, tmp_path / "mine.pt")
+    result = run(
+        make_plan(algorithm="cmpl", steps=1, weights=str(tmp_path / "mine.pt")), tmp_path / "second", ONCE
+    )
+    assert result["initialisation"] == "mine.pt scratch"
+
+
+def test_clips_that_were_left_out_are_listed(make_plan: MakePlan, tmp_path: Path) -> None:
+    made = make_plan(steps=1)
+    made.data = dataclasses.replace(made.data, broken={"bow/9.mkv": "no video stream"})
+    assert run(made, tmp_path, ONCE)["left_out"] == 1
+    assert (tmp_path / "left-out.txt").read_text() == "bow/9.mkv\tno video stream\n"
+
+
+def test_a_folder_that_cannot_be_made(make_plan: MakePlan, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot write to .*file/run"):
+        run(make_plan(), tmp_path / "file" / "run", ONCE)
+
+
+# -- a finished run is finished, and no other
+
+
+def test_an_interrupted_run_has_no_result(
+    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped while it trains, while it tests, after it has written its weights: it goes on from there."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    def look() -> None:
+        assert record.read_result(tmp_path) is None
+        assert checkpoint.latest(tmp_path)[0] is not None, "the training would be lost"
+
+    made = make_plan()
+    with pytest.raises(Stopped):
+        run(made, tmp_path, ONCE, stopping=lambda: True)
+    look()
+    for owner, name in ((module, "final_test"), (record, "write_result")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, kill)
+            with pytest.raises(Killed):
+                run(made, tmp_path, ONCE)
+        look()
+    assert (tmp_path / checkpoint.FINAL).exists()
+    straight = run(made, tmp_path / "straight", ONCE)
+    result = run(made, tmp_path, ONCE)
+    assert (result["predictors"], result["run"]) == (straight["predictors"], straight["run"])
+
+
+def test_killed_after_the_result_was_written(
+    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost; what resuming needed is left over, and the run is finished."""
+    made = make_plan(steps=1)
+
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "clear", kill)
+        with pytest.raises(KeyboardInterrupt):
+            run(made, tmp_path, ONCE)
+    assert run(made, tmp_path, ONCE)["run"] == made.name
+
+
+def test_a_finished_run_is_not_repeated(make_plan: MakePlan, tmp_path: Path) -> None:
+    """As when two processes work on one results folder, and one comes a moment too late."""
+    made = make_plan(steps=1)
+    first = run(made, tmp_path, ONCE)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert run(made, tmp_path, ONCE, stopping=lambda: True) == first
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_bfloat16(make_plan: MakePlan, tmp_path: Path) -> None:
+    result = run(make_plan(algorithm="cmpl", precision="bfloat16", steps=2), tmp_path, ONCE)
+    assert result["spec"]["precision"] == "bfloat16"
+
+
+def test_the_printed_specification_can_be_given_back(make_plan: MakePlan, data: Data, tmp_path: Path) -> None:
+    """What a result holds is enough to repeat the run."""
+    made = make_plan(algorithm="cmpl", networks={"auxiliary": {"width": 0.1}})
+    run(made, tmp_path, ONCE)
+    stored = json.loads((tmp_path / record.RESULT).read_text())
+    spec: Spec = build(stored["spec"])
+    assert plan(spec, data, torch.device("cpu")).name == stored["run"]

@@ -1,0 +1,213 @@
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ssl_video.data.dataset import Data, load
+from ssl_video.data.index import Index
+from ssl_video.engine import checkpoint, trained
+from ssl_video.engine.run import Execution, Plan, Stopped, plan, run
+from ssl_video.engine.trained import Trained
+from ssl_video.errors import InputError
+from ssl_video.spec import Spec
+
+CPU = torch.device("cpu")
+MakePlan = Callable[..., Plan]
+
+
+@pytest.fixture(scope="session")
+def finished(
+    small_spec: Callable[..., Spec], data: Data, plugin: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Path, dict[str, Any]]]:
+    """`finished(algorithm)`: the folder and result of a run, trained once."""
+    made: dict[str, tuple[Path, dict[str, Any]]] = {}
+
+    def train(algorithm: str) -> tuple[Path, dict[str, Any]]:
+        if algorithm not in made:
+            name = plugin if algorithm == "plugin" else algorithm
+            folder = tmp_path_factory.mktemp(algorithm)
+            made[algorithm] = (
+                folder,
+                run(
+                    plan(small_spec(algorithm=name, steps=3, test_crops=3, learning_rate=0.05), data, CPU),
+                    folder,
+                    Execution("cpu"),
+                ),
+            )
+        return made[algorithm]
+
+    return train
+
+
+Finished = Callable[[str], tuple[Path, dict[str, Any]]]
+
+
+@pytest.mark.parametrize("algorithm", ["supervised", "cmpl", "plugin"])
+def test_a_checkpoint_scores_as_its_run_did(finished: Finished, data: Data, algorithm: str) -> None:
+    folder, result = finished(algorithm)
+    for path in (folder, folder / checkpoint.FINAL):
+        assert trained.evaluate(trained.load(path, CPU), data) == result["predictors"]
+
+
+def test_options_get_their_types_back(finished: Finished) -> None:
+    """A checkpoint holds plain values; the plugin's option is a pair, which is a list there."""
+    folder, _ = finished("plugin")
+    assert checkpoint.load(folder / checkpoint.FINAL)["spec"]["options"]["span"] == [0.0, 1.0]
+    assert trained.load(folder, CPU).assembly.algorithm.span == (0.0, 1.0)
+
+
+def only(index: Index, classes: tuple[str, ...], names: dict[str, str] | None = None) -> Index:
+    """The clips of some classes, under other names if given."""
+    rows = np.flatnonzero([index.classes[label] in classes for label in index.labels])
+    old = [index.classes[label] for label in index.labels[rows]]
+    new = [(names or {}).get(name, name) for name in old]
+    order = tuple(sorted(set(new)))
+    return dataclasses.replace(
+        index,
+        paths=index.paths[rows],
+        ids=index.ids[rows],
+        labels=np.array([order.index(name) for name in new]),
+        classes=order,
+        splits=index.splits[rows],
+    )
+
+
+def test_classes_are_matched_by_name(
+    finished: Finished, data: Data, small_spec: Callable[..., Spec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a dataset without the first class, where the others have other numbers."""
+    folder, _ = finished("cmpl")
+    model = trained.load(folder, CPU)
+    part = only(data.index, ("jump", "wave"))
+    assert part.classes == ("jump", "wave")
+    store = load(small_spec()).store
+    rows = [list(data.index.ids).index(clip) for clip in part.ids]
+    paths = [store.paths[row] for row in rows]
+    other = Data(part, type(store)(paths, store.short_side), {})
+    seen: list[np.ndarray] = []
+
+    def spy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        seen.append(labels)
+        return {"top1": 0.0}
+
+    monkeypatch.setattr(trained, "accuracy", spy)
+    trained.evaluate(model, other)
+    test = [str(clip).split("/")[0] for clip in part.ids[part.splits == "test"]]
+    assert [model.classes[label] for label in seen[0]] == test
+    assert set(test) == {"jump", "wave"}
+
+
+def test_classes_that_the_checkpoint_does_not_know(finished: Finished, data: Data) -> None:
+    model = trained.load(finished("cmpl")[0], CPU)
+    renamed = only(data.index, data.index.classes, {"wave": "throw"})
+    with pytest.raises(InputError, match=r"knows 3 classes, .* has 3, and 1 of those .*: throw$"):
+        trained.evaluate(model, dataclasses.replace(data, index=renamed))
+
+
+def test_a_dataset_without_test_clips(finished: Finished, data: Data) -> None:
+    index = dataclasses.replace(data.index, splits=np.where(data.index.splits == "test", "", "train"))
+    with pytest.raises(InputError, match="has no test clip"):
+        trained.evaluate(trained.load(finished("cmpl")[0], CPU), dataclasses.replace(data, index=index))
+
+
+# -- checkpoints that cannot be used
+
+
+def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no checkpoint \(neither final\.pt nor checkpoint\.pt\)"):
+        trained.load(tmp_path, CPU)
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        trained.load(tmp_path / "absent.pt", CPU)
+
+
+def test_a_damaged_checkpoint(finished: Finished, tmp_path: Path) -> None:
+    content = (finished("cmpl")[0] / checkpoint.FINAL).read_bytes()
+    (tmp_path / checkpoint.FINAL).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"final\.pt is damaged"):
+        trained.load(tmp_path, CPU)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"networks": {"primary": {"width": 0.25, "frames": 2, "stride": 2}}}, "does not fit the networks"),
+        ({"algorithm": "supervised", "networks": {}, "options": {}}, "does not fit the networks"),
+        ({"algorithm": "nosuch"}, "unknown algorithm 'nosuch'"),
+        ({"backbone": "nosuch", "networks": {}}, "unknown backbone 'nosuch'"),
+        ({"options": {"thresold": 1}}, "unknown option 'thresold'; did you mean threshold"),
+        ({"stepz": 3}, "unknown key 'stepz'"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_that_does_not_fit_its_specification(
+    finished: Finished, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    state = checkpoint.load(finished("cmpl")[0] / checkpoint.FINAL)
+    checkpoint.save(state | {"spec": state["spec"] | change}, tmp_path, "changed.pt")
+    with pytest.raises(InputError, match=message):
+        trained.load(tmp_path / "changed.pt", CPU)
+
+
+def test_a_checkpoint_of_another_number_of_classes(finished: Finished, tmp_path: Path) -> None:
+    state = checkpoint.load(finished("cmpl")[0] / checkpoint.FINAL)
+    checkpoint.save(state | {"classes": ["a", "b"]}, tmp_path, "changed.pt")
+    with pytest.raises(InputError, match="does not fit the networks"):
+        trained.load(tmp_path / "changed.pt", CPU)
+
+
+def test_a_run_that_is_under_way(make_plan: MakePlan, tmp_path: Path) -> None:
+    """Its newest checkpoint that can be read, also where a save was killed half-way."""
+    answers = iter([False, False, True])
+    with pytest.raises(Stopped):
+        run(make_plan(), tmp_path, Execution("cpu", checkpoint_seconds=0), stopping=lambda: next(answers))
+    weights = [
+        checkpoint.load(tmp_path / name)["algorithm"] for name in (checkpoint.CURRENT, checkpoint.PREVIOUS)
+    ]
+
+    def loaded() -> dict[str, Any]:
+        return trained.load(tmp_path, CPU).assembly.algorithm.state_dict()
+
+    name = "model.0.weight"
+    assert torch.equal(loaded()[name], weights[0][name])
+    (tmp_path / checkpoint.CURRENT).unlink()
+    assert torch.equal(loaded()[name], weights[1][name])
+    assert not torch.equal(weights[0][name], weights[1][name])
+    (tmp_path / checkpoint.PREVIOUS).write_bytes(b"")
+    with pytest.raises(InputError, match=r"checkpoint-previous\.pt is damaged"):
+        trained.load(tmp_path, CPU)
+
+
+# -- labels for files
+
+
+def test_files_are_labeled_as_in_the_test(finished: Finished, data: Data, tmp_path: Path) -> None:
+    model = trained.load(finished("cmpl")[0], CPU)
+    rows = np.flatnonzero(data.index.splits == "test")
+    files = [Path(data.index.paths[row]) for row in rows]
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video")
+    found, reasons = trained.label_files(model, [files[0], broken, tmp_path / "absent.mp4", *files[1:]])
+    assert list(found) == files
+    assert set(reasons) == {broken, tmp_path / "absent.mp4"}
+    assert all(reasons.values())
+    right = [
+        scores.argmax() == data.index.labels[row] for scores, row in zip(found.values(), rows, strict=True)
+    ]
+    assert np.mean(right) == finished("cmpl")[1]["top1"]
+    assert all(scores.shape == (3,) and scores.sum() == pytest.approx(1) for scores in found.values())
+
+
+def test_another_predictor_labels_by_name(finished: Finished, data: Data) -> None:
+    model: Trained = trained.load(finished("cmpl")[0], CPU)
+    file = Path(data.index.paths[0])
+    headline, primary, auxiliary = (
+        trained.label_files(model, [file], name)[0][file] for name in (None, "primary", "auxiliary")
+    )
+    assert np.array_equal(headline, primary)
+    assert not np.array_equal(headline, auxiliary)
+    with pytest.raises(InputError, match="unknown predictor 'auxilary'; did you mean auxiliary"):
+        trained.label_files(model, [file], "auxilary")
