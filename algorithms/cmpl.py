@@ -17,10 +17,10 @@ Differences from the paper, and choices of ours where no public source gives a v
 - Optimizer, schedule, batch sizes and evaluation views are the run's.
 """
 
-from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
 from torch import nn
 from torch.nn import functional as F
 
+from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
 from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Task, View
 from ssl_video.registry import algorithm
 

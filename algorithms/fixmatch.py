@@ -11,10 +11,10 @@ Differences from the paper:
 - The batch sizes, optimizer and schedule are the run's.
 """
 
-from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
 from torch import nn
 from torch.nn import functional as F
 
+from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
 from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
 from ssl_video.registry import algorithm
 

@@ -12,10 +12,10 @@ Differences from the paper:
   statistics from being updated by unlabeled clips.
 """
 
-from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
 from torch import nn
 from torch.nn import functional as F
 
+from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
 from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
 from ssl_video.registry import algorithm
 

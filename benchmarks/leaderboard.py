@@ -15,6 +15,7 @@ import pandas as pd
 
 from ssl_video.errors import InputError, unknown
 from ssl_video.files import replace_text
+from ssl_video.spec import CELL
 
 COLUMNS: dict[str, str] = {
     "algorithm": "name of the algorithm",
@@ -56,8 +57,6 @@ _COUNTS = (
 _ACCURACIES = ("top1", "top5", "mean_class")
 # In the record, but not columns of the CSV.
 _FURTHER = ("predictors", "spec")
-# Keys of the specification that tell apart the runs inside one row of a table, and its columns.
-_CELL = ("data", "root", "split", "protocol", "draw", "seed", "labeled_in_unlabeled")
 # Without its letter, a hash such as 123456789012 or 1e5678901234 would come back from a CSV as a number.
 _LETTERS = {"fingerprint": "p", "dataset_fingerprint": "d", "setting": "s", "configuration": "c"}
 _ORDER = ["dataset", "protocol", "algorithm", "configuration", "draw", "seed", "run"]
@@ -201,7 +200,7 @@ def _row(file: Path) -> dict[str, Any]:
     return {key: record[key] for key in COLUMNS} | {
         "options": json.dumps(record["options"], separators=(",", ":"), sort_keys=True),
         "predictors": {name: scores["top1"] for name, scores in record["predictors"].items()},
-        "spec": {key: value for key, value in record["spec"].items() if key not in _CELL},
+        "spec": {key: value for key, value in record["spec"].items() if key not in CELL},
     }
 
 

@@ -99,7 +99,8 @@ def _labels(spec: Spec, index: Index, algorithm: Algorithm) -> None:
     drawn = draw(spec, index)
     if algorithm.unlabeled and not len(drawn.unlabeled):
         raise InputError(
-            f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: use --labeled-in-unlabeled"
+            f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: "
+            "use --labeled-in-unlabeled"
         )
 
 

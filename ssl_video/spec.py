@@ -85,7 +85,7 @@ class Spec(BaseModel):
 
 
 # What distinguishes runs inside one row of a table, and what stands in the table's columns.
-_CELL = ("data", "root", "split", "protocol", "draw", "seed", "labeled_in_unlabeled")
+CELL = ("data", "root", "split", "protocol", "draw", "seed", "labeled_in_unlabeled")
 # What rows that are compared with each other may differ in.
 _METHOD = ("algorithm", "options", "networks", "unlabeled_batch")
 # What an option without an annotation may be, where its default alone would say too little.
@@ -195,12 +195,12 @@ def plain(spec: Spec) -> dict[str, Any]:
 
 def setting(spec: Spec) -> str:
     """Hash of what rows compared with each other share: everything but the method and the cell."""
-    return "s" + digest({k: v for k, v in plain(spec).items() if k not in _CELL + _METHOD})
+    return "s" + digest({k: v for k, v in plain(spec).items() if k not in CELL + _METHOD})
 
 
 def configuration(spec: Spec, source: str = "") -> str:
     """Hash of everything but data, protocol, draw and seed; `source` is a plugin's code."""
-    return "c" + digest([{k: v for k, v in plain(spec).items() if k not in _CELL}, source])
+    return "c" + digest([{k: v for k, v in plain(spec).items() if k not in CELL}, source])
 
 
 def digest(value: Any) -> str:

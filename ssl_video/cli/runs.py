@@ -111,8 +111,8 @@ def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, 
         soft_wrap=True,
     )
     console.print(
-        f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before; {settings.jobs} at a time on "
-        f"{settings.device}, {_count(settings.execution.threads or 1, 'thread')} each",
+        f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before; "
+        f"{settings.jobs} at a time on {settings.device}, {_count(settings.execution.threads or 1, 'thread')} each",
         highlight=False,
     )
 

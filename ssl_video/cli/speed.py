@@ -54,7 +54,7 @@ def command(algorithm: str, repeat: int, assignments: tuple[str, ...], **flags: 
     console = Console()
     console.print(table)
     console.print(
-        f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is not the networks' "
-        f"own passes ({settings.execution.threads} threads on {settings.device})",
+        f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is not "
+        f"the networks' own passes ({settings.execution.threads} threads on {settings.device})",
         highlight=False,
     )

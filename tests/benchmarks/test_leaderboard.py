@@ -13,7 +13,7 @@ import pytest
 
 from ssl_video.benchmarks import leaderboard
 from ssl_video.errors import InputError
-from ssl_video.spec import Spec, configuration
+from ssl_video.spec import CELL, Spec, configuration
 
 Write = Callable[..., Path]
 
@@ -95,7 +95,7 @@ def test_the_cell_is_what_a_configuration_leaves_open() -> None:
         for key in Spec.model_fields
         if configuration(Spec.model_construct(**{**dict(spec), key: "other"})) == configuration(spec)
     }
-    assert free == set(leaderboard._CELL)
+    assert free == set(CELL)
 
 
 def test_rows_are_in_an_order_that_does_not_depend_on_folders(tmp_path: Path, write: Write) -> None:
