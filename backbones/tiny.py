@@ -13,9 +13,9 @@ def tiny3d(num_classes: int, *, width: float, frames: int, size: int) -> nn.Modu
     before = 3
     for channels, stride in (
         (base, (1, 2, 2)),
-        (2 * base, (1, 2, 2)),
-        (4 * base, (2, 2, 2)),
+        (2 * base, (2, 2, 2)),
         (4 * base, (1, 1, 1)),
+        (4 * base, (2, 2, 2)),
     ):
         layers += [
             nn.Conv3d(before, channels, 3, stride, padding=1, bias=False),

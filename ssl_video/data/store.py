@@ -96,7 +96,8 @@ class FrameStore:
         frames = self._stored(row)
         if frames is None:
             frames = self._decoded(row)
-        return np.ascontiguousarray(frames[indices])
+        chosen: np.ndarray = frames[indices]  # a copy in memory, not a part of the map
+        return chosen
 
     def _count(self, row: int) -> int:
         """Number of frames of a clip."""

@@ -225,9 +225,27 @@ def test_cutout_is_drawn_up_to_its_largest_side() -> None:
     assert boxes[:, 2].min() < 0.05
     assert boxes[:, :2].min() < 0.05
     assert boxes[:, :2].max() > 0.95
+    assert abs(np.corrcoef(boxes.T)[np.triu_indices(3, 1)]).max() < 6 / np.sqrt(300)
 
 
 # Draws
+
+
+def test_colour_operations_follow_each_other_in_the_order_given() -> None:
+    # Brightness at factor .1, then 4 bits: 200 is 20 is 16. The other way round: 200 is 192 is 19.2.
+    frames = np.full((1, 4, 4, 3), 200, np.uint8)
+    darker, coarser = ("brightness", 0.0), ("posterize", 1.0)
+    assert one(frames, Transform(IDENTITY, (darker, coarser)), 4).mean().item() == pytest.approx(16, abs=1e-3)
+    assert one(frames, Transform(IDENTITY, (coarser, darker)), 4).mean().item() == pytest.approx(
+        19.2, abs=1e-3
+    )
+
+
+def test_colours_stay_in_their_range_between_operations() -> None:
+    # Factor 1.9 makes 380 of 200, cut to 255; factor .1 of that is 25.5, where 38 would not have been cut.
+    frames = np.full((1, 4, 4, 3), 200, np.uint8)
+    twice = Transform(IDENTITY, (("brightness", 1.0), ("brightness", 0.0)))
+    assert one(frames, twice, 4).mean().item() == pytest.approx(25.5, abs=1e-3)
 
 
 def test_draw_is_a_function_of_the_generator_and_the_frame() -> None:

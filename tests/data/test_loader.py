@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ssl_video.contract import Batch, View
 from ssl_video.data import augment
+from ssl_video.data.augment import Transform
 from ssl_video.data.loader import Pool, _Pinnable, batches, evaluation_clips, requests, to_device
 from ssl_video.data.sampling import ClipShape, Request
 from ssl_video.data.store import FrameStore
@@ -52,6 +53,24 @@ class Noise(FrameStore):
     def read(self, row: int, indices: np.ndarray) -> np.ndarray:
         self.rows.append(int(row))
         return np.random.default_rng(row).integers(0, 256, (15, 20, 24, 3), np.uint8)[indices]
+
+
+@pytest.fixture
+def transforms(monkeypatch: pytest.MonkeyPatch) -> list[Transform]:
+    """The transforms that have been applied, as it goes."""
+    applied: list[Transform] = []
+    plain = augment.apply
+
+    def spy(clips: Sequence[np.ndarray], given: Sequence[Transform], size: int) -> Tensor:
+        applied.extend(given)
+        return plain(clips, given, size)
+
+    monkeypatch.setattr(augment, "apply", spy)
+    return applied
+
+
+def described(transform: Transform) -> tuple[object, ...]:
+    return transform.matrix.tobytes(), transform.colours, transform.box
 
 
 def pool(
@@ -105,12 +124,36 @@ def test_batches_depend_on_the_seed() -> None:
     assert not all(torch.equal(a.positions, b.positions) for a, b in zip(ours, others, strict=True))
 
 
-def test_every_step_slot_and_purpose_has_draws_of_its_own() -> None:
-    # One clip everywhere: what differs are window and transform. Equal draws would make equal tensors.
-    views = {"weak": request("weak")}
-    alone = [pool(Noise(), views, purpose, [5], batch=3) for purpose in ("labeled", "unlabeled")]
-    seen = [clip for p in alone for step in range(2) for clip in p.clips(step)["weak"]]
-    assert len({clip.numpy().tobytes() for clip in seen}) == 12
+@pytest.mark.parametrize("window", ["shared", "own"])
+def test_every_step_slot_and_purpose_has_a_window_of_its_own(
+    store: FrameStore, clip_facts: Facts, window: str
+) -> None:
+    # One clip everywhere, with 11 places for a window: columns of 12 starts agree by chance in 11^-12.
+    starts = [
+        [[clip_facts(view)[0][0] for view in made] for made in steps]
+        for steps in (
+            [
+                pool(store, {"a": request(window=window)}, purpose, [5], 3).clips(step)["a"]
+                for step in range(12)
+            ]
+            for purpose in ("labeled", "unlabeled")
+        )
+    ]
+    columns = np.concatenate(starts, axis=1).T  # (purposes * slots, steps)
+    assert len({tuple(column) for column in columns}) == 6
+    assert all(len(set(column)) > 1 for column in columns)
+
+
+def test_every_step_slot_and_purpose_has_a_transform_of_its_own(transforms: list[Transform]) -> None:
+    for purpose in ("labeled", "unlabeled"):
+        for step in range(3):
+            pool(Noise(), {"a": request("strong")}, purpose, [5], 4).clips(step)
+    assert len({transform.matrix.tobytes() for transform in transforms}) == 2 * 3 * 4
+
+
+def test_kinds_of_clips_come_in_orders_of_their_own() -> None:
+    orders = [pool(Noise(), {}, purpose).positions(0).tolist() for purpose in ("labeled", "unlabeled")]
+    assert orders[0] != orders[1]
 
 
 def test_loading_leaves_torchs_generator_alone() -> None:
@@ -143,11 +186,11 @@ def test_labels_and_positions_belong_to_the_clips(store: FrameStore, clip_facts:
 
 
 def test_views_hold_the_frames_that_their_shapes_say(store: FrameStore, clip_facts: Facts) -> None:
-    views = {"slow": request(), "fast": request(shape=FAST), "long": request(shape=ClipShape(3, 4))}
+    views = {"slow": request(), "long": request(shape=ClipShape(3, 4)), "fast": request(shape=FAST)}
     starts: dict[int, set[int]] = {}
     for step in range(60):
         made = pool(store, views).clips(step)
-        for slow, fast, long in zip(*(made[name] for name in views), strict=True):
+        for slow, long, fast in zip(*(made[name] for name in views), strict=True):
             frames, label, clip = clip_facts(slow)
             start, count = frames[0], COUNTS[label * 6 + clip]
             assert frames == [start, start + 2, start + 4, start + 6]
@@ -208,28 +251,18 @@ def test_equal_requests_are_one_tensor() -> None:
     assert [view.shape[2] for view in made.values()] == [4, 4, 4, 8]
 
 
-def test_views_of_one_recipe_are_transformed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[list[augment.Transform]] = []
-    plain = augment.apply
-
-    def spy(clips: Sequence[np.ndarray], transforms: Sequence[augment.Transform], size: int) -> Tensor:
-        drawn.append(list(transforms))
-        return plain(clips, transforms, size)
-
-    monkeypatch.setattr(augment, "apply", spy)
+def test_views_of_one_recipe_are_transformed_alike(transforms: list[Transform]) -> None:
     views = {
         "weak": request("weak"),
         "weak/fast": request("weak", FAST),
         "strong": request("strong"),
         "strong/own": request("strong", window="own"),
     }
-    pool(Noise(), views).clips(0)
-    weak, weak_fast, strong, strong_own = drawn
-    for one, other in [(weak, weak_fast), (strong, strong_own)]:
-        for a, b in zip(one, other, strict=True):
-            assert np.array_equal(a.matrix, b.matrix)
-            assert (a.colours, a.box) == (b.colours, b.box)
-    assert not any(np.array_equal(a.matrix, b.matrix) for a, b in zip(weak, strong, strict=True))
+    pool(Noise(), views, batch=4).clips(0)
+    assert len(transforms) == 16
+    for n in range(4):
+        weak, weak_fast, strong, strong_own = transforms[n::4]
+        assert described(weak) == described(weak_fast) != described(strong) == described(strong_own)
 
 
 def test_requests_take_the_shapes_of_their_networks() -> None:

@@ -240,7 +240,7 @@ def test_leftovers_of_killed_processes_are_ignored_and_removed_after_a_day(
     assert np.array_equal(store.read(0, EVERY), decode(videos[0]))
     # Another process may still be writing the fresh one; whole files stay, however old.
     assert fresh.exists()
-    assert path.exists()
+    assert path.stat().st_mtime == pytest.approx(yesterday)
     assert not stale.exists()
 
 

@@ -1,0 +1,60 @@
+"""The built wheel and sdist, from outside the checkout."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel (built from the sdist, as an installer would) and the sdist."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def test_the_wheel_puts_everything_under_one_name(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"ssl_video"}
+    for name in (
+        "ssl_video/py.typed",
+        "ssl_video/algorithms/cmpl.py",
+        "ssl_video/backbones/tiny.py",
+        "ssl_video/benchmarks/suites/demo.yaml",
+    ):
+        assert name in names
+
+
+def test_the_wheel_works_from_elsewhere(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = """
+import sys
+sys.path.insert(0, "site")
+import ssl_video.algorithms.parts, ssl_video.backbones, ssl_video.benchmarks.suite as suite
+from ssl_video.registry import algorithms, backbones
+modules = ssl_video.algorithms.parts, ssl_video.backbones, suite
+assert all(module.__file__.startswith(sys.argv[1]) for module in modules)
+print(*suite.names(), *algorithms.describe(), *backbones.describe())
+algorithms.get("cmpl"), suite.load("demo")
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"demo", "cmpl", "fixmatch", "slow_r50", "tiny3d"} <= set(done.stdout.split())
+
+
+def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.getnames()}
+    assert {"README.md", "LICENSE", "pyproject.toml", "algorithms/fixmatch.py", "tests/conftest.py"} <= names
