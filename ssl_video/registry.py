@@ -69,6 +69,10 @@ class Registry:
                 self._from_entry_point(name)
         return self._entries[name]
 
+    def builtin(self) -> list[str]:
+        """The names of the entries that come with the package."""
+        return sorted(self._builtin)
+
     def describe(self) -> dict[str, str]:
         """Every known name with a one-line description."""
         found = {name: entry.text for name, entry in self._builtin.items()}

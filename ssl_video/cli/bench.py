@@ -52,10 +52,10 @@ def command(
     suite = suites.load(suite_name or "demo") if suite_name or on_demo else suites.Suite(algorithms=["cmpl"])
     names = options.split_list(algorithm) or suite.algorithms
     if "all" in names:
-        names = [name for name, origin in registry.describe().items() if not origin.startswith("from ")]
-    baseline = None if no_baseline else BASELINE
-    if baseline and baseline not in names:
-        names = [baseline, *names]
+        names = list(dict.fromkeys([*registry.builtin(), *names]))
+        names.remove("all")
+    if not no_baseline:
+        names = [BASELINE, *(name for name in names if name != BASELINE)]
     suite = replace(
         suite,
         algorithms=names,

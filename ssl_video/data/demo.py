@@ -1,7 +1,7 @@
 """The embedded demo data: 800 small videos, rendered here and encoded to real files at first use.
 
-Each clip shows one bright shape that swings to and fro over a dim background, past a small swinging dot
-that means nothing. A class is a shape (what moves) and a direction (how it moves), so neither is enough
+Each clip shows one bright shape that swings to and fro over a dim background, past two small swinging
+dots that mean nothing. A class is a shape (what moves) and a direction (how it moves), so neither is enough
 alone. Colour, place, size, speed and phase are random and say nothing about the class; a horizontal flip
 keeps it.
 
@@ -188,7 +188,7 @@ _Y = _X[:, None]
 
 def _background(draws: _Draws) -> np.ndarray:
     """A dim, still, blurry pattern, (1, SIZE, SIZE, 3), in [0, 1]."""
-    coarse = draws.between(0, 0.3, 6, 6, 3)
+    coarse = draws.between(0, 0.35, 6, 6, 3)
     # Linear interpolation as a matrix, (SIZE, 6).
     weights = np.maximum(0, 1 - abs(np.linspace(0, 5, SIZE)[:, None] - np.arange(6)))
     return np.einsum("yi,xj,ijc->yxc", weights, weights, coarse)[None]
@@ -199,7 +199,7 @@ def _paint_dot(video: np.ndarray, draws: _Draws) -> None:
     x, y = draws.between(-14, 14, 2)
     dx, dy = draws.swing(draws.between(0, np.pi))
     distance = np.hypot(_X - x - dx, _Y - y - dy) - draws.between(1.5, 2.5)
-    _paint(video, distance, draws.colour(0.7))
+    _paint(video, distance, draws.colour(0.85))
 
 
 def _paint_shape(video: np.ndarray, draws: _Draws, shape: str, angle: float) -> None:

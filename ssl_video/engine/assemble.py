@@ -93,23 +93,30 @@ def assemble(spec: Spec, task: Task, *, trained: bool = False) -> Assembly:
         trained: the weights will come from a checkpoint, so files of initial weights are not read.
 
     Raises:
-        InputError: a backbone that cannot be built, or weights that do not fit.
+        InputError: every backbone that cannot be built, and weights that do not fit.
     """
-    networks = dict[str, nn.Module]()
-    for role, network in spec.networks.items():
+    networks, problems = dict[str, nn.Module](), list[str]()
+    for number, (role, network) in enumerate(spec.networks.items()):
         assert network.backbone is not None
         assert network.width is not None
         assert network.frames is not None
         # Every network starts from its own seed, so the first one starts the same for all algorithms.
-        torch.manual_seed(spec.seed + 1_000_003 * len(networks))
-        networks[role] = backbones.create(
-            network.backbone,
-            task.num_classes,
-            width=network.width,
-            frames=network.frames,
-            size=spec.size,
-            weights=None if trained else network.weights,
-        )
+        torch.manual_seed(spec.seed + 1_000_003 * number)
+        try:
+            networks[role] = backbones.create(
+                network.backbone,
+                task.num_classes,
+                width=network.width,
+                frames=network.frames,
+                size=spec.size,
+                weights=None if trained else network.weights,
+            )
+        except InputError as error:
+            # Said by the key that changes it: the user may not know that there is a second network.
+            place = f"networks.{role}: " if len(spec.networks) > 1 else ""
+            problems += [place + problem for problem in error.problems]
+    if problems:
+        raise InputError(*problems)
     make: Callable[..., Algorithm] = _constructor(spec)
     algorithm = make(task, **networks, **spec.options)
     return Assembly(algorithm, {role: _shape(network) for role, network in spec.networks.items()})

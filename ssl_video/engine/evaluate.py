@@ -1,7 +1,7 @@
 """Test accuracy: the softmax of several clips and crops of each video, averaged."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import torch
@@ -49,13 +49,10 @@ def probabilities(
     Raises:
         InputError: a predictor's outputs are not finite; ranking them would mean nothing.
     """
-    modes = {module: module.training for network in predictors.values() for module in network.modules()}
     views = spec.test_clips * spec.test_crops
     at_once = max(1, _CLIPS_AT_ONCE // views)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
-    try:
-        for network in predictors.values():
-            network.eval()
+    with _evaluating(predictors.values()):
         for first in range(0, len(rows), at_once):
             some = rows[first : first + at_once]
             made: dict[ClipShape, torch.Tensor] = {}
@@ -76,9 +73,6 @@ def probabilities(
                 parts[name].append(scores)
             if progress:
                 progress(first + len(some), len(rows))
-    finally:
-        for module, training in modes.items():
-            module.training = training
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 
@@ -103,3 +97,16 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "top5": float((rank < 5).mean()),
         "mean_class": float(np.mean(by_class)),
     }
+
+
+@contextmanager
+def _evaluating(networks: Collection[nn.Module]) -> Iterator[None]:
+    """Evaluation mode; afterwards each module has the mode that it had, be it another than its parent's."""
+    modes = {module: module.training for network in networks for module in network.modules()}
+    try:
+        for network in networks:
+            network.eval()
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

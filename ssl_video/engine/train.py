@@ -30,7 +30,7 @@ _REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm"
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run is carried out; nothing here changes its numbers on one kind of machine."""
+    """How a run is carried out. Device and threads change the rounding of its numbers, the others nothing."""
 
     device: str = "auto"
     threads: int | None = None

@@ -13,6 +13,7 @@ from ssl_video.data.sampling import ClipShape, resolve
 from ssl_video.registry import algorithms
 
 NAMES = sorted(algorithms.describe())
+assert NAMES, "without names everything below would be skipped"
 CLASSES, LABELED, UNLABELED, FRAMES, SIZE = 3, 4, 6, 2, 6
 TASK = Task(CLASSES, num_unlabeled=20)
 Make = Callable[[], nn.Module]

@@ -211,6 +211,17 @@ def test_changed_video_has_new_frames(videos: list[str], cache: Path, make_video
     assert np.array_equal(store.read(0, EVERY), decode(videos[3]))
 
 
+def test_videos_of_one_size_and_time_are_told_apart(videos: list[str], cache: Path) -> None:
+    # An archive's files may all have its time.
+    size = max(os.path.getsize(video) for video in videos)
+    for video in map(Path, videos):
+        video.write_bytes(video.read_bytes().ljust(size, b"\0"))
+        os.utime(video, (1e9, 1e9))
+    store = FrameStore(videos, 16, folder=cache)
+    store.prepare(range(4))
+    assert all(np.array_equal(store.read(row, EVERY), decode(videos[row])) for row in range(4))
+
+
 def test_clip_that_is_read_before_it_is_prepared(videos: list[str], cache: Path, decoded: list[str]) -> None:
     store = FrameStore(videos, 16, folder=cache)
     store.read(0, EVERY)

@@ -206,6 +206,26 @@ def test_a_run_is_checked_without_memory_or_files() -> None:
     check(spec, 3)  # some 50 GiB of weights, if they were made
 
 
+def test_backbones_that_cannot_be_built(tmp_path: Path) -> None:
+    """Of several networks, all are named by the key that changes them."""
+    file = tmp_path / "fixed.py"
+    file.write_text(
+        "from ssl_video import backbone\n"
+        "@backbone('fixed-width')\n"
+        "def net(num_classes, *, frames, size): ...\n"
+    )
+    with pytest.raises(InputError) as caught:
+        check(resolved(algorithm="cmpl", backbone=f"{file}:fixed-width"), 3)
+    for problem, role, width in zip(
+        caught.value.problems, ("primary", "auxiliary"), (0.5, 0.125), strict=True
+    ):
+        assert problem.startswith(
+            f"networks.{role}: backbone {file}:fixed-width has one width, so width {width}"
+        )
+    with pytest.raises(InputError, match=r"^backbone "):
+        check(resolved(algorithm="fixmatch", backbone=f"{file}:fixed-width"), 3)
+
+
 def test_weights_that_do_not_exist(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.pt")
     spec = resolved(algorithm="cmpl", weights=missing, networks={"auxiliary": {"weights": missing}})
