@@ -5,7 +5,6 @@ any number of processes may work on one results folder: a lock in the folder giv
 """
 
 import contextlib
-import json
 import multiprocessing
 import os
 import signal
@@ -21,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ssl_video.engine.record import RESULT
+from ssl_video.engine.record import read_result
 from ssl_video.engine.run import Execution, Plan, Report, Stopped, run
 from ssl_video.errors import InputError
 
@@ -57,11 +56,7 @@ def folder(results: Path, plan: Plan) -> Path:
 
 def finished(results: Path, plan: Plan) -> dict[str, Any] | None:
     """A finished run's record, if it is finished."""
-    try:
-        record: dict[str, Any] = json.loads((folder(results, plan) / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record
+    return read_result(folder(results, plan))
 
 
 def execute(
@@ -217,7 +212,8 @@ def _context() -> Any:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ssl_video.engine.run"])
+    # The first optimizer imports torch._dynamo, which would cost every process over a second.
+    context.set_forkserver_preload(["ssl_video.engine.run", "torch._dynamo"])
     return context
 
 

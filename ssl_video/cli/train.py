@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from ssl_video.cli import options
+from ssl_video.errors import InputError
+from ssl_video.spec import NetworkSpec
 
 
 @click.command()
@@ -26,6 +28,23 @@ def command(file: Path | None, results: Path, assignments: tuple[str, ...], **fl
     from ssl_video.cli.runs import Settings, carry_out
     from ssl_video.spec import build, override, read_yaml
 
-    values = merge(read_yaml(file) if file else {}, options.given(flags))
+    values = read_yaml(file) if file else {}
+    given = options.given(flags)
+    _refuse_without_effect(values.get("networks"), given)
+    values = merge(values, given)
     spec = build(override(with_demo_settings(values), assignments))
     return carry_out([spec], Settings.of(flags, results, jobs=1), baseline=None)
+
+
+def _refuse_without_effect(networks: Any, given: dict[str, Any]) -> None:
+    """A flag for all networks does not reach one that the file sets by itself: say so, do not ignore it."""
+    if isinstance(networks, dict):
+        problems = [
+            f"--{key} does not change networks.{role}.{key}, which the file sets: "
+            f"use --set networks.{role}.{key}={given[key]}"
+            for role, network in networks.items()
+            for key in NetworkSpec.model_fields
+            if key in given and isinstance(network, dict) and key in network
+        ]
+        if problems:
+            raise InputError(*problems)

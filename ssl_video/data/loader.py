@@ -125,19 +125,28 @@ class _Pinnable:
         return _Pinnable(_each(self.batch, Tensor.pin_memory))
 
 
-class _Steps(Dataset[_Pinnable]):
-    """Step number -> batch; what a loader's workers share."""
+class _Steps(Dataset["_Pinnable | InputError"]):
+    """Step number -> batch; what a loader's workers share.
+
+    An error is handed over like a batch: one that is raised gets the worker's traceback as its message.
+    """
 
     def __init__(self, labeled: Pool, labels: np.ndarray, unlabeled: Pool | None) -> None:
         self.labeled, self.labels, self.unlabeled = labeled, labels, unlabeled
 
-    def __getitem__(self, step: int) -> _Pinnable:
+    def __getitem__(self, step: int) -> _Pinnable | InputError:
+        try:
+            return _Pinnable(self.batch(step))
+        except InputError as error:
+            return error
+
+    def batch(self, step: int) -> Batch:
         labels = torch.from_numpy(self.labels[self.labeled.positions(step)])
         positions, clips = torch.empty(0, dtype=torch.long), dict[str, Tensor]()
         if self.unlabeled:
             positions = torch.from_numpy(self.unlabeled.positions(step))
             clips = self.unlabeled.clips(step)
-        return _Pinnable(Batch(self.labeled.clips(step), labels, clips, positions))
+        return Batch(self.labeled.clips(step), labels, clips, positions)
 
 
 def batches(
@@ -157,6 +166,9 @@ def batches(
         steps: which steps, for example those that a resumed run still has to do.
         device: where to.
         workers: processes that prepare batches ahead; 0 prepares them in this one.
+
+    Raises:
+        InputError: a video cannot be decoded, though it could be when the run began.
     """
     with warnings.catch_warnings():
         # The loader advises as many workers as it sees cores; with cells side by side that is wrong.
@@ -174,6 +186,8 @@ def batches(
             )
         )
     for item in loaded:
+        if isinstance(item, InputError):
+            raise item
         yield to_device(item.batch, device)
 
 

@@ -62,6 +62,12 @@ def test_train_from_a_file_is_the_same_run_as_in_the_benchmark(bench: Path, run:
     assert "1 run, 1 of them finished before" in " ".join(done.stderr.split())
 
 
+def test_a_flag_that_the_file_makes_useless_is_refused(run: Path, call: Call) -> None:
+    done = call("train", run / "spec.yaml", "--width", "0.25", cwd=run)
+    assert done.returncode == 2
+    assert "--set networks.model.width=0.25" in done.stderr
+
+
 def test_list_shows_every_kind(call: Call, tmp_path: Path) -> None:
     done = call("list", cwd=tmp_path)
     for word in ("cmpl", "slow_r50", "tiny3d", "per-class:N", "demo"):

@@ -295,14 +295,20 @@ def test_views_of_a_sample_are_read_together() -> None:
     assert len(frames.rows) == 4
 
 
-def test_clip_that_has_become_unreadable(tmp_path: Path, make_video: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_clip_that_has_become_unreadable(
+    tmp_path: Path, make_video: Callable[..., Path], workers: int
+) -> None:
     path = make_video(tmp_path / "moved.mkv")
-    frames = FrameStore([str(path)], 20, folder=tmp_path / "cache")
-    frames.prepare([0])
+    FrameStore([str(path)], 20, folder=tmp_path / "cache").prepare([0])
     path.unlink()
-    broken = pool(FrameStore([str(path)], 20, folder=tmp_path / "cache"), {"a": request()}, rows=[0])
-    with pytest.raises(InputError, match=r"moved\.mkv: no such file or directory"):
-        broken.clips(0)
+    frames = FrameStore([str(path)], 20, folder=tmp_path / "cache")
+    labeled = pool(frames, {"a": request()}, rows=[0])
+    with pytest.raises(InputError) as caught:
+        list(batches(labeled, LABELS[:1], None, range(3), CPU, workers))
+    # One line that names the file, whichever process found it.
+    assert str(caught.value).startswith(f"{path}: no such file or directory; it could be decoded")
+    assert "\n" not in str(caught.value)
 
 
 # On the way to the device
