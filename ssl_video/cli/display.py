@@ -81,7 +81,7 @@ class Display:
         if not self.console.is_terminal and time.monotonic() - self._printed > _PLAIN_SECONDS:
             self._printed = time.monotonic()
             steps = ", ".join(
-                f"{r.title} {r.done}/{r.total} ({r.rate:.0f} clips/s)" for r in self._running.values()
+                f"{r.title} {r.done}/{r.total} {r.speed}".rstrip() for r in self._running.values()
             )
             self.console.print(
                 f"{self._done}/{self._total} runs; {steps}; {left}", markup=False, soft_wrap=True
@@ -97,7 +97,7 @@ class Display:
         running = self._running[event.plan.name]
         assert event.report is not None
         running.move(event.report.done, event.report.total, event.report.clips, event.report.phase)
-        note = f"{running.rate:.0f} clips/s" + ("  testing" if event.report.phase == "test" else "")
+        note = running.speed + ("  testing" if event.report.phase == "test" else "")
         self._progress.update(running.task, completed=running.done, total=running.total, note=note)
 
     def _finished(self, event: "Event") -> None:
@@ -137,7 +137,7 @@ class Display:
         for running in self._running.values():
             if running.share > 0.05:
                 known.setdefault(running.configuration, running.elapsed / running.share)
-        if not known:
+        if not known or not (self._waiting or self._running):
             return ""
         slowest = max(known.values())
         seconds = sum(known.get(plan.configuration, slowest) for plan in self._waiting.values())
@@ -157,6 +157,11 @@ class _Running:
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self.began
+
+    @property
+    def speed(self) -> str:
+        """Clips per second, once two reports have come."""
+        return f"{self.rate:.0f} clips/s" if self.rate else ""
 
     def move(self, done: int, total: int, clips: int, phase: str) -> None:
         self.done, self.total = done, total

@@ -110,9 +110,10 @@ def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, 
         highlight=False,
         soft_wrap=True,
     )
+    threads = _count(settings.execution.threads or 1, "thread")
     console.print(
         f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before; "
-        f"{settings.jobs} at a time on {settings.device}, {_count(settings.execution.threads or 1, 'thread')} each",
+        f"{settings.jobs} at a time on {settings.device}, {threads} each",
         highlight=False,
     )
 
