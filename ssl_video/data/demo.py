@@ -5,11 +5,17 @@ dots that mean nothing. A class is a shape (what moves) and a direction (how it 
 alone. Colour, place, size, speed and phase are random and say nothing about the class; a horizontal flip
 keeps it.
 
+Calibrated on supervised training alone, so that no method was favoured (2026-11: tiny3d, 300 steps of 16
+labeled clips, accuracy on the test clips, mean of 3 to 5 draws): 0.52 with 4 labels per class (standard
+deviation 0.07), 0.93 with 10, 0.98 with all. With every clip replaced by one of its frames, repeated, and
+all labels: 0.47, the shapes right and the directions guessed.
+
 A clip's pixels are a function of its number. They come from the raw output of numpy's Philox generator,
 which, unlike the distributions built on it, never changes between versions of numpy (NEP 19). The encoder
 may differ from one FFmpeg to the next, so decoded pixels may, too, by a little.
 """
 
+import contextlib
 import csv
 import io
 import os
@@ -68,7 +74,8 @@ def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | N
     if manifest.is_file():
         return manifest
     try:
-        if folder.exists() and any(folder.iterdir()):
+        # The manifest is looked for again: another process may just have put it there.
+        if folder.exists() and any(folder.iterdir()) and not manifest.is_file():
             raise InputError(
                 f"{folder} has no manifest.csv, so it is not the demo data, but is not empty either: "
                 "remove it or choose another folder"
@@ -81,8 +88,9 @@ def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | N
             _build(built, progress)
             _publish(built, folder)
     except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
         raise InputError(
-            f"the demo clips cannot be written to {folder}: {error.strerror or error}; "
+            f"the demo clips cannot be written to {folder}: {error.strerror or error}{where}; "
             "make room there, or set SSL_VIDEO_CACHE to a folder that can be written"
         ) from error
     return manifest
@@ -131,8 +139,10 @@ def _publish(built: Path, folder: Path) -> None:
 def _remove_stale(parent: Path, prefix: str) -> None:
     """Remove what builds that were killed left behind; a running build is never that old."""
     for path in parent.iterdir():
-        if path.name.startswith(prefix) and time.time() - path.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+        # Another process may have finished and removed its folder in the meantime.
+        with contextlib.suppress(FileNotFoundError):
+            if path.name.startswith(prefix) and time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _encode(video: np.ndarray) -> bytes:
@@ -149,8 +159,8 @@ def _encode(video: np.ndarray) -> bytes:
             ) from None
         stream.height, stream.width = video.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        # With several threads the result would depend on the number of cores.
-        stream.options = {"crf": "18", "preset": "veryfast", "threads": "1"}
+        # A picture this small is encoded by one thread, so the bytes do not depend on the number of cores.
+        stream.options = {"crf": "18", "preset": "veryfast"}
         for frame in video:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
@@ -174,7 +184,7 @@ class _Draws:
         channels = self.between(0, 1, 3)
         return level * (0.25 + 0.75 * channels / channels.max())
 
-    def swing(self, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    def swing(self, angle: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A swing to and fro along a direction, in pixels: x and y offsets, each (FRAMES, 1, 1)."""
         reach, period, phase = self.between(5, 8), self.between(10, 16), self.between(0, 2 * np.pi)
         offset = reach * np.sin(2 * np.pi * np.arange(FRAMES).reshape(-1, 1, 1) / period + phase)
@@ -208,7 +218,7 @@ def _paint_shape(video: np.ndarray, draws: _Draws, shape: str, angle: float) -> 
     dx, dy = draws.swing(angle)
     drift = draws.between(-2, 2) * np.linspace(-1, 1, FRAMES).reshape(-1, 1, 1)
     dx, dy = dx - drift * np.sin(angle), dy + drift * np.cos(angle)
-    # Anywhere, as long as it stays inside the frame.
+    # Anywhere, as long as it stays inside the frame, up to the tip of a corner.
     room = SIZE / 2 - radius
     x, y = (max(0.0, room - abs(d).max()) * draws.between(-1, 1) for d in (dx, dy))
     u, v = (_X - x - dx) / radius, (_Y - y - dy) / radius
@@ -218,6 +228,6 @@ def _paint_shape(video: np.ndarray, draws: _Draws, shape: str, angle: float) -> 
 
 
 def _paint(video: np.ndarray, distance: np.ndarray, colour: np.ndarray) -> None:
-    """Colour what is inside, blending over one pixel at the edge. `distance`: (FRAMES, SIZE, SIZE), pixels."""
+    """Colour what is inside, blending over one pixel at the edge; distance: (FRAMES, SIZE, SIZE), pixels."""
     inside = np.clip(0.5 - distance, 0, 1)[..., None]
     video += inside * (colour - video)
