@@ -80,12 +80,9 @@ class Display:
         self._progress.update(self._overall, completed=self._done, note=left)
         if not self.console.is_terminal and time.monotonic() - self._printed > _PLAIN_SECONDS:
             self._printed = time.monotonic()
-            steps = ", ".join(
-                f"{r.title} {r.done}/{r.total} {r.speed}".rstrip() for r in self._running.values()
-            )
-            self.console.print(
-                f"{self._done}/{self._total} runs; {steps}; {left}", markup=False, soft_wrap=True
-            )
+            steps = [f"{r.title} {r.done}/{r.total} {r.speed}".rstrip() for r in self._running.values()]
+            parts = [f"{self._done}/{self._total} runs", ", ".join(steps), left]
+            self.console.print("; ".join(part for part in parts if part), markup=False, soft_wrap=True)
 
     def _started(self, event: "Event") -> None:
         plan = self._waiting.pop(event.plan.name, event.plan)

@@ -79,8 +79,10 @@ def carry_out(specs: Sequence[Spec], settings: Settings, baseline: str | None) -
         console.print(
             tables.to_terminal(tables.comparison(shown, baseline=baseline or "supervised"), console.width)
         )
-    for failure in failures:
-        aside.print(f"failed: {failure.plan.name}: {failure.reason}", markup=False, soft_wrap=True)
+    if failures and len(plans) > 1:
+        # They were told as they came, perhaps hours ago.
+        names = ", ".join(failure.plan.name for failure in failures)
+        aside.print(f"{_count(len(failures), 'run')} failed: {names}", markup=False, soft_wrap=True)
     console.print(f"leaderboard: {path}", markup=False, soft_wrap=True)
     if baseline and not failures:
         _next_steps(plans, settings, console)
