@@ -201,10 +201,14 @@ def _stop(workers: Sequence[_Worker]) -> None:
     deadline = time.monotonic() + _GRACE_SECONDS
     for worker in workers:
         worker.process.terminate()
-    for worker in workers:
-        worker.process.join(max(0.0, deadline - time.monotonic()))
-        worker.process.kill()
-        worker.process.join()
+    try:
+        for worker in workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+    finally:
+        # Also when a second Ctrl-C says that it takes too long: their last checkpoints are whole.
+        for worker in workers:
+            worker.process.kill()
+            worker.process.join()
 
 
 def _context() -> Any:

@@ -1,5 +1,6 @@
 """A suite: which algorithms, under which protocols, with which seeds and settings. One YAML file."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_video.errors import InputError, unknown
+from ssl_video.registry import algorithms
 from ssl_video.spec import Spec, build, override, read_yaml
 
 _KEYS = ("algorithms", "protocols", "seeds", "settings", "overrides")
@@ -33,17 +35,24 @@ class Suite:
     def specs(self, assignments: Sequence[str] = ()) -> list[Spec]:
         """One specification per run, `key=value` assignments applied last.
 
+        An assignment to an option or a network goes to the algorithms that have it, or to all if none has,
+        so that a misspelled one is not lost.
+
         Raises:
             InputError: every problem with keys and values, each named once.
         """
         specs, problems = list[Spec](), list[str]()
+        concerned = {
+            a: [n for n in self.algorithms if _concerns(n, a)] or self.algorithms for a in assignments
+        }
         for protocol in self.protocols:
             for seed in range(self.seeds):
                 for algorithm in self.algorithms:
                     values = merge(self.settings, self.overrides.get(algorithm, {}))
                     values |= {"algorithm": algorithm, "protocol": protocol, "seed": seed}
                     try:
-                        specs.append(build(override(values, assignments)))
+                        mine = [a for a in assignments if algorithm in concerned[a]]
+                        specs.append(build(override(values, mine)))
                     except InputError as error:
                         problems += error.problems
         if problems:
@@ -100,3 +109,15 @@ def merge(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
         result[key] = merge(result[key], value) if both else value
     return result
+
+
+def _concerns(algorithm: str, assignment: str) -> bool:
+    """Whether an assignment is to something that an algorithm has."""
+    outer, _, inner = assignment.partition("=")[0].strip().partition(".")
+    try:
+        constructor = algorithms.get(algorithm)
+    except InputError:
+        return True  # told later, with everything else that is wrong
+    if outer == "options":
+        return inner in inspect.signature(constructor).parameters
+    return outer != "networks" or inner.split(".")[0] in getattr(constructor, "roles", ())

@@ -75,5 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _interrupt(*_: Any) -> None:
+def _interrupt(number: int, _: Any) -> None:
+    # Some senders (timeout, schedulers) signal the process and then its group: once is enough.
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

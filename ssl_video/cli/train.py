@@ -22,6 +22,7 @@ from ssl_video.spec import NetworkSpec
 def command(file: Path | None, results: Path, assignments: tuple[str, ...], **flags: Any) -> int:
     """Train one run. Flags override the file, --set overrides both.
 
+    On the demo clips the settings of the demo suite are the defaults; elsewhere those shown below.
     A run that was stopped goes on from its checkpoint when it is called again in the same way.
     """
     from ssl_video.benchmarks.suite import merge, with_demo_settings

@@ -57,6 +57,10 @@ class Index:
         classes = np.array(self.classes)[self.labels]
         return digest(zip(self.ids.tolist(), classes.tolist(), self.splits.tolist(), strict=True))
 
+    def _classes_in(self, part: str, keep: np.ndarray) -> set[str]:
+        """The classes with a clip in "train" or "test" among the rows to keep."""
+        return {self.classes[label] for label in self.labels[keep & (self.splits == part)].tolist()}
+
     def subset(self, keep: np.ndarray) -> "Index":
         """The rows where `keep`, (N,) bool, is true, with all classes.
 
@@ -66,8 +70,14 @@ class Index:
         for part in ("train", "test"):
             if not (self.splits[keep] == part).any():
                 raise InputError(f"{self.name}: no usable {part} clip is left")
+        notes = [
+            f"no {part} clip is left of {some(lost)}"
+            for part in ("train", "test")
+            if (lost := sorted(self._classes_in(part, self.splits != "") - self._classes_in(part, keep)))
+        ]
         return dataclasses.replace(
             self,
+            notes=(*self.notes, *notes),
             paths=self.paths[keep],
             ids=self.ids[keep],
             labels=self.labels[keep],

@@ -106,7 +106,13 @@ def run(
     fit(training, report, stopping)
     trained = training.seconds
     began = time.monotonic()
-    scores = final_test(training, report)
+
+    def testing(where: Report) -> None:
+        report(where)
+        if stopping():
+            raise Stopped  # the last step's checkpoint is there
+
+    scores = final_test(training, testing)
     result = _result(todo, training, scores, trained, time.monotonic() - began)
     # In this order a run that is killed here still has its checkpoint or its result.
     checkpoint.save(training.state(), folder, checkpoint.FINAL)

@@ -279,3 +279,16 @@ def test_a_clip_shorter_than_the_window_is_used(
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_an_option_goes_to_the_algorithms_that_have_it(dataset: Path, call: Call, tmp_path: Path) -> None:
+    done = call(
+        *("bench", "--data", dataset, "--algo", "cmpl", "--protocol", "per-class:2", "--seeds", "1", *TINY),
+        *("--set", "options.threshold=0.7", "--set", "networks.auxiliary.width=0.375"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    records = {r["algorithm"]: r for r in (json.loads(path.read_text()) for path in results(tmp_path))}
+    assert records["cmpl"]["options"]["threshold"] == 0.7
+    assert records["cmpl"]["spec"]["networks"]["auxiliary"]["width"] == 0.375
+    assert records["supervised"]["options"] == {}
