@@ -1,7 +1,6 @@
 """Pretrained weights from a local file, never in part without saying so."""
 
 import pickle
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -12,22 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ssl_video.backbones.libraries import importing
-from ssl_video.errors import InputError
+from ssl_video.errors import DAMAGED, InputError
 
 _NESTED = ("state_dict", "model_state", "model")
-
-# What torch.load raised on 3000 damaged files, apart from UnpicklingError.
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True)
@@ -138,7 +124,7 @@ def _read_torch(path: Path) -> Any:
             f"weights {path}: refused, as it holds other objects than tensors, and loading those can run any "
             "code (or it is damaged); save the tensors alone, torch.save(model.state_dict(), path)"
         ) from error
-    except _UNREADABLE as error:
+    except DAMAGED as error:
         reason = f"{type(error).__name__}: {str(error).split('. ')[0]}"
         raise InputError(f"weights {path}: unreadable, damaged or not from torch.save ({reason})") from error
 

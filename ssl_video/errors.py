@@ -1,7 +1,25 @@
 """Errors that are the user's to mend: they are shown without a traceback."""
 
 import difflib
+import pickle
+import struct
+import zipfile
 from collections.abc import Iterable
+
+# What torch.load and zipfile were seen to raise on some thousands of damaged files.
+DAMAGED = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
 class InputError(Exception):

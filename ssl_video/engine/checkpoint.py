@@ -2,29 +2,16 @@
 
 import contextlib
 import os
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ssl_video.errors import InputError
+from ssl_video.errors import DAMAGED, InputError
 from ssl_video.files import replacing
 
 CURRENT, PREVIOUS, NEXT, FINAL = "checkpoint.pt", "checkpoint-previous.pt", "checkpoint-next.pt", "final.pt"
-# What torch.load and zipfile raise for damaged files.
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
 _KEYS = {"algorithm", "spec", "classes", "num_unlabeled"}
 
 
@@ -61,7 +48,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}") from None
-    except _UNREADABLE as error:
+    except DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} is damaged or not a checkpoint: {reason}") from None
     if not isinstance(state, dict) or not state.keys() >= _KEYS:

@@ -502,3 +502,17 @@ def test_real_manifest_and_real_folder() -> None:
     assert folder.groups is not None
     assert sorted(folder.groups.tolist()) == sorted(index.groups.tolist())
     assert sorted(folder.paths.tolist()) == sorted(index.paths.tolist())
+
+
+def test_a_class_that_loses_its_last_test_clip_is_named(tmp_path: Path) -> None:
+    lines = ["path,label,split"]
+    for label, clips in (("a", ("train", "test", "test")), ("b", ("train", "train", "test"))):
+        for number, split in enumerate(clips):
+            (tmp_path / f"{label}{number}.mp4").write_bytes(b"x")
+            lines.append(f"{label}{number}.mp4,{label},{split}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    index = read(tmp_path / "manifest.csv")
+    # b's only test clip is left out; a keeps one of its two.
+    kept = index.subset(~np.isin(index.ids, ["b2.mp4", "a2.mp4"]))
+    assert [note for note in kept.notes if note not in index.notes] == ["no test clip is left of 'b'"]
+    assert kept.classes == ("a", "b")
