@@ -19,6 +19,7 @@ _COMMANDS = {
     "train": "Train one run.",
     "evaluate": "Test a checkpoint on a dataset.",
     "predict": "Label video files with a checkpoint.",
+    "watch": "Follow runs under way.",
     "leaderboard": "Show or export the table of all finished runs.",
     "speed": "Measure what a training step costs.",
     "list": "List algorithms, backbones, datasets, protocols and suites.",

@@ -171,3 +171,17 @@ def test_the_readmes_algorithm_runs(dataset: Path, call: Call, tmp_path: Path) -
     assert pd.read_csv(tmp_path / "ssl-video-results" / "leaderboard.csv")["algorithm"].tolist() == [
         "two-speed"
     ]
+
+
+def test_watch_shows_one_run_and_all_of_them(bench: Path, run: Path, call: Call) -> None:
+    every = call("watch", cwd=bench)
+    assert every.returncode == 0, every.stderr
+    assert len(re.findall(r"finished\s+\d+/\d+", every.stdout)) == 4
+    one = call("watch", run, "--once", cwd=bench)
+    assert {line.split()[0] for line in one.stdout.splitlines() if "/" in line} >= {
+        "loss/labeled",
+        "coverage/model",
+    }
+    nothing = call("watch", "nowhere", cwd=bench)
+    assert nothing.returncode == 2
+    assert "no run in nowhere" in nothing.stderr

@@ -1,0 +1,115 @@
+"""`ssl-video watch`: runs under way, from their records. Never imports torch, but for TensorBoard's files."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ssl_video.benchmarks import watch
+from ssl_video.cli import options
+from ssl_video.errors import InputError
+
+_LAST = 20  # steps that the column "last" is a mean of
+_FINISHED = 20  # finished runs shown beside those under way
+
+
+@click.command()
+@click.argument("place", type=click.Path(path_type=Path), default=Path(options.RESULTS))
+@click.option("--every", type=click.FloatRange(0.1), default=2.0, show_default=True, metavar="SECONDS")
+@click.option("--once", is_flag=True, help="show what there is now and leave")
+@click.option(
+    "--tensorboard", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+    help="also write the curves there for TensorBoard (pip install tensorboard)",
+)  # fmt: skip
+def command(place: Path, every: float, once: bool, tensorboard: Path | None) -> None:
+    """Follow a run, or all runs of a results folder, until they are finished; Ctrl-C leaves them running.
+
+    PLACE is a run's folder or a results folder. Only records are read, so it may be on a disk that another
+    machine writes to.
+    """
+    found = watch.runs(place)
+    writers = [_writer(tensorboard, run) for run in found] if tensorboard else [None] * len(found)
+    console = Console()
+
+    def picture() -> Group:
+        for run, writer in zip(found, writers, strict=True):
+            rows = run.refresh()
+            if writer:
+                watch.to_tensorboard(rows, writer)
+                writer.flush()
+            else:
+                for _ in rows:
+                    pass
+        return Group(*([_one(found[0])] if len(found) == 1 else [_all(found)]))
+
+    def over() -> bool:
+        return once or all(run.result for run in found)
+
+    if not console.is_terminal:
+        console.print(picture())
+        while not over():
+            time.sleep(every)
+            picture()
+        if not once:
+            console.print(picture())
+        return
+    with Live(picture(), console=console, auto_refresh=False) as live:
+        while not over():
+            time.sleep(every)
+            live.update(picture(), refresh=True)
+
+
+def _one(run: watch.Watched) -> Group:
+    """One run with its curves."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("", "first", f"last {_LAST}"):
+        table.add_column(name, justify="left" if not name else "right")
+    table.add_column("")
+    for name, curve in run.curves.items():
+        last = watch.mean(curve[-_LAST:])
+        table.add_row(name, f"{curve[0][1]:.4g}", f"{last:.4g}", watch.sparkline(curve))
+    return Group(Text(f"{run.folder.name}: {_where(run)}"), table)
+
+
+def _all(found: Sequence[watch.Watched]) -> Table:
+    """Runs, one a line; finished ones with their accuracy."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("run", "state", "step", "loss", "top-1 %"):
+        table.add_column(name, justify="left" if name in ("run", "state") else "right", no_wrap=True)
+    finished = [run for run in found if run.result]
+    hidden = finished[:-_FINISHED]
+    for run in [*finished[-_FINISHED:], *(run for run in found if not run.result)]:
+        losses = [
+            watch.mean(curve[-_LAST:]) for name, curve in run.curves.items() if name.startswith("loss/")
+        ]
+        table.add_row(
+            run.folder.name,
+            run.state,
+            f"{run.step}/{run.steps}",
+            f"{sum(losses):.3f}" if losses else "",
+            f"{100 * run.result['top1']:.1f}" if run.result else "",
+        )
+    if hidden:
+        table.add_row(f"and {len(hidden)} finished before these")
+    return table
+
+
+def _where(run: watch.Watched) -> str:
+    text = f"{run.state}, step {run.step} of {run.steps}"
+    if run.result:
+        return f"{text}, top-1 {100 * run.result['top1']:.1f} %"
+    return text if run.age is None else f"{text}, last record {run.age:.0f} s ago"
+
+
+def _writer(folder: Path, run: watch.Watched) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError("--tensorboard needs TensorBoard: pip install tensorboard") from None
+    return SummaryWriter(str(folder / run.folder.name))  # type: ignore[no-untyped-call]
