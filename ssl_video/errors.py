@@ -4,7 +4,7 @@ import difflib
 import pickle
 import struct
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # What torch.load and zipfile were seen to raise on some thousands of damaged files.
 DAMAGED = (
@@ -36,3 +36,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
     return f"unknown {kind} {name!r}; {hint}"
+
+
+def some(names: Sequence[str] | Sequence[int], limit: int = 5) -> str:
+    """The first few of many names, for a message."""
+    first = ", ".join(repr(name) for name in names[:limit])
+    return first + (f", ... ({len(names)} in all)" if len(names) > limit else "")

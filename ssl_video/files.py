@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever happens while they are written."""
+"""Files that are whole or absent, whatever happens while they are written; text that is text."""
 
 import os
 import threading
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from ssl_video.errors import InputError
 
 
 @contextmanager
@@ -35,3 +37,17 @@ def replace_text(path: Path, text: str) -> None:
     """Replace a text file in one step."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def read_text(path: Path) -> str:
+    """A text file's contents, without a byte-order mark.
+
+    Raises:
+        InputError: the file is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not a text file in UTF-8 (byte {error.start}): save it as UTF-8"
+        ) from error

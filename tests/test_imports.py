@@ -24,7 +24,7 @@ FOLDERS = {
 BOTTOM = {"errors", "files", "registry", "spec"}
 MAY_IMPORT = {
     "errors": set[str](),
-    "files": set[str](),
+    "files": {"errors"},
     "registry": {"errors"},
     "spec": {"errors"},
     "contract": set[str](),
@@ -43,6 +43,7 @@ WITHOUT_TORCH = (
     "ssl_video.cli",
     "ssl_video.cli.leaderboard",
     "ssl_video.cli.list",
+    "ssl_video.cli.watch",
     "ssl_video.cli.options",
     "ssl_video.data.index",
     "ssl_video.data.partition",

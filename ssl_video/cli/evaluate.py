@@ -47,7 +47,7 @@ def command(
     if as_json:
         print(json.dumps({"dataset": opened.index.name, "predictors": scores}, indent=1))
         return
-    tested = int((opened.index.splits == "test").sum())
+    tested = len(opened.index.rows("test"))
     table = Table(title=f"{opened.index.name}: {tested} test clips", title_justify="left")
     table.add_column("predictor")
     for name in ("top-1 %", "top-5 %", "mean class %"):

@@ -92,7 +92,7 @@ def carry_out(specs: Sequence[Spec], settings: Settings, baseline: str | None) -
 def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, console: Console) -> None:
     """What will run, on what, with which settings."""
     for data in {id(plan.data): plan.data for plan in plans}.values():
-        splits = {name: int((data.index.splits == name).sum()) for name in ("train", "test")}
+        splits = {name: len(data.index.rows(name)) for name in ("train", "test")}
         console.print(
             f"{data.index.name}: {splits['train']} training and {splits['test']} test clips, "
             f"{len(data.index.classes)} classes",

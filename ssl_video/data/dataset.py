@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ssl_video.data import demo
-from ssl_video.data.index import Index, read
+from ssl_video.data.importers import read
+from ssl_video.data.index import Index
 from ssl_video.data.store import GIB, FrameStore
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec
@@ -66,18 +67,15 @@ def load(
         InputError: the data cannot be read, or clips are broken and not to be skipped.
     """
     index = index or read_index(spec, progress)
-    store = FrameStore([str(p) for p in index.paths], short_side(spec.size), int(cache_gib * GIB))
-    used = np.flatnonzero(index.splits != "")
+    store = FrameStore(index.paths, short_side(spec.size), int(cache_gib * GIB))
+    used = index.rows("train", "test")
     reasons = store.prepare(used.tolist(), _under("decoding every clip once", progress))
     if not reasons:
         return Data(index, store, {})
-    broken = {str(index.ids[row]): reason for row, reason in sorted(reasons.items())}
+    broken = {index.ids[row]: reason for row, reason in sorted(reasons.items())}
     if not skip_broken:
         raise InputError(_complaint(broken, len(used)))
-    keep = np.ones(len(index.paths), bool)
-    keep[list(reasons)] = False
-    index = index.subset(keep)
-    return Data(index, FrameStore([str(p) for p in index.paths], store.short_side, store.limit), broken)
+    return Data(index.without(np.array(sorted(reasons))), store, broken)
 
 
 def _under(text: str, progress: Progress | None) -> Callable[[int, int], None] | None:

@@ -35,7 +35,7 @@ class Trained:
         Raises:
             InputError: no predictor of that name.
         """
-        predictors = self.assembly.algorithm.predictors()
+        predictors = self.assembly.predictors()
         name = name or next(iter(predictors))
         if name not in predictors:
             raise InputError(unknown("predictor", name, predictors))
@@ -53,12 +53,13 @@ def load(path: Path, device: torch.device) -> Trained:
     spec = resolve(build(state["spec"]), device)
     assembly = assemble(spec, Task(len(state["classes"]), state["num_unlabeled"]), trained=True)
     try:
-        assembly.algorithm.load_state_dict(state["algorithm"])
-    except RuntimeError as error:
+        assembly.load(state)
+    except (RuntimeError, LookupError) as error:
         raise InputError(
             f"{path} does not fit the networks it names: {str(error).splitlines()[-1].strip()}"
         ) from None
-    place(assembly.algorithm, device)
+    for part in assembly.parts():
+        place(part, device)
     return Trained(spec, list(state["classes"]), assembly, device)
 
 
@@ -75,7 +76,7 @@ def check_classes(trained: Trained, index: Index) -> None:
             f"and {len(strange)} of those the checkpoint does not know: "
             f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
         )
-    if not (index.splits == "test").any():
+    if not len(index.rows("test")):
         raise InputError(f"{index.name} has no test clip")
 
 
@@ -88,11 +89,11 @@ def evaluate(trained: Trained, data: Data) -> dict[str, dict[str, float]]:
         InputError: see `check_classes`.
     """
     check_classes(trained, data.index)
-    rows = np.flatnonzero(data.index.splits == "test")
+    rows = data.index.rows("test")
     numbers = np.array([trained.classes.index(name) for name in data.index.classes])
     labels = numbers[data.index.labels[rows]]
     scores = probabilities(
-        trained.assembly.algorithm.predictors(),
+        trained.assembly.predictors(),
         trained.assembly.shape_for,
         data.store,
         rows.tolist(),
@@ -110,6 +111,7 @@ def label_files(
     found, broken = dict[Path, np.ndarray](), dict[Path, str]()
     for row, file in enumerate(files):
         try:
+            store.count(row)  # the reason alone, where it cannot be read
             (scores,) = probabilities(
                 trained.predictor(predictor),
                 trained.assembly.shape_for,

@@ -16,7 +16,7 @@ import pytest
 
 from ssl_video.data import demo
 from ssl_video.data.decode import decode
-from ssl_video.data.index import read
+from ssl_video.data.importers import read
 from ssl_video.errors import InputError
 
 SHAPES = ("disk", "triangle", "ring", "cross", "stripes")

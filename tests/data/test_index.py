@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_video.data.index import Index, read
+from ssl_video.data.importers import read
+from ssl_video.data.index import Index
 from ssl_video.errors import InputError
 
 UCF = Path(__file__).parents[2] / "../shared/data/ucf101_5c"
@@ -57,18 +58,18 @@ def parts(index: Index) -> dict[str, str]:
 # Manifests
 
 
-def test_manifest_becomes_arrays_in_its_own_order(small: Path) -> None:
+def test_manifest_becomes_columns_sorted_by_id(small: Path) -> None:
     index = read(small)
     assert index.name == "set"
     assert index.classes == ("A", "B")
-    assert index.ids.tolist() == ["b/1.mp4", "a/1.mp4", "a/2.mp4", "b/2.mp4", "b/3.mp4"]
-    assert index.labels.tolist() == [1, 0, 0, 1, 1]
+    assert index.ids.tolist() == ["a/1.mp4", "a/2.mp4", "b/1.mp4", "b/2.mp4", "b/3.mp4"]
+    assert index.labels.tolist() == [0, 0, 1, 1, 1]
     assert index.labels.dtype == np.int64
-    assert index.splits.tolist() == ["train", "train", "test", "test", ""]
-    assert index.paths.tolist() == [str(small.parent / name) for name in index.ids]
+    assert index.splits.tolist() == ["train", "test", "train", "test", ""]
+    assert list(index.paths) == [str(small.parent / name) for name in index.ids]
     assert index.groups is None
     assert {name: values.tolist() for name, values in index.columns.items()} == {
-        "extra": ["1", "0", "", "x", "0"]
+        "extra": ["0", "", "1", "x", "0"]
     }
     assert index.notes == ("1 clips are neither train nor test and are not used",)
 
@@ -77,8 +78,8 @@ def test_manifest_becomes_arrays_in_its_own_order(small: Path) -> None:
 def test_paths_may_start_with_the_manifests_folder(tmp_path: Path, prefix: str) -> None:
     touch(tmp_path / "set", *FILES)
     index = read(manifest(tmp_path / "set", ROWS[0], *(prefix + row for row in ROWS[1:])))
-    assert index.paths[0] == str(tmp_path / "set/b/1.mp4")
-    assert index.ids[0] == ("set/" if prefix else "") + "b/1.mp4"
+    assert index.paths[2] == str(tmp_path / "set/b/1.mp4")
+    assert index.ids[2] == ("set/" if prefix else "") + "b/1.mp4"
 
 
 def test_base_is_chosen_once_for_the_whole_manifest(tmp_path: Path) -> None:
@@ -98,8 +99,8 @@ def test_root_replaces_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path / "lists")
     index = read("manifest.csv", root=Path("../videos"))
     assert index.name == "lists"
-    assert index.paths[0] == str(tmp_path / "videos/b/1.mp4")
-    assert index.ids[0] == "b/1.mp4"
+    assert index.paths[2] == str(tmp_path / "videos/b/1.mp4")
+    assert index.ids[2] == "b/1.mp4"
     [problem] = problems(file, root=tmp_path / "video")
     assert f"did you mean {tmp_path / 'videos'}?" in problem
 
@@ -128,8 +129,8 @@ def test_root_slash_allows_every_absolute_path(tmp_path: Path) -> None:
     file = manifest(tmp_path / "set/deep", ROWS[0], *rows)
     assert "5 paths lead out" in problems(file)[0]
     index = read(file, root=Path("/"))
-    assert index.paths[0] == f"{tmp_path}/elsewhere/b/1.mp4"
-    assert index.ids[0] == f"{tmp_path}/elsewhere/b/1.mp4"[1:]
+    assert index.paths[2] == f"{tmp_path}/elsewhere/b/1.mp4"
+    assert index.ids[2] == f"{tmp_path}/elsewhere/b/1.mp4"[1:]
 
 
 def test_links_below_the_base_are_followed(tmp_path: Path) -> None:
@@ -266,7 +267,7 @@ def test_a_folder_is_not_a_clip(small: Path) -> None:
         ("", "lists no clips"),
         ("path,label\n", "lists no clips"),
         ("path,lable\na.mp4,A\n", "unknown column 'label'; did you mean lable?"),
-        ("file\tclass\na.mp4\tA\n", "unknown column 'path'; known: file\tclass"),
+        ("file\tclass\na.mp4\tA\n", "unknown column 'path'; known: class, file"),
         ("path,label,label\na.mp4,A,B\n", "column 'label' appears twice"),
         ("path,label\n\na,b.mp4,A\nb.mp4,B\nc.mp4\n", "expected 2 fields, as in the header, in line 3, 5"),
         ('path,label\n"a.mp4,A\n', "not valid CSV"),
@@ -400,8 +401,8 @@ def test_a_quarter_of_each_class_is_held_out(tmp_path: Path, clips: int, held: i
     # Rounded half up: 6 clips / 4 = 1.5 -> 2.
     touch(tmp_path, *(f"{label}/{k}.mp4" for label in "ab" for k in range(clips)))
     index = read(tmp_path)
-    assert np.bincount(index.labels[index.splits == "test"]).tolist() == [held, held]
-    assert np.bincount(index.labels[index.splits == "train"]).tolist() == [clips - held] * 2
+    assert np.bincount(index.labels[index.rows("test")]).tolist() == [held, held]
+    assert np.bincount(index.labels[index.rows("train")]).tolist() == [clips - held] * 2
 
 
 def test_source_videos_are_held_out_as_a_whole(tmp_path: Path) -> None:
@@ -412,10 +413,11 @@ def test_source_videos_are_held_out_as_a_whole(tmp_path: Path) -> None:
     index = read(tmp_path)
     assert index.groups is not None
     assert sorted(set(index.groups.tolist()))[0] == "v_Run_g01"
-    held = set(index.groups[index.splits == "test"])
+    group = np.array(index.groups.tolist())
+    held = set(group[index.rows("test")])
     # 24 clips of a class / 4 = 6 clips = 2 source videos of 3 clips
     assert len(held) == 4
-    assert not held & set(index.groups[index.splits == "train"])
+    assert not held & set(group[index.rows("train")])
     assert "groups) are taken from the file names" in index.notes[0]
     # One name of another kind, and nothing is known about any.
     touch(tmp_path, "Run/extra.avi")
@@ -430,7 +432,7 @@ def test_one_source_video_always_stays_in_train(tmp_path: Path) -> None:
         tmp_path, *(f"{c}/v_{c}_{g}_c{k:02d}.avi" for c in labels for g, n in sizes.items() for k in range(n))
     )
     index = read(tmp_path)
-    held = np.bincount(index.labels[index.splits == "test"]).tolist()
+    held = np.bincount(index.labels[index.rows("test")]).tolist()
     assert set(held) == {1, 9}  # whichever comes first by its hash
 
 
@@ -495,13 +497,13 @@ def test_real_manifest_and_real_folder() -> None:
     index = read(UCF / "manifest.csv")
     assert (index.name, len(index.ids), index.notes) == ("ucf101_5c", 740, ())
     assert index.classes == ("CricketBowling", "CricketShot", "PizzaTossing", "PlayingCello", "PlayingSitar")
-    assert [int((index.splits == part).sum()) for part in ("train", "test", "")] == [534, 206, 0]
+    assert [len(index.rows(part)) for part in ("train", "test", "")] == [534, 206, 0]
     folder = read(UCF)
     assert folder.classes == index.classes
     assert index.groups is not None
     assert folder.groups is not None
     assert sorted(folder.groups.tolist()) == sorted(index.groups.tolist())
-    assert sorted(folder.paths.tolist()) == sorted(index.paths.tolist())
+    assert sorted(folder.paths) == sorted(index.paths)
 
 
 def test_a_class_that_loses_its_last_test_clip_is_named(tmp_path: Path) -> None:
@@ -513,6 +515,6 @@ def test_a_class_that_loses_its_last_test_clip_is_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("\n".join(lines))
     index = read(tmp_path / "manifest.csv")
     # b's only test clip is left out; a keeps one of its two.
-    kept = index.subset(~np.isin(index.ids, ["b2.mp4", "a2.mp4"]))
+    kept = index.without(np.flatnonzero(np.isin(index.ids.tolist(), ["b2.mp4", "a2.mp4"])))
     assert [note for note in kept.notes if note not in index.notes] == ["no test clip is left of 'b'"]
     assert kept.classes == ("a", "b")

@@ -1,0 +1,70 @@
+"""From what people have to an index: one file per kind of source, and `read`, which knows them all.
+
+Nothing is decoded here; a file only has to exist and to hold at least one byte.
+"""
+
+import difflib
+import os
+from pathlib import Path
+
+from ssl_video.data.importers import index_file
+from ssl_video.data.importers.finish import finish
+from ssl_video.data.importers.folder import from_folder
+from ssl_video.data.importers.manifest import from_manifest
+from ssl_video.data.index import Index
+from ssl_video.errors import InputError
+
+
+def read(path: Path | str, *, root: Path | None = None, split: str = "split", check: bool = True) -> Index:
+    """The clips of an index file, a manifest, or a folder of class folders, perhaps in train/ and test/.
+
+    A manifest is a CSV or TSV file with a header: `path` and `label`, optionally `group` (the source
+    video), a split column (train, test; val stands in for test where there is no test, otherwise it and
+    empty fields are not used) and any others. Its paths are relative to `root`; without one to the
+    manifest's folder or to that folder's parent, whichever holds more of the files. Paths that lead out
+    of that folder are refused, since a manifest may come from anywhere.
+
+    Without a split, a quarter of each class is held out as test, by whole source videos where they are
+    known, chosen by a hash of the names and therefore the same everywhere.
+
+    Args:
+        path: an index file (.arrow), a CSV or TSV file, or a folder.
+        root: folder that the paths are relative to; "/" allows every absolute path.
+        split: name of the split column.
+        check: whether to look for a manifest's files; an index file's are not looked for.
+
+    Raises:
+        InputError: every problem found. A class without a training clip is one, without a test clip not.
+    """
+    path = absolute(path)
+    root = None if root is None else absolute(root)
+    try:
+        problems = [no_such(place) for place in (path, root) if place is not None and not place.exists()]
+        if path.is_dir() and root is not None:
+            problems.append(f"{path} is a folder of videos: root is only for a manifest, leave it out")
+        if path.is_dir() and split != "split":
+            problems.append(f"{path} is a folder and has no split column {split!r}: give a manifest")
+        if problems:
+            raise InputError(*problems)
+        if path.is_dir():
+            return finish(from_folder(path))
+        if path.suffix == index_file.SUFFIX:
+            return index_file.read(path, root, split)
+        return finish(from_manifest(path, root, split, check=check))
+    except PermissionError as error:
+        raise InputError(f"{error.filename}: permission denied") from error
+
+
+def absolute(path: Path | str) -> Path:
+    """With .. removed, so that a path can be told to lie below another one by its text."""
+    return Path(os.path.abspath(os.path.expanduser(path)))
+
+
+def no_such(path: Path) -> str:
+    """A sentence for a path that does not exist, with the nearest name that does."""
+    parent = path
+    while not parent.is_dir():
+        child, parent = parent.name, parent.parent
+    near = difflib.get_close_matches(child, os.listdir(parent), n=1, cutoff=0.5)
+    hint = f"did you mean {parent / near[0]}?" if near else f"{parent} is the nearest folder that exists"
+    return f"{path} does not exist; {hint}"

@@ -1,0 +1,153 @@
+"""Checks and conclusions that all sources share: a draft becomes an index."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ssl_video.data.columns import Category, Strings
+from ssl_video.data.importers.draft import Draft, text
+from ssl_video.data.index import PARTS, Index, digest
+from ssl_video.data.names import UCF_NAME
+from ssl_video.errors import InputError, some
+
+HELD_OUT = 0.25  # part of each class that becomes the test part where no split is given
+
+
+def finish(draft: Draft) -> Index:
+    """An index of what a source says.
+
+    Raises:
+        InputError: the problems found here and before.
+    """
+    _sort(draft)
+    ids, label = Strings(draft.ids), Category.of(draft.labels)
+    empty = ids[draft.sizes == 0] if draft.sizes is not None else ids[:0]
+    if len(empty):
+        draft.problems.append(
+            f"{len(empty)} files are empty (0 bytes): {some(empty)}; restore or remove them"
+        )
+    if len(label.names) == 1:
+        draft.problems.append(
+            f"all {len(ids)} clips are of one class, {label.names[0]!r}; expected two or more"
+        )
+    if draft.groups is None:
+        draft.groups = _groups_by_name(draft)
+    groups = None if draft.groups is None else Category.of(draft.groups)
+    if draft.splits is None:
+        splits = _hold_out(draft, label, groups)
+    else:
+        splits = given_splits(Category.of(draft.splits), label, groups, draft.notes)
+    _check_parts(draft, label, splits)
+    if draft.problems:
+        raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
+    return Index(
+        name=draft.name,
+        root=draft.root,
+        ids=ids,
+        label=label,
+        groups=groups,
+        splits=splits,
+        columns={name: Category.of(values) for name, values in draft.columns.items()},
+        notes=tuple(draft.notes),
+    )
+
+
+def _sort(draft: Draft) -> None:
+    """Puts the rows of a draft in the order of ids, and finds those listed twice."""
+    order = Strings(draft.ids).order()
+    draft.ids, draft.labels = draft.ids.take(order), draft.labels.take(order)
+    draft.sizes = None if draft.sizes is None else draft.sizes[order]
+    draft.groups = None if draft.groups is None else draft.groups.take(order)
+    draft.splits = None if draft.splits is None else draft.splits.take(order)
+    draft.columns = {name: values.take(order) for name, values in draft.columns.items()}
+    again = pc.unique(draft.ids[1:].filter(pc.equal(draft.ids[1:], draft.ids[:-1])))
+    twice = Strings(again.filter(pc.not_equal(again, "")))
+    if len(twice):
+        draft.problems.append(f"{len(twice)} paths are listed more than once: {some(twice)}")
+
+
+def _groups_by_name(draft: Draft) -> pa.Array | None:
+    """Source videos from names like v_Archery_g01_c02.avi, where all clips have such names."""
+    found = pc.extract_regex(draft.ids, rf"(?:^|/){UCF_NAME}(?:\.[^./]*)?$")
+    if found.null_count:
+        return None
+    draft.notes.append("source videos (groups) are taken from the file names: v_<class>_g<source>_c<clip>")
+    return pc.struct_field(found, "group")
+
+
+def given_splits(given: Category, label: Category, groups: Category | None, notes: list[str]) -> Category:
+    """Given parts as train, test and "" (not used); what is odd about them becomes a note.
+
+    Args:
+        given: (N,) "train", "test", "val" or "".
+        label: (N,) classes.
+        groups: (N,) source videos, if known.
+        notes: sentences for the user, added to.
+    """
+    names = given.names.tolist()
+    held = "test" if len(given.rows("test")) or not len(given.rows("val")) else "val"
+    if held == "val":
+        notes.append("there is no test part: val is used as test")
+    part = {"train": "train", held: "test"}
+    codes = np.array([PARTS.index(part.get(name, "")) for name in names], np.int64)[given.codes]
+    splits = Category(codes, Strings(text(PARTS)))
+    unused = len(splits.rows(""))
+    if unused:
+        notes.append(f"{unused} clips are neither train nor test and are not used")
+    if groups is not None:
+        # A name stands for another source video in another class.
+        pairs = label.codes * len(groups.names) + groups.codes
+        shared = np.intersect1d(pairs[splits.rows("train")], pairs[splits.rows("test")]) % len(groups.names)
+        if len(shared):
+            notes.append(
+                f"{len(shared)} source videos have clips in train and in test, which makes test results too "
+                f"good: {some(groups.names[np.sort(shared)])}"
+            )
+    return splits
+
+
+def _hold_out(draft: Draft, label: Category, groups: Category | None) -> Category:
+    """A test part of each class by whole source videos (single clips where unknown), in order of a hash."""
+    units = groups or Category(np.arange(len(draft.ids)), Strings(draft.ids))
+    codes = np.full(len(label), PARTS.index("train"), np.int64)
+    stuck = []
+    sizes = np.bincount(label.codes, minlength=len(label.names))
+    by_class = np.split(np.argsort(label.codes, kind="stable"), np.cumsum(sizes)[:-1])
+    for name, members in zip(label.names, by_class, strict=True):
+        found, unit, sizes = np.unique(units.codes[members], return_inverse=True, return_counts=True)
+        if len(found) < 2:
+            stuck.append(name)
+        order = sorted(range(len(found)), key=lambda k: digest([(name, units.names[found[k]])]))
+        wanted = max(1, int(HELD_OUT * len(members) + 0.5))
+        before = np.cumsum(sizes[order]) - sizes[order]
+        # The last one always stays in train.
+        held = np.array(order)[:-1][before[:-1] < wanted]
+        codes[members[np.isin(unit, held)]] = PARTS.index("test")
+    kind = "source video" if groups else "clip"
+    if stuck:
+        draft.problems.append(
+            f"no split is given and no test part can be held out of {len(stuck)} classes with one {kind}: "
+            f"{some(stuck)}; give a manifest with a split column"
+        )
+    draft.notes.append(
+        f"no split is given: held out {HELD_OUT:.0%} of each class as test, by whole {kind}s, chosen by a "
+        "hash of their names"
+    )
+    return Category(codes, Strings(text(PARTS)))
+
+
+def _check_parts(draft: Draft, label: Category, splits: Category) -> None:
+    """Problems and notes about parts and classes that lack clips."""
+    lacking = {}
+    for part in ("train", "test"):
+        counts = np.bincount(label.codes[splits.rows(part)], minlength=len(label.names))
+        lacking[part] = label.names[counts == 0].tolist()
+        if not counts.any():
+            draft.problems.append(f"there is no {part} clip: expected some whose split is {part}")
+    if 0 < len(lacking["train"]) < len(label.names):
+        draft.problems.append(
+            f"{len(lacking['train'])} classes have no training clip: {some(lacking['train'])}; remove their "
+            "other clips or add training clips"
+        )
+    if lacking["test"]:
+        draft.notes.append(f"{len(lacking['test'])} classes have no test clip: {some(lacking['test'])}")

@@ -1,0 +1,93 @@
+"""Folders of class folders."""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ssl_video.data.importers.draft import ABSENT, SPLITS, Draft, file_size, text
+from ssl_video.data.names import EXTENSIONS
+from ssl_video.errors import InputError, some
+
+_UNDECODABLE = re.compile("[\ud800-\udfff]")  # what Python makes of file names that are not UTF-8
+
+
+def from_folder(folder: Path) -> Draft:
+    """Videos in class folders, perhaps in parts; see `ssl_video.data.index.read`.
+
+    Args:
+        folder: absolute path of a folder.
+
+    Raises:
+        InputError: there are no videos in class folders, or names of them are not UTF-8.
+    """
+    draft = Draft(str(folder), folder.name, str(folder))
+    ignored: Counter[str] = Counter()
+    ids, labels, splits, sizes, broken = [], list[str](), list[str | None](), list[int](), list[str]()
+    for place, label, split in _class_folders(folder, ignored):
+        files, inner = _scan(folder / place, ignored)
+        ignored["folders inside class folders"] += len(inner)
+        ignored["folders without videos"] += not files
+        names = [f"{place}/{name}" for name in files]
+        broken += [name for name in names if _UNDECODABLE.search(name)]
+        if not broken:
+            ids.append(pa.array(names, pa.large_string()))
+        sizes += files.values()
+        labels += [label] * len(files)
+        splits += [split] * len(files)
+    left = ", ".join(f"{count} {what}" for what, count in ignored.items() if count)
+    if left:
+        draft.notes.append(f"ignored in {folder}: {left}")
+    if not sizes:
+        raise InputError(
+            f"{folder}: no videos found ({left or 'the folder is empty'}); expected a folder for each class "
+            "with its videos in it, or train/ and test/ with such folders; videos are files that end in "
+            f"{' '.join(sorted(EXTENSIONS))}"
+        )
+    if broken:
+        raise InputError(
+            f"{folder}: {len(broken)} file names are not UTF-8: {some(broken)}; rename the files"
+        )
+    draft.ids, draft.labels, draft.sizes = pa.concat_arrays(ids), text(labels), np.array(sizes)
+    draft.splits = None if None in splits else text(splits)
+    absent = draft.ids.filter(pa.array(draft.sizes == ABSENT)).to_pylist()
+    if absent:
+        draft.problems.append(f"{len(absent)} files cannot be read (broken links?): {some(absent)}")
+    return draft
+
+
+def _class_folders(folder: Path, ignored: Counter[str]) -> list[tuple[str, str, str | None]]:
+    """Every class folder's place below `folder`, its label, and its part if there are train/ and test/."""
+    outside = "videos outside of class folders"
+    videos, top = _scan(folder, ignored)
+    ignored[outside] += len(videos)
+    # A part holds folders. A folder called "train" that holds videos is a class.
+    parts = [name for name in top if name.lower() in SPLITS and _scan(folder / name, Counter())[1]]
+    if not {"train"} < {SPLITS[name.lower()] for name in parts}:
+        return [(label, label, None) for label in top]
+    ignored["folders beside train/ and test/"] += len(top) - len(parts)
+    places: list[tuple[str, str, str | None]] = []
+    for part in parts:
+        videos, labels = _scan(folder / part, ignored)
+        ignored[outside] += len(videos)
+        places += [(f"{part}/{label}", label, SPLITS[part.lower()]) for label in labels]
+    return places
+
+
+def _scan(folder: Path, ignored: Counter[str]) -> tuple[dict[str, int], list[str]]:
+    """A folder's videos with their sizes in bytes and its sub-folders, sorted, without hidden ones."""
+    files, folders = {}, []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+                files[entry.name] = file_size(entry.path)
+            else:
+                ignored["files that are not videos"] += 1
+    return dict(sorted(files.items())), sorted(folders)
