@@ -13,6 +13,7 @@ Differences from the paper, and choices of ours where no public source gives a v
 - Which network has the higher frame rate is ours: the auxiliary one, at twice the frames and half the
   stride (the light pathway of SlowFast is the fast one, too).
 - The two clips of a video span the same time and share their crop and colours.
+- Each network's labeled, weak and strong clips are normalised by their own batch-norm statistics (`passes`).
 - Labels are one-hot, as in FixMatch, on which the method is built.
 - Optimizer, schedule, batch sizes and evaluation views are the run's.
 """
@@ -20,7 +21,7 @@ Differences from the paper, and choices of ours where no public source gives a v
 from torch import nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
+from ssl_video.algorithms.parts import Passes, Threshold, in_passes, masked_cross_entropy
 from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Task, View
 from ssl_video.registry import algorithm
 
@@ -35,6 +36,7 @@ class CMPL(Algorithm):
         auxiliary: the light network that is thrown away after training.
         threshold: confidence from which a prediction is used (ours).
         weight: weight of the unlabeled terms (ours).
+        passes: "separate" or "joint", see `parts.in_passes` (ours).
     """
 
     roles = {"primary": Network(), "auxiliary": Network(width=0.25, rate=2)}
@@ -49,19 +51,20 @@ class CMPL(Algorithm):
         *,
         threshold: float = 0.8,
         weight: float = 1.0,
+        passes: Passes = "separate",
     ) -> None:
         super().__init__()
         self.primary, self.auxiliary = primary, auxiliary
-        self.select, self.weight = Threshold(threshold), weight
+        self.select, self.weight, self.passes = Threshold(threshold), weight, passes
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Supervised terms of both networks + weight * cross-labeled terms of both."""
         clips, u = batch.labeled, batch.unlabeled
-        p_labeled, p_weak, p_strong = together(
-            self.primary, clips["primary"], u["weak/primary"], u["strong/primary"]
+        p_labeled, p_weak, p_strong = in_passes(
+            self.primary, clips["primary"], u["weak/primary"], u["strong/primary"], self.passes
         )
-        a_labeled, a_weak, a_strong = together(
-            self.auxiliary, clips["auxiliary"], u["weak/auxiliary"], u["strong/auxiliary"]
+        a_labeled, a_weak, a_strong = in_passes(
+            self.auxiliary, clips["auxiliary"], u["weak/auxiliary"], u["strong/auxiliary"], self.passes
         )
         by_primary = self.select(p_weak, batch.positions)
         by_auxiliary = self.select(a_weak, batch.positions)

@@ -8,13 +8,15 @@ Differences from the paper:
 - The network itself is evaluated; the paper evaluates a moving average of its weights (decay 0.999).
 - Whether labeled clips are also unlabeled ones is a setting of the run (`labeled_in_unlabeled`), not of
   the method; the paper includes them.
+- By default labeled, weak and strong clips are normalised by their own batch-norm statistics (`passes`);
+  most implementations run them through the network together. On the demo that costs accuracy (README).
 - The batch sizes, optimizer and schedule are the run's.
 """
 
 from torch import nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
+from ssl_video.algorithms.parts import Passes, Threshold, in_passes, masked_cross_entropy
 from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
 from ssl_video.registry import algorithm
 
@@ -28,13 +30,22 @@ class FixMatch(Algorithm):
         model: the network.
         threshold: confidence from which a prediction is used (tau; the paper's value).
         weight: weight of the unlabeled term (lambda_u; the paper's value).
+        passes: "separate" or "joint", see `parts.in_passes`.
     """
 
     unlabeled = {"weak": View("weak"), "strong": View("strong")}
 
-    def __init__(self, task: Task, model: nn.Module, *, threshold: float = 0.95, weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        *,
+        threshold: float = 0.95,
+        weight: float = 1.0,
+        passes: Passes = "separate",
+    ) -> None:
         super().__init__()
-        self.model, self.weight = model, weight
+        self.model, self.weight, self.passes = model, weight, passes
         self.select = self.selector(task, threshold)
 
     def selector(self, task: Task, threshold: float) -> nn.Module:
@@ -43,8 +54,9 @@ class FixMatch(Algorithm):
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Labeled cross-entropy (eq. 3) + weight * masked cross-entropy on strong clips (eq. 4)."""
-        labeled, weak, strong = together(
-            self.model, batch.labeled["weak"], batch.unlabeled["weak"], batch.unlabeled["strong"]
+        u = batch.unlabeled
+        labeled, weak, strong = in_passes(
+            self.model, batch.labeled["weak"], u["weak"], u["strong"], self.passes
         )
         pseudo = self.select(weak, batch.positions)
         return LossOutput(

@@ -19,6 +19,7 @@ _HOME = {
     "View": "contract",
     "Teacher": "algorithms.parts",
     "Threshold": "algorithms.parts",
+    "in_passes": "algorithms.parts",
     "masked_cross_entropy": "algorithms.parts",
     "together": "algorithms.parts",
     "algorithm": "registry",
@@ -38,12 +39,13 @@ __all__ = [
     "View",
     "algorithm",
     "backbone",
+    "in_passes",
     "masked_cross_entropy",
     "together",
 ]
 
 if TYPE_CHECKING:
-    from ssl_video.algorithms.parts import Teacher, Threshold, masked_cross_entropy, together
+    from ssl_video.algorithms.parts import Teacher, Threshold, in_passes, masked_cross_entropy, together
     from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Pseudo, Task, View
     from ssl_video.errors import InputError
     from ssl_video.registry import algorithm, backbone

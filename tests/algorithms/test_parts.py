@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_video.algorithms.parts import Teacher, Threshold, masked_cross_entropy, together
+from ssl_video.algorithms.parts import Passes, Teacher, Threshold, in_passes, masked_cross_entropy, together
 from ssl_video.contract import LossOutput, Pseudo
 
 POSITIONS = torch.arange(3)
@@ -32,6 +32,48 @@ def test_together_is_one_pass_with_shared_batch_norm_statistics() -> None:
     assert low.flatten().tolist() == pytest.approx([-1, -1])
     assert high.flatten().tolist() == pytest.approx([1, 1])
     assert norm.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("dimension", [nn.BatchNorm1d, nn.BatchNorm3d])
+def test_separate_passes_keep_batch_norm_statistics_apart(dimension: type[nn.Module]) -> None:
+    """Each kind is normalised by itself; the average sees the weak and the labeled clips, not the strong.
+
+    Momentum 0.5 from mean 0: weak mean 2 -> 1, labeled mean 5 -> 3, strong mean 100 -> still 3.
+    """
+    norm = dimension(1, eps=1e-9, affine=False, momentum=0.5)
+    shape = (2, 1) if dimension is nn.BatchNorm1d else (2, 1, 1, 1, 1)
+    kinds = [torch.tensor(pair).view(shape) for pair in ((4.0, 6.0), (1.0, 3.0), (99.0, 101.0))]
+    for made in in_passes(norm, *kinds, "separate"):
+        assert made.flatten().tolist() == pytest.approx([-1, 1])
+    assert norm.running_mean.item() == pytest.approx(3)
+    assert norm.num_batches_tracked == 2
+    assert norm.track_running_stats
+
+
+def test_joint_passes_share_statistics() -> None:
+    """Values 0, 0, 3, 3, 3, 3 have mean 2 and variance 2."""
+    norm = nn.BatchNorm1d(1, eps=1e-9, affine=False)
+    labeled, weak, strong = in_passes(
+        norm, torch.zeros(2, 1), torch.full((2, 1), 3.0), torch.full((2, 1), 3.0), "joint"
+    )
+    assert labeled.flatten().tolist() == pytest.approx([-math.sqrt(2)] * 2)
+    assert weak.flatten().tolist() == strong.flatten().tolist() == pytest.approx([math.sqrt(0.5)] * 2)
+
+
+def test_without_batch_norm_both_ways_are_the_same() -> None:
+    """Logits and, where there is one, gradient; weak clips have none in separate passes."""
+    torch.manual_seed(0)
+    model, clips = nn.Linear(4, 3), [torch.randn(n, 4) for n in (2, 3, 3)]
+    found: dict[str, list[Tensor]] = {}
+    ways: tuple[Passes, ...] = ("separate", "joint")
+    for way in ways:
+        labeled, weak, strong = in_passes(model, *clips, way)
+        model.zero_grad()
+        (labeled.square().sum() + strong.square().sum()).backward()
+        assert weak.requires_grad == (way == "joint")
+        found[way] = [labeled, weak, strong, *(p.grad for p in model.parameters() if p.grad is not None)]
+    for one, other in zip(*found.values(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
 
 
 def test_together_gives_float32() -> None:
