@@ -13,20 +13,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 
+from ssl_video.engine import launch
 from ssl_video.engine.record import read_result
 from ssl_video.engine.run import Execution, Plan, Report, Stopped, run
 from ssl_video.errors import InputError
+from ssl_video.signals import STOPPING, Preempted
 
 LOG, LOCK = "log.txt", ".lock"
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 30.0
+_LAST_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Event:
         plan: the run.
         report: where it stands, if it moved.
         result: its record, if it finished.
-        reason: why it failed, or a warning.
+        reason: why it failed.
+        said: whether its process said so itself.
     """
 
     kind: str
@@ -47,6 +53,7 @@ class Event:
     report: Report | None = None
     result: dict[str, Any] | None = None
     reason: str = ""
+    said: bool = True
 
 
 def folder(results: Path, plan: Plan) -> Path:
@@ -79,10 +86,12 @@ def execute(
         The "failed" events.
 
     Raises:
-        KeyboardInterrupt: after every run under way has written its checkpoint.
+        KeyboardInterrupt: after every run under way has written its checkpoint; Preempted, where the runs
+            themselves were told to.
     """
     waiting, workers, failures = deque(plans), list[_Worker](), list[Event]()
-    rest_until = 0.0
+    _start_server()
+    devices, rest_until = deque(_devices(execution, jobs)), 0.0
     try:
         while waiting or workers:
             while waiting and len(workers) < jobs and time.monotonic() >= rest_until:
@@ -91,7 +100,9 @@ def execute(
                 if record:
                     notify(Event("finished", plan, result=record))
                 else:
-                    workers.append(_Worker(plan, folder(results, plan), execution))
+                    device = devices.popleft()
+                    own = replace(execution, device=device)
+                    workers.append(_Worker(plan, folder(results, plan), own))
                     notify(Event("started", plan))
             _sleep_until_news(workers)
             notify(None)
@@ -100,31 +111,72 @@ def execute(
                     notify(event)
                 if worker.ended:
                     workers.remove(worker)
+                    devices.append(worker.execution.device)
                     if worker.ended.kind == "failed":
                         failures.append(worker.ended)
                     elif worker.ended.kind == "busy":
                         waiting.append(worker.plan)
                         rest_until = time.monotonic() + _POLL_SECONDS
+                    elif worker.ended.kind == "stopped":
+                        raise Preempted
     finally:
         # Nothing is left to stop but where an interrupt or an error ends the loop early.
         _stop(workers)
     return failures
 
 
+def _devices(execution: Execution, jobs: int) -> list[str]:
+    """The device of each job: with several GPUs, one after the other."""
+    count = torch.cuda.device_count() if execution.device == "cuda" and execution.processes == 1 else 0
+    return [f"cuda:{job % count}" if count > 1 else execution.device for job in range(jobs)]
+
+
 class _Worker:
-    """A run in a process of its own; `ended` is its last event, once it has ended."""
+    """A run in processes of its own, one a device; `ended` is its last event, once it has ended."""
 
     def __init__(self, plan: Plan, folder: Path, execution: Execution) -> None:
+        self.plan, self.execution = plan, execution
+        self.ended: Event | None = None
+        self.members = [_Member(plan, folder, execution, place) for place in launch.places(execution)]
+
+    def news(self) -> list[Event]:
+        """Its events since last asked."""
+        events = [event for member in self.members for event in member.news()]
+        if any(event.kind in ("failed", "busy") for event in events):
+            self._end_the_others()
+        ends = [member.ended for member in self.members if member.ended]
+        if len(ends) == len(self.members) and not self.ended:
+            # What one process said explains why the others lost it.
+            self.ended = min(ends, key=_telling)
+            events = [event for event in events if event.kind == "moved"] + [self.ended]
+        return [event for event in events if event.kind == "moved" or event is self.ended]
+
+    def _end_the_others(self) -> None:
+        """A run that has lost a process cannot go on: the others may say what they know, and end."""
+        deadline = time.monotonic() + _LAST_SECONDS
+        for member in self.members:
+            member.process.join(max(0.0, deadline - time.monotonic()))
+        for member in self.members:
+            member.process.kill()
+            member.news()
+
+
+class _Member:
+    """One process of a run; `ended` is its last event, once it has ended."""
+
+    def __init__(self, plan: Plan, folder: Path, execution: Execution, place: dict[str, str]) -> None:
         self.plan, self.folder = plan, folder
         self.ended: Event | None = None
         self.pipe, theirs = _CONTEXT.Pipe(duplex=False)
-        self.process = _CONTEXT.Process(target=_work, args=(plan, folder, execution, theirs))
+        self.process = _CONTEXT.Process(target=_work, args=(plan, folder, execution, place, theirs))
         self.process.start()
         theirs.close()
 
     def news(self) -> list[Event]:
         """Its events since last asked."""
-        events = []
+        events: list[Event] = []
+        if self.ended:
+            return events
         try:
             while self.pipe.poll():
                 kind, content = self.pipe.recv()
@@ -132,10 +184,10 @@ class _Worker:
         except EOFError:
             # The other end is closed: it has said its last word, or was killed before it could.
             self.process.join()
-            if not self.ended:
-                events.append(Event("failed", self.plan, reason=self._last_words()))
+            if not any(event.kind != "moved" for event in events):
+                events.append(Event("failed", self.plan, reason=self._last_words(), said=False))
         for event in events:
-            if event.kind not in ("started", "moved"):
+            if event.kind != "moved":
                 self.ended = event
         if self.ended:
             self.process.join()
@@ -149,10 +201,17 @@ class _Worker:
         return f"{how} (see {self.folder / LOG})"
 
 
-def _work(plan: Plan, folder: Path, execution: Execution, pipe: Connection) -> None:
-    """The process of one run."""
+def _telling(event: Event) -> tuple[bool, bool, bool]:
+    """Sorts how the processes of a run ended: first what explains most."""
+    return event.kind != "busy", event.kind != "failed", not event.said and "killed by" not in event.reason
+
+
+def _work(plan: Plan, folder: Path, execution: Execution, place: dict[str, str], pipe: Connection) -> None:
+    """One process of a run."""
+    os.environ.update(place)
+    main = launch.rank(execution) == 0
     asked = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, lambda *_: asked.set())
 
     def say(kind: str, **content: Any) -> None:
@@ -164,8 +223,8 @@ def _work(plan: Plan, folder: Path, execution: Execution, pipe: Connection) -> N
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        with lock.acquire(timeout=0):
+        # The first process holds the run for all.
+        with FileLock(folder / LOCK).acquire(timeout=0) if main else contextlib.nullcontext():
             with (folder / LOG).open("a", encoding="utf-8") as log:
                 # What libraries print, a crash's traceback included, belongs to the run.
                 os.dup2(log.fileno(), sys.stdout.fileno())
@@ -174,7 +233,7 @@ def _work(plan: Plan, folder: Path, execution: Execution, pipe: Connection) -> N
                 plan,
                 folder,
                 execution,
-                report=lambda report: say("moved", report=report),
+                report=lambda report: say("moved", report=report) if main else None,
                 stopping=asked.is_set,
                 warn=lambda text: print(text, flush=True),
             )
@@ -191,7 +250,8 @@ def _work(plan: Plan, folder: Path, execution: Execution, pipe: Connection) -> N
 
 def _sleep_until_news(workers: Sequence[_Worker]) -> None:
     if workers:
-        wait([w.pipe for w in workers], timeout=_POLL_SECONDS)
+        pipes = [member.pipe for worker in workers for member in worker.members if not member.ended]
+        wait(pipes, timeout=_POLL_SECONDS)
     else:
         time.sleep(_POLL_SECONDS)
 
@@ -199,16 +259,27 @@ def _sleep_until_news(workers: Sequence[_Worker]) -> None:
 def _stop(workers: Sequence[_Worker]) -> None:
     """Let every run finish its step and write a checkpoint; end those that do not."""
     deadline = time.monotonic() + _GRACE_SECONDS
-    for worker in workers:
-        worker.process.terminate()
+    processes = [member.process for worker in workers for member in worker.members]
     try:
-        for worker in workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
+        while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
+            # More than once, because one that has just been made may not be listening yet.
+            for process in processes:
+                process.terminate()
+            wait([process.sentinel for process in processes if process.is_alive()], _POLL_SECONDS)
     finally:
         # Also when a second Ctrl-C says that it takes too long: their last checkpoints are whole.
-        for worker in workers:
-            worker.process.kill()
-            worker.process.join()
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def _start_server() -> None:
+    """Make the server of processes deaf: schedulers signal all of a job, and it must outlive the runs."""
+    if _CONTEXT.get_start_method() == "forkserver":
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
+        forkserver.ensure_running()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _context() -> Any:
@@ -217,7 +288,7 @@ def _context() -> Any:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # The first optimizer imports torch._dynamo, which would cost every process over a second.
-    context.set_forkserver_preload(["ssl_video.engine.run", "torch._dynamo"])
+    context.set_forkserver_preload(["ssl_video.engine.run", "torch._dynamo", "lightning_fabric"])
     return context
 
 

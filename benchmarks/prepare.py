@@ -24,6 +24,7 @@ def plans(
     *,
     skip_broken: bool = False,
     cache_gib: float = 20.0,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> list[Plan]:
     """Resolve specifications, open their data and draw their labels.
@@ -33,6 +34,7 @@ def plans(
         device: where they will run.
         skip_broken: leave broken videos out instead of stopping.
         cache_gib: bound of the frame cache.
+        processes: how many carry out each run.
         progress: called while data is prepared.
 
     Raises:
@@ -41,7 +43,8 @@ def plans(
     """
     resolved = _collect(specs, lambda spec: _names(spec, device))
     distinct = {configuration(spec): spec for spec in resolved}
-    built = dict(zip(distinct, _collect(list(distinct.values()), _build), strict=True))
+    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, processes))
+    built = dict(zip(distinct, algorithms, strict=True))
     indexes = dict[tuple[object, ...], Index]()
     for spec in resolved:
         if _index_key(spec) not in indexes:
@@ -79,7 +82,7 @@ def check_writable(results: Path) -> None:
 
 def _names(spec: Spec, device: torch.device) -> Spec:
     """Resolve one specification; its protocol is looked at, too."""
-    problems = partition.check(spec.protocol)
+    problems = partition.check(spec.protocol, lists=Path(spec.lists) if spec.lists else None)
     try:
         spec = assemble.resolve(spec, device)
     except InputError as error:
@@ -89,9 +92,11 @@ def _names(spec: Spec, device: torch.device) -> Spec:
     return spec
 
 
-def _build(spec: Spec) -> Algorithm:
+def _build(spec: Spec, processes: int) -> Algorithm:
     # A backbone is built for a number of classes; one that cannot be built for two cannot for any number.
-    return assemble.check(spec, num_classes=2)
+    algorithm = assemble.check(spec, num_classes=2)
+    assemble.check_shares(spec, algorithm, processes)
+    return algorithm
 
 
 def _labels(spec: Spec, index: Index, algorithm: Algorithm) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from ssl_video.contract import Batch
 from ssl_video.engine.evaluate import autocast
-from ssl_video.engine.train import Training, clip_gradients
+from ssl_video.engine.optimize import clip_gradients
+from ssl_video.engine.train import Training
 
 
 @dataclass(frozen=True)

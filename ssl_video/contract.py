@@ -36,11 +36,15 @@ class View:
     """A request for a clip: data, no code. All views of a sample are cut from one decoded window.
 
     Attributes:
-        augmentation: name of an augmentation recipe ("none", "weak", "strong"). Views of one sample with
-            the same recipe are transformed alike, so they differ only in which frames they hold.
+        augmentation: name of a spatial recipe ("none", "weak", "strong"), alone or with a temporal
+            augmentation ("strong+timewarp"). Views of one sample with the same spatial recipe are transformed
+            alike, so they differ only in which frames they hold; those with the same temporal augmentation
+            and number of frames hold the same places of their windows.
         network: the role whose clip length and stride the view has; None is the first role's.
         frames: number of frames, where it differs from the network's.
-        stride: distance between frames in frames of the file, where it differs from the network's.
+        stride: distance between frames in frames of the file, where it differs from the network's. This is
+            the speed: twice the stride shows the video twice as fast, and half the frames at twice the stride
+            span the same time.
         window: "shared" starts with the sample's other views; "own" has a start of its own.
     """
 

@@ -54,10 +54,18 @@ class Spec(BaseModel):
     protocol: str = Field("per-class:10", description="which training clips are labeled")
     draw: int | None = Field(None, ge=0, description="which random draw of labels; default: the seed")
     labeled_in_unlabeled: bool = Field(False, description="also use the labeled clips as unlabeled ones")
+    validation: float = Field(
+        0.0, ge=0, description="labeled clips kept for validation: a share below 1, or a number per class"
+    )
+    lists: str | None = Field(None, description="folder with the lists that published protocols need")
 
     frames: int = Field(8, ge=1, description="frames per clip")
     stride: int = Field(4, ge=1, description="distance between frames of a clip, in frames of the file")
     size: int = Field(64, ge=8, description="side of the square crop, in pixels")
+    frame_format: Literal["raw", "jpeg"] = Field(
+        "raw",
+        description="how frames are kept: raw; jpeg takes a tenth of the disk and changes pixels slightly",
+    )
 
     steps: int = Field(400, ge=1, description="optimizer steps")
     labeled_batch: int = Field(8, ge=1, description="labeled clips per step")
@@ -68,6 +76,13 @@ class Spec(BaseModel):
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with rising learning rate")
     clip_norm: float = Field(5.0, ge=0, description="largest gradient norm per network; 0: not clipped")
+    accumulate: int = Field(1, ge=1, description="parts that a step's batch is passed through networks in")
+    batch_norm: Literal["local", "sync"] = Field(
+        "local", description="statistics over the clips of one process, or of all (GPU only)"
+    )
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of a moving average of the weights, tested as `ema`; 0: none"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="arithmetic of the networks; auto: float32 on CPU, bfloat16 on GPU"
     )
@@ -85,7 +100,10 @@ class Spec(BaseModel):
 
 
 # What distinguishes runs inside one row of a table, and what stands in the table's columns.
-CELL = ("data", "root", "split", "protocol", "draw", "seed", "labeled_in_unlabeled")
+CELL = (
+    *("data", "root", "split"),
+    *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists"),
+)
 # What rows that are compared with each other may differ in.
 _METHOD = ("algorithm", "options", "networks", "unlabeled_batch")
 # What an option without an annotation may be, where its default alone would say too little.

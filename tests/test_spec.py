@@ -273,6 +273,8 @@ CELL = {
     "draw": 4,
     "seed": 5,
     "labeled_in_unlabeled": True,
+    "validation": 0.2,
+    "lists": "published",
 }
 METHOD = {
     "algorithm": "fixmatch",

@@ -13,18 +13,25 @@ import click
 
 import ssl_video
 from ssl_video.errors import InputError
+from ssl_video.signals import PREEMPTION, Preempted
 
 _COMMANDS = {
+    "index": "Write an index file of a data set: folders, manifests, published lists.",
     "bench": "Compare algorithms over partition protocols and seeds.",
     "train": "Train one run.",
     "evaluate": "Test a checkpoint on a dataset.",
     "predict": "Label video files with a checkpoint.",
     "watch": "Follow runs under way.",
     "leaderboard": "Show or export the table of all finished runs.",
-    "speed": "Measure what a training step costs.",
+    "doctor": "Look at every file of a data set, and quarantine what cannot be used.",
+    "cache": "Decode a data set ahead; show or clear what is stored.",
+    "views": "Draw what every view of an algorithm sees of a video.",
+    "speed": "Measure what a training step or the data costs.",
+    "split": "Make, show and compare partitions: which clips are labeled.",
     "list": "List algorithms, backbones, datasets, protocols and suites.",
 }
 INTERRUPTED = 130
+PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class _Commands(click.Group):
@@ -55,8 +62,12 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and leave the process: status 0; 1 for failed runs, 2 for wrong input, 130 for Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run a command and leave the process: status 0; 1 for failed runs, 2 for wrong input, 130 for Ctrl-C.
+
+    75 after a signal by which schedulers announce the end: runs are saved, and the same command goes on.
+    """
+    for number in PREEMPTION:
+        signal.signal(number, _interrupt)
     try:
         status: Any = cli.main(arguments, prog_name="ssl-video", standalone_mode=False)
     except InputError as error:
@@ -66,9 +77,11 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("stopped", file=sys.stderr)
-        status = INTERRUPTED
+    except (KeyboardInterrupt, click.Abort) as error:
+        # Where a command runs, click has turned the first into the second.
+        preempted = isinstance(error.__cause__ or error, Preempted)
+        print("stopped; what was under way is saved: start the same command again", file=sys.stderr)
+        status = PREEMPTED if preempted else INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output (head, a pager) has enough; Python must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,4 +92,4 @@ def main(arguments: list[str] | None = None) -> None:
 def _interrupt(number: int, _: Any) -> None:
     # Some senders (timeout, schedulers) signal the process and then its group: once is enough.
     signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise Preempted

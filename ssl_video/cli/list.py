@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ssl_video.benchmarks import suite
-from ssl_video.data import partition
+from ssl_video.data import protocols
 from ssl_video.registry import algorithms, backbones
 
 _DATASETS = {
@@ -24,7 +24,7 @@ def command(kind: str | None) -> None:
         "algorithms": algorithms.describe,
         "backbones": backbones.describe,
         "datasets": lambda: _DATASETS,
-        "protocols": partition.describe,
+        "protocols": protocols.describe,
         "suites": lambda: dict.fromkeys(suite.names(), "ssl-video bench --suite NAME"),
     }
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

@@ -76,7 +76,39 @@ def execution_options(function: Function) -> Function:
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …"),
         click.option("--threads", type=click.IntRange(1), help="CPU threads per run"),
         click.option("--workers", type=click.IntRange(0), help="processes that prepare batches, per run"),
+        click.option("--compile", is_flag=True, help="compile networks: a slow start, then faster steps"),
+        click.option(
+            "--evaluate-every",
+            type=click.IntRange(0),
+            default=0,
+            metavar="N",
+            show_default=True,
+            help="steps between looks at the validation clips, see --validation; 0: none",
+        ),
+        click.option(
+            "--on-nonfinite",
+            type=click.Choice(["stop", "skip"]),
+            default="stop",
+            show_default=True,
+            help="a loss or gradient that is not finite stops the run, or leaves out that step's update",
+        ),
     )
+
+
+def processes_options(function: Function) -> Function:
+    """Flags for a run on several devices."""
+    return _all(
+        function,
+        click.option(
+            "--devices", type=click.IntRange(1), metavar="N",
+            help="devices of this machine, one process each  [as many as torchrun or srun started, or 1]",
+        ),
+        click.option("--num-nodes", type=click.IntRange(1), metavar="N", help="machines  [likewise]"),
+        click.option(
+            "--strategy", type=click.Choice(["auto", "ddp"]), default="auto", show_default=True,
+            help="how processes work together; auto: ddp for several",
+        ),
+    )  # fmt: skip
 
 
 def _all(function: Function, *decorators: Callable[[Function], Function]) -> Function:

@@ -1,16 +1,20 @@
 """What `train` and `bench` share: prepare runs, carry them out, show the table. Imports torch."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from rich.console import Console
 
 from ssl_video.benchmarks import leaderboard, matrix, prepare, tables
 from ssl_video.cli.display import Display, preparing
+from ssl_video.data.paths import cache_dir
+from ssl_video.engine import differences, launch
 from ssl_video.engine.assemble import choose_device, label
 from ssl_video.engine.run import Execution, Plan
 from ssl_video.spec import Spec
@@ -35,27 +39,54 @@ class Settings:
         device = choose_device(flags["device"])
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # Runs of one thread side by side use cores better than one run of many threads.
-        jobs = jobs or (1 if device.type == "cuda" else min(cores, _MOST_JOBS))
-        threads = flags["threads"] or max(1, cores // jobs)
-        execution = Execution(str(device), threads, flags["workers"])
+        own = launch.detect(flags.get("devices"), flags.get("num_nodes"))
+        jobs = jobs or (_gpus(device) if device.type == "cuda" else min(cores, _MOST_JOBS))
+        execution = Execution(
+            str(device),
+            flags["threads"] or max(1, cores // (jobs * own.devices)),
+            flags["workers"],
+            **own._asdict(),
+            strategy=flags.get("strategy", "auto"),
+            compile=flags["compile"],
+            evaluate_every=flags["evaluate_every"],
+            on_nonfinite=flags["on_nonfinite"],
+        )
         return Settings(results, execution, device, jobs, flags["skip_broken"], flags["cache_gib"])
 
 
-def carry_out(specs: Sequence[Spec], settings: Settings, baseline: str | None) -> int:
-    """Prepare and carry out runs, write the leaderboard, print the table; the command's exit status."""
-    console, aside = Console(), Console(stderr=True)
-    prepare.check_writable(settings.results)
-    with preparing(aside) as progress:
+def carry_out(
+    specs: Sequence[Spec], settings: Settings, baseline: str | None, resume: Path | None = None
+) -> int:
+    """Prepare and carry out runs, write the leaderboard, print the table; the command's exit status.
+
+    Args:
+        specs: the runs.
+        settings: how.
+        baseline: the algorithm that the others are compared with.
+        resume: the folder of the run that the only one has to be.
+    """
+    # One of several processes that torchrun or srun started: the first one speaks for all.
+    main = launch.rank(settings.execution) == 0
+    console, aside = Console(quiet=not main), Console(stderr=True, quiet=not main)
+    if main:
+        prepare.check_writable(settings.results)
+    with preparing(aside) as progress, _one_after_the_other(settings.execution):
         plans = prepare.plans(
             specs,
             settings.device,
             skip_broken=settings.skip_broken,
             cache_gib=settings.cache_gib,
+            processes=settings.execution.processes,
             progress=progress,
         )
     plans = list({plan.name: plan for plan in plans}.values())
+    if resume:
+        differences.check_same(plans[0], resume)
     todo = [plan for plan in plans if not matrix.finished(settings.results, plan)]
     _introduce(plans, todo, settings, aside)
+    if len(todo) == 1:
+        for sentence in differences.unfinished(todo[0], settings.results / "runs"):
+            aside.print(f"note: {sentence}", markup=False, highlight=False, soft_wrap=True)
     failures: list[matrix.Event] = []
     if todo:
         try:
@@ -68,8 +99,11 @@ def carry_out(specs: Sequence[Spec], settings: Settings, baseline: str | None) -
             aside.print(
                 f"{done} of {len(plans)} runs are finished and kept; the same command goes on from here"
             )
-            leaderboard.write(settings.results)
+            if main:
+                leaderboard.write(settings.results)
             raise
+    if not main:
+        return 1 if failures else 0
     path = leaderboard.write(settings.results)
     frame, problems = leaderboard.read(settings.results)
     for problem in problems:
@@ -87,6 +121,22 @@ def carry_out(specs: Sequence[Spec], settings: Settings, baseline: str | None) -
     if baseline and not failures:
         _next_steps(plans, settings, console)
     return 1 if failures else 0
+
+
+@contextmanager
+def _one_after_the_other(execution: Execution) -> Iterator[None]:
+    """Processes that somebody else started prepare the data in turn: the first does it for the machine."""
+    if execution.launcher == "self":
+        yield
+        return
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_dir() / "preparing.lock"):
+        yield
+
+
+def _gpus(device: torch.device) -> int:
+    """How many GPUs a device's name leaves open."""
+    return 1 if device.index is not None else torch.cuda.device_count()
 
 
 def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, console: Console) -> None:
@@ -113,6 +163,8 @@ def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, 
         soft_wrap=True,
     )
     threads = _count(settings.execution.threads or 1, "thread")
+    if settings.execution.processes > 1:
+        threads = f"{settings.execution.processes} processes with {threads}"
     console.print(
         f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before; "
         f"{settings.jobs} at a time on {settings.device}, {threads} each",

@@ -1,8 +1,9 @@
-"""`ssl-video speed`: what a training step costs, and where its time goes."""
+"""`ssl-video speed`: what a training step costs, and what its data costs."""
 
+import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -10,8 +11,16 @@ from rich.table import Table
 
 from ssl_video.cli import options
 
+if TYPE_CHECKING:
+    from ssl_video.benchmarks.speed_data import Field
 
-@click.command()
+
+@click.group()
+def command() -> None:
+    """Measure what a training step costs, or what its data costs."""
+
+
+@command.command()
 @click.option("--algo", "--algorithm", "algorithm", default="cmpl", show_default=True, metavar="NAME")
 @click.option(
     "--repeat", type=click.IntRange(1), default=20, show_default=True, help="number of measured steps"
@@ -19,7 +28,7 @@ from ssl_video.cli import options
 @options.spec_options("algorithm", "steps")
 @options.set_option
 @options.execution_options
-def command(algorithm: str, repeat: int, assignments: tuple[str, ...], **flags: Any) -> None:
+def step(algorithm: str, repeat: int, assignments: tuple[str, ...], **flags: Any) -> None:
     """Measure a training step: data, the networks' own passes (run again alone), and everything else."""
     from ssl_video.benchmarks import prepare, speed
     from ssl_video.benchmarks.suite import with_demo_settings
@@ -58,3 +67,66 @@ def command(algorithm: str, repeat: int, assignments: tuple[str, ...], **flags: 
         f"the networks' own passes ({settings.execution.threads} threads on {settings.device})",
         highlight=False,
     )
+
+
+@command.command()
+@click.argument("data", metavar="DATA")
+@click.option(
+    "--videos", type=click.IntRange(1), default=64, show_default=True, help="number of videos measured on"
+)
+@click.option("--rounds", type=click.IntRange(2), default=16, show_default=True, help="number of rounds")
+@click.option("--frames", type=click.IntRange(1), default=8, show_default=True, help="frames per clip")
+@click.option("--stride", type=click.IntRange(1), default=4, show_default=True, help="distance between them")
+@click.option("--size", type=click.IntRange(8), default=112, show_default=True, help="side of the crop")
+@click.option("--json", "as_json", is_flag=True, help="print every number as JSON")
+def data(data: str, videos: int, rounds: int, frames: int, stride: int, size: int, as_json: bool) -> None:
+    """Measure decode -> weak + strong view of DATA's videos, against pytorchvideo and plain PyAV code."""
+    import torch
+
+    from ssl_video.benchmarks import speed_data
+    from ssl_video.cli.display import preparing
+    from ssl_video.data.dataset import read_index
+    from ssl_video.spec import build
+
+    torch.set_num_threads(1)
+    index = read_index(build({"data": data}))
+    places = [len(index) * n // videos for n in range(min(videos, len(index)))]
+    paths = [index.paths[place] for place in places]
+    clip = speed_data.Clip(frames, stride, size)
+    with tempfile.TemporaryDirectory() as folder, preparing(Console(stderr=True)) as progress:
+        field = speed_data.assemble(paths, clip, Path(folder), lambda *done: progress("storing", *done))
+        seconds = speed_data.race(
+            field.contestants, paths, rounds, min(8, len(paths)), lambda *done: progress("measuring", *done)
+        )
+    if as_json:
+        stored = {name: vars(cost) for name, cost in field.stored.items()}
+        print(json.dumps({"clip": vars(clip), "seconds": seconds, "stored": stored, "absent": field.absent}))
+        return
+    title = f"decode, weak and strong view of {frames} x {size} x {size}: {len(paths)} videos of {index.name}"
+    _show(field, seconds, title)
+
+
+def _show(field: "Field", seconds: dict[str, list[float]], title: str) -> None:
+    from ssl_video.benchmarks.speed_data import PYAV, PYTORCHVIDEO, ratio
+
+    baselines = {
+        name: word for name, word in ((PYTORCHVIDEO, PYTORCHVIDEO), (PYAV, "PyAV")) if name in seconds
+    }
+    table = Table(title=title, title_justify="left")
+    table.add_column("one core", no_wrap=True)
+    for heading in ("clips/s", "ms/clip", *(f"times {word}" for word in baselines.values())):
+        table.add_column(heading, justify="right")
+    for name, measured in seconds.items():
+        mean = sum(measured) / len(measured)
+        times = {other: ratio(measured, seconds[other]) for other in baselines}
+        cells = [
+            "1" if other == name else f"{r.mean:.1f} ({r.low:.1f}–{r.high:.1f})" for other, r in times.items()
+        ]
+        table.add_row(name, f"{1 / mean:.0f}", f"{1000 * mean:.1f}", *cells)
+    console = Console()
+    console.print(table)
+    for name, cost in field.stored.items():
+        size, fill = cost.bytes / 2**20 / cost.videos, 1000 * cost.seconds / cost.videos
+        console.print(f"{name}: {size:.2f} MiB and {fill:.0f} ms to fill per video", highlight=False)
+    for name, reason in field.absent.items():
+        console.print(f"{name} is left out: {reason}", highlight=False)

@@ -1,7 +1,14 @@
 """Named augmentations: drawn once per clip, the same for all its frames, applied to the decoded frames.
 
 Everything geometric (crop, flip, rotation, shear, translation) is one affine map per clip, so a clip is
-resampled once, however many operations it goes through. Colour operations follow on the resampled clips.
+resampled once, however many operations it goes through:
+
+- A map that only crops, flips and translates takes a box of whole pixels. It is resized by bilinear
+  interpolation with antialiasing: where it is reduced, every pixel of the box counts.
+- A map that rotates or shears is interpolated between the four nearest pixels, without antialiasing.
+
+Frames are whole levels (uint8) until they are normalised at the end; colour operations follow on the
+resampled clips, see `ssl_video.data.colour`.
 """
 
 import math
@@ -15,11 +22,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssl_video.data.colour import OPERATIONS as COLOUR
+from ssl_video.data.sampling import Stream
+from ssl_video.data.temporal import TEMPORAL
 
 # Mean and deviation of Kinetics pixels in [0, 1], the values of PySlowFast and pytorchvideo.
 MEAN, DEVIATION = 0.45, 0.225
-# Pixels that an augmentation leaves empty.
-GREY = 0.5
+# Levels in [0, 255] times the scale, less the shift, are normalised.
+_SCALE, _SHIFT = 1 / (255 * DEVIATION), MEAN / DEVIATION
+# Pixels that an augmentation leaves empty, FixMatch's.
+GREY = 127
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,7 @@ class Recipe:
         operations: number of RandAugment operations (Cubuk et al. 2020, arXiv:1909.13719), each with a
             magnitude drawn uniformly up to its largest, as FixMatch does.
         cutout: largest side of a grey square, as a share of the clip's side (FixMatch: 0.5).
+        temporal: name of a temporal augmentation (see `ssl_video.data.temporal`), if any.
     """
 
     area: tuple[float, float] | None = None
@@ -40,14 +52,17 @@ class Recipe:
     flip: float = 0.0
     operations: int = 0
     cutout: float = 0.0
+    temporal: str | None = None
 
 
 # The weak crop's range is ours: half the frame or more keeps the action in view.
 _WEAK = Recipe(area=(0.5, 1.0), flip=0.5)
-RECIPES: dict[str, Recipe] = {
-    "none": Recipe(),
-    "weak": _WEAK,
-    "strong": replace(_WEAK, operations=2, cutout=0.5),
+_SPATIAL = {"none": Recipe(), "weak": _WEAK, "strong": replace(_WEAK, operations=2, cutout=0.5)}
+# Every name that a view may ask for: a spatial recipe, alone or followed by "+" and a temporal augmentation.
+RECIPES: dict[str, Recipe] = _SPATIAL | {
+    f"{name}+{temporal}": replace(recipe, temporal=temporal)
+    for temporal in TEMPORAL
+    for name, recipe in _SPATIAL.items()
 }
 
 # RandAugment's geometric operations and largest magnitudes: degrees, shear factors, shares of the side.
@@ -69,24 +84,28 @@ class Transform:
     box: tuple[float, float, float] | None = None
 
 
-def draw(recipe: Recipe, generator: np.random.Generator, height: int, width: int) -> Transform:
+def spatial(augmentation: str) -> str:
+    """The spatial part of an augmentation's name; views that share it are transformed alike."""
+    return augmentation.partition("+")[0]
+
+
+def draw(recipe: Recipe, stream: Stream, height: int, width: int) -> Transform:
     """Draw a clip's transform for frames of height x width pixels."""
-    matrix = _random_crop(recipe, generator, height, width) if recipe.area else _square(height, width, 0.5)
-    if generator.random() < recipe.flip:
+    matrix = _random_crop(recipe, stream, height, width) if recipe.area else _square(height, width, 0.5)
+    if stream.uniform() < recipe.flip:
         matrix = matrix @ np.diag([-1.0, 1.0, 1.0])
     names, colours = [*GEOMETRY, *COLOUR, "identity"], []
     for _ in range(recipe.operations):
-        name, magnitude = names[generator.integers(len(names))], float(generator.random())
+        name, magnitude = names[stream.integer(len(names))], stream.uniform()
         if name in GEOMETRY:
-            sign = 1 if generator.random() < 0.5 else -1
+            sign = 1 if stream.uniform() < 0.5 else -1
             # Output to source: the operation that comes first is nearest to the source.
             matrix = matrix @ _warp(name, sign * magnitude * GEOMETRY[name])
         elif name in COLOUR:
             colours.append((name, magnitude))
     box = None
     if recipe.cutout:
-        y, x, side = (float(share) for share in generator.random(3))
-        box = (y, x, side * recipe.cutout)
+        box = (stream.uniform(), stream.uniform(), stream.uniform(0, recipe.cutout))
     return Transform(matrix[:2], tuple(colours), box)
 
 
@@ -106,36 +125,73 @@ def apply(clips: Sequence[np.ndarray], transforms: Sequence[Transform], size: in
     Returns:
         float32 (N, 3, T, size, size), in torch's channels_last_3d layout.
     """
-    out = torch.empty((len(clips), 3, len(clips[0]), size, size), memory_format=torch.channels_last_3d)
+    # NumPy asks the system for huge pages, which torch does not: fewer page faults.
+    memory = torch.from_numpy(np.empty((len(clips), len(clips[0]), size, size, 3), np.float32))
     # One clip at a time stays in the processor's cache: up to twice as fast as the whole batch.
-    for clip, transform, target in zip(clips, transforms, out, strict=True):
+    for clip, transform, target in zip(clips, transforms, memory, strict=True):
         pixels = _resample(clip, transform.matrix, size)
         for name, magnitude in transform.colours:
-            pixels = COLOUR[name](pixels, torch.full((1, 1, 1, 1, 1), magnitude)).clamp_(0, 1)
+            pixels = COLOUR[name](pixels, magnitude)
         if transform.box:
             # The centre may lie anywhere, so the square may be cut by the border.
             y, x, side = (round(share * size) for share in transform.box)
             top, left = y - side // 2, x - side // 2
-            pixels[..., max(top, 0) : top + side, max(left, 0) : left + side] = GREY
-        target.copy_(pixels[0].sub_(MEAN).div_(DEVIATION))
-    return out
+            pixels[:, max(top, 0) : top + side, max(left, 0) : left + side] = GREY
+        target.copy_(torch.from_numpy(pixels)).mul_(_SCALE).sub_(_SHIFT)
+    # (N, T, S, S, 3) in memory is (N, 3, T, S, S) in channels_last_3d.
+    return memory.permute(0, 4, 1, 2, 3)
 
 
-def _resample(clip: np.ndarray, matrix: np.ndarray, size: int) -> Tensor:
-    """One affine map, bilinear: float32 (1, 3, T, size, size) in [0, 1]. What lies outside is grey."""
-    frames = len(clip)
-    # (T, H, W, 3) -> (1, T * 3, H, W): frames and colours share one sampling grid.
-    pixels = torch.from_numpy(np.ascontiguousarray(clip.transpose(0, 3, 1, 2)).astype(np.float32))
+def restore(clips: Tensor) -> np.ndarray:
+    """Undo the normalisation: (..., 3, T, S, S) -> uint8 (..., T, S, S, 3)."""
+    levels = (clips.movedim(-4, -1) + _SHIFT) / _SCALE
+    return levels.round().to(torch.uint8).numpy()
+
+
+def _resample(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """One affine map: uint8 (T, H, W, 3) -> (T, size, size, 3). What lies outside the frame is grey."""
+    straight = matrix[0, 1] == matrix[1, 0] == 0
+    return _resize(clip, matrix, size) if straight else _interpolate(clip, matrix, size)
+
+
+def _resize(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """A map without rotation and shear: a box of whole pixels."""
+    left, width = _extent(matrix[0, 0], matrix[0, 2], clip.shape[2])
+    top, height = _extent(matrix[1, 1], matrix[1, 2], clip.shape[1])
+    inside = clip[:, max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    if inside.shape[1:3] != (height, width):
+        y, x = max(-top, 0), max(-left, 0)
+        box = np.full((len(clip), height, width, 3), GREY, np.uint8)
+        box[:, y : y + inside.shape[1], x : x + inside.shape[2]] = inside
+        inside = box
+    frames = torch.from_numpy(inside).permute(0, 3, 1, 2)
+    resized = F.interpolate(frames, (size, size), mode="bilinear", antialias=True)
+    if matrix[0, 0] < 0:
+        resized = resized.flip(3)
+    return np.ascontiguousarray(resized.permute(0, 2, 3, 1).numpy())
+
+
+def _extent(scale: float, shift: float, length: int) -> tuple[int, int]:
+    """First pixel and number of pixels of what a map takes from a side of `length` pixels."""
+    first = (shift - abs(scale) + 1) / 2 * length
+    return round(first), max(1, round(abs(scale) * length))
+
+
+def _interpolate(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Any map, between the four nearest pixels."""
     # (S * S, 3) @ (3, 2) -> (1, S, S, 2)
     grid = (_centres(size) @ torch.from_numpy(matrix.T).float()).view(1, size, size, 2)
-    sampled = F.grid_sample(pixels.flatten(0, 1)[None], grid, padding_mode="border", align_corners=False)
-    sampled.div_(255)
-    # Grey by padding would also blend into the frame's own border, wherever a frame is enlarged.
-    outside = grid.abs().amax(-1) > 1
-    if outside.any():
-        sampled.masked_fill_(outside, GREY)
-    # (1, T * 3, S, S) -> (1, 3, T, S, S)
-    return sampled.unflatten(1, (frames, 3)).transpose(1, 2)
+    out = np.empty((len(clip), size, size, 3), np.uint8)
+    # One frame at a time stays in the processor's cache.
+    for frame, target in zip(torch.from_numpy(clip), out, strict=True):
+        # Outside the frame zeros are taken, which is what grey is once it has been subtracted.
+        pixels = frame.permute(2, 0, 1)[None].float().sub_(GREY)
+        sampled = F.grid_sample(pixels, grid, align_corners=False)
+        levels = sampled[0].add_(GREY + 0.5).numpy()  # (3, S, S)
+        for colour in range(3):
+            # Colour by colour is three times as fast as a transposed copy; the cast cuts off fractions.
+            np.copyto(target[..., colour], levels[colour], casting="unsafe")
+    return out
 
 
 @lru_cache(maxsize=8)
@@ -147,20 +203,21 @@ def _centres(size: int) -> Tensor:
 
 
 def _square(height: int, width: int, place: float) -> np.ndarray:
-    """The map onto the largest square, (3, 3)."""
+    """The map onto the largest square, at a whole pixel: (3, 3)."""
     side = min(height, width)
-    return _box((height - side) * place, (width - side) * place, side, side, height, width)
+    top, left = round((height - side) * place), round((width - side) * place)
+    return _box(top, left, side, side, height, width)
 
 
-def _random_crop(recipe: Recipe, generator: np.random.Generator, height: int, width: int) -> np.ndarray:
+def _random_crop(recipe: Recipe, stream: Stream, height: int, width: int) -> np.ndarray:
     """A random crop's map, (3, 3): area and aspect as in random resized crop, cut to the frame."""
     assert recipe.area is not None
-    area = height * width * generator.uniform(*recipe.area)
-    aspect = math.exp(generator.uniform(*np.log(recipe.aspect)))
-    crop_width = min(math.sqrt(area * aspect), width)
-    crop_height = min(math.sqrt(area / aspect), height)
-    top = generator.uniform(0, height - crop_height)
-    left = generator.uniform(0, width - crop_width)
+    area = height * width * stream.uniform(*recipe.area)
+    aspect = math.exp(stream.uniform(math.log(recipe.aspect[0]), math.log(recipe.aspect[1])))
+    crop_width = min(max(1, round(math.sqrt(area * aspect))), width)
+    crop_height = min(max(1, round(math.sqrt(area / aspect))), height)
+    top = stream.integer(height - crop_height + 1)
+    left = stream.integer(width - crop_width + 1)
     return _box(top, left, crop_height, crop_width, height, width)
 
 

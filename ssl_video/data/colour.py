@@ -1,87 +1,120 @@
-"""RandAugment's colour operations on batches of clips, each clip with its own magnitude.
+"""RandAugment's colour operations on clips of whole levels.
 
-Every operation maps clips (N, 3, T, H, W) in [0, 1] and magnitudes (N, 1, 1, 1, 1) in [0, 1] to clips.
-Statistics (histograms, extremes, means) are those of the whole clip, so that the operation is the same in
-every frame. The ranges are RandAugment's (arXiv:1909.13719, as in torchvision's
-RandAugment): blends with factors from 0.1 to 1.9, 8 to 4 bits, thresholds from 1 down to 0.
+Every operation maps a clip, uint8 (T, H, W, 3), and a magnitude in [0, 1] to a new clip of the same shape.
+Results are rounded to whole levels and cut to their range, as in the original RandAugment, which works on PIL
+images. Statistics (histograms, extremes, means) are those of the whole clip, so that the operation is the
+same in every frame. The ranges are RandAugment's (arXiv:1909.13719, as in torchvision's RandAugment): blends
+with factors from 0.1 to 1.9, 8 to 4 bits, thresholds from 1 down to 0.
+
+A row of pixels (W * 3 numbers) is handled as a whole wherever possible: NumPy is several times slower on an
+innermost axis of three. Arithmetic on uint8 and float32 was measured to be faster than tables of 256 entries.
 """
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor
+import numpy as np
+from PIL import Image, ImageOps
 
 # ITU-R BT.601 luma, the grey of PIL and torchvision.
-_LUMA = torch.tensor([0.2989, 0.587, 0.114]).view(1, 3, 1, 1, 1)
+_LUMA = np.array([0.2989, 0.587, 0.114], np.float32)
 
 
-def autocontrast(clips: Tensor, magnitude: Tensor) -> Tensor:
+def autocontrast(clip: np.ndarray, magnitude: float) -> np.ndarray:
     """Stretch each colour to the full range; the magnitude is not used, as in RandAugment."""
-    low, high = clips.amin((2, 3, 4), keepdim=True), clips.amax((2, 3, 4), keepdim=True)
-    span = high - low
-    # Less than one of 255 levels is a single colour with rounding noise, which must not be stretched.
-    return torch.where(span > 0.5 / 255, (clips - low) / span.clamp(min=0.5 / 255), clips)
+    rows = _rows(clip)
+    low = rows.min(0).reshape(-1, 3).min(0).astype(np.float32)
+    span = rows.max(0).reshape(-1, 3).max(0) - low
+    scale = np.where(span > 0, 255 / np.maximum(span, 1), 1).astype(np.float32)
+    return _affine(clip, scale, np.where(span > 0, -low * scale, 0))
 
 
-def equalize(clips: Tensor, magnitude: Tensor) -> Tensor:
-    """Make each colour's histogram flat, as PIL does; the magnitude is not used, as in RandAugment."""
-    levels = (clips * 255).round().long().flatten(2).flatten(0, 1)  # (N * 3, T * H * W)
-    offset = 256 * torch.arange(len(levels)).view(-1, 1)
-    histogram = torch.bincount((levels + offset).flatten(), minlength=256 * len(levels)).view(-1, 256)
-    below = histogram.cumsum(1) - histogram
-    most = torch.where(histogram > 0, below, 0).amax(1, keepdim=True)  # below the highest level that occurs
-    own = torch.arange(256) / 255  # a single level stays what it is
-    table = torch.where(most > 0, below / most.clamp(min=1), own)
-    return table.gather(1, levels).view(clips.shape)
+def equalize(clip: np.ndarray, magnitude: float) -> np.ndarray:
+    """Make each colour's histogram flat, by PIL; the magnitude is not used, as in RandAugment."""
+    # One tall image of all frames has the clip's histogram.
+    frames, height, width, _ = clip.shape
+    tall = Image.fromarray(clip.reshape(frames * height, width, 3))
+    return np.array(ImageOps.equalize(tall)).reshape(clip.shape)
 
 
-def brightness(clips: Tensor, magnitude: Tensor) -> Tensor:
+def brightness(clip: np.ndarray, magnitude: float) -> np.ndarray:
     """Blend with black."""
-    return clips * _factor(magnitude)
+    return _affine(clip, _factor(magnitude), 0)
 
 
-def contrast(clips: Tensor, magnitude: Tensor) -> Tensor:
+def contrast(clip: np.ndarray, magnitude: float) -> np.ndarray:
     """Blend with the clip's mean grey."""
-    mean = _grey(clips).mean((2, 3, 4), keepdim=True)
-    return torch.lerp(mean.expand_as(clips), clips, _factor(magnitude))
+    means = _rows(clip).sum(0, dtype=np.uint32).reshape(-1, 3).sum(0) / (clip.size / 3)
+    factor = _factor(magnitude)
+    return _affine(clip, factor, (1 - factor) * float(means @ _LUMA))
 
 
-def saturation(clips: Tensor, magnitude: Tensor) -> Tensor:
+def saturation(clip: np.ndarray, magnitude: float) -> np.ndarray:
     """Blend with the grey clip."""
-    return torch.lerp(_grey(clips).expand_as(clips), clips, _factor(magnitude))
+    # Each pixel (1, 3) times (3, 3): the factor of itself, and the rest of its luma in every colour.
+    factor = np.float32(_factor(magnitude))
+    matrix = factor * np.eye(3, dtype=np.float32) + (1 - factor) * _LUMA[:, None]
+    return _levels(clip.astype(np.float32).reshape(-1, 3) @ matrix).reshape(clip.shape)
 
 
-def sharpness(clips: Tensor, magnitude: Tensor) -> Tensor:
+def sharpness(clip: np.ndarray, magnitude: float) -> np.ndarray:
     """Blend with a smoothed clip (3 x 3, the centre weighted 5, as in PIL); the border stays."""
-    rows = clips[..., :-2, :] + clips[..., 1:-1, :] + clips[..., 2:, :]
-    total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
-    smooth = clips.clone()
-    smooth[..., 1:-1, 1:-1] = smooth[..., 1:-1, 1:-1].mul(4).add_(total).div_(13)
-    return torch.lerp(smooth, clips, _factor(magnitude))
+    frames, height, width, _ = clip.shape
+    pixels = clip.reshape(frames, height, width * 3).astype(np.uint16)
+    total = pixels[:, :-2] + pixels[:, 1:-1] + pixels[:, 2:]
+    total = total[:, :, :-6] + total[:, :, 3:-3] + total[:, :, 6:]
+    factor = _factor(magnitude)
+    blend = total * np.float32((1 - factor) / 13)
+    blend += pixels[:, 1:-1, 3:-3] * np.float32(factor + 4 * (1 - factor) / 13)
+    out = clip.copy()
+    out.reshape(pixels.shape)[:, 1:-1, 3:-3] = _levels(blend)
+    return out
 
 
-def posterize(clips: Tensor, magnitude: Tensor) -> Tensor:
+def posterize(clip: np.ndarray, magnitude: float) -> np.ndarray:
     """Keep 8 to 4 bits of each colour."""
-    step = 2 ** (magnitude * 4).round()  # distance between kept levels, in 1/255
-    return ((clips * 255).round() / step).floor() * step / 255
+    lost = round(4 * magnitude)
+    return clip & np.uint8(256 - 2**lost)
 
 
-def solarize(clips: Tensor, magnitude: Tensor) -> Tensor:
-    """Invert what is brighter than a threshold."""
-    return torch.where(clips >= 1 - magnitude, 1 - clips, clips)
+def solarize(clip: np.ndarray, magnitude: float) -> np.ndarray:
+    """Invert what is as bright as a threshold or brighter."""
+    # Inverting a level is flipping its bits.
+    bright = clip >= np.float32(255 * (1 - magnitude))
+    return clip ^ (bright * np.uint8(255))
 
 
-def _grey(clips: Tensor) -> Tensor:
-    """(N, 3, T, H, W) -> (N, 1, T, H, W)."""
-    return (clips * _LUMA).sum(1, keepdim=True)
+def _rows(clip: np.ndarray) -> np.ndarray:
+    """(T, H, W, 3) -> (T * H, W * 3)."""
+    return clip.reshape(-1, clip.shape[2] * 3)
 
 
-def _factor(magnitude: Tensor) -> Tensor:
+def _affine(clip: np.ndarray, scale: float | np.ndarray, shift: float | np.ndarray) -> np.ndarray:
+    """`scale * clip + shift`, with one number each for all colours or one for each colour."""
+    width = clip.shape[2]
+    pixels = _rows(clip).astype(np.float32)
+    pixels *= _row(scale, width)
+    pixels += _row(shift, width)
+    return _levels(pixels).reshape(clip.shape)
+
+
+def _row(number: float | np.ndarray, width: int) -> np.ndarray:
+    """One number for all colours, or one for each, along a row of pixels."""
+    value = np.asarray(number, np.float32)
+    return np.tile(value, width) if value.ndim else value
+
+
+def _levels(pixels: np.ndarray) -> np.ndarray:
+    """float32 -> uint8, rounded and cut to [0, 255]; the argument is overwritten."""
+    pixels += np.float32(0.5)
+    return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
+
+
+def _factor(magnitude: float) -> float:
     """A magnitude in [0, 1] as a blend factor: the lower half weakens (0.1 to 1), the upper exaggerates."""
     return 0.1 + 1.8 * magnitude
 
 
-OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     operation.__name__: operation
     for operation in (
         autocontrast,

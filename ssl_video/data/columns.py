@@ -192,7 +192,11 @@ def _category(origin: Origin) -> Category:
 
 
 class Paths(Sequence[str]):
-    """Absolute file names: a folder and the names below it, put together when asked for."""
+    """Absolute file names: a folder and the names below it, put together when asked for.
+
+    Raises:
+        InputError: a name leads out of the folder; whoever reads it may not be who wrote it.
+    """
 
     def __init__(self, root: str, ids: Strings) -> None:
         self.root, self.ids = root, ids
@@ -207,7 +211,14 @@ class Paths(Sequence[str]):
     def __getitem__(self, row: int | slice) -> "str | Paths":
         if isinstance(row, slice):
             return Paths(self.root, self.ids[row])
-        return os.path.join(self.root, self.ids[row])
+        return self._path(self.ids[row])
 
     def __iter__(self) -> Iterator[str]:
-        return (os.path.join(self.root, name) for name in self.ids)
+        return map(self._path, self.ids)
+
+    def _path(self, name: str) -> str:
+        if name.startswith("/") or "/../" in f"/{name}/" or "\0" in name:
+            raise InputError(
+                f"{name!r} does not lie in {self.root}: make the index anew with ssl-video index"
+            )
+        return os.path.join(self.root, name)

@@ -1,14 +1,15 @@
 """A run's data: which clips exist, which are labeled, and where their frames come from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ssl_video.data import demo
+from ssl_video.data import demo, quarantine
 from ssl_video.data.importers import read
 from ssl_video.data.index import Index
+from ssl_video.data.paths import cache_dir
 from ssl_video.data.store import GIB, FrameStore
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec
@@ -22,7 +23,7 @@ _MARGIN = 8 / 7
 
 @dataclass(frozen=True)
 class Data:
-    """An index, its frames, and the clips that were left out of it because they are broken."""
+    """An index, its frames, and the clips that were left out of it because they are quarantined."""
 
     index: Index
     store: FrameStore
@@ -35,7 +36,29 @@ def short_side(size: int) -> int:
 
 
 def read_index(spec: Spec, progress: Progress | None = None) -> Index:
-    """Which clips a run's dataset holds; nothing is decoded, but the demo clips are rendered where missing.
+    """Which clips a run's dataset holds, without those that are quarantined.
+
+    Nothing is decoded, but the demo clips are rendered where missing.
+
+    Raises:
+        InputError: the data cannot be read.
+    """
+    index = read_all(spec, progress, faulty=bool(quarantine.read(source(spec))))
+    listed = _quarantined(spec, index)
+    if not listed:
+        return index
+    note = f"{len(listed)} clips are quarantined ({quarantine.place(source(spec))})"
+    left = index.without(np.array(sorted(listed)))
+    return replace(left, notes=(*left.notes, note))
+
+
+def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = True) -> Index:
+    """Which clips a run's dataset holds, whether they are quarantined or not.
+
+    Args:
+        spec: what to read: `data`, `root` and `split`.
+        progress: called while the demo clips are rendered.
+        faulty: let files be missing or empty.
 
     Raises:
         InputError: the data cannot be read.
@@ -43,7 +66,12 @@ def read_index(spec: Spec, progress: Progress | None = None) -> Index:
     if spec.data == "demo":
         return read(demo.prepare(progress=_under("rendering the demo clips", progress)))
     root = Path(spec.root).expanduser() if spec.root else None
-    return read(Path(spec.data).expanduser(), root=root, split=spec.split)
+    return read(source(spec), root=root, split=spec.split, faulty=faulty)
+
+
+def source(spec: Spec) -> Path:
+    """The folder, manifest or index file that a run reads; its quarantine list lies beside it."""
+    return cache_dir() / "demo" if spec.data == "demo" else Path(spec.data).expanduser()
 
 
 def load(
@@ -54,12 +82,12 @@ def load(
     cache_gib: float = 20.0,
     progress: Progress | None = None,
 ) -> Data:
-    """Open a run's data: decode every clip once, and stop where one is broken.
+    """Open a run's data: decode every clip that is not known yet, and stop where one is broken.
 
     Args:
         spec: the run; its crop size decides the size of stored frames.
         index: its clips, where they are known; otherwise they are read.
-        skip_broken: leave broken clips out instead of stopping.
+        skip_broken: quarantine broken clips instead of stopping.
         cache_gib: bound of the frame cache in GiB; 0: no cache.
         progress: called with what is being done, how many are done and how many there are.
 
@@ -67,15 +95,27 @@ def load(
         InputError: the data cannot be read, or clips are broken and not to be skipped.
     """
     index = index or read_index(spec, progress)
-    store = FrameStore(index.paths, short_side(spec.size), int(cache_gib * GIB))
+    listed = {index.ids[row]: reason for row, reason in _quarantined(spec, index).items()}
+    store = FrameStore(
+        index.paths, short_side(spec.size), int(cache_gib * GIB), frame_format=spec.frame_format
+    )
     used = index.rows("train", "test")
-    reasons = store.prepare(used.tolist(), _under("decoding every clip once", progress))
+    reasons = store.prepare(used.tolist(), _under("looking at the videos", progress))
     if not reasons:
-        return Data(index, store, {})
+        return Data(index, store, listed)
     broken = {index.ids[row]: reason for row, reason in sorted(reasons.items())}
     if not skip_broken:
-        raise InputError(_complaint(broken, len(used)))
-    return Data(index.without(np.array(sorted(reasons))), store, broken)
+        raise InputError(_complaint(broken, len(used), spec))
+    quarantine.add(source(spec), broken)
+    return Data(index.without(np.array(sorted(reasons))), store, listed | broken)
+
+
+def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
+    """Reasons by row of the clips in a dataset's quarantine list."""
+    listed = quarantine.read(source(spec))
+    if not listed:
+        return {}
+    return {row: listed[name] for row, name in enumerate(index.ids) if name in listed}
 
 
 def _under(text: str, progress: Progress | None) -> Callable[[int, int], None] | None:
@@ -83,10 +123,13 @@ def _under(text: str, progress: Progress | None) -> Callable[[int, int], None] |
     return (lambda done, total: progress(text, done, total)) if progress else None
 
 
-def _complaint(broken: dict[str, str], total: int, shown: int = 10) -> str:
+def _complaint(broken: dict[str, str], total: int, spec: Spec, shown: int = 10) -> str:
     lines = [f"{len(broken)} of {total} videos cannot be decoded:"]
     lines += [f"  {clip}: {reason}" for clip, reason in list(broken.items())[:shown]]
     if len(broken) > shown:
         lines.append(f"  and {len(broken) - shown} more")
-    lines.append("replace them, or use --skip-broken to leave them out (the results folder will list them)")
+    lines.append(
+        f"replace them, or quarantine them, so that all runs leave them out: --skip-broken, or "
+        f"ssl-video doctor {spec.data}, which looks at everything"
+    )
     return "\n".join(lines)

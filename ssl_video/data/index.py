@@ -28,6 +28,7 @@ class Index:
         splits: (N,) "train", "test" or "" (not used); the names are PARTS.
         columns: (N,) strings as written, by name: the manifest's other columns.
         notes: sentences that the user should read.
+        of_split: those of the notes that are about this way to divide the clips.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Index:
     splits: Category
     columns: Mapping[str, Category]
     notes: tuple[str, ...]
+    of_split: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,5 +1,8 @@
 """Batches: which clips stand in a step, cut into the views that an algorithm declares."""
 
+import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -15,14 +18,18 @@ from ssl_video.data.sampling import (
     ClipShape,
     Order,
     Request,
+    Stream,
     even_starts,
     frame_indices,
     random_start,
     resolve,
-    stream,
 )
 from ssl_video.data.store import FrameStore
+from ssl_video.data.temporal import TEMPORAL
 from ssl_video.errors import InputError
+from ssl_video.signals import STOPPING
+
+_WHOLE = range(1)
 
 
 class Pool:
@@ -35,6 +42,9 @@ class Pool:
         batch: clips per step.
         size: side of the crop in pixels.
         seed: the run's seed.
+        store: where frames come from.
+        shares: equal parts into which a step's clips are cut, for processes and accumulated gradients; which
+            clips stand in a step does not depend on it.
     """
 
     def __init__(
@@ -46,9 +56,11 @@ class Pool:
         size: int,
         seed: int,
         store: FrameStore,
+        shares: int = 1,
     ) -> None:
+        assert batch % shares == 0
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
-        self.size, self.seed, self.store = size, seed, store
+        self.size, self.seed, self.store, self.shares = size, seed, store, shares
         self.order = Order(seed, purpose, len(rows))
         # Which clip a view shows: its request, and the window that it is cut from. A view that starts on its
         # own shares its clip with no other, not even one of an equal request.
@@ -57,19 +69,30 @@ class Pool:
             for name, request in views.items()
         }
 
-    def positions(self, step: int) -> np.ndarray:
-        """Positions in `rows` of the clips of a step, (batch,)."""
-        return np.array([self.order.at(step * self.batch + slot) for slot in range(self.batch)])
+    def slots(self, share: int) -> range:
+        """The places in a step's batch that one share has."""
+        size = self.batch // self.shares
+        return range(share * size, (share + 1) * size)
 
-    def clips(self, step: int) -> dict[str, Tensor]:
-        """Every view of a step's clips, each (batch, 3, T, size, size); views of one clip share one tensor.
+    def rows_of(self, step: int) -> np.ndarray:
+        """Rows of the index of all of a step's clips, (batch,)."""
+        return self.rows[np.concatenate([self.positions(step, share) for share in range(self.shares)])]
+
+    def positions(self, step: int, share: int = 0) -> np.ndarray:
+        """Positions in `rows` of the clips of a step's share, (batch / shares,)."""
+        return np.array([self.order.at(step * self.batch + slot) for slot in self.slots(share)])
+
+    def clips(self, step: int, share: int = 0) -> dict[str, Tensor]:
+        """Every view of a share's clips, each (batch / shares, 3, T, size, size).
+
+        Views of one clip share one tensor.
 
         Raises:
             InputError: a video cannot be decoded, though it could be when the run began.
         """
         wanted = list(dict.fromkeys(self._clip.values()))
-        rows = self.rows[self.positions(step)]
-        cut = [self._cut(row, wanted, step, slot) for slot, row in enumerate(rows)]
+        rows, slots = self.rows[self.positions(step, share)], self.slots(share)
+        cut = [self._cut(row, wanted, step, slot) for slot, row in zip(slots, rows, strict=True)]
         made = {}
         for number, clip in enumerate(wanted):
             augmentation = clip[0].augmentation
@@ -77,13 +100,20 @@ class Pool:
             transforms = [
                 augment.draw(
                     augment.RECIPES[augmentation],
-                    stream(self.seed, f"augment/{self.purpose}/{augmentation}", step, slot),
+                    Stream(self.seed, f"augment/{self.purpose}/{augment.spatial(augmentation)}", step, slot),
                     *sample.shape[1:3],
                 )
-                for slot, sample in enumerate(frames)
+                for slot, sample in zip(slots, frames, strict=True)
             ]
             made[clip] = augment.apply(frames, transforms, self.size)
         return {name: made[clip] for name, clip in self._clip.items()}
+
+    def frames(self, step: int, slot: int) -> dict[str, np.ndarray]:
+        """Which frames of its file every view of one of a step's clips shows, (T,) each."""
+        wanted = list(dict.fromkeys(self._clip.values()))
+        row = self.rows[self.order.at(step * self.batch + slot)]
+        found = dict(zip(wanted, self._indices(wanted, self.store.count(row), step, slot), strict=True))
+        return {name: found[clip] for name, clip in self._clip.items()}
 
     def _cut(self, row: int, wanted: Sequence[tuple[Request, str]], step: int, slot: int) -> list[np.ndarray]:
         """One sample's frames for every clip wanted, each uint8 (T, H, W, 3), read in one go."""
@@ -93,10 +123,7 @@ class Pool:
             needed, where = np.unique(np.concatenate(indices), return_inverse=True)
             frames = self.store.read(row, needed)
         except DecodeError as error:
-            raise InputError(
-                f"{self.store.paths[row]}: {error}; it could be decoded when the run began: bring it back, "
-                "and start the run again, which goes on from its last checkpoint"
-            ) from None
+            raise unreadable(self.store.paths[row], error) from None
         return [frames[part] for part in np.split(where, np.cumsum([len(i) for i in indices])[:-1])]
 
     def _indices(
@@ -108,11 +135,32 @@ class Pool:
             spans[window] = max(spans.get(window, 0), request.shape.span)
         starts = {
             window: random_start(
-                stream(self.seed, f"window/{self.purpose}/{window}", step, slot), span, count
+                Stream(self.seed, f"window/{self.purpose}/{window}", step, slot), span, count
             )
             for window, span in spans.items()
         }
-        return [frame_indices(starts[window], request.shape, count) for request, window in wanted]
+        chosen = []
+        for request, window in wanted:
+            indices = frame_indices(starts[window], request.shape, count)
+            temporal = augment.RECIPES[request.augmentation].temporal
+            if temporal:
+                draws = Stream(self.seed, f"temporal/{self.purpose}/{temporal}", step, slot)
+                indices = indices[TEMPORAL[temporal](draws, len(indices))]
+            chosen.append(indices)
+        return chosen
+
+
+class _Places:
+    """Every step's shares in their order, as the loader asks for them."""
+
+    def __init__(self, steps: range, shares: range) -> None:
+        self.steps, self.shares = steps, shares
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((step, share) for step in self.steps for share in self.shares)
+
+    def __len__(self) -> int:
+        return len(self.steps) * len(self.shares)
 
 
 class _Pinnable:
@@ -126,7 +174,7 @@ class _Pinnable:
 
 
 class _Steps(Dataset["_Pinnable | InputError"]):
-    """Step number -> batch; what a loader's workers share.
+    """A step and a share of it -> batch; what a loader's workers share.
 
     An error is handed over like a batch: one that is raised gets the worker's traceback as its message.
     """
@@ -134,19 +182,19 @@ class _Steps(Dataset["_Pinnable | InputError"]):
     def __init__(self, labeled: Pool, labels: np.ndarray, unlabeled: Pool | None) -> None:
         self.labeled, self.labels, self.unlabeled = labeled, labels, unlabeled
 
-    def __getitem__(self, step: int) -> _Pinnable | InputError:
+    def __getitem__(self, place: tuple[int, int]) -> _Pinnable | InputError:
         try:
-            return _Pinnable(self.batch(step))
+            return _Pinnable(self.batch(*place))
         except InputError as error:
             return error
 
-    def batch(self, step: int) -> Batch:
-        labels = torch.from_numpy(self.labels[self.labeled.positions(step)])
+    def batch(self, step: int, share: int) -> Batch:
+        labels = torch.from_numpy(self.labels[self.labeled.positions(step, share)])
         positions, clips = torch.empty(0, dtype=torch.long), dict[str, Tensor]()
         if self.unlabeled:
-            positions = torch.from_numpy(self.unlabeled.positions(step))
-            clips = self.unlabeled.clips(step)
-        return Batch(self.labeled.clips(step), labels, clips, positions)
+            positions = torch.from_numpy(self.unlabeled.positions(step, share))
+            clips = self.unlabeled.clips(step, share)
+        return Batch(self.labeled.clips(step, share), labels, clips, positions)
 
 
 def batches(
@@ -156,8 +204,9 @@ def batches(
     steps: range,
     device: torch.device,
     workers: int = 0,
+    shares: range = _WHOLE,
 ) -> Iterator[Batch]:
-    """The batches of the given steps, on the device.
+    """The batches of the given steps, on the device; one after the other for each of the given shares.
 
     Args:
         labeled: the labeled clips.
@@ -166,6 +215,7 @@ def batches(
         steps: which steps, for example those that a resumed run still has to do.
         device: where to.
         workers: processes that prepare batches ahead; 0 prepares them in this one.
+        shares: which shares of each step are this process's, of as many as the pools have.
 
     Raises:
         InputError: a video cannot be decoded, though it could be when the run began.
@@ -176,19 +226,39 @@ def batches(
         loaded = iter(
             DataLoader(
                 _Steps(labeled, labels, unlabeled),
-                sampler=steps,
+                sampler=_Places(steps, shares),
                 batch_size=None,
                 num_workers=workers,
                 pin_memory=device.type == "cuda",
                 prefetch_factor=4 if workers else None,
                 # Without one of its own it would draw from torch's, and a resumed run once more often.
                 generator=torch.Generator(),
+                worker_init_fn=_outlive_signals,
             )
         )
     for item in loaded:
         if isinstance(item, InputError):
             raise item
         yield to_device(item.batch, device)
+
+
+def _outlive_signals(_: int) -> None:
+    """In a loader's process: schedulers signal every process of a job, but the run saves itself first.
+
+    Without this, torch ends the run as soon as one of its loader's processes is gone.
+    """
+    for number in set(STOPPING) - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_the_run_says, daemon=True).start()
+
+
+def _end_when_the_run_says() -> None:
+    """The loader ends its processes by the same signal."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -230,6 +300,14 @@ def evaluation_clips(
         [clip for clip in frames for _ in places],
         [augment.centre(height, width, place) for _ in frames for place in places],
         size,
+    )
+
+
+def unreadable(path: str, error: DecodeError) -> InputError:
+    """What to say of a video that could be read when its dataset was opened."""
+    return InputError(
+        f"{path}: {error}; it could be decoded when the run began: bring it back, "
+        "and start the run again, which goes on from its last checkpoint"
     )
 
 

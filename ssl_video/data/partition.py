@@ -1,37 +1,21 @@
-"""Which training clips are labeled: a protocol and the number of a draw -> a partition of an index.
+"""Which training clips are labeled, kept for validation, or unlabeled: a partition of an index.
 
-    per-class:N     N labeled clips of each class.
-    percent:P       P % of each class's training clips, rounded half up, at least one. Papers differ here:
-                    VideoSSL takes the floor of P % of the whole set, drawn without regard to classes; TCL
-                    rounds up in each class.
-    column:NAME     what a column of the manifest says: 1 or true is labeled, 0, false or nothing is not.
-    list:PATH       what a published list of labeled clips says; a file's path alone means the same.
-
-Draws are nested: with one draw, per-class:4 is a part of per-class:10, and percent:5 of percent:10. A
-column or a list has no draws: every draw is the same.
+A column or a list has no draws: every draw is the same, but for the validation part cut from it.
 """
 
-import csv
-import functools
 import hashlib
-import math
-import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from ssl_video.data import lists
-from ssl_video.data.index import Index, digest
-from ssl_video.data.sources import some
-from ssl_video.errors import InputError, unknown
+from ssl_video.data import draws, partition_file, published
+from ssl_video.data import lists as lists_of
+from ssl_video.data.index import Index
+from ssl_video.data.protocols import AVAILABLE, Column, Listed, Rule, parse
+from ssl_video.errors import InputError, some, unknown
 
 _LABELED = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
-
-# Sorted rows of labeled clips and notes, for an index and a draw.
-_Rule = Callable[[Index, int], tuple[np.ndarray, list[str]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,63 +27,164 @@ class Partition:
         draw: number of the draw, as given.
         labeled_in_unlabeled: whether the unlabeled part has the labeled clips, too.
         labeled: (L,) int64 rows of the index, sorted.
+        validation: (V,) likewise: clips with a label that are in no other part; empty unless asked for.
         unlabeled: (U,) likewise.
         test: (T,) likewise.
         notes: sentences that the user should read.
-        fingerprint: 12 hexadecimal digits that stand for the ids of all three parts, the classes of the
-            labeled clips and the list of classes: not for the rule, the order of rows or the machine.
+        fingerprint: 12 hexadecimal digits that stand for the ids of all parts, the classes of the labeled and
+            the validation clips and the list of classes: not for the rule, the order of rows or the machine.
     """
 
     protocol: str
     draw: int
     labeled_in_unlabeled: bool
     labeled: np.ndarray
+    validation: np.ndarray
     unlabeled: np.ndarray
     test: np.ndarray
     notes: tuple[str, ...]
     fingerprint: str
 
 
-def describe() -> dict[str, str]:
-    """Every protocol's form with a one-line description."""
-    return {
-        "per-class:N": "N labeled clips of each class",
-        "percent:P": "P % of each class's training clips, rounded half up, at least one",
-        "column:NAME": "clips with 1 or true in a column of the manifest",
-        "list:PATH": "clips in a published list (VideoSSL, SVFormer, LTG, CSV, ...); PATH alone will do",
-    }
+@dataclass
+class _Chosen:
+    """What a rule says about the training clips: rows, sorted. All others are unlabeled."""
+
+    labeled: np.ndarray
+    validation: np.ndarray
+    unused: np.ndarray
+    notes: list[str]
 
 
-def check(protocol: str, index: Index | None = None) -> list[str]:
+def check(protocol: str, index: Index | None = None, *, lists: Path | None = None) -> list[str]:
     """Problems of a protocol as sentences: of its form or, given an index, of using it there."""
     try:
-        rule = _parse(protocol)
+        rule = parse(protocol, lists)
         if index is not None:
-            rule(index, 0)
+            _choose(index, rule, 0)
     except InputError as error:
         return list(error.problems)
     return []
 
 
-def make(index: Index, protocol: str, *, draw: int = 0, labeled_in_unlabeled: bool = False) -> Partition:
+def make(
+    index: Index,
+    protocol: str,
+    *,
+    draw: int = 0,
+    labeled_in_unlabeled: bool = False,
+    validation: float = 0,
+    lists: Path | None = None,
+) -> Partition:
     """Chooses the labeled clips; the rest of the training clips are unlabeled.
 
     Args:
         index: the clips.
-        protocol: see the module's documentation.
-        draw: number of the draw. The clips of a class depend on it, on the class's name and on the ids of
-            its training clips, and on nothing else.
-        labeled_in_unlabeled: puts the labeled clips into the unlabeled part as well, as FixMatch does.
+        protocol: see `ssl_video.data.protocols`.
+        draw: number of the draw. A clip's place in it depends on this number and on the names of the clip and
+            its class (with +groups also of its source video), and on nothing else.
+        labeled_in_unlabeled: puts the labeled clips into the unlabeled part as well, as FixMatch does; so
+            does a partition file that says so.
+        validation: labeled clips of each class that are kept for validation: a share below 1, or a number;
+            see `draws.hold_out`.
+        lists: folder with the published lists.
 
     Raises:
         InputError: the protocol is unknown or asks for what the index does not have.
     """
-    labeled, notes = _parse(protocol)(index, draw)
-    train = np.flatnonzero(index.splits == "train")
-    unlabeled = train if labeled_in_unlabeled else np.setdiff1d(train, labeled)
-    test = np.flatnonzero(index.splits == "test")
-    count = np.bincount(index.labels[labeled], minlength=len(index.classes))
-    bare = [name for name, n in zip(index.classes, count.tolist(), strict=True) if not n]
+    if validation < 0 or (validation >= 1 and validation != int(validation)):
+        raise InputError(f"validation {validation:g}: expected a share below 1, or a whole number per class")
+    rule = parse(protocol, lists)
+    if isinstance(rule, Listed) and partition_file.is_one(rule.path):
+        return _read_back(index, rule, protocol, draw, labeled_in_unlabeled, validation)
+    chosen = _choose(index, rule, draw)
+    if validation:
+        chosen.validation, notes = draws.hold_out(index, chosen.labeled, validation, draw)
+        chosen.labeled = chosen.labeled[~np.isin(chosen.labeled, chosen.validation, assume_unique=True)]
+        chosen.notes += notes
+    name = protocol.removesuffix(AVAILABLE)
+    if name in published.names():
+        counts = len(index.rows("train")), len(index.rows("test"))
+        chosen.notes += published.load(name).notes(*counts, labeled_in_unlabeled)
+    return _finish(index, chosen, protocol, draw, labeled_in_unlabeled)
+
+
+def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
+    """Labeled clips by any rule."""
+    none = np.empty(0, np.int64)
+    if isinstance(rule, Column):
+        return _Chosen(_column(index, rule.name), none, none, [])
+    if isinstance(rule, Listed):
+        labeled, notes = lists_of.rows(index, rule)
+        return _Chosen(labeled, none, none, notes)
+    labeled, unused, notes = draws.choose(index, rule, draw)
+    return _Chosen(labeled, none, unused, notes)
+
+
+def _column(index: Index, name: str) -> np.ndarray:
+    if name not in index.columns:
+        raise InputError(f"protocol column:{name}: {unknown('column', name, index.columns)}")
+    column = index.columns[name]
+    strange = [text for text in column.names if text.lower() not in _LABELED]
+    if strange:
+        raise InputError(f"column {name!r} has {some(strange)}; expected 1 or true, 0 or false")
+    chosen = column.rows(*(text for text in column.names if _LABELED[text.lower()]))
+    elsewhere = index.ids[np.setdiff1d(chosen, index.rows("train"))]
+    if len(elsewhere):
+        raise InputError(
+            f"column {name!r} labels {len(elsewhere)} clips that are not in the training part (is it for "
+            f"another split?): {some(elsewhere)}"
+        )
+    if not len(chosen):
+        raise InputError(f"column {name!r} labels no clip; expected 1 or true for some")
+    return chosen
+
+
+def _read_back(
+    index: Index, listed: Listed, protocol: str, draw: int, labeled_in_unlabeled: bool, validation: float
+) -> Partition:
+    """The partition that a file holds."""
+    content = partition_file.read(listed.path)
+    within = content.labeled_in_unlabeled
+    problems = []
+    if validation:
+        problems.append("which clips are for validation: leave out --validation")
+    if labeled_in_unlabeled and not within:
+        problems.append("that labeled clips are not in the unlabeled part: leave out --labeled-in-unlabeled")
+    if problems:
+        again = "or make another file with ssl-video split make"
+        raise InputError(*(f"{listed.path} says {problem}, {again}" for problem in problems))
+    matched, notes = lists_of.match(index, listed, content.paths, content.labels.tolist())
+
+    def of(part: str) -> np.ndarray:
+        found = matched[content.parts.rows(part)]
+        return np.unique(found[found >= 0])
+
+    chosen = _Chosen(of("labeled"), of("validation"), of("unused"), notes)
+    if content.data_set != index.fingerprint:
+        notes.append(
+            f"{listed.path} was written for other clips: data set {content.data_set}, here "
+            f"{index.fingerprint}"
+        )
+    made = _finish(index, chosen, protocol, draw, within)
+    if content.data_set == index.fingerprint and content.fingerprint != made.fingerprint:
+        raise InputError(
+            f"{listed.path} was changed after ssl-video wrote it: its fingerprint is {content.fingerprint}, "
+            f"its clips have {made.fingerprint}; write it anew with ssl-video split make"
+        )
+    return made
+
+
+def _finish(index: Index, chosen: _Chosen, protocol: str, draw: int, labeled_in_unlabeled: bool) -> Partition:
+    """A partition: unlabeled are the training clips that have no other place."""
+    free = np.zeros(len(index), bool)
+    free[index.rows("train")] = True
+    free[chosen.labeled] = labeled_in_unlabeled
+    free[chosen.validation] = free[chosen.unused] = False
+    unlabeled, test = np.flatnonzero(free), index.rows("test")
+    notes = list(chosen.notes)
+    count = np.bincount(index.labels[chosen.labeled], minlength=len(index.classes))
+    bare = [index.classes[label] for label in np.flatnonzero(count == 0).tolist()]
     if bare:
         notes.append(f"{len(bare)} classes have no labeled clip: {some(bare)}")
     if not len(unlabeled):
@@ -108,123 +193,22 @@ def make(index: Index, protocol: str, *, draw: int = 0, labeled_in_unlabeled: bo
         protocol=protocol,
         draw=draw,
         labeled_in_unlabeled=labeled_in_unlabeled,
-        labeled=labeled,
+        labeled=chosen.labeled,
+        validation=chosen.validation,
         unlabeled=unlabeled,
         test=test,
         notes=tuple(notes),
-        fingerprint=_fingerprint(index, labeled, unlabeled, test),
+        fingerprint=_fingerprint(index, chosen, unlabeled, test),
     )
 
 
-def write(partition: Partition, index: Index, path: Path) -> None:
-    """Writes the labeled clips as a list that `list:PATH` reads, with what they are in comments above."""
-    facts = {
-        "data set": f"{index.name}, fingerprint {index.fingerprint}",
-        "protocol": partition.protocol,
-        "draw": partition.draw,
-        "labeled clips are in the unlabeled part": "yes" if partition.labeled_in_unlabeled else "no",
-        "labeled": len(partition.labeled),
-        "unlabeled": len(partition.unlabeled),
-        "test": len(partition.test),
-        "fingerprint": partition.fingerprint,
-    }
-    clips = sorted((index.ids[row], index.classes[index.labels[row]]) for row in partition.labeled)
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        file.writelines(f"# {name}: {value}\n" for name, value in facts.items())
-        file.writelines(f"# note: {note}\n" for note in partition.notes)
-        csv.writer(file, lineterminator="\n").writerows([("path", "label"), *clips])
-
-
-def _fingerprint(index: Index, labeled: np.ndarray, unlabeled: np.ndarray, test: np.ndarray) -> str:
-    classes = np.array(index.classes)[index.labels[labeled]].tolist()
-    rows: list[tuple[str, ...]] = [("class", name) for name in index.classes]
-    rows += [("labeled", *pair) for pair in zip(index.ids[labeled].tolist(), classes, strict=True)]
-    rows += [("unlabeled", name) for name in index.ids[unlabeled].tolist()]
-    return digest([*rows, *(("test", name) for name in index.ids[test].tolist())])
-
-
-def _parse(protocol: str) -> _Rule:
-    kind, _, value = protocol.partition(":")
-    if kind == "per-class":
-        if not re.fullmatch(r"0*[1-9]\d*", value):
-            raise InputError(f"protocol {protocol!r}: expected a number of clips from 1, as in per-class:10")
-        return functools.partial(_per_class, int(value))
-    if kind == "percent":
-        if not re.fullmatch(r"\d+(\.\d+)?", value) or not 0 < Fraction(value) <= 100:
-            raise InputError(
-                f"protocol {protocol!r}: expected a number above 0 and up to 100, as in percent:10"
-            )
-        return functools.partial(_percent, Fraction(value))
-    if kind == "column":
-        if not value:
-            raise InputError(f"protocol {protocol!r}: expected the name of a column, as in column:labeled")
-        return functools.partial(_column, value)
-    path = Path(value if kind == "list" else protocol).expanduser()
-    if path.is_file():
-        return functools.partial(_list, path)
-    if kind == "list":
-        raise InputError(f"protocol {protocol!r}: there is no file {path}")
-    raise InputError(f"{unknown('protocol', protocol, describe())}; and there is no file of this name")
-
-
-def _per_class(count: int, index: Index, draw: int) -> tuple[np.ndarray, list[str]]:
-    drawn = list(_drawn(index, draw))
-    scarce = [
-        f"{name} ({len(clips)})"
-        for name, clips in zip(index.classes, drawn, strict=True)
-        if len(clips) < count
-    ]
-    if scarce:
-        raise InputError(
-            f"protocol per-class:{count}: {len(scarce)} classes have fewer training clips: {some(scarce, 10)}"
-        )
-    return np.sort(np.concatenate([clips[:count] for clips in drawn])), []
-
-
-def _percent(percent: Fraction, index: Index, draw: int) -> tuple[np.ndarray, list[str]]:
-    drawn = list(_drawn(index, draw))
-    counts = [math.floor(len(clips) * percent / 100 + Fraction(1, 2)) for clips in drawn]
-    raised = [name for name, count in zip(index.classes, counts, strict=True) if not count]
-    notes = []
-    if raised:
-        share = f"{float(percent):g} %"
-        notes.append(
-            f"{len(raised)} classes have one labeled clip where {share} rounds to none: {some(raised)}"
-        )
-    chosen = [clips[: max(1, count)] for clips, count in zip(drawn, counts, strict=True)]
-    return np.sort(np.concatenate(chosen)), notes
-
-
-def _drawn(index: Index, draw: int) -> Iterator[np.ndarray]:
-    """For every class, the rows of its training clips in the order in which the draw takes them."""
-    train = np.flatnonzero(index.splits == "train")
-    train = train[np.lexsort((index.ids[train], index.labels[train]))]
-    counts = np.bincount(index.labels[train], minlength=len(index.classes))
-    for name, clips in zip(index.classes, np.split(train, np.cumsum(counts)[:-1]), strict=True):
-        key = int.from_bytes(hashlib.sha256(f"{draw}\0{name}".encode()).digest()[:16], "little")
-        # Philox's raw numbers are the same in every version of NumPy; Generator.permutation need not be.
-        yield clips[np.argsort(np.random.Philox(key=key).random_raw(len(clips)), kind="stable")]
-
-
-def _column(name: str, index: Index, draw: int) -> tuple[np.ndarray, list[str]]:
-    if name not in index.columns:
-        raise InputError(f"protocol column:{name}: {unknown('column', name, index.columns)}")
-    values = np.char.lower(index.columns[name])
-    words, word = np.unique(values, return_inverse=True)
-    strange = [text for text in words.tolist() if text not in _LABELED]
-    if strange:
-        raise InputError(f"column {name!r} has {some(strange)}; expected 1 or true, 0 or false")
-    chosen = np.flatnonzero(np.array([_LABELED[text] for text in words.tolist()])[word])
-    elsewhere = index.ids[chosen[index.splits[chosen] != "train"]].tolist()
-    if elsewhere:
-        raise InputError(
-            f"column {name!r} labels {len(elsewhere)} clips that are not in the training part (is it for "
-            f"another split?): {some(elsewhere)}"
-        )
-    if not len(chosen):
-        raise InputError(f"column {name!r} labels no clip; expected 1 or true for some")
-    return chosen, []
-
-
-def _list(path: Path, index: Index, draw: int) -> tuple[np.ndarray, list[str]]:
-    return lists.rows(index, path)
+def _fingerprint(index: Index, chosen: _Chosen, unlabeled: np.ndarray, test: np.ndarray) -> str:
+    hasher = hashlib.sha256()
+    index.label.names.hash_into(hasher)
+    for rows in (chosen.labeled, unlabeled, test):
+        index.ids[rows].hash_into(hasher)
+    hasher.update(index.labels[chosen.labeled].astype("<i8").tobytes())
+    if len(chosen.validation):
+        index.ids[chosen.validation].hash_into(hasher)
+        hasher.update(index.labels[chosen.validation].astype("<i8").tobytes())
+    return hasher.hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Which clip and which frames stand at step s, slot k: a function of the seed, not a stream.
+"""Which clip and which frames stand at step s, slot k: a function of the seed and of the place.
 
 Every choice is drawn from a counter-based generator keyed by (seed, purpose) at the counter (step, slot).
 So batches do not depend on the number of workers, on prefetching or on how many processes share a step,
@@ -15,12 +15,30 @@ import numpy as np
 from ssl_video.contract import View
 
 
-def stream(seed: int, purpose: str, step: int = 0, slot: int = 0) -> np.random.Generator:
-    """The generator for one choice: Philox keyed by (seed, purpose), its counter at (step, slot)."""
-    # numpy counts up the first word; the words above it belong to the place of the choice alone.
-    # A list that holds a word of 64 bits would reach it as floats, which round.
-    key = np.array([seed, _word(purpose)], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, slot, step], np.uint64)))
+class Stream:
+    """The numbers for one choice: Philox keyed by (seed, purpose), its counter at (step, slot).
+
+    Philox's raw words are the same in every version of NumPy. What `numpy.random.Generator` makes of them
+    need not be, so that is done here.
+    """
+
+    def __init__(self, seed: int, purpose: str, step: int = 0, slot: int = 0) -> None:
+        # numpy counts up the first word; the words above it belong to the place of the choice alone.
+        # A list that holds a word of 64 bits would reach it as floats, which round.
+        key = np.array([seed, _word(purpose)], np.uint64)
+        self._philox = np.random.Philox(key=key, counter=np.array([0, 0, slot, step], np.uint64))
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
+        """A number in [low, high), one of 2^53 evenly spaced ones."""
+        return low + (high - low) * ((self._philox.random_raw() >> 11) * 2.0**-53)
+
+    def integer(self, count: int) -> int:
+        """A number in {0, ..., count - 1}; the probabilities of two numbers differ by 2^-64 at most."""
+        return int(self._philox.random_raw()) * count >> 64
+
+    def permutation(self, size: int) -> np.ndarray:
+        """The numbers 0 to size - 1 in random order, (size,) int64."""
+        return np.argsort(self._philox.random_raw(size), kind="stable")
 
 
 @lru_cache(maxsize=256)
@@ -43,7 +61,7 @@ class Order:
         """The n-th position."""
         number, place = divmod(n, self.size)
         if self._pass[0] != number:
-            permutation = stream(self.seed, f"order/{self.purpose}", number).permutation(self.size)
+            permutation = Stream(self.seed, f"order/{self.purpose}", number).permutation(self.size)
             self._pass = (number, permutation)
         return int(self._pass[1][place])
 
@@ -89,9 +107,9 @@ def frame_indices(start: int, shape: ClipShape, count: int) -> np.ndarray:
     return (start + np.arange(shape.frames) * shape.stride) % count
 
 
-def random_start(generator: np.random.Generator, span: int, count: int) -> int:
+def random_start(stream: Stream, span: int, count: int) -> int:
     """A uniformly random start of a window of `span` frames that lies within the file where one does."""
-    return int(generator.integers(0, max(count - span, 0) + 1))
+    return stream.integer(max(count - span, 0) + 1)
 
 
 def even_starts(clips: int, span: int, count: int) -> np.ndarray:

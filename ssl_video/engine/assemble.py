@@ -3,15 +3,15 @@
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ssl_video import backbones
+from ssl_video import Teacher, backbones
 from ssl_video.contract import Algorithm, Network, Task
 from ssl_video.data.augment import RECIPES
 from ssl_video.data.sampling import ClipShape
@@ -20,19 +20,55 @@ from ssl_video.registry import algorithms
 from ssl_video.registry import backbones as backbone_registry
 from ssl_video.spec import NetworkSpec, Spec, check_options
 
+ALGORITHM, EMA = "algorithm", "ema"  # the parts of an assembly
 Placed = TypeVar("Placed", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """An algorithm, and the clip shape of each of its networks, the first role first."""
+    """An algorithm, and the clip shape of each of its networks, the first role first.
+
+    Attributes:
+        average: the moving average of the first role's network, where the specification asks for one.
+    """
 
     algorithm: Algorithm
     shapes: dict[str, ClipShape]
+    average: Teacher | None = None
 
     def shape_for(self, predictor: str) -> ClipShape:
         """The clip shape a predictor is fed: its role's, or the first role's."""
         return self.shapes.get(predictor, next(iter(self.shapes.values())))
+
+    def parts(self) -> list[nn.Module]:
+        """All that has weights."""
+        return [self.algorithm, self.average] if self.average else [self.algorithm]
+
+    def predictors(self) -> dict[str, nn.Module]:
+        """The algorithm's predictors, and the average as "ema"; the first is the headline."""
+        predictors = self.algorithm.predictors()
+        return predictors | {EMA: self.average} if self.average else predictors
+
+    def after_step(self) -> None:
+        """Move the average; called after every optimizer step."""
+        if self.average:
+            self.average.update(self.algorithm.get_submodule(next(iter(self.shapes))))
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """All weights and buffers, by the part that has them."""
+        states = {ALGORITHM: self.algorithm.state_dict()}
+        return states | {EMA: self.average.state_dict()} if self.average else states
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave.
+
+        Raises:
+            RuntimeError: weights that do not fit.
+            KeyError: a part is absent.
+        """
+        self.algorithm.load_state_dict(state[ALGORITHM])
+        if self.average:
+            self.average.load_state_dict(state[EMA])
 
 
 def choose_device(name: str) -> torch.device:
@@ -119,7 +155,11 @@ def assemble(spec: Spec, task: Task, *, trained: bool = False) -> Assembly:
         raise InputError(*problems)
     make: Callable[..., Algorithm] = _constructor(spec)
     algorithm = make(task, **networks, **spec.options)
-    return Assembly(algorithm, {role: _shape(network) for role, network in spec.networks.items()})
+    shapes = {role: _shape(network) for role, network in spec.networks.items()}
+    if spec.ema and EMA in algorithm.predictors():
+        raise InputError(f"{spec.algorithm} has a predictor {EMA!r} of its own: leave out --ema")
+    average = Teacher(algorithm.get_submodule(next(iter(shapes))), spec.ema) if spec.ema else None
+    return Assembly(algorithm, shapes, average)
 
 
 def place(network: Placed, device: torch.device) -> Placed:
@@ -160,6 +200,26 @@ def check(spec: Spec, num_classes: int) -> Algorithm:
     if problems:
         raise InputError(*problems)
     return algorithm
+
+
+def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
+    """Whether a step's batches can be cut into equal shares.
+
+    Unequal ones would weigh their clips differently.
+
+    Raises:
+        InputError: a batch that cannot.
+    """
+    shares = processes * spec.accumulate
+    kinds = ["labeled_batch", "unlabeled_batch"] if algorithm.unlabeled else ["labeled_batch"]
+    problems = [
+        f"{kind} {getattr(spec, kind)} cannot be cut into {shares} equal shares ({processes} processes, "
+        f"accumulate {spec.accumulate}): choose a multiple of {shares}"
+        for kind in kinds
+        if getattr(spec, kind) % shares
+    ]
+    if problems:
+        raise InputError(*problems)
 
 
 def source(spec: Spec) -> str:

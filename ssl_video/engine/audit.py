@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from ssl_video.contract import Pseudo
+from ssl_video.engine.record import Ratio
 
 
 @torch.no_grad()
-def audit(pseudo: Mapping[str, Pseudo], hidden: Tensor) -> dict[str, Tensor]:
-    """Coverage and precision of a batch's pseudo-labels.
+def audit(pseudo: Mapping[str, Pseudo], hidden: Tensor) -> dict[str, Ratio]:
+    """Coverage and precision of a batch's pseudo-labels, as ratios that can be added over batches.
 
     Args:
         pseudo: pseudo-labels by the network that gave them, each (U,).
@@ -22,6 +23,6 @@ def audit(pseudo: Mapping[str, Pseudo], hidden: Tensor) -> dict[str, Tensor]:
     """
     record = {}
     for name, (label, weight) in pseudo.items():
-        record[f"coverage/{name}"] = (weight > 0).float().mean()
-        record[f"precision/{name}"] = (weight * (label == hidden)).sum() / weight.sum()
+        record[f"coverage/{name}"] = Ratio((weight > 0).sum(), float(len(weight)))
+        record[f"precision/{name}"] = Ratio((weight * (label == hidden)).sum(), weight.sum())
     return record

@@ -8,52 +8,62 @@ from typing import Any
 
 import torch
 
+from ssl_video.engine import exported
 from ssl_video.errors import DAMAGED, InputError
 from ssl_video.files import replacing
 
-CURRENT, PREVIOUS, NEXT, FINAL = "checkpoint.pt", "checkpoint-previous.pt", "checkpoint-next.pt", "final.pt"
+CURRENT, PREVIOUS, NEXT = "checkpoint.pt", "checkpoint-previous.pt", "checkpoint-next.pt"
+FINAL = "final.safetensors"
 _KEYS = {"algorithm", "spec", "classes", "num_unlabeled"}
 
 
-def save(state: dict[str, Any], folder: Path, name: str = CURRENT) -> None:
+def save(state: dict[str, Any], folder: Path) -> None:
     """Write a checkpoint: temporary name, fsync, rename. The one before it is kept as `PREVIOUS`.
 
     Raises:
         InputError: the folder cannot be written; what was there stays as it was.
     """
     try:
-        with replacing(folder / (NEXT if name == CURRENT else name)) as file:
+        with replacing(folder / NEXT) as file:
             torch.save(state, file)
-        if name == CURRENT:
-            # Killed between these two, the run still has PREVIOUS.
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(folder / CURRENT, folder / PREVIOUS)
-            os.replace(folder / NEXT, folder / CURRENT)
+        # Killed between these two, the run still has PREVIOUS.
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(folder / CURRENT, folder / PREVIOUS)
+        os.replace(folder / NEXT, folder / CURRENT)
     except (OSError, RuntimeError) as error:
-        # torch reports a full disk as a RuntimeError of its file writer.
-        raise InputError(f"cannot write a checkpoint to {folder}: {error}") from None
+        # torch reports a full disk as a RuntimeError of its file writer, raised while it handles ours.
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        reason = getattr(cause, "strerror", None) or cause
+        raise InputError(
+            f"cannot write a checkpoint to {folder}: {reason}; the one before it is whole, and the run goes "
+            "on from there once there is room"
+        ) from None
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint of this project.
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, or the weights of a finished run.
 
     Raises:
         InputError: no such file, not a checkpoint, or one that would run code when loaded.
     """
+    state = exported.load(path) if path.suffix == Path(FINAL).suffix else _unpickled(path)
+    if not isinstance(state, dict) or not state.keys() >= _KEYS:
+        raise InputError(f"{path} is not a checkpoint of ssl-video")
+    return state
+
+
+def _unpickled(path: Path) -> Any:
     try:
         # torch does not look at the checksums that it writes, so a flipped bit would be a silent change.
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():
                 raise InputError(f"{path} is damaged: the checksum of its part {damaged} is wrong")
-        state = torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}") from None
     except DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} is damaged or not a checkpoint: {reason}") from None
-    if not isinstance(state, dict) or not state.keys() >= _KEYS:
-        raise InputError(f"{path} is not a checkpoint of ssl-video")
-    return state
 
 
 def latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
@@ -70,8 +80,7 @@ def latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
 
 def clear(folder: Path) -> None:
     """Remove what resuming needed, and what a process left that was killed while it wrote."""
-    parts = [part for name in (NEXT, FINAL) for part in folder.glob(f".{name}.*.part")]
-    for path in (*(folder / name for name in (CURRENT, PREVIOUS, NEXT)), *parts):
+    for path in (*(folder / name for name in (CURRENT, PREVIOUS, NEXT)), *folder.glob(".*.part")):
         path.unlink(missing_ok=True)
 
 

@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ssl_video.data.loader import evaluation_clips
+from ssl_video.data.decode import DecodeError
+from ssl_video.data.loader import evaluation_clips, unreadable
 from ssl_video.data.sampling import ClipShape
 from ssl_video.data.store import FrameStore
+from ssl_video.engine.processes import Processes
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec
 
@@ -31,8 +33,12 @@ def probabilities(
     spec: Spec,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
+    processes: Processes | None = None,
 ) -> dict[str, np.ndarray]:
     """Every predictor's class probabilities for videos.
+
+    Videos pass through a network in the same groups however many processes share them, so that the numbers
+    are the same to the last bit.
 
     Args:
         predictors: networks, clip (N, 3, T, H, W) -> logits (N, classes).
@@ -42,38 +48,41 @@ def probabilities(
         spec: number of clips and crops, crop size and precision.
         device: where the predictors are.
         progress: called with the number of videos done and to do.
+        processes: those that share the work, all of which call this; None: this process alone.
 
     Returns:
         By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax.
 
     Raises:
-        InputError: a predictor's outputs are not finite; ranking them would mean nothing.
+        InputError: a predictor's outputs are not finite; ranking them would mean nothing. Or a video cannot
+            be decoded, though it could be when its dataset was opened.
     """
+    rank, size = (processes.rank, processes.size) if processes else (0, 1)
     views = spec.test_clips * spec.test_crops
     at_once = max(1, _CLIPS_AT_ONCE // views)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
+    parts: dict[str, dict[int, np.ndarray]] = {name: {} for name in predictors}
     with _evaluating(predictors.values()):
-        for first in range(0, len(rows), at_once):
+        for first in range(rank * at_once, len(rows), size * at_once):
             some = rows[first : first + at_once]
             made: dict[ClipShape, torch.Tensor] = {}
             for name, network in predictors.items():
                 shape = shape_for(name)
                 if shape not in made:
-                    clips = [
-                        evaluation_clips(store, row, shape, spec.test_clips, spec.test_crops, spec.size)
-                        for row in some
-                    ]
-                    made[shape] = torch.cat(clips).to(device, memory_format=torch.channels_last_3d)
+                    made[shape] = _clips(store, some, shape, spec).to(
+                        device, memory_format=torch.channels_last_3d
+                    )
                 with autocast(spec, device):
                     logits = network(made[shape])
                 # (videos * views, classes) -> (videos, views, classes) -> mean over views
                 scores = logits.double().softmax(-1).unflatten(0, (len(some), views)).mean(1).cpu().numpy()
                 if not np.isfinite(scores).all():
                     raise InputError(f"the network {name!r} gives outputs that are not finite")
-                parts[name].append(scores)
+                parts[name][first] = scores
             if progress:
-                progress(first + len(some), len(rows))
-    return {name: np.concatenate(part) for name, part in parts.items()}
+                progress(min(first + at_once * (size - rank), len(rows)), len(rows))
+    shares = processes.gather(parts) if processes else [parts]
+    merged = {name: dict(sorted(pair for share in shares for pair in share[name].items())) for name in parts}
+    return {name: np.concatenate(list(part.values())) for name, part in merged.items()}
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -97,6 +106,17 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "top5": float((rank < 5).mean()),
         "mean_class": float(np.mean(by_class)),
     }
+
+
+def _clips(store: FrameStore, rows: Sequence[int], shape: ClipShape, spec: Spec) -> torch.Tensor:
+    """All clips and crops of some videos, (videos * clips * crops, 3, T, size, size)."""
+    made = []
+    for row in rows:
+        try:
+            made.append(evaluation_clips(store, row, shape, spec.test_clips, spec.test_crops, spec.size))
+        except DecodeError as error:
+            raise unreadable(store.paths[row], error) from None
+    return torch.cat(made)
 
 
 @contextmanager

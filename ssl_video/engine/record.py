@@ -5,31 +5,55 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
 from torch import Tensor
 
+from ssl_video.engine.processes import Processes
 from ssl_video.files import replace_text
 
 METRICS, RESULT, SPEC = "metrics.jsonl", "result.json", "spec.yaml"
+VALIDATION = "validation.jsonl"
+
+
+class Ratio(NamedTuple):
+    """A value as a ratio of sums, so that it can be added up over parts of a batch and over processes.
+
+    Attributes:
+        above: a scalar on the device.
+        below: a scalar likewise, or a number that is the same in every process.
+    """
+
+    above: Tensor
+    below: Tensor | float = 1.0
+
+    def plus(self, other: "Ratio") -> "Ratio":
+        """Both numerators over both denominators."""
+        return Ratio(self.above + other.above, self.below + other.below)
 
 
 class Recorder:
-    """Per-step records, buffered on the device and written together.
+    """Per-step records, buffered on the device and written together, by the first process.
 
     A resumed run goes on where its checkpoint was made: lines from later steps are dropped, so that the
     file ends up as if the run had never stopped. It holds nothing that depends on the clock.
+
+    Args:
+        folder: the run's folder.
+        start: the first step that will be noted.
+        processes: those that carry out the run; every one of them notes and flushes the same steps.
     """
 
-    def __init__(self, folder: Path, start: int) -> None:
-        self.path = folder / METRICS
-        self._pending: list[tuple[int, float, dict[str, Tensor]]] = []
-        replace_text(self.path, "".join(_lines_before(start, self.path)))
+    def __init__(self, folder: Path, start: int, processes: Processes) -> None:
+        self.path, self.processes = folder / METRICS, processes
+        self._pending: list[tuple[int, float, dict[str, Ratio]]] = []
+        if processes.main:
+            replace_text(self.path, "".join(_lines_before(start, self.path)))
 
-    def step(self, step: int, learning_rate: float, values: dict[str, Tensor]) -> None:
-        """Note one step's scalars."""
+    def step(self, step: int, learning_rate: float, values: dict[str, Ratio]) -> None:
+        """Note one step's values."""
         self._pending.append((step, learning_rate, values))
 
     def flush(self) -> tuple[int, str] | None:
@@ -39,12 +63,10 @@ class Recorder:
         """
         if not self._pending:
             return None
-        # One transfer from the device for all pending steps.
-        flat = torch.stack([v.detach().float() for _, _, values in self._pending for v in values.values()])
-        numbers = iter(flat.tolist())
+        numbers = iter(self._sums())
         lines, bad = [], None
         for step, learning_rate, values in self._pending:
-            row = {name: next(numbers) for name in values}
+            row = {name: _quotient(next(numbers), next(numbers)) for name in values}
             for name, value in row.items():
                 if name.startswith("loss/") and not math.isfinite(value) and bad is None:
                     bad = step, name.removeprefix("loss/")
@@ -52,12 +74,50 @@ class Recorder:
             lines.append(
                 json.dumps({"step": step, "learning_rate": round(learning_rate, 9), **finite}) + "\n"
             )
-        with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
+        if self.processes.main:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
         self._pending.clear()
         return bad
+
+    def _sums(self) -> list[float]:
+        """Numerator and denominator of every pending value, over all processes."""
+        ratios = [ratio for _, _, values in self._pending for ratio in values.values()]
+        on_device = [part.detach().float() for ratio in ratios for part in ratio if isinstance(part, Tensor)]
+        # One transfer from the device for all pending steps.
+        moved = iter(torch.stack(on_device).cpu())
+        sums = torch.stack(
+            [next(moved) if isinstance(p, Tensor) else torch.tensor(p) for ratio in ratios for p in ratio]
+        )
+        numbers: list[float] = self.processes.sum(sums).tolist()
+        return numbers
+
+
+class Validations:
+    """Accuracies on the validation clips, one line a look, whose step is the last one done by then.
+
+    Args:
+        folder, start, processes: see `Recorder`.
+    """
+
+    def __init__(self, folder: Path, start: int, processes: Processes) -> None:
+        self.path, self.main = folder / VALIDATION, processes.main
+        if self.main and self.path.exists():
+            replace_text(self.path, "".join(_lines_before(start, self.path)))
+
+    def write(self, step: int, scores: dict[str, dict[str, float]]) -> None:
+        """Add a line."""
+        if self.main:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **scores}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def _quotient(above: float, below: float) -> float:
+    return above / below if below else math.nan
 
 
 def _lines_before(start: int, path: Path) -> list[str]:

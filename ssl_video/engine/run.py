@@ -10,12 +10,15 @@ from typing import Any
 import torch
 
 import ssl_video
+from ssl_video.data import partition_file
 from ssl_video.data.dataset import Data
 from ssl_video.data.index import Index
-from ssl_video.data.partition import Partition, make, write
-from ssl_video.engine import assemble, checkpoint, record
-from ssl_video.engine.train import Execution, Report, Stopped, Training, final_test, fit
-from ssl_video.errors import InputError
+from ssl_video.data.partition import Partition, make
+from ssl_video.engine import assemble, checkpoint, exported, record
+from ssl_video.engine.failures import told
+from ssl_video.engine.processes import Execution
+from ssl_video.engine.score import final_test, validate
+from ssl_video.engine.train import Report, Stopped, Training, fit
 from ssl_video.files import replace_text
 from ssl_video.spec import Spec, configuration, digest, plain, setting
 
@@ -50,7 +53,14 @@ def draw(spec: Spec, index: Index) -> Partition:
     Raises:
         InputError: see `partition.make`.
     """
-    return make(index, spec.protocol, draw=spec.label_draw, labeled_in_unlabeled=spec.labeled_in_unlabeled)
+    return make(
+        index,
+        spec.protocol,
+        draw=spec.label_draw,
+        labeled_in_unlabeled=spec.labeled_in_unlabeled,
+        validation=spec.validation,
+        lists=Path(spec.lists) if spec.lists else None,
+    )
 
 
 def plan(spec: Spec, data: Data, device: torch.device) -> Plan:
@@ -90,34 +100,49 @@ def run(
     """
     finished = record.read_result(folder)
     if finished:
+        # It may have been killed before it could tidy up.
+        checkpoint.clear(folder)
         return finished
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        record.write_spec(folder, plain(todo.spec))
-        write(todo.partition, todo.data.index, folder / "partition.txt")
-        if todo.data.broken:
-            lines = [f"{clip}\t{reason}\n" for clip, reason in todo.data.broken.items()]
-            replace_text(folder / "left-out.txt", "".join(lines))
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}") from None
-    training = Training(todo.spec, todo.data, todo.partition, folder, execution)
-    for sentence in training.resume():
-        warn(sentence)
-    fit(training, report, stopping)
-    trained = training.seconds
-    began = time.monotonic()
+    with told(folder, todo.spec):
+        training = Training(todo.spec, todo.data, todo.partition, folder, execution)
+        if training.processes.main:
+            _open(todo, folder)
+        for sentence in training.resume():
+            warn(sentence)
+        fit(training, report, stopping)
+        return _finish(todo, training, report, stopping)
 
-    def testing(where: Report) -> None:
-        report(where)
+
+def _open(todo: Plan, folder: Path) -> None:
+    """The run's folder, with what is known before it starts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write_spec(folder, plain(todo.spec))
+    partition_file.write(todo.partition, todo.data.index, folder / "partition.txt")
+    if todo.data.broken:
+        lines = [f"{clip}\t{reason}\n" for clip, reason in todo.data.broken.items()]
+        replace_text(folder / "left-out.txt", "".join(lines))
+
+
+def _finish(
+    todo: Plan, training: Training, report: Callable[[Report], None], stopping: Callable[[], bool]
+) -> dict[str, Any]:
+    """Test what was trained and write the result; the result."""
+    trained, began = training.seconds, time.monotonic()
+    spec, clips = todo.spec, training.clips_per_step() * todo.spec.steps
+
+    def testing(done: int, total: int) -> None:
+        report(Report("test", done, total, clips + done * spec.test_clips * spec.test_crops))
         if stopping():
             raise Stopped  # the last step's checkpoint is there
 
-    scores = final_test(training, testing)
+    validation, scores = validate(training), final_test(training, testing)
     result = _result(todo, training, scores, trained, time.monotonic() - began)
-    # In this order a run that is killed here still has its checkpoint or its result.
-    checkpoint.save(training.state(), folder, checkpoint.FINAL)
-    record.write_result(folder, result)
-    checkpoint.clear(folder)
+    result["validation"] = validation
+    if training.processes.main:
+        # In this order a run that is killed here still has its checkpoint or its result.
+        exported.save(training.state(), training.folder / checkpoint.FINAL)
+        record.write_result(training.folder, result)
+        checkpoint.clear(training.folder)
     return result
 
 
@@ -135,7 +160,7 @@ def _result(
 ) -> dict[str, Any]:
     spec, index, partition = todo.spec, todo.data.index, todo.partition
     headline = next(iter(scores))
-    predictor = training.algorithm.predictors()[headline]
+    predictor = training.assembly.predictors()[headline]
     weights = [n.weights for n in spec.networks.values()]
     return {
         "run": todo.name,
@@ -148,7 +173,7 @@ def _result(
         "dataset": index.name,
         "dataset_fingerprint": "d" + index.fingerprint,
         "protocol": spec.protocol,
-        "labeled_in_unlabeled": spec.labeled_in_unlabeled,
+        "labeled_in_unlabeled": partition.labeled_in_unlabeled,
         "draw": spec.label_draw,
         "seed": spec.seed,
         "fingerprint": "p" + partition.fingerprint,
@@ -168,9 +193,10 @@ def _result(
         "clips_seen": training.clips_per_step() * spec.steps,
         "parameters": sum(p.numel() for p in predictor.parameters()),
         "parameters_trained": sum(p.numel() for p in training.algorithm.parameters() if p.requires_grad),
+        "skipped_steps": training.skipped,
         "left_out": len(todo.data.broken),
         "spec": plain(spec),
-        "environment": environment(training.device),
+        "environment": environment(training.device) | {"processes": training.processes.size},
         "finished": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

@@ -1,41 +1,33 @@
 """The one training loop: the only place with backward, step and autocast."""
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
 from ssl_video.contract import Algorithm, Batch, Task
 from ssl_video.data.dataset import Data
 from ssl_video.data.loader import Pool, batches, requests
 from ssl_video.data.partition import Partition
 from ssl_video.engine import checkpoint
-from ssl_video.engine.assemble import Assembly, assemble, choose_device, place
+from ssl_video.engine.assemble import Assembly, assemble, check_shares, place
 from ssl_video.engine.audit import audit
-from ssl_video.engine.evaluate import accuracy, autocast, probabilities
-from ssl_video.engine.record import Recorder
-from ssl_video.errors import InputError
+from ssl_video.engine.evaluate import autocast
+from ssl_video.engine.optimize import clip_gradients, finite, make_optimizer, set_learning_rate
+from ssl_video.engine.processes import Execution, Processes
+from ssl_video.engine.record import Ratio, Recorder, Validations
+from ssl_video.engine.score import validate
+from ssl_video.errors import InputError, some
 from ssl_video.spec import Spec, plain
 
 # Metrics wait on the device for this many steps, so that a GPU is not stopped at every one.
 _FLUSH_EVERY = 20
-_REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm"
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How a run is carried out. Device and threads change the rounding of its numbers, the others nothing."""
-
-    device: str = "auto"
-    threads: int | None = None
-    workers: int | None = None
-    checkpoint_seconds: float = 60.0
+_NAMED = 24
+_REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm; --on-nonfinite skip goes on"
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,10 @@ class Training:
         data: its data.
         partition: which of its clips are labeled.
         folder: the run's folder.
-        execution: device, threads, workers.
+        execution: device, processes, threads, workers.
+
+    Raises:
+        InputError: a batch that its processes cannot share equally; no unlabeled clips where they are read.
     """
 
     def __init__(
@@ -69,52 +64,74 @@ class Training:
         if execution.threads:
             torch.set_num_threads(execution.threads)
         self.spec, self.data, self.partition, self.folder = spec, data, partition, folder
-        self.execution, self.device = execution, choose_device(execution.device)
+        self.execution, self.processes = execution, Processes(execution)
+        self.device = self.processes.device
         self.labels = data.index.labels
         task = Task(len(data.index.classes), len(partition.unlabeled))
         self.assembly: Assembly = assemble(spec, task)
-        self.algorithm: Algorithm = place(self.assembly.algorithm, self.device)
+        for part in self.assembly.parts():
+            place(part, self.device)
+        self.algorithm: Algorithm = self.assembly.algorithm
         if self.algorithm.unlabeled and not len(partition.unlabeled):
             raise InputError(
                 f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: "
                 "use --labeled-in-unlabeled"
             )
+        check_shares(spec, self.algorithm, self.processes.size)
+        if execution.evaluate_every and not len(partition.validation):
+            raise InputError("--evaluate-every needs clips to evaluate on: keep some with --validation 0.2")
         self.optimizer = make_optimizer(self.algorithm, spec)
-        self.step, self.seconds = 0, 0.0
-        # Model randomness (dropout, mixing) is torch's own; the checkpoint holds its state.
-        torch.manual_seed(spec.seed)
+        self.step, self.seconds, self.skipped = 0, 0.0, 0
+        # Model randomness (dropout, mixing) is torch's own; the checkpoint holds its state. Each process
+        # has its own, or two of them would drop the same units.
+        torch.manual_seed(spec.seed + 7_919 * self.processes.rank)
+        if execution.compile:
+            for network in set(self.algorithm.predictors().values()):
+                network.compile()
 
     def resume(self) -> list[str]:
-        """Go on from the newest readable checkpoint, if there is one; a sentence for each damaged one.
+        """Go on from the newest readable checkpoint, if there is one.
+
+        Returns:
+            A sentence for each damaged one, and one where other processes go on than those that wrote it.
 
         Raises:
             InputError: the checkpoint is of other networks.
         """
-        state, damaged = checkpoint.latest(self.folder)
+        found = checkpoint.latest(self.folder) if self.processes.main else (None, [])
+        # The others need no access to the folder, and agree with the first about what is readable.
+        state, notes = self.processes.from_main(found)
         if state:
             try:
-                self.algorithm.load_state_dict(state["algorithm"])
+                self.assembly.load(state)
                 self.optimizer.load_state_dict(state["optimizer"])
-            except (RuntimeError, ValueError) as error:
+            except (RuntimeError, ValueError, LookupError) as error:
                 raise InputError(
                     f"the checkpoint in {self.folder} is of other networks, perhaps of another version of "
                     f"their library: remove the folder to start anew ({str(error).splitlines()[-1].strip()})"
                 ) from None
-            self.step, self.seconds = state["step"], state["seconds"]
-            checkpoint.restore_random_state(state["random"])
-        return damaged
+            self.step, self.seconds, self.skipped = state["step"], state["seconds"], state["skipped"]
+            if len(state["random"]) == self.processes.size:
+                checkpoint.restore_random_state(state["random"][self.processes.rank])
+            else:
+                notes.append(
+                    f"the checkpoint was written by {len(state['random'])} processes, and "
+                    f"{self.processes.size} go on: batch norm sees other shares of a batch, and model "
+                    "randomness starts anew"
+                )
+        return notes
 
     def state(self) -> dict[str, Any]:
         """Everything that a trained algorithm is: what `evaluate` and `predict` read."""
         return {
-            "algorithm": self.algorithm.state_dict(),
+            **self.assembly.state(),
             "spec": plain(self.spec),
             "classes": list(self.data.index.classes),
             "num_unlabeled": len(self.partition.unlabeled),
         }
 
     def save(self) -> None:
-        """Write a checkpoint from which the run goes on exactly.
+        """Write a checkpoint from which the run goes on exactly; all processes take part.
 
         Raises:
             InputError: weights are not finite, so that nothing could go on; the checkpoint before it stays.
@@ -125,31 +142,41 @@ class Training:
                     f"the weights {name!r} are not finite after step {self.step - 1} of {self.spec.steps} "
                     f"(run {self.folder.name}); {_REMEDY}"
                 )
-        moving = {"optimizer": self.optimizer.state_dict(), "random": checkpoint.random_state()}
-        checkpoint.save(self.state() | moving | {"step": self.step, "seconds": self.seconds}, self.folder)
+        random = self.processes.gather(checkpoint.random_state())
+        if self.processes.main:
+            moving = {"optimizer": self.optimizer.state_dict(), "random": random}
+            counts = {"step": self.step, "seconds": self.seconds, "skipped": self.skipped}
+            checkpoint.save(self.state() | moving | counts, self.folder)
 
     def batches(self) -> Iterator[Batch]:
-        """The batches of the steps that are left."""
-        spec, shapes = self.spec, self.assembly.shapes
-
-        def pool(purpose: str, rows: np.ndarray, batch: int) -> Pool:
-            views = requests(getattr(self.algorithm, purpose), shapes)
-            return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store)
-
-        rows = self.partition.labeled
-        unlabeled = pool("unlabeled", self.partition.unlabeled, spec.unlabeled_batch)
+        """This process's batches of the steps that are left, `accumulate` of them a step."""
+        parts, rank = self.spec.accumulate, self.processes.rank
+        labeled, unlabeled = self._pool("labeled"), self._pool("unlabeled")
         return batches(
-            pool("labeled", rows, spec.labeled_batch),
-            self.labels[rows],
+            labeled,
+            self.labels[labeled.rows],
             unlabeled if self.algorithm.unlabeled else None,
-            range(self.step, spec.steps),
+            range(self.step, self.spec.steps),
             self.device,
             self._workers(),
+            range(rank * parts, (rank + 1) * parts),
         )
 
     def clips_per_step(self) -> int:
-        """Videos read per step."""
+        """Videos read per step, by all processes together."""
         return self.spec.labeled_batch + (self.spec.unlabeled_batch if self.algorithm.unlabeled else 0)
+
+    def names(self, step: int) -> list[str]:
+        """The ids of a step's clips, labeled ones first."""
+        kinds = ["labeled", "unlabeled"] if self.algorithm.unlabeled else ["labeled"]
+        pools = [self._pool(kind) for kind in kinds]
+        return [str(self.data.index.ids[row]) for pool in pools for row in pool.rows_of(step)]
+
+    def _pool(self, purpose: str) -> Pool:
+        spec, views = self.spec, requests(getattr(self.algorithm, purpose), self.assembly.shapes)
+        rows, batch = getattr(self.partition, purpose), getattr(spec, f"{purpose}_batch")
+        shares = self.processes.size * spec.accumulate
+        return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store, shares)
 
     def _workers(self) -> int:
         # On CPU the networks want every core; on GPU the cores are free to prepare batches.
@@ -166,33 +193,34 @@ def fit(
     """Train to the end, writing metrics and checkpoints.
 
     Raises:
-        Stopped: `stopping` said so; the checkpoint is written.
+        Stopped: `stopping` said so, in any process; the checkpoint is written.
         InputError: a loss that is not finite, or a folder that cannot be written.
     """
-    spec, algorithm = run.spec, run.algorithm.train()
-    recorder = Recorder(run.folder, run.step)
-    hidden = torch.from_numpy(run.labels[run.partition.unlabeled]).to(run.device)
+    spec, processes = run.spec, run.processes
+    update = _Update(run)
+    recorder = Recorder(run.folder, run.step, processes)
+    validations = Validations(run.folder, run.step, processes)
+    every = run.execution.evaluate_every
     began = saved = time.monotonic()
     before, clips = run.seconds, run.clips_per_step()
-    for batch in run.batches():
-        progress = run.step / spec.steps
+    batches = run.batches()
+    for first in batches:
+        parts = [first, *islice(batches, spec.accumulate - 1)]
         rate = set_learning_rate(run.optimizer, spec, run.step)
-        with autocast(spec, run.device):
-            output = algorithm(batch, progress)
-        output.loss.backward()
-        clip_gradients(algorithm, spec.clip_norm)
-        run.optimizer.step()
-        run.optimizer.zero_grad(set_to_none=True)
-        algorithm.after_step(progress)
-        losses = {f"loss/{name}": term for name, term in output.terms.items()}
-        recorder.step(run.step, rate, losses | audit(output.pseudo, hidden[batch.positions]))
+        recorder.step(run.step, rate, update(parts, run.step / spec.steps))
         run.step += 1
         run.seconds = before + time.monotonic() - began
-        stop = stopping()
-        due = stop or run.step == spec.steps or time.monotonic() - saved > run.execution.checkpoint_seconds
+        # Each process has its own clock, and is told by itself to stop.
+        late = time.monotonic() - saved > run.execution.checkpoint_seconds
+        stop, late = processes.any(stopping(), late)
+        due = stop or late or run.step == spec.steps
         if due or run.step % _FLUSH_EVERY == 0:
-            stop_if_not_finite(recorder.flush(), run)
+            bad = recorder.flush()
+            if bad and run.execution.on_nonfinite == "stop":
+                raise _not_finite(run, *bad)
             report(Report("train", run.step, spec.steps, clips * run.step))
+        if every and (run.step % every == 0 or run.step == spec.steps):
+            validations.write(run.step - 1, validate(run))
         if due:
             run.save()
             saved = time.monotonic()
@@ -200,68 +228,55 @@ def fit(
             raise Stopped
 
 
-def final_test(
-    run: Training, report: Callable[[Report], None] = lambda _: None
-) -> dict[str, dict[str, float]]:
-    """Accuracy of every predictor on the test clips, which are read here and nowhere else."""
-    rows, views = run.partition.test, run.spec.test_clips * run.spec.test_crops
-    clips = run.clips_per_step() * run.spec.steps
-    scores = probabilities(
-        run.algorithm.predictors(),
-        run.assembly.shape_for,
-        run.data.store,
-        rows.tolist(),
-        run.spec,
-        run.device,
-        lambda done, total: report(Report("test", done, total, clips + done * views)),
+class _Update:
+    """One step of a run: forward and backward over its parts, then the optimizer."""
+
+    def __init__(self, run: Training) -> None:
+        self.run, self.wrapped = run, run.processes.wrap(run.algorithm.train(), run.spec.batch_norm)
+        self.hidden = torch.from_numpy(run.labels[run.partition.unlabeled]).to(run.device)
+        self.skips = run.execution.on_nonfinite == "skip"
+
+    def __call__(self, parts: Sequence[Batch], progress: float) -> dict[str, Ratio]:
+        """Move the run by one step; what it is to record."""
+        run = self.run
+        # A forward pass that is not finite also spoils batch-norm statistics.
+        before = [buffer.clone() for buffer in run.algorithm.buffers()] if self.skips else []
+        record = self._gradients(parts, progress)
+        if self.skips and not self._finite(record):
+            for buffer, value in zip(run.algorithm.buffers(), before, strict=True):
+                buffer.copy_(value)
+            run.skipped += 1
+        else:
+            clip_gradients(run.algorithm, run.spec.clip_norm)
+            run.optimizer.step()
+            run.algorithm.after_step(progress)
+            run.assembly.after_step()
+        run.optimizer.zero_grad(set_to_none=True)
+        return record
+
+    def _gradients(self, parts: Sequence[Batch], progress: float) -> dict[str, Ratio]:
+        """Gradients of the mean over parts and processes; losses and the audit of pseudo-labels."""
+        record: dict[str, Ratio] = {}
+        for number, batch in enumerate(parts):
+            with self.run.processes.local(self.wrapped, number + 1 < len(parts)):
+                with autocast(self.run.spec, self.run.device):
+                    output = self.wrapped(batch, progress)
+                (output.loss / len(parts)).backward()
+            losses = {f"loss/{name}": Ratio(term.detach()) for name, term in output.terms.items()}
+            more = losses | audit(output.pseudo, self.hidden[batch.positions])
+            record = {name: record[name].plus(r) if name in record else r for name, r in more.items()}
+        return record
+
+    def _finite(self, record: Mapping[str, Ratio]) -> bool:
+        """Whether all losses and gradients are finite, in all processes."""
+        terms = [ratio.above for name, ratio in record.items() if name.startswith("loss/")]
+        fine = finite(self.run.algorithm) & torch.stack(terms).isfinite().all()
+        return not self.run.processes.any(not fine.item())[0]
+
+
+def _not_finite(run: Training, step: int, term: str) -> InputError:
+    """Says which loss term was not finite, and for which clips."""
+    return InputError(
+        f"the loss term {term!r} was not finite at step {step} of {run.spec.steps} (run {run.folder.name}); "
+        f"{_REMEDY}. The step's clips were {some(run.names(step), _NAMED)}"
     )
-    return {name: accuracy(score, run.labels[rows]) for name, score in scores.items()}
-
-
-def make_optimizer(algorithm: Algorithm, spec: Spec) -> torch.optim.Optimizer:
-    """The optimizer; weight decay applies to matrices and kernels, not to biases and norm layers."""
-    trained = [p for p in algorithm.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": spec.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if spec.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups, lr=spec.learning_rate, momentum=spec.momentum, nesterov=spec.momentum > 0
-        )
-    return torch.optim.AdamW(groups, lr=spec.learning_rate)
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, spec: Spec, step: int) -> float:
-    """Linear warm-up, then a half cosine to zero: a function of the step, so resuming needs no state."""
-    warmup = spec.warmup * spec.steps
-    if step < warmup:
-        rate = spec.learning_rate * (step + 1) / (math.floor(warmup) + 1)
-    else:
-        rate = spec.learning_rate * (1 + math.cos(math.pi * (step - warmup) / (spec.steps - warmup))) / 2
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    return rate
-
-
-def clip_gradients(algorithm: Algorithm, largest: float) -> None:
-    """Limit the gradient norm of each network by itself, or one network's would scale the other's step.
-
-    What an algorithm trains beside its networks, for example a projection, is limited together.
-    """
-    if largest > 0:
-        networks = [list(algorithm.get_submodule(role).parameters()) for role in algorithm.roles]
-        inside = {id(parameter) for network in networks for parameter in network}
-        beside = [parameter for parameter in algorithm.parameters() if id(parameter) not in inside]
-        for parameters in (*networks, beside):
-            nn.utils.clip_grad_norm_(parameters, largest)
-
-
-def stop_if_not_finite(bad: tuple[int, str] | None, run: Training) -> None:
-    """Stop at the first loss that is not finite; the checkpoint before it stays."""
-    if bad:
-        step, term = bad
-        raise InputError(
-            f"the loss term {term!r} was not finite at step {step} of {run.spec.steps} "
-            f"(run {run.folder.name}); {_REMEDY}"
-        )

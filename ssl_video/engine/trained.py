@@ -107,7 +107,12 @@ def label_files(
     trained: Trained, files: list[Path], predictor: str | None = None
 ) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
     """Class probabilities of video files, (classes,) each, and the reasons why others could not be read."""
-    store = FrameStore([str(f) for f in files], short_side(trained.spec.size), limit=0)
+    store = FrameStore(
+        [str(f) for f in files],
+        short_side(trained.spec.size),
+        limit=0,
+        frame_format=trained.spec.frame_format,
+    )
     found, broken = dict[Path, np.ndarray](), dict[Path, str]()
     for row, file in enumerate(files):
         try:

@@ -78,7 +78,7 @@ def test_list_shows_every_kind(call: Call, tmp_path: Path) -> None:
 def test_speed_says_what_is_not_the_networks(dataset: Path, call: Call, tmp_path: Path) -> None:
     small = TINY[2:]
     done = call(
-        "speed", "--data", dataset, "--protocol", "per-class:2", "--repeat", "3", *small, cwd=tmp_path
+        "speed", "step", "--data", dataset, "--protocol", "per-class:2", "--repeat", "3", *small, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     share = re.search(r"([\d.]+) % of the step is not", done.stdout)

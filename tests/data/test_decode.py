@@ -156,7 +156,7 @@ def test_sound_without_pictures(tmp_path: Path) -> None:
         frame.rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    assert reason(tmp_path / "a.mp4") == "no video stream"
+    assert reason(tmp_path / "a.mp4") == "no video stream, only sound"
 
 
 def test_codec_that_ffmpeg_does_not_know(tmp_path: Path, make_video: MakeVideo) -> None:

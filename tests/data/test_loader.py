@@ -93,6 +93,7 @@ def all_batches(
         "strong": request("strong"),
         "strong/fast": request("strong", FAST),
         "again": request("weak"),
+        "warped": request("strong+timewarp"),
         "own": request("weak", window="own"),
     }
     others = pool(frames, views, "unlabeled", [n for n in range(18) if n not in (2, 7)], seed=seed)
@@ -114,7 +115,8 @@ def assert_same(ours: Sequence[Batch], others: Sequence[Batch]) -> None:
 
 def test_batches_do_not_depend_on_workers_or_on_where_a_run_resumes() -> None:
     straight = all_batches(Noise(), range(9))
-    assert_same(all_batches(Noise(), range(9), workers=2), straight)
+    for workers in (1, 4):
+        assert_same(all_batches(Noise(), range(9), workers=workers), straight)
     assert_same(all_batches(Noise(), range(4, 9)), straight[4:])
     assert_same(all_batches(Noise(), range(4, 9), workers=2), straight[4:])
 
@@ -268,6 +270,45 @@ def test_views_of_one_recipe_are_transformed_alike(transforms: list[Transform]) 
         assert not np.array_equal(weak.matrix, strong.matrix)
 
 
+def test_warped_view_is_transformed_like_the_view_beside_it(
+    store: FrameStore, clip_facts: Facts, transforms: list[Transform]
+) -> None:
+    views = {
+        "plain": request("weak", FAST),
+        "warped": request("weak+timewarp", FAST),
+        "own": request("weak+timewarp", FAST, "own"),
+    }
+    warped = 0
+    for step in range(20):
+        some = pool(store, views)
+        made = some.clips(step)
+        for slot in range(4):
+            plain, bent, own = (clip_facts(made[name][slot])[0] for name in views)
+            start = plain[0]
+            assert plain == list(range(start, start + 8))
+            places = [number - start for number in bent]
+            assert set(places) <= set(range(8))
+            assert places == sorted(places)
+            # Another window, warped alike.
+            assert len({a - b for a, b in zip(bent, own, strict=True)}) == 1
+            warped += places != list(range(8))
+            # The same pixels wherever the same frame stands.
+            for place, number in enumerate(places):
+                assert torch.equal(made["warped"][slot, :, place], made["plain"][slot, :, number])
+            assert {name: list(shown) for name, shown in some.frames(step, slot).items()} == {
+                "plain": plain,
+                "warped": bent,
+                "own": own,
+            }
+    # Two of three clips are warped: 53 of 80, deviation 4.2, six of it 25.
+    assert abs(warped - 53) < 26
+    drawn = [described(transform) for transform in transforms]
+    assert len(drawn) == 20 * 12
+    for step in range(20):
+        first, second, third = (drawn[start : start + 4] for start in range(12 * step, 12 * step + 12, 4))
+        assert first == second == third
+
+
 def test_requests_take_the_shapes_of_their_networks() -> None:
     shapes = {"primary": SLOW, "auxiliary": FAST}
     views = {"a": View("weak"), "b": View("strong", network="auxiliary", window="own")}
@@ -322,7 +363,7 @@ def test_shared_tensors_stay_shared(workers: int) -> None:
     # Another device makes other tensors; "meta" is one that every machine has.
     moved = to_device(batch, torch.device("meta"))
     assert moved.unlabeled["weak"] is moved.unlabeled["again"]
-    assert len({id(view) for view in moved.unlabeled.values()}) == 4
+    assert len({id(view) for view in moved.unlabeled.values()}) == 5
     for tensor in (*moved.labeled.values(), moved.labels, *moved.unlabeled.values(), moved.positions):
         assert tensor.device.type == "meta"
     assert [view.shape for view in moved.unlabeled.values()] == [

@@ -10,16 +10,17 @@ from ssl_video.data.sampling import (
     ClipShape,
     Order,
     Request,
+    Stream,
     even_starts,
     frame_indices,
     random_start,
     resolve,
-    stream,
 )
 
 
-def numbers(*key: object) -> tuple[int, ...]:
-    return tuple(stream(*key).integers(0, 2**62, 4).tolist())  # type: ignore[arg-type]
+def numbers(*key: object, count: int = 4) -> tuple[int, ...]:
+    stream = Stream(*key)  # type: ignore[arg-type]
+    return tuple(stream.integer(2**62) for _ in range(count))
 
 
 def test_stream_is_a_function_of_its_key_and_each_part_of_the_key_counts() -> None:
@@ -27,23 +28,78 @@ def test_stream_is_a_function_of_its_key_and_each_part_of_the_key_counts() -> No
     drawn = [numbers(*key) for key in keys]
     assert drawn == [numbers(*key) for key in keys]
     # Not only the whole: no number of one stream occurs in another, as it would were one shifted.
-    assert len({number for stream_ in drawn for number in stream_}) == 4 * len(keys)
+    assert len({number for stream in drawn for number in stream}) == 4 * len(keys)
 
 
 def test_stream_is_not_shifted_by_what_other_places_draw() -> None:
     # One block of Philox gives four words; a long draw at one place must not run into its neighbours.
-    long = stream(3, "x", 5, 7).integers(0, 2**62, 4000)
+    long = numbers(3, "x", 5, 7, count=4000)
     for place in [(5, 8), (6, 7), (5, 6)]:
-        assert not set(long.tolist()) & set(stream(3, "x", *place).integers(0, 2**62, 4).tolist())
+        assert not set(long) & set(numbers(3, "x", *place))
 
 
 @pytest.mark.filterwarnings("error")
 def test_whole_purpose_reaches_the_key() -> None:
     # Every second word is above 2^63, and would lose its lowest 11 bits if numpy made floats of the key.
     for purpose in [f"purpose {n}" for n in range(8)]:
-        key = stream(7, purpose).bit_generator.state["state"]["key"]
+        key = Stream(7, purpose)._philox.state["state"]["key"]
         assert int(key[0]) == 7
         assert int(key[1]) % 2048 != 0
+
+
+class Words:
+    """Stands in for Philox: gives the words it was made with."""
+
+    def __init__(self, *words: int) -> None:
+        self.words = list(words)
+
+    def random_raw(self, size: int | None = None) -> int | np.ndarray:
+        if size is None:
+            return self.words.pop(0)
+        return np.array([self.words.pop(0) for _ in range(size)], np.uint64)
+
+
+def given(*words: int) -> Stream:
+    stream = Stream(0, "x")
+    stream._philox = Words(*words)  # type: ignore[assignment]
+    return stream
+
+
+def test_numbers_are_made_of_words_as_they_always_were() -> None:
+    # Halves and quarters of 2^64.
+    stream = given(0, 2**62, 2**63, 2**64 - 1)
+    assert [stream.uniform() for _ in range(4)] == [0, 0.25, 0.5, 1 - 2**-53]
+    stream = given(0, 2**62, 2**64 - 1)
+    assert [stream.uniform(-1, 3) for _ in range(2)] == [-1, 0]
+    assert stream.uniform(-1, 3) < 3
+    # A third of 2^64 is where 1 of 3 begins.
+    stream = given(0, 2**64 // 3, 2**64 // 3 + 1, 2**64 - 1)
+    assert [stream.integer(3) for _ in range(4)] == [0, 0, 1, 2]
+    assert given(5).integer(1) == 0
+    # The places of the words in increasing order; of equal ones the first comes first.
+    assert given(30, 10, 2**64 - 1, 10, 0).permutation(5).tolist() == [4, 1, 3, 0, 2]
+
+
+def test_words_are_philoxs() -> None:
+    # Written down from NumPy 2.4: a version that gives others would change every run.
+    stream = Stream(7, "window/labeled/shared", 3, 2)
+    assert [stream.integer(1000) for _ in range(6)] == [780, 567, 836, 653, 831, 925]
+    assert stream.permutation(6).tolist() == [5, 4, 1, 2, 3, 0]
+
+
+def test_numbers_are_evenly_spread() -> None:
+    # 2000 draws of a uniform number: mean 1/2, deviation of the mean sqrt(1/12/2000) = .0065, six of it .039.
+    stream = Stream(0, "spread")
+    shares = np.array([stream.uniform() for _ in range(2000)])
+    assert abs(shares.mean() - 0.5) < 0.039
+    assert abs(np.corrcoef(shares[1:], shares[:-1])[0, 1]) < 6 / np.sqrt(2000)
+    # Counts of 5 numbers in 2000 draws: 400, deviation 18, six of it 108.
+    counts = np.bincount([stream.integer(5) for _ in range(2000)], minlength=5)
+    assert len(counts) == 5
+    assert np.abs(counts - 400).max() < 108
+    # Every position of a permutation of 5 takes each number equally often.
+    orders = np.array([stream.permutation(5) for _ in range(2000)])
+    assert all(np.abs(np.bincount(column) - 400).max() < 108 for column in orders.T)
 
 
 @pytest.mark.parametrize("size", [1, 5, 64])
@@ -88,7 +144,7 @@ def test_frames_go_on_from_the_first_after_the_last() -> None:
 # A window of 5 frames in 8 starts at 0, 1, 2 or 3; in 5, 4 or 1 frames at 0 only.
 @pytest.mark.parametrize(("count", "starts"), [(8, [0, 1, 2, 3]), (6, [0, 1]), (5, [0]), (4, [0]), (1, [0])])
 def test_random_start_takes_every_place_where_the_window_fits(count: int, starts: list[int]) -> None:
-    drawn = [random_start(stream(0, "start", step), 5, count) for step in range(400)]
+    drawn = [random_start(Stream(0, "start", step), 5, count) for step in range(400)]
     found, often = np.unique(drawn, return_counts=True)
     assert found.tolist() == starts
     # Counts are binomial, with a deviation of at most sqrt(400 / 4) = 10; six of them below the mean.

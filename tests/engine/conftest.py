@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from ssl_video.data.dataset import Data, load
-from ssl_video.engine.run import Execution, Plan, plan
+from ssl_video.engine.processes import Execution
+from ssl_video.engine.run import Plan, plan
 from ssl_video.engine.train import Training
 from ssl_video.spec import Spec, build
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from ssl_video.engine import checkpoint
+from ssl_video.engine import checkpoint, exported
 from ssl_video.engine.checkpoint import CURRENT, FINAL, NEXT, PREVIOUS
 from ssl_video.errors import InputError
 
@@ -170,9 +170,10 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_clearing_leaves_the_final_checkpoint_alone(tmp_path: Path) -> None:
     checkpoint.save(state(1), tmp_path)
     checkpoint.save(state(2), tmp_path)
-    checkpoint.save(state(2), tmp_path, FINAL)
+    exported.save(state(2), tmp_path / FINAL)
     (tmp_path / NEXT).touch()
-    (tmp_path / f".{NEXT}.123-456.part").touch()  # of a process that was killed while it wrote
+    for name in (NEXT, "metrics.jsonl"):
+        (tmp_path / f".{name}.123-456.part").touch()  # of a process that was killed while it wrote
     (tmp_path / "metrics.jsonl").touch()
     checkpoint.clear(tmp_path)
     assert names(tmp_path) == {FINAL, "metrics.jsonl"}

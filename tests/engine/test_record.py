@@ -10,16 +10,19 @@ import yaml
 from ssl_video.data.dataset import Data
 from ssl_video.engine import record
 from ssl_video.engine.assemble import resolve
-from ssl_video.engine.record import Recorder
+from ssl_video.engine.processes import Execution, Processes
+from ssl_video.engine.record import Ratio, Recorder
 from ssl_video.engine.run import Plan, plan
 from ssl_video.spec import build, plain, read_yaml
+
+ALONE = Processes(Execution("cpu"))
 
 
 def write(folder: Path, start: int, stop: int) -> None:
     """A run's part from step `start` to `stop`, as the training loop writes it."""
-    recorder = Recorder(folder, start)
+    recorder = Recorder(folder, start, ALONE)
     for step in range(start, stop):
-        recorder.step(step, 0.1, {"loss/labeled": torch.tensor(step / 4)})
+        recorder.step(step, 0.1, {"loss/labeled": Ratio(torch.tensor(step / 4))})
     recorder.flush()
 
 
@@ -28,9 +31,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_lines(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, 0)
-    recorder.step(0, 1 / 3, {"loss/labeled": torch.tensor(2 / 3, requires_grad=True)})
-    recorder.step(1, 0.5, {"loss/labeled": torch.tensor(0.5, dtype=torch.bfloat16)})
+    recorder = Recorder(tmp_path, 0, ALONE)
+    recorder.step(0, 1 / 3, {"loss/labeled": Ratio(torch.tensor(2 / 3, requires_grad=True))})
+    recorder.step(1, 0.5, {"loss/labeled": Ratio(torch.tensor(0.5, dtype=torch.bfloat16))})
     assert rows(tmp_path) == []
     assert recorder.flush() is None
     assert (tmp_path / record.METRICS).read_text() == (
@@ -68,11 +71,11 @@ def test_lines_that_are_lost_do_not_take_others_along(tmp_path: Path) -> None:
 
 
 def test_what_is_not_finite_is_null_and_the_first_loss_of_these_is_reported(tmp_path: Path) -> None:
-    nan, inf = torch.tensor(float("nan")), torch.tensor(float("inf"))
-    recorder = Recorder(tmp_path, 0)
-    recorder.step(0, 0.1, {"loss/a": torch.tensor(1.0), "precision/model": nan})
+    one, nan, inf = (Ratio(torch.tensor(value)) for value in (1.0, float("nan"), float("inf")))
+    recorder = Recorder(tmp_path, 0, ALONE)
+    recorder.step(0, 0.1, {"loss/a": one, "precision/model": nan})
     assert recorder.flush() is None
-    recorder.step(1, 0.1, {"loss/a": torch.tensor(1.0), "loss/b/c": inf})
+    recorder.step(1, 0.1, {"loss/a": one, "loss/b/c": inf})
     recorder.step(2, 0.1, {"loss/a": nan, "loss/b/c": nan})
     assert recorder.flush() == (1, "b/c")
     assert [list(row.values())[2:] for row in rows(tmp_path)] == [[1.0, None], [1.0, None], [None, None]]

@@ -10,16 +10,9 @@ from torch import nn
 
 from ssl_video.contract import Algorithm, Batch, Network, Pseudo, Task
 from ssl_video.engine import checkpoint
-from ssl_video.engine.train import (
-    Execution,
-    Report,
-    Stopped,
-    Training,
-    clip_gradients,
-    fit,
-    make_optimizer,
-    set_learning_rate,
-)
+from ssl_video.engine.optimize import clip_gradients, make_optimizer, set_learning_rate
+from ssl_video.engine.processes import Execution
+from ssl_video.engine.train import Report, Stopped, Training, fit
 from ssl_video.errors import InputError
 from ssl_video.spec import build
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from ssl_video.data.columns import Category
 from ssl_video.data.dataset import Data, load
-from ssl_video.data.index import Index
-from ssl_video.engine import checkpoint, trained
+from ssl_video.data.index import PARTS, Index
+from ssl_video.engine import checkpoint, exported, trained
 from ssl_video.engine.run import Execution, Plan, Stopped, plan, run
 from ssl_video.engine.trained import Trained
 from ssl_video.errors import InputError
@@ -65,15 +66,8 @@ def only(index: Index, classes: tuple[str, ...], names: dict[str, str] | None = 
     rows = np.flatnonzero([index.classes[label] in classes for label in index.labels])
     old = [index.classes[label] for label in index.labels[rows]]
     new = [(names or {}).get(name, name) for name in old]
-    order = tuple(sorted(set(new)))
-    return dataclasses.replace(
-        index,
-        paths=index.paths[rows],
-        ids=index.ids[rows],
-        labels=np.array([order.index(name) for name in new]),
-        classes=order,
-        splits=index.splits[rows],
-    )
+    splits = Category(index.splits.codes[rows], index.splits.names)
+    return dataclasses.replace(index, ids=index.ids[rows], label=Category.of(new), splits=splits)
 
 
 def test_classes_are_matched_by_name(
@@ -85,9 +79,7 @@ def test_classes_are_matched_by_name(
     part = only(data.index, ("jump", "wave"))
     assert part.classes == ("jump", "wave")
     store = load(small_spec()).store
-    rows = [list(data.index.ids).index(clip) for clip in part.ids]
-    paths = [store.paths[row] for row in rows]
-    other = Data(part, type(store)(paths, store.short_side), {})
+    other = Data(part, type(store)(part.paths, store.short_side), {})
     seen: list[np.ndarray] = []
 
     def spy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -96,7 +88,7 @@ def test_classes_are_matched_by_name(
 
     monkeypatch.setattr(trained, "accuracy", spy)
     trained.evaluate(model, other)
-    test = [str(clip).split("/")[0] for clip in part.ids[part.splits == "test"]]
+    test = [clip.split("/")[0] for clip in part.ids[part.rows("test")]]
     assert [model.classes[label] for label in seen[0]] == test
     assert set(test) == {"jump", "wave"}
 
@@ -109,7 +101,7 @@ def test_classes_that_the_checkpoint_does_not_know(finished: Finished, data: Dat
 
 
 def test_a_dataset_without_test_clips(finished: Finished, data: Data) -> None:
-    index = dataclasses.replace(data.index, splits=np.where(data.index.splits == "test", "", "train"))
+    index = dataclasses.replace(data.index, splits=Category.of(["train"] * len(data.index), PARTS))
     with pytest.raises(InputError, match="has no test clip"):
         trained.evaluate(trained.load(finished("cmpl")[0], CPU), dataclasses.replace(data, index=index))
 
@@ -118,7 +110,9 @@ def test_a_dataset_without_test_clips(finished: Finished, data: Data) -> None:
 
 
 def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no checkpoint \(neither final\.pt nor checkpoint\.pt\)"):
+    with pytest.raises(
+        InputError, match=r"holds no checkpoint \(neither final\.safetensors nor checkpoint\.pt\)"
+    ):
         trained.load(tmp_path, CPU)
     with pytest.raises(InputError, match="there is no checkpoint"):
         trained.load(tmp_path / "absent.pt", CPU)
@@ -127,7 +121,7 @@ def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint(finished: Finished, tmp_path: Path) -> None:
     content = (finished("cmpl")[0] / checkpoint.FINAL).read_bytes()
     (tmp_path / checkpoint.FINAL).write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"final\.pt is damaged"):
+    with pytest.raises(InputError, match=r"final\.safetensors is damaged"):
         trained.load(tmp_path, CPU)
 
 
@@ -147,16 +141,16 @@ def test_a_checkpoint_that_does_not_fit_its_specification(
     finished: Finished, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     state = checkpoint.load(finished("cmpl")[0] / checkpoint.FINAL)
-    checkpoint.save(state | {"spec": state["spec"] | change}, tmp_path, "changed.pt")
+    exported.save(state | {"spec": state["spec"] | change}, tmp_path / "changed.safetensors")
     with pytest.raises(InputError, match=message):
-        trained.load(tmp_path / "changed.pt", CPU)
+        trained.load(tmp_path / "changed.safetensors", CPU)
 
 
 def test_a_checkpoint_of_another_number_of_classes(finished: Finished, tmp_path: Path) -> None:
     state = checkpoint.load(finished("cmpl")[0] / checkpoint.FINAL)
-    checkpoint.save(state | {"classes": ["a", "b"]}, tmp_path, "changed.pt")
+    exported.save(state | {"classes": ["a", "b"]}, tmp_path / "changed.safetensors")
     with pytest.raises(InputError, match="does not fit the networks"):
-        trained.load(tmp_path / "changed.pt", CPU)
+        trained.load(tmp_path / "changed.safetensors", CPU)
 
 
 def test_a_run_that_is_under_way(make_plan: MakePlan, tmp_path: Path) -> None:
@@ -186,7 +180,7 @@ def test_a_run_that_is_under_way(make_plan: MakePlan, tmp_path: Path) -> None:
 
 def test_files_are_labeled_as_in_the_test(finished: Finished, data: Data, tmp_path: Path) -> None:
     model = trained.load(finished("cmpl")[0], CPU)
-    rows = np.flatnonzero(data.index.splits == "test")
+    rows = data.index.rows("test")
     files = [Path(data.index.paths[row]) for row in rows]
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")

@@ -1,6 +1,7 @@
-"""From what people have to an index: one file per kind of source, and `read`, which knows them all.
+"""From what people have to an index: one file per kind of source.
 
-Nothing is decoded here; a file only has to exist and to hold at least one byte.
+`read` opens what a run is given; `make.make` does what `ssl-video index` does, for every kind. Nothing is
+decoded here; a file only has to exist and to hold at least one byte.
 """
 
 import difflib
@@ -8,14 +9,29 @@ import os
 from pathlib import Path
 
 from ssl_video.data.importers import index_file
+from ssl_video.data.importers.draft import reading
 from ssl_video.data.importers.finish import finish
 from ssl_video.data.importers.folder import from_folder
+from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, recognise
+from ssl_video.data.importers.locate import at_their_paths, leave_out_missing
 from ssl_video.data.importers.manifest import from_manifest
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError
 
+_HINT = (
+    "if they lie elsewhere, give as root the folder that the paths start from; ssl-video index finds files "
+    "by their names, and can leave missing ones out"
+)
 
-def read(path: Path | str, *, root: Path | None = None, split: str = "split", check: bool = True) -> Index:
+
+def read(
+    path: Path | str,
+    *,
+    root: Path | None = None,
+    split: str = "split",
+    check: bool = True,
+    faulty: bool = False,
+) -> Index:
     """The clips of an index file, a manifest, or a folder of class folders, perhaps in train/ and test/.
 
     A manifest is a CSV or TSV file with a header: `path` and `label`, optionally `group` (the source
@@ -32,27 +48,44 @@ def read(path: Path | str, *, root: Path | None = None, split: str = "split", ch
         root: folder that the paths are relative to; "/" allows every absolute path.
         split: name of the split column.
         check: whether to look for a manifest's files; an index file's are not looked for.
+        faulty: let files be missing or empty, unless all are, because somebody else looks after them.
 
     Raises:
         InputError: every problem found. A class without a training clip is one, without a test clip not.
     """
     path = absolute(path)
     root = None if root is None else absolute(root)
-    try:
+    with reading():
         problems = [no_such(place) for place in (path, root) if place is not None and not place.exists()]
-        if path.is_dir() and root is not None:
-            problems.append(f"{path} is a folder of videos: root is only for a manifest, leave it out")
-        if path.is_dir() and split != "split":
-            problems.append(f"{path} is a folder and has no split column {split!r}: give a manifest")
         if problems:
             raise InputError(*problems)
-        if path.is_dir():
-            return finish(from_folder(path))
         if path.suffix == index_file.SUFFIX:
             return index_file.read(path, root, split)
-        return finish(from_manifest(path, root, split, check=check))
-    except PermissionError as error:
-        raise InputError(f"{error.filename}: permission denied") from error
+        # What has another ending may be a manifest all the same.
+        kind = recognise(path) if path.is_dir() or path.suffix in (".csv", ".json") else MANIFEST
+        if kind not in (FOLDER, MANIFEST):
+            raise InputError(
+                f"{path} holds {KINDS[kind].title}; make an index file of them first: "
+                f"ssl-video index {path} --videos FOLDER -o {kind}.arrow"
+            )
+        if kind == FOLDER:
+            if root is not None:
+                problems.append(f"{path} is a folder of videos: root is only for a manifest, leave it out")
+            if split != "split":
+                problems.append(f"{path} is a folder and has no split column {split!r}: give a manifest")
+            if problems:
+                raise InputError(*problems)
+            draft = from_folder(path)
+            if faulty:
+                draft.sizes, draft.problems = None, []
+            return finish(draft)
+        draft = from_manifest(path, split)
+        bases = [path.parent, path.parent.parent] if root is None else [root]
+        tried = at_their_paths(draft, bases, check=check)
+        if faulty and draft.sizes is not None and (draft.sizes >= 0).any():
+            draft.sizes = None
+        leave_out_missing(draft, tried, _HINT, allowed=False)
+        return finish(draft)
 
 
 def absolute(path: Path | str) -> Path:

@@ -32,12 +32,16 @@ def finish(draft: Draft) -> Index:
         )
     if draft.groups is None:
         draft.groups = _groups_by_name(draft)
+    elif pc.any(pc.equal(draft.groups, "")).as_py():
+        # A clip without a source video is one of its own.
+        draft.groups = pc.if_else(pc.equal(draft.groups, ""), draft.ids, draft.groups)
     groups = None if draft.groups is None else Category.of(draft.groups)
+    of_split = list[str]()
     if draft.splits is None:
-        splits = _hold_out(draft, label, groups)
+        splits = _hold_out(draft, label, groups, of_split)
     else:
-        splits = given_splits(Category.of(draft.splits), label, groups, draft.notes)
-    _check_parts(draft, label, splits)
+        splits = given_splits(Category.of(draft.splits), label, groups, of_split)
+    check_parts(label, splits, of_split, draft.problems)
     if draft.problems:
         raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
     return Index(
@@ -48,18 +52,15 @@ def finish(draft: Draft) -> Index:
         groups=groups,
         splits=splits,
         columns={name: Category.of(values) for name, values in draft.columns.items()},
-        notes=tuple(draft.notes),
+        notes=(*draft.notes, *of_split),
+        of_split=tuple(of_split),
     )
 
 
 def _sort(draft: Draft) -> None:
     """Puts the rows of a draft in the order of ids, and finds those listed twice."""
     order = Strings(draft.ids).order()
-    draft.ids, draft.labels = draft.ids.take(order), draft.labels.take(order)
-    draft.sizes = None if draft.sizes is None else draft.sizes[order]
-    draft.groups = None if draft.groups is None else draft.groups.take(order)
-    draft.splits = None if draft.splits is None else draft.splits.take(order)
-    draft.columns = {name: values.take(order) for name, values in draft.columns.items()}
+    draft.take(order)
     again = pc.unique(draft.ids[1:].filter(pc.equal(draft.ids[1:], draft.ids[:-1])))
     twice = Strings(again.filter(pc.not_equal(again, "")))
     if len(twice):
@@ -106,7 +107,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
     return splits
 
 
-def _hold_out(draft: Draft, label: Category, groups: Category | None) -> Category:
+def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: list[str]) -> Category:
     """A test part of each class by whole source videos (single clips where unknown), in order of a hash."""
     units = groups or Category(np.arange(len(draft.ids)), Strings(draft.ids))
     codes = np.full(len(label), PARTS.index("train"), np.int64)
@@ -117,7 +118,7 @@ def _hold_out(draft: Draft, label: Category, groups: Category | None) -> Categor
         found, unit, sizes = np.unique(units.codes[members], return_inverse=True, return_counts=True)
         if len(found) < 2:
             stuck.append(name)
-        order = sorted(range(len(found)), key=lambda k: digest([(name, units.names[found[k]])]))
+        order = sorted(range(len(found)), key=lambda k: digest([(name, units.names[int(found[k])])]))
         wanted = max(1, int(HELD_OUT * len(members) + 0.5))
         before = np.cumsum(sizes[order]) - sizes[order]
         # The last one always stays in train.
@@ -129,25 +130,25 @@ def _hold_out(draft: Draft, label: Category, groups: Category | None) -> Categor
             f"no split is given and no test part can be held out of {len(stuck)} classes with one {kind}: "
             f"{some(stuck)}; give a manifest with a split column"
         )
-    draft.notes.append(
+    notes.append(
         f"no split is given: held out {HELD_OUT:.0%} of each class as test, by whole {kind}s, chosen by a "
         "hash of their names"
     )
     return Category(codes, Strings(text(PARTS)))
 
 
-def _check_parts(draft: Draft, label: Category, splits: Category) -> None:
-    """Problems and notes about parts and classes that lack clips."""
+def check_parts(label: Category, splits: Category, notes: list[str], problems: list[str]) -> None:
+    """Adds notes and problems about parts and classes that lack clips."""
     lacking = {}
     for part in ("train", "test"):
         counts = np.bincount(label.codes[splits.rows(part)], minlength=len(label.names))
         lacking[part] = label.names[counts == 0].tolist()
         if not counts.any():
-            draft.problems.append(f"there is no {part} clip: expected some whose split is {part}")
+            problems.append(f"there is no {part} clip: expected some whose split is {part}")
     if 0 < len(lacking["train"]) < len(label.names):
-        draft.problems.append(
+        problems.append(
             f"{len(lacking['train'])} classes have no training clip: {some(lacking['train'])}; remove their "
             "other clips or add training clips"
         )
     if lacking["test"]:
-        draft.notes.append(f"{len(lacking['test'])} classes have no test clip: {some(lacking['test'])}")
+        notes.append(f"{len(lacking['test'])} classes have no test clip: {some(lacking['test'])}")

@@ -1,22 +1,20 @@
 """Folders of class folders."""
 
 import os
-import re
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from ssl_video.data.importers.draft import ABSENT, SPLITS, Draft, file_size, text
+from ssl_video.data.importers.draft import SPLITS, Draft, text
+from ssl_video.data.importers.locate import ABSENT, UNDECODABLE, file_size
 from ssl_video.data.names import EXTENSIONS
 from ssl_video.errors import InputError, some
 
-_UNDECODABLE = re.compile("[\ud800-\udfff]")  # what Python makes of file names that are not UTF-8
-
 
 def from_folder(folder: Path) -> Draft:
-    """Videos in class folders, perhaps in parts; see `ssl_video.data.index.read`.
+    """Videos in class folders, perhaps in parts; see `ssl_video.data.importers.read`.
 
     Args:
         folder: absolute path of a folder.
@@ -32,7 +30,7 @@ def from_folder(folder: Path) -> Draft:
         ignored["folders inside class folders"] += len(inner)
         ignored["folders without videos"] += not files
         names = [f"{place}/{name}" for name in files]
-        broken += [name for name in names if _UNDECODABLE.search(name)]
+        broken += [name for name in names if UNDECODABLE.search(name)]
         if not broken:
             ids.append(pa.array(names, pa.large_string()))
         sizes += files.values()

@@ -8,18 +8,21 @@ metadata. The root is kept relative to the file, so that both can move together.
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Origin, Strings, mapped
 from ssl_video.data.importers.draft import as_splits
-from ssl_video.data.importers.finish import given_splits
-from ssl_video.data.index import Index
+from ssl_video.data.importers.finish import check_parts, given_splits
+from ssl_video.data.index import PARTS, Index
 from ssl_video.errors import InputError, unknown
 from ssl_video.files import replacing
 
 SUFFIX = ".arrow"
 _FORMAT = 1
+_ID = pa.large_string()
 _OWN = ("id", "label", "split", "group")
 
 
@@ -30,7 +33,13 @@ def write(index: Index, path: Path) -> None:
         InputError: the file cannot be written.
     """
     root = os.path.relpath(index.root, path.parent)
-    facts = {"format": _FORMAT, "name": index.name, "root": root, "notes": index.notes}
+    facts = {
+        "format": _FORMAT,
+        "name": index.name,
+        "root": root,
+        "notes": index.notes,
+        "of_split": index.of_split,
+    }
     columns: dict[str, pa.Array] = {
         "id": index.ids.values,
         "label": index.label.array(),
@@ -63,35 +72,82 @@ def read(path: Path, root: Path | None = None, split: str = "split") -> Index:
     stamp = (str(path), status.st_size, status.st_mtime_ns)
     try:
         batch = mapped(*stamp)
-        facts = json.loads(batch.schema.metadata[b"ssl-video"])
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not an index file ({error}): make one with ssl-video index") from None
-    if facts["format"] != _FORMAT:
-        raise InputError(f"{path} is an index file of another version of ssl-video: make it anew")
+        facts = _facts(batch)
+        _check(batch)
+    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path} is not an index file ({reason}): make one with ssl-video index") from None
     names = batch.schema.names
     if split not in names or split in ("id", "label", "group"):
         raise InputError(f"{path}: {unknown('split column', split, [n for n in names if n not in _OWN[:2]])}")
-    base = str(root) if root else os.path.normpath(os.path.join(path.parent, facts["root"]))
 
     def category(name: str) -> Category:
         values = batch.column(name)
         return Category(values.indices.to_numpy(), Strings(values.dictionary), Origin(*stamp, name))
 
-    label, notes = category("label"), list(facts["notes"])
+    label, notes, of_split = category("label"), list(facts["notes"]), list(facts["of_split"])
     groups = category("group") if "group" in names else None
-    splits, problems = category(split), list[str]()
+    splits = category("split")
     if split != "split":
+        problems = list[str]()
         given = as_splits(batch.column(split), split, problems)
-        splits = given_splits(Category.of(given), label, groups, notes)
-    if problems:
-        raise InputError(*(f"{path}: {problem}" for problem in problems))
+        notes, of_split = [note for note in notes if note not in of_split], []
+        splits = given_splits(Category.of(given), label, groups, of_split)
+        check_parts(label, splits, of_split, problems)
+        if problems:
+            raise InputError(*(f"{path}: {problem}" for problem in problems))
+        notes += of_split
     return Index(
         name=facts["name"],
-        root=base,
+        root=str(root) if root else os.path.normpath(os.path.join(path.parent, facts["root"])),
         ids=Strings(batch.column("id"), Origin(*stamp, "id")),
         label=label,
         groups=groups,
         splits=splits,
         columns={name: category(name) for name in names if name not in _OWN and name != split},
         notes=tuple(notes),
+        of_split=tuple(of_split),
     )
+
+
+def _facts(batch: pa.RecordBatch) -> dict[str, Any]:
+    """What the schema's metadata say.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are not those of an index file.
+    """
+    facts = json.loads(batch.schema.metadata[b"ssl-video"])
+    if facts["format"] != _FORMAT:
+        raise ValueError(f"it has format {facts['format']!r}, expected {_FORMAT}")
+    if not (isinstance(facts["name"], str) and isinstance(facts["root"], str) and "\0" not in facts["root"]):
+        raise ValueError("name and root are no text")
+    for notes in (facts["notes"], facts["of_split"]):
+        if not (isinstance(notes, list) and all(isinstance(note, str) for note in notes)):
+            raise ValueError("notes are no texts")
+    return dict(facts)
+
+
+def _check(batch: pa.RecordBatch) -> None:
+    """That columns are what an index has. A file may come from anywhere, and Arrow trusts what it maps.
+
+    Raises:
+        KeyError, ValueError, pa.ArrowException: they are not.
+    """
+    batch.validate(full=True)  # offsets and codes lie inside; 0.2 s for ten million rows
+    if len(set(batch.schema.names)) < len(batch.schema.names):
+        raise ValueError("columns have equal names")
+    for name in (*_OWN[:3], *batch.schema.names):
+        column = batch.column(name)
+        expected = _ID if name == "id" else pa.dictionary(pa.int64(), _ID)
+        if column.type != expected or column.null_count:
+            raise ValueError(f"column {name!r} is {column.type}, expected {expected}, none missing")
+        if name != "id" and column.dictionary.null_count:
+            raise ValueError(f"column {name!r} has values that are missing")
+    if batch.column("split").dictionary.to_pylist() != list(PARTS):
+        raise ValueError(f"column 'split' has other names than {PARTS}")
+    ids, classes = batch.column("id"), batch.column("label").dictionary
+    for values in (ids, classes):
+        if not pc.all(pc.less(values[:-1], values[1:])).as_py():
+            raise ValueError("rows or classes are not in order")
+    if not len(ids):
+        raise ValueError("it has no clips")

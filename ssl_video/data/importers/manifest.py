@@ -1,6 +1,7 @@
 """CSV and TSV files with a header."""
 
 import csv
+import functools
 import io
 from collections import Counter
 from pathlib import Path
@@ -10,19 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from ssl_video.data.importers.draft import Draft, as_splits, locate, rows
+from ssl_video.data.importers.draft import Draft, as_splits, rows
 from ssl_video.errors import InputError, some, unknown
 from ssl_video.files import read_text
 
 
-def from_manifest(path: Path, root: Path | None, split: str, *, check: bool = True) -> Draft:
-    """Rows of a CSV or TSV file, and what is wrong with them; see `ssl_video.data.index.read`.
+def from_manifest(path: Path, split: str) -> Draft:
+    """Rows of a CSV or TSV file, and what is wrong with them; see `ssl_video.data.importers.read`.
 
     Args:
         path: absolute path of the file.
-        root: absolute path of the folder that holds the files, or None to find it.
         split: name of the split column.
-        check: whether to look for the files.
 
     Raises:
         InputError: not a CSV file with the columns that are needed.
@@ -33,19 +32,15 @@ def from_manifest(path: Path, root: Path | None, split: str, *, check: bool = Tr
         missing.append(unknown("split column", split, columns))
     if missing:
         raise InputError(*(f"{path}: {problem}" for problem in missing))
-    folder = path.parent
-    draft = Draft(str(path), folder.name, "")
+    draft = Draft(str(path), path.parent.name, ids=columns["path"], labels=columns["label"])
+    draft.lines = functools.partial(lines_of, path)
     for name in ("path", "label"):
         empty = rows(pc.equal(columns[name], ""))
         if len(empty):
-            draft.problems.append(f"{name} is empty in line {some(_lines(path, empty))}")
-    bases = [folder, folder.parent] if root is None else [root]
-    locate(draft, columns["path"], bases, check=check, lines=lambda rows: _lines(path, rows))
-    draft.labels = columns["label"]
+            draft.problems.append(f"{name} is empty in line {some(draft.lines(empty))}")
     groups = columns.get("group")
     if groups is not None and pc.any(pc.not_equal(groups, "")).as_py():
-        # A clip without a source video is one of its own.
-        draft.groups = pc.if_else(pc.equal(groups, ""), draft.ids, groups)
+        draft.groups = groups
     if split in columns:
         draft.splits = as_splits(columns[split], split, draft.problems)
     draft.columns = {k: v for k, v in columns.items() if k not in ("path", "label", "group", split)}
@@ -60,27 +55,29 @@ def read_table(path: Path) -> dict[str, pa.Array]:
     """
     delimiter = _delimiter(path)
     try:
-        header = [name.strip() for name in next(csv.reader([_first_line(path)], delimiter=delimiter), [])]
-        uneven: list[int | None] = []
+        header = first_fields(path)
         table = arrow_csv.read_csv(
             path,
             arrow_csv.ReadOptions(column_names=header, skip_rows=0),
-            arrow_csv.ParseOptions(
-                delimiter=delimiter,
-                newlines_in_values=True,
-                invalid_row_handler=lambda row: (uneven.append(row.number), "skip")[1],
-            ),
+            arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
             ),
         )
-    except (pa.ArrowInvalid, KeyError, csv.Error, UnicodeDecodeError):
+    except (pa.ArrowException, KeyError, csv.Error, UnicodeDecodeError) as error:
         _explain(path, delimiter)
-        raise
-    if uneven or len(set(header)) < len(header) or table.num_rows < 2:
+        raise InputError(f"{path}: not valid CSV: {error}") from error
+    if len(set(header)) < len(header) or table.num_rows < 2:
         _explain(path, delimiter)
+        raise InputError(f"{path}: expected a header and lines with as many fields")
     rows = table.slice(1)  # names are given above, so that the header came as a row
     return {name: pc.utf8_trim_whitespace(rows.column(name).combine_chunks()) for name in table.column_names}
+
+
+def first_fields(path: Path) -> list[str]:
+    """The names in a file's header, stripped."""
+    fields = next(csv.reader([_first_line(path)], delimiter=_delimiter(path)), [])
+    return [name.strip() for name in fields]
 
 
 def _delimiter(path: Path) -> str:
@@ -122,7 +119,7 @@ def _explain(path: Path, delimiter: str) -> None:
         raise InputError(*problems)
 
 
-def _lines(path: Path, rows: np.ndarray) -> list[int]:
+def lines_of(path: Path, rows: np.ndarray) -> list[int]:
     """The lines that some rows of a file end in, for a message."""
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=_delimiter(path))
     ends = [reader.line_num for row in reader if row][1:]

@@ -1,0 +1,94 @@
+"""Which kind of source something is."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ssl_video.data.importers import hmdb51, kinetics, something_something, ucf101
+from ssl_video.data.importers.draft import Draft
+from ssl_video.data.importers.folder import from_folder
+from ssl_video.data.importers.manifest import from_manifest
+from ssl_video.errors import InputError, some
+
+
+class Kind(NamedTuple):
+    """A kind of source.
+
+    Attributes:
+        title: what it is.
+        read: absolute paths of sources -> a draft.
+    """
+
+    title: str
+    read: Callable[[Sequence[Path]], Draft]
+
+
+def _files(sources: Sequence[Path], ending: str) -> list[Path]:
+    """Sources, with the files of a folder in its place."""
+    found = [sorted(source.glob(f"*.{ending}")) if source.is_dir() else [source] for source in sources]
+    return [file for files in found for file in files]
+
+
+def _kinetics(sources: Sequence[Path]) -> Draft:
+    files = [file for file in _files(sources, "csv") if file in sources or kinetics.recognises(file)]
+    return kinetics.from_kinetics(files)
+
+
+FOLDER, MANIFEST = "folder", "manifest"
+KINDS = {
+    FOLDER: Kind("class folders", lambda sources: from_folder(sources[0])),
+    MANIFEST: Kind("a manifest", lambda sources: from_manifest(sources[0], "split")),
+    "ucf101": Kind("UCF-101's official lists", lambda sources: ucf101.from_ucf101(sources[0])),
+    "hmdb51": Kind("HMDB-51's official lists", lambda sources: hmdb51.from_hmdb51(sources[0])),
+    "kinetics": Kind("Kinetics' CSV files", _kinetics),
+    "something-something": Kind(
+        "Something-Something v2's JSON files",
+        lambda sources: something_something.from_something_something(_files(sources, "json")),
+    ),
+}
+_SEVERAL = ("kinetics", "something-something")  # kinds that may be given file by file
+_FOLDERS = (FOLDER, "ucf101", "hmdb51")
+
+
+def recognise(source: Path) -> str:
+    """The kind of an existing source.
+
+    Raises:
+        InputError: it is a file of no known kind.
+    """
+    if source.is_dir():
+        names = sorted(file.name for file in source.iterdir())
+        if ucf101.recognises(names):
+            return "ucf101"
+        if hmdb51.recognises(names):
+            return "hmdb51"
+        if something_something.recognises(names):
+            return "something-something"
+        tables = [source / name for name in names if name.endswith(".csv")]
+        return "kinetics" if any(map(kinetics.recognises, tables)) else FOLDER
+    if source.suffix == ".json":
+        return "something-something"
+    if source.suffix in (".csv", ".tsv"):
+        return "kinetics" if kinetics.recognises(source) else MANIFEST
+    raise InputError(
+        f"{source} is none of what is known: a folder of class folders or official lists, .csv, .tsv or "
+        ".json; lists of clips are given as --train LIST --test LIST"
+    )
+
+
+def check_sources(kind: str, sources: Sequence[Path]) -> None:
+    """That sources are as many and of the form that a kind takes.
+
+    Raises:
+        InputError: they are not.
+    """
+    problems = []
+    if len(sources) > 1 and kind not in _SEVERAL:
+        names = some([str(source) for source in sources])
+        problems.append(f"{KINDS[kind].title}: expected one source, found {len(sources)}: {names}")
+    for source in sources:
+        if source.is_dir() if kind == MANIFEST else kind in _FOLDERS and not source.is_dir():
+            wanted = "file" if kind == MANIFEST else "folder"
+            problems.append(f"{KINDS[kind].title}: expected a {wanted}, {source} is none")
+    if problems:
+        raise InputError(*problems)

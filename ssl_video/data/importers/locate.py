@@ -1,0 +1,244 @@
+"""From paths as a source writes them to files: where they lie, and which are missing."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ssl_video.data.columns import Strings
+from ssl_video.data.importers.draft import Draft, Progress, joined, rows, text
+from ssl_video.data.names import EXTENSIONS
+from ssl_video.data.stems import stems
+from ssl_video.errors import some
+
+ABSENT, _OUTSIDE = -1, -2  # in place of a file's size
+_SEVERAL = -2  # in place of a file's row
+# Paths that do not stand as they will in an index; all others need no look at each by itself.
+_UNTIDY = r"^/|^\./|//|/\./|\.\.|\\|/$|^\.?$|\x00"
+UNDECODABLE = re.compile("[\ud800-\udfff]")  # what Python makes of file names that are not UTF-8
+_CHUNK = 65536  # strings that are Python objects at a time
+
+
+def at_their_paths(
+    draft: Draft, bases: Sequence[Path], *, check: bool = True, progress: Progress | None = None
+) -> str:
+    """Takes a draft's paths as they are, relative to one base or absolute: sets root, ids and sizes.
+
+    Args:
+        draft: the problem of paths that lead out of the base is added.
+        bases: folders, the likeliest first; the one with more of the files is chosen for all clips.
+        check: whether to look for the files; otherwise the first base is taken.
+        progress: called with what is being done, how many are done and how many there are.
+
+    Returns:
+        The folders that files were looked for in, for a message.
+    """
+    paths, most, outside = draft.ids, -1, np.empty(0, np.int64)
+    for base in bases:
+        ids, out = _tidy(str(base), paths)
+        sizes = _sizes(str(base), ids, progress) if check else None
+        if sizes is not None:
+            sizes[out] = _OUTSIDE
+        found = len(ids) if sizes is None else int((sizes >= 0).sum())
+        if found > most:  # the first of equals
+            most, draft.root, draft.ids, draft.sizes, outside = found, str(base), ids, sizes, out
+        if found == len(paths):
+            break
+    if len(outside):
+        names = paths.take(outside[:5]).to_pylist()
+        if draft.lines:
+            lines = draft.lines(outside[:5])
+            names = [f"{name} (line {line})" for name, line in zip(names, lines, strict=True)]
+        draft.problems.append(
+            f"{len(outside)} paths lead out of {draft.root}: {some(names)}; to allow that, give as root a "
+            "folder that holds all files"
+        )
+    return draft.root if most else " and not in ".join(map(str, bases))
+
+
+def by_name(draft: Draft, folder: Path, progress: Progress | None = None) -> str:
+    """Finds a draft's files below a folder: by path, else by name without extension; sets ids and sizes.
+
+    Lists come with the folders and extensions of whoever made them. Where folders in their paths are folders
+    here, a file must lie in the one of that name; otherwise its name alone must be unique.
+
+    Args:
+        draft: problems and notes are added.
+        folder: absolute path.
+        progress: see `at_their_paths`.
+
+    Returns:
+        The folder, as `at_their_paths` does.
+    """
+    wanted, files = draft.ids, _files(folder, draft, progress)
+    found = _lookup(wanted, files)
+    keys, file_keys = _keys(wanted, files)
+    found = np.where(found == ABSENT, _lookup(keys, file_keys), found)
+    unclear = rows(found == _SEVERAL)
+    if len(unclear):
+        examples = [
+            f"{wanted[row].as_py()} may be "
+            + " or ".join(files.filter(pc.equal(file_keys, keys[row])).to_pylist()[:3])
+            for row in unclear[:3].tolist()
+        ]
+        draft.problems.append(f"{len(unclear)} names fit several files in {folder}: {'; '.join(examples)}")
+    there = found >= 0
+    others = len(files) - len(np.unique(found[there]))
+    if others and there.any():
+        draft.notes.append(f"{others} other videos in {folder} are not listed and are left out")
+    draft.root = str(folder)
+    if len(files):
+        draft.ids = pc.if_else(pa.array(there), files.take(pa.array(np.maximum(found, 0))), wanted)
+    draft.sizes = np.where(there, 0, np.where(found == _SEVERAL, _OUTSIDE, ABSENT))
+    draft.sizes[there] = _sizes(str(folder), draft.ids.filter(pa.array(there)), progress)
+    return str(folder)
+
+
+def leave_out_missing(draft: Draft, tried: str, hint: str, *, allowed: bool) -> None:
+    """Leaves missing files out and says so, or, where that is not allowed, adds a problem.
+
+    Args:
+        draft: its files have been located.
+        tried: where they were looked for.
+        hint: what to do about missing files, for a message.
+        allowed: whether files may be missing.
+    """
+    if draft.sizes is None or not len(absent := rows(draft.sizes == ABSENT)):
+        return
+    count = f"{len(absent)} of {len(draft.ids)}"
+    by_part = _by_part(draft, absent)
+    if not allowed or len(absent) == len(draft.ids):
+        draft.problems.append(
+            f"{count} files do not exist in {tried}: {some(Strings(draft.ids.take(absent)))}{by_part}; {hint}"
+        )
+        return
+    before = pc.unique(draft.labels)
+    draft.take(rows(draft.sizes != ABSENT))
+    draft.notes.append(f"{count} clips are left out, since their files are missing{by_part}")
+    lost = Strings(before.filter(pc.invert(pc.is_in(before, value_set=pc.unique(draft.labels)))))
+    if len(lost):
+        draft.notes.append(f"{len(lost)} classes have no file at all: {some(lost)}")
+
+
+def _by_part(draft: Draft, absent: np.ndarray) -> str:
+    """How many of each part's clips are missing, in brackets."""
+    if draft.splits is None:
+        return ""
+    total, lost = (
+        {item["values"]: item["counts"] for item in pc.value_counts(values).to_pylist()}
+        for values in (draft.splits, draft.splits.take(absent))
+    )
+    parts = [
+        f"{part or 'not used'} {lost.get(part, 0)} of {total[part]}" for part in sorted(total, reverse=True)
+    ]
+    return f" ({', '.join(parts)})"
+
+
+def _tidy(base: str, paths: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """Ids below a base folder, and the rows whose paths lead out of it."""
+    prefix = base.rstrip(os.sep) + os.sep
+    untidy, texts, outside = rows(pc.match_substring_regex(paths, _UNTIDY)), [], []
+    for row, path in zip(untidy.tolist(), paths.take(untidy).to_pylist(), strict=True):
+        # Checked on the text, so that links which the user has put into the data folder still work.
+        full = os.path.normpath(os.path.join(base, path))
+        inside = full.startswith(prefix)
+        texts.append(full[len(prefix) :].replace(os.sep, "/") if inside else path)
+        if not inside and path:
+            outside.append(row)
+    mask = np.zeros(len(paths), bool)
+    mask[untidy] = True
+    ids = pc.replace_with_mask(paths, pa.array(mask), pa.array(texts, paths.type)) if texts else paths
+    return ids, np.array(outside, np.int64)
+
+
+def _sizes(base: str, ids: pa.Array, progress: Progress | None) -> np.ndarray:
+    """Bytes of the files, or why there is no number."""
+    sizes = np.empty(len(ids), np.int64)
+    for start in range(0, len(ids), _CHUNK):
+        names = ids[start : start + _CHUNK].to_pylist()
+        sizes[start : start + len(names)] = [
+            file_size(f"{base}/{name}") if name else _OUTSIDE for name in names
+        ]
+        if progress:
+            progress("looking at files", start + len(names), len(ids))
+    return sizes
+
+
+def file_size(path: str) -> int:
+    """Bytes of a file, or `ABSENT`."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ABSENT
+    return status.st_size if stat.S_ISREG(status.st_mode) else ABSENT
+
+
+def _files(folder: Path, draft: Draft, progress: Progress | None) -> pa.Array:
+    """Every video below a folder, relative to it, as a column."""
+    chunks, broken = [], 0
+    for place, names in _walk(str(folder), "", set(), progress):
+        whole = [place + name for name in names if not UNDECODABLE.search(place + name)]
+        broken += len(names) - len(whole)
+        chunks.append(text(whole))
+    if broken:
+        draft.notes.append(f"{broken} videos in {folder} have names that are not UTF-8 and are left out")
+    return pa.concat_arrays(chunks)
+
+
+def _walk(
+    folder: str, place: str, above: set[tuple[int, int]], progress: Progress | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Places below a folder, ending in a slash, and the names of the videos there; links are followed."""
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in above:
+        return  # a link to a folder that it lies in
+    above = above | {(status.st_dev, status.st_ino)}
+    names, folders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+                names.append(entry.name)
+            elif entry.is_dir():
+                folders.append(entry.name)
+    yield place, sorted(names)
+    for number, name in enumerate(sorted(folders), 1):
+        yield from _walk(f"{folder}/{name}", f"{place}{name}/", above)
+        if progress:
+            progress("looking for videos, folders", number, len(folders))
+
+
+def _keys(wanted: pa.Array, files: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """What names in a list and in a folder have to have in common."""
+    folders, file_folders = _folders(wanted), _folders(files)
+    known = pc.is_in(folders, value_set=pc.unique(file_folders))
+    names, file_names = stems(Strings(wanted)).values, stems(Strings(files)).values
+    if not pc.any(pc.and_(known, pc.not_equal(folders, ""))).as_py():
+        return names, file_names
+    return joined("/", folders, names), joined("/", file_folders, file_names)
+
+
+def _folders(paths: pa.Array) -> pa.Array:
+    """The names of the folders that files lie in, without what may differ (see `names.key`)."""
+    names = pc.struct_field(pc.extract_regex(paths, r"(?s)(?:^|/)(?P<name>[^/]*)/[^/]*$"), "name")
+    lower = pc.utf8_lower(pc.fill_null(names, ""))
+    return pc.replace_substring_regex(lower, r"[^\pL\pN]+", "")
+
+
+def _lookup(wanted: pa.Array, known: pa.Array) -> np.ndarray:
+    """For each string its row among the known ones, `ABSENT` or `_SEVERAL`: (N,) int64."""
+    if not len(known):
+        return np.full(len(wanted), ABSENT)
+    encoded = known.dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    row = np.empty(len(encoded.dictionary), np.int64)
+    row[codes] = np.arange(len(codes))
+    row[np.bincount(codes) > 1] = _SEVERAL
+    hit = pc.fill_null(pc.index_in(wanted, value_set=encoded.dictionary), -1).to_numpy()
+    return np.where(hit < 0, ABSENT, row[np.maximum(hit, 0)])

@@ -1,0 +1,124 @@
+"""What `ssl-video index` does: sources of any kind -> an index, files found by name."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from ssl_video.data.columns import Strings
+from ssl_video.data.importers.draft import Draft, Progress, home, reading
+from ssl_video.data.importers.finish import finish
+from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, check_sources, recognise
+from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing
+from ssl_video.data.importers.plain_lists import from_lists
+from ssl_video.data.index import Index
+from ssl_video.data.names import EXTENSIONS
+from ssl_video.errors import InputError, some
+
+_HINT = (
+    "give the folder that they lie in as --videos, or leave clips out whose files are missing by "
+    "--skip-missing"
+)
+_EXTENSION = rf"(?i:{'|'.join(map(re.escape, sorted(EXTENSIONS)))})$"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be indexed. All paths are absolute and exist, but `videos` only where files are looked for.
+
+    Attributes:
+        sources: folders and files of one kind.
+        lists: published lists by part ("train", "val", "test"), in place of sources.
+        classes: a file of class names for these lists.
+        kind: a name in `KINDS`; None: recognised.
+        videos: the folder that the files lie in, where it is not the one that the source lies in.
+        skip_missing: whether missing files are left out; otherwise they are an error.
+        check: whether to look for the files.
+    """
+
+    sources: Sequence[Path] = ()
+    lists: dict[str, Sequence[Path]] = field(default_factory=dict)
+    classes: Path | None = None
+    kind: str | None = None
+    videos: Path | None = None
+    skip_missing: bool = False
+    check: bool = True
+
+    def recognised(self) -> "Request":
+        """The request with its kind, unless it is for lists.
+
+        Raises:
+            InputError: sources are of no known kind, of several, or not what the given kind takes.
+        """
+        if self.lists:
+            return self
+        with reading():
+            kinds = [self.kind] if self.kind else [recognise(source) for source in self.sources]
+        if len(set(kinds)) > 1:
+            pairs = zip(self.sources, kinds, strict=True)
+            found = ", ".join(f"{source} ({KINDS[kind].title})" for source, kind in pairs)
+            raise InputError(f"the sources are of several kinds: {found}; index them one by one")
+        check_sources(kinds[0], self.sources)
+        if kinds[0] == FOLDER and self.videos:
+            raise InputError(
+                f"{self.sources[0]} is taken for class folders, which hold the videos themselves: leave "
+                "--videos out, or say by --kind what it is"
+            )
+        return replace(self, kind=kinds[0])
+
+    @property
+    def title(self) -> str:
+        """What the sources are."""
+        return KINDS[self.kind].title if self.kind else "lists of clips"
+
+
+def make(request: Request, name: str, progress: Progress | None = None) -> Index:
+    """The index of what is requested.
+
+    Args:
+        request: see there.
+        name: the data set's name.
+        progress: called with what is being done, how many are done and how many there are.
+
+    Raises:
+        InputError: every problem found.
+    """
+    request = request.recognised()
+    with reading():
+        draft = _read(request)
+        draft.name = name
+        if request.kind != FOLDER:
+            _locate(draft, request, progress)
+    if not len(draft.ids):
+        raise InputError(
+            *(f"{draft.source}: {problem}" for problem in draft.problems or ["there are no clips"])
+        )
+    return finish(draft)
+
+
+def _read(request: Request) -> Draft:
+    if request.kind:
+        return KINDS[request.kind].read(request.sources)
+    return from_lists(request.lists, request.classes)
+
+
+def _locate(draft: Draft, request: Request, progress: Progress | None) -> None:
+    first = (
+        request.sources[0] if request.sources else next(files[0] for files in request.lists.values() if files)
+    )
+    folder = request.videos or home(first)
+    if request.check and (request.videos or request.kind != MANIFEST):
+        tried = by_name(draft, folder, progress)
+    else:
+        bases = [folder] if request.videos or request.kind != MANIFEST else [folder, folder.parent]
+        tried = at_their_paths(draft, bases, check=request.check, progress=progress)
+    leave_out_missing(draft, tried, _HINT, allowed=request.skip_missing)
+    videos = pc.match_substring_regex(draft.ids, _EXTENSION)
+    if not request.check and not pc.all(videos).as_py():
+        others = Strings(draft.ids.filter(pc.invert(videos)))
+        draft.problems.append(
+            f"{len(others)} paths are not those of videos: {some(others)}; let the videos be looked for, by "
+            "--videos and without --no-check"
+        )

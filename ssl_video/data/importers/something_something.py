@@ -1,0 +1,77 @@
+"""Something-Something v2: train, validation, test and labels as JSON files.
+
+Source: Goyal et al., "The 'Something Something' Video Database" (ICCV 2017). The clips are files N.webm.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ssl_video.data.importers.draft import SPLITS, Draft, text
+from ssl_video.errors import InputError, some
+from ssl_video.files import read_text
+
+_FILE = re.compile(r"(?:something-something-v2-)?(train|validation|val|test|labels)\.json")
+
+
+def recognises(names: Sequence[str]) -> bool:
+    """Whether files of these names are such a data set's."""
+    return any((match := _FILE.fullmatch(name)) and match[1] == "train" for name in names)
+
+
+def from_something_something(files: Sequence[Path]) -> Draft:
+    """The clips of some files; others than those named as published are passed over.
+
+    A class is a template without its brackets, as in the file of labels. What has no template (the test
+    part) is left out.
+
+    Args:
+        files: absolute paths.
+
+    Raises:
+        InputError: a file is not JSON of the form that was published.
+    """
+    draft = Draft(", ".join(map(str, files)))
+    ids, labels, splits, known = list[str](), list[str](), list[str](), set[str]()
+    for file in files:
+        match = _FILE.fullmatch(file.name)
+        if match is None:
+            continue
+        content = _load(file)
+        if match[1] == "labels":
+            known = {_tidy(name) for name in content}
+            continue
+        wrong = [
+            item for item in content if not (isinstance(item, dict) and str(item.get("id", "")).isdecimal())
+        ]
+        if wrong or not isinstance(content, list):
+            raise InputError(f"{file}: expected a list of clips with id and template, found {some(wrong, 1)}")
+        found = [item for item in content if item.get("template")]
+        if len(found) < len(content):
+            draft.notes.append(
+                f"{len(content) - len(found)} {match[1]} clips have no template and are left out"
+            )
+        ids += [f"{item['id']}.webm" for item in found]
+        labels += [_tidy(str(item["template"])) for item in found]
+        splits += [SPLITS[match[1]]] * len(found)
+    strange = sorted(set(labels) - known) if known else []
+    if strange:
+        draft.problems.append(f"{len(strange)} templates are not in the file of labels: {some(strange)}")
+    draft.ids, draft.labels, draft.splits = text(ids), text(labels), text(splits)
+    return draft
+
+
+def _load(file: Path) -> Any:
+    try:
+        content = json.loads(read_text(file))
+    except ValueError as error:
+        raise InputError(f"{file}: not valid JSON: {error}") from None
+    if not isinstance(content, list | dict):
+        raise InputError(f"{file}: expected a list or a mapping, found {content!r:.40}")
+    return content
+
+
+def _tidy(template: str) -> str:
+    return template.replace("[", "").replace("]", "").strip()

@@ -1,0 +1,27 @@
+"""What the names of video files and their folders say."""
+
+import functools
+import os
+import re
+
+EXTENSIONS = frozenset({".mp4", ".avi", ".mkv", ".webm", ".mov", ".mpg", ".mpeg", ".m4v"})
+# UCF-101 and its relatives: v_<class>_g<source video>_c<clip>
+UCF_NAME = r"(?P<group>v_(?P<label>[^/]+)_g\d+)_c\d+"
+
+
+@functools.cache
+def key(name: str) -> str:
+    """Kinetics' "air drumming" is also "air_drumming", UCF's "HandstandPushups" also "HandStandPushups"."""
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
+def folder(path: str) -> str:
+    """The name of the folder that a file lies in; empty for none."""
+    return path.split("/")[-2] if "/" in path else ""
+
+
+def stem(path: str) -> str:
+    """A file's name without the extension of a video."""
+    name = path.rsplit("/", 1)[-1]
+    start, extension = os.path.splitext(name)
+    return start if extension.lower() in EXTENSIONS else name

@@ -1,0 +1,103 @@
+"""The clips of a data set that no run uses, with the reasons: one small table beside the data.
+
+`ssl-video doctor` writes it, `--skip-broken` adds to it, and every run leaves out what it names and says so.
+It is a CSV file with the columns path (as in the index) and reason, to be read and edited by people.
+"""
+
+import csv
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ssl_video.data.paths import cache_dir
+from ssl_video.errors import InputError
+from ssl_video.files import replace_text
+
+SUFFIX = ".quarantine.csv"
+_HEADER = ["path", "reason"]
+
+
+def place(source: Path | str) -> Path:
+    """Where a data set's list is or will be: beside the data, or in the cache folder if that is read-only.
+
+    Args:
+        source: a folder of videos, a manifest or an index file.
+    """
+    beside, cached = _places(source)
+    if beside.exists() or (not cached.exists() and os.access(beside.parent, os.W_OK)):
+        return beside
+    return cached
+
+
+def read(source: Path | str) -> dict[str, str]:
+    """Reasons by id; empty where there is no list.
+
+    Raises:
+        InputError: a list is not a CSV file with the two columns.
+    """
+    found: dict[str, str] = {}
+    # What is beside the data counts more: whoever may write there keeps it in order.
+    for path in reversed(_places(source)):
+        if path.exists():
+            found |= _parse(path)
+    return found
+
+
+def write(source: Path | str, reasons: Mapping[str, str]) -> Path:
+    """Replace the list, or remove it where nothing is broken; the file that now holds it, if any.
+
+    Raises:
+        InputError: neither place can be written.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(_HEADER)
+    table.writerows(sorted(reasons.items()))
+    target, other = place(source), _places(source)[1]
+    try:
+        if not reasons:
+            target.unlink(missing_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            replace_text(target, text.getvalue())
+        if other != target:
+            other.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the quarantine list {target}: {error.strerror or error}; make its folder "
+            "writable, or set SSL_VIDEO_CACHE to another folder and remove the file"
+        ) from None
+    return target
+
+
+def add(source: Path | str, reasons: Mapping[str, str]) -> Path:
+    """Add clips to the list; the file that holds it.
+
+    Raises:
+        InputError: it cannot be read or written.
+    """
+    return write(source, read(source) | dict(reasons))
+
+
+def _places(source: Path | str) -> tuple[Path, Path]:
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    key = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    # The whole name, so that a folder and a manifest of one name have lists of their own.
+    return path.with_name(path.name + SUFFIX), cache_dir() / "quarantine" / (key + ".csv")
+
+
+def _parse(path: Path) -> dict[str, str]:
+    try:
+        rows = [
+            row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")) if row
+        ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read the quarantine list {path}: {error}") from None
+    if rows[:1] != [_HEADER] or any(len(row) != len(_HEADER) for row in rows):
+        raise InputError(
+            f"{path} is no quarantine list: expected the columns path,reason; mend it, or remove it and run "
+            "ssl-video doctor"
+        )
+    return dict(rows[1:])

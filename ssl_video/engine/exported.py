@@ -1,0 +1,83 @@
+"""Trained weights as safetensors: tensors and text, nothing that could run when it is loaded.
+
+Tensors are named by the part that has them ("algorithm.model.head.weight", "ema.network.head.weight"). The
+metadata holds the specification and the classes as JSON, and a checksum, which safetensors by itself lacks.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from ssl_video.engine.assemble import ALGORITHM, EMA
+from ssl_video.errors import InputError
+from ssl_video.files import replacing
+
+FORMAT = "ssl-video 1"
+
+
+def save(state: Mapping[str, Any], path: Path) -> None:
+    """Write what `load` gives back.
+
+    Args:
+        state: "algorithm" and, where there is one, "ema": tensors by name; "spec", "classes" and
+            "num_unlabeled": plain values.
+        path: the file.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    # Copies, because safetensors takes no tensors that share their memory.
+    tensors = {
+        f"{part}.{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for part in (ALGORITHM, EMA)
+        for name, tensor in state.get(part, {}).items()
+    }
+    text = {key: json.dumps(state[key]) for key in ("spec", "classes", "num_unlabeled")}
+    content = to_bytes(tensors, {"format": FORMAT, **text, "sha256": _checksum(tensors, text)})
+    try:
+        with replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise InputError(f"cannot write weights to {path}: {error.strerror or error}") from None
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read exported weights.
+
+    Raises:
+        InputError: no such file, a damaged one, or one of another program.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
+    except FileNotFoundError:
+        raise InputError(f"there is no checkpoint {path}") from None
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged or not a safetensors file: {error}") from None
+    format_, checksum = metadata.pop("format", None), metadata.pop("sha256", None)
+    if format_ != FORMAT:
+        raise InputError(f"{path} was not exported by ssl-video: its format is {format_!r}, not {FORMAT!r}")
+    if _checksum(tensors, metadata) != checksum:
+        raise InputError(f"{path} is damaged: its checksum is wrong")
+    state: dict[str, Any] = {key: json.loads(text) for key, text in metadata.items()}
+    for name, tensor in tensors.items():
+        part, _, inner = name.partition(".")
+        state.setdefault(part, {})[inner] = tensor
+    return state
+
+
+def _checksum(tensors: Mapping[str, Tensor], text: Mapping[str, str]) -> str:
+    """SHA-256 of names, types, shapes and content."""
+    digest = hashlib.sha256(json.dumps(sorted(text.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()

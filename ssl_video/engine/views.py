@@ -1,0 +1,56 @@
+"""What an algorithm's views of one video show: exactly what training would be fed."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ssl_video.data.augment import restore
+from ssl_video.data.dataset import short_side
+from ssl_video.data.decode import DecodeError
+from ssl_video.data.loader import Pool, requests
+from ssl_video.data.sampling import ClipShape
+from ssl_video.data.sheet import Strip
+from ssl_video.data.store import FrameStore
+from ssl_video.engine import assemble
+from ssl_video.errors import InputError
+from ssl_video.spec import Spec
+
+
+def strips(spec: Spec, video: Path, draws: int) -> list[list[Strip]]:
+    """Every view of a video, for each of a number of draws.
+
+    Args:
+        spec: a resolved specification; draw n is what its training would make of the video at step n.
+        video: a video file.
+        draws: number of draws.
+
+    Returns:
+        For each draw the algorithm's labeled views, then its unlabeled ones.
+
+    Raises:
+        InputError: the video cannot be decoded, or a problem with the algorithm or its views.
+    """
+    algorithm = assemble.check(spec, num_classes=2)
+    shapes = {
+        role: ClipShape(network.frames or spec.frames, network.stride or spec.stride)
+        for role, network in spec.networks.items()
+    }
+    store = FrameStore([str(video)], short_side(spec.size), limit=0, frame_format=spec.frame_format)
+    made: list[list[Strip]] = [[] for _ in range(draws)]
+    for purpose, views in (("labeled", algorithm.labeled), ("unlabeled", algorithm.unlabeled)):
+        wanted = requests(views, shapes)
+        pool = Pool(purpose, np.zeros(1, np.int64), wanted, 1, spec.size, spec.seed, store)
+        for step in range(draws):
+            try:
+                frames = pool.frames(step, 0)
+            except DecodeError as error:
+                raise InputError(f"{video}: {error}") from None
+            for name, clip in pool.clips(step).items():
+                request = wanted[name]
+                facts = (
+                    f"{purpose}, {request.augmentation}",
+                    f"{request.shape.frames} frames, stride {request.shape.stride}",
+                    *(["window of its own"] if request.window == "own" else []),
+                )
+                made[step].append(Strip(name, facts, restore(clip[0]), frames[name].tolist()))
+    return made

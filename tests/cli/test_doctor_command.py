@@ -1,0 +1,114 @@
+"""`ssl-video doctor` as a user calls it, and what runs do with its list."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import Call
+
+from ssl_video.data import quarantine
+
+
+@pytest.fixture
+def videos(dataset: Path, tmp_path: Path) -> Path:
+    """The data set with a clip that is none, one that is empty, and one that is in both parts."""
+    folder = tmp_path / "videos"
+    shutil.copytree(dataset, folder)
+    (folder / "train" / "dark" / "noise.mp4").write_bytes(b"this is no video" * 100)
+    (folder / "test" / "light" / "empty.mp4").touch()
+    shutil.copy(folder / "train" / "dark" / "0.mp4", folder / "test" / "dark" / "again.mp4")
+    return folder
+
+
+def test_what_the_doctor_says(videos: Path, call: Call, tmp_path: Path) -> None:
+    report = tmp_path / "report.csv"
+    done = call("doctor", videos, "--jobs", "2", "--report", report, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    # 2 classes of 8 + 4 clips, and three more.
+    assert lines[0].startswith("videos: 27 files; 27 decoded in ")
+    assert lines[0].endswith(", 0 known from before")
+    assert "h264 in mov (25)" in done.stdout
+    # Clips 0 to 3 are the same in train and in test, and so is the copy.
+    assert "in train and in test, which makes test results too good: 8 (test/dark/0.mp4 = " in done.stdout
+    # Of 13 clips of light and 14 of dark, one each: light has lost more.
+    (place,) = [number for number, line in enumerate(lines) if line.startswith("class")]
+    assert [line.split() for line in lines[place + 1 : place + 3]] == [
+        ["light", "13", "1", "7.7"],
+        ["dark", "14", "1", "7.1"],
+    ]
+    listed = {
+        "test/light/empty.mp4": "empty (0 bytes)",
+        "train/dark/noise.mp4": "invalid data found when processing input",
+    }
+    assert quarantine.read(videos) == listed
+    assert lines[-1] == f"2 of 27 clips are quarantined, so all runs leave them out: {videos}.quarantine.csv"
+    with report.open() as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 27
+    assert (rows["train/dark/0.mp4"]["frames"], rows["train/dark/0.mp4"]["reason"]) == ("12", "")
+    again = call("doctor", videos, cwd=tmp_path)
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (1, lines[-1])
+    assert " 0 decoded in " in again.stdout
+    # Mended, the list goes.
+    (videos / "train" / "dark" / "noise.mp4").unlink()
+    shutil.copy(videos / "train" / "light" / "0.mp4", videos / "test" / "light" / "empty.mp4")
+    mended = call("doctor", videos, cwd=tmp_path)
+    assert (mended.returncode, mended.stdout.splitlines()[-1]) == (0, "all files can be used")
+    assert "26 files; 1 decoded in " in mended.stdout
+    assert quarantine.read(videos) == {}
+
+
+def test_a_manifest_whose_files_are_missing(videos: Path, call: Call, tmp_path: Path) -> None:
+    manifest = tmp_path / "list.csv"
+    ids = sorted(str(path.relative_to(tmp_path)) for path in videos.rglob("[0-9].mp4"))
+    rows = [
+        f"{name},{name.split('/')[2]},{name.split('/')[1]}" for name in [*ids, "videos/train/dark/gone.mp4"]
+    ]
+    manifest.write_text("\n".join(["path,label,split", *rows]))
+    done = call("doctor", manifest, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert quarantine.read(manifest) == {"videos/train/dark/gone.mp4": "no such file or directory"}
+    assert quarantine.place(manifest) == tmp_path / "list.csv.quarantine.csv"
+
+
+@pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--jobs", "0"], [".", "--timeout", "x"]])
+def test_mistakes(arguments: list[str], call: Call, tmp_path: Path) -> None:
+    done = call("doctor", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+
+
+def test_stopped_by_the_user(
+    tmp_path: Path, environment: dict[str, str], make_video: Callable[..., Path]
+) -> None:
+    for name in ("dark", "light"):
+        first = make_video(tmp_path / "many" / name / "0.mkv", 28, 200, 200)
+        for clip in range(1, 60):
+            shutil.copy(first, first.with_name(f"{clip}.mkv"))
+    command = [sys.executable, "-m", "ssl_video", "doctor", str(tmp_path / "many"), "--jobs", "1"]
+    own = environment | {"SSL_VIDEO_CACHE": str(tmp_path / "cache")}
+    running = subprocess.Popen(
+        command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    kept = tmp_path / "cache" / "doctor"
+    while not any(path.stat().st_size for path in kept.glob("*.jsonl")):
+        assert running.poll() is None
+        time.sleep(0.02)
+    # Ctrl-C reaches every process of the terminal.
+    os.killpg(running.pid, signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=60)
+    assert (running.returncode, stdout) == (130, "")
+    assert "the same command goes on" in stderr
+    assert "Traceback" not in stderr
+    again = subprocess.run(command, env=own, capture_output=True, text=True, check=True, timeout=120)
+    first, *_ = again.stdout.splitlines()
+    assert first.startswith("many: 120 files; ")
+    assert ", 0 known from before" not in first

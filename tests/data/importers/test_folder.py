@@ -1,0 +1,83 @@
+"""Folders of class folders -> indexes."""
+
+import os
+from pathlib import Path
+
+import pytest
+from sources import FILES, parts, problems, touch
+
+from ssl_video.data.importers import read
+
+
+def test_folder_of_class_folders(tmp_path: Path) -> None:
+    touch(
+        tmp_path / "set", "run/1.MP4", "run/2.avi", "run/.3.mp4", "run/notes.txt", "top.mp4", ".cache/x.mp4"
+    )
+    touch(tmp_path / "set", "walk it/1.webm", "walk it/2.mov", "walk it/deep/3.mp4", "docs/a.pdf")
+    index = read(tmp_path / "set")
+    assert index.name == "set"
+    assert index.classes == ("run", "walk it")
+    assert index.ids.tolist() == ["run/1.MP4", "run/2.avi", "walk it/1.webm", "walk it/2.mov"]
+    assert index.paths[2] == str(tmp_path / "set/walk it/1.webm")
+    ignored = index.notes[0].split(": ")[1].split(", ")
+    assert sorted(ignored) == [
+        "1 folders inside class folders",
+        "1 folders without videos",
+        "1 videos outside of class folders",
+        "2 files that are not videos",
+    ]
+    assert index.notes[1].startswith("no split is given: held out 25% of each class as test, by whole clips")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("train", "test"), {"train": "train", "test": "test"}),
+        (("Train", "validation"), {"Train": "train", "validation": "test"}),
+        (("train", "val", "test"), {"train": "train", "val": "", "test": "test"}),
+    ],
+)
+def test_folder_of_parts(tmp_path: Path, names: tuple[str, ...], expected: dict[str, str]) -> None:
+    touch(tmp_path, *(f"{part}/{label}/{part}.mp4" for part in names for label in "ab"), "beside/c/1.mp4")
+    index = read(tmp_path)
+    assert index.classes == ("a", "b")
+    assert parts(index) == {f"{n}/{c}/{n}.mp4": part for n, part in expected.items() for c in "ab"}
+    assert "1 folders beside train/ and test/" in index.notes[0]
+
+
+def test_train_and_test_with_videos_are_classes(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{label}/{k}.mp4" for label in ("train", "test") for k in range(4)))
+    assert read(tmp_path).classes == ("test", "train")
+
+
+def test_problems_of_folders(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert (
+        "no videos found (the folder is empty); expected a folder for each"
+        in problems(read, tmp_path / "empty")[0]
+    )
+    touch(tmp_path / "flat", "1.mp4", "2.mp4")
+    assert "no videos found (2 videos outside of class folders)" in problems(read, tmp_path / "flat")[0]
+    touch(tmp_path / "half", "train/a/1.mp4", "train/b/1.mp4")
+    assert "no videos found (2 folders inside class folders" in problems(read, tmp_path / "half")[0]
+    touch(tmp_path / "one", "a/1.mp4", "a/2.mp4")
+    assert "all 2 clips are of one class, 'a'" in problems(read, tmp_path / "one")[0]
+    touch(tmp_path / "parts", "train/a/1.mp4", "train/b/1.mp4", "test/c/1.mp4")
+    assert "1 classes have no training clip: 'c'" in problems(read, tmp_path / "parts")[0]
+    touch(tmp_path / "bad", "a/1.mp4", "a/2.mp4", "b/1.mp4")
+    touch(tmp_path / "bad", "b/2.mp4", content=b"")
+    (tmp_path / "bad/b/3.mp4").symlink_to(tmp_path / "nowhere")
+    found = problems(read, tmp_path / "bad")
+    assert "1 files cannot be read (broken links?): 'b/3.mp4'" in found[0]
+    assert "1 files are empty (0 bytes): 'b/2.mp4'" in found[1]
+    assert len(problems(read, tmp_path / "bad", root=tmp_path, split="split2")) == 2
+
+
+def test_file_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, *FILES[:4])
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/a/caf\xe9.mp4")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system only takes UTF-8 names")
+    [problem] = problems(read, tmp_path)
+    assert "1 file names are not UTF-8: 'a/caf\\udce9.mp4'" in problem

@@ -1,0 +1,65 @@
+"""What runs do with broken clips: none is replaced, and what is left out is listed and said."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ssl_video.data import quarantine
+from ssl_video.data.dataset import load, read_index
+from ssl_video.errors import InputError
+from ssl_video.spec import Spec, build
+
+
+@pytest.fixture
+def spec(video_folder: Path, tmp_path: Path) -> Spec:
+    """Three classes of six clips, of which one cannot be decoded."""
+    shutil.copytree(video_folder, tmp_path / "data")
+    (tmp_path / "data" / "jump" / "3.mkv").write_bytes(b"noise" * 1000)
+    return build({"data": str(tmp_path / "data")})
+
+
+def test_broken_clips_stop_a_run_or_are_quarantined_for_all(spec: Spec, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(spec)
+    assert "1 of 18 videos cannot be decoded:\n  jump/3.mkv: invalid data found" in str(caught.value)
+    assert f"ssl-video doctor {tmp_path}/data" in str(caught.value)
+    assert quarantine.read(tmp_path / "data") == {}
+    reasons = {"jump/3.mkv": "invalid data found when processing input"}
+    data = load(spec, skip_broken=True)
+    assert data.broken == quarantine.read(tmp_path / "data") == reasons
+    assert len(data.index.rows("train", "test")) == 17
+    # The next run needs no flag, and is told.
+    index = read_index(spec)
+    assert f"1 clips are quarantined ({tmp_path}/data.quarantine.csv)" in index.notes
+    again = load(spec, index)
+    assert again.broken == reasons
+    assert again.index.fingerprint == data.index.fingerprint
+    assert "jump/3.mkv" not in {index.ids[row] for row in again.index.rows("train", "test")}
+
+
+def test_files_that_are_gone_do_not_stop_runs_once_they_are_quarantined(spec: Spec, tmp_path: Path) -> None:
+    (tmp_path / "data" / "jump" / "3.mkv").write_bytes(b"")
+    with pytest.raises(InputError, match=r"1 files are empty \(0 bytes\): 'jump/3.mkv'"):
+        read_index(spec)
+    quarantine.write(
+        tmp_path / "data", {"jump/3.mkv": "empty (0 bytes)", "jump/other.mkv": "left the data set"}
+    )
+    data = load(spec)
+    # Only what the data set holds is counted.
+    assert data.broken == {"jump/3.mkv": "empty (0 bytes)"}
+    # Those that nobody knew of are found when they are decoded.
+    (tmp_path / "data" / "bow" / "0.mkv").write_bytes(b"")
+    with pytest.raises(InputError, match=r"1 of 17 videos cannot be decoded:\n  bow/0.mkv: "):
+        load(spec)
+
+
+def test_a_class_that_is_quarantined_whole_is_said(spec: Spec, tmp_path: Path) -> None:
+    quarantine.write(tmp_path / "data", {f"jump/{clip}.mkv": "broken" for clip in range(6)})
+    notes = read_index(spec).notes
+    assert "no train clip is left of 'jump'" in notes
+    assert notes[-1].startswith("6 clips are quarantined (")
+    everything = {f"{name}/{clip}.mkv": "broken" for name in ("bow", "jump", "wave") for clip in range(6)}
+    quarantine.write(tmp_path / "data", everything)
+    with pytest.raises(InputError, match="data: no usable train clip is left"):
+        read_index(spec)

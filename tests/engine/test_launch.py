@@ -1,0 +1,160 @@
+"""Processes as they are really started: by the command line, by torchrun, and signalled by a scheduler."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ssl_video.benchmarks import matrix
+from ssl_video.data.dataset import load
+from ssl_video.engine.processes import Execution
+from ssl_video.engine.run import plan
+from ssl_video.spec import build
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and processes as on a cluster")
+SMALL = {
+    "protocol": "per-class:2", "frames": 2, "stride": 2, "size": 8, "width": 0.25, "labeled_batch": 4,
+    "unlabeled_batch": 4, "test_clips": 1,
+}  # fmt: skip
+# What goes wrong in the second process's third step.
+FAULTY = '''
+import os
+import signal
+
+import torch
+from torch.nn import functional as F
+from ssl_video import Algorithm, LossOutput, algorithm
+
+
+@algorithm("faulty")
+class Faulty(Algorithm):
+    """Supervised, but in the second process."""
+
+    def __init__(self, task, model, *, fault: str):
+        super().__init__()
+        self.model, self.fault, self.calls = model, fault, 0
+
+    def loss(self, batch, progress):
+        self.calls += 1
+        if self.calls == 3 and os.environ["LOCAL_RANK"] == "1":
+            if self.fault == "memory":
+                torch.empty(1 << 60)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return LossOutput({"labeled": F.cross_entropy(self.model(batch.labeled["weak"]), batch.labels)})
+'''
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("faulty") / "faulty.py"
+    file.write_text(FAULTY)
+    return f"{file}:faulty"
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [("memory", "out of memory with 4+4 clips"), ("killed", "killed by SIGKILL")]
+)
+def test_an_error_in_one_process_ends_all_with_one_message(
+    video_folder: Path, faulty: str, tmp_path: Path, fault: str, message: str
+) -> None:
+    spec = build(SMALL | {"data": str(video_folder), "algorithm": faulty, "options": {"fault": fault}})
+    made = plan(spec, load(spec), torch.device("cpu"))
+    events: list[matrix.Event] = []
+    began = time.monotonic()
+    failures = matrix.execute(
+        [made],
+        tmp_path / "results",
+        Execution("cpu", 1, checkpoint_seconds=0, devices=2),
+        jobs=1,
+        notify=lambda event: events.append(event) if event else None,
+    )
+    assert time.monotonic() - began < 60, "the other process waited for the one that is gone"
+    assert [event.kind for event in events if event.kind != "moved"] == ["started", "failed"]
+    (failure,) = failures
+    assert message in failure.reason
+    assert (matrix.folder(tmp_path / "results", made) / "checkpoint.pt").exists()
+
+
+def test_jobs_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert matrix._devices(Execution("cuda"), 3) == ["cuda:0", "cuda:1", "cuda:0"]
+    assert matrix._devices(Execution("cuda:1"), 2) == ["cuda:1", "cuda:1"]
+    assert matrix._devices(Execution("cuda", devices=2), 1) == ["cuda"]
+    assert matrix._devices(Execution("cpu"), 2) == ["cpu", "cpu"]
+
+
+# -- from the command line
+
+
+def flags(video_folder: Path, **values: object) -> list[str]:
+    given = {**SMALL, "data": video_folder, "device": "cpu", "threads": 1, **values}
+    return [part for key, value in given.items() for part in (f"--{key.replace('_', '-')}", str(value))]
+
+
+def start(launcher: list[str], given: list[str], folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*launcher, "-m", "ssl_video", "train", *given],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def results(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in folder.glob("ssl-video-results/runs/*/result.json")]
+
+
+def test_torchrun(video_folder: Path, tmp_path: Path) -> None:
+    """It says how many processes there are; the first one speaks for all."""
+    torchrun = shutil.which("torchrun", path=str(Path(sys.executable).parent))
+    if torchrun is None:
+        pytest.skip("there is no torchrun")
+    process = start(
+        [torchrun, "--nproc-per-node", "2", "--standalone"], flags(video_folder, steps=4), tmp_path
+    )
+    stdout, stderr = process.communicate(timeout=200)
+    assert process.returncode == 0, stderr
+    assert "2 processes with 1 thread" in stderr
+    assert (stdout.count("leaderboard:"), stderr.count("finished supervised")) == (1, 1)
+    (result,) = results(tmp_path)
+    assert result["environment"]["processes"] == 2
+
+
+def test_a_scheduler_signals_every_process_and_the_run_goes_on_later(
+    video_folder: Path, tmp_path: Path
+) -> None:
+    """Two processes that train, each with one that loads, the one that shows, and the server of all."""
+    given = flags(video_folder, steps=3000, devices=2, workers=1)
+    process = start([sys.executable], given, tmp_path)
+    runs = tmp_path / "ssl-video-results" / "runs"
+    deadline = time.monotonic() + 150
+    while not any(file.stat().st_size for file in runs.glob("*/metrics.jsonl")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75, stderr
+    assert "Traceback" not in stderr
+    assert "start the same command again" in stderr
+    (folder,) = runs.iterdir()
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True)["step"]
+    # The last step is in the records, and none after it: both were written because of the signal.
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == saved < 3000
+    log = (folder / "log.txt").read_text()
+    assert "ssl_video" not in log, log
+    process = start([sys.executable], ["--resume", str(folder), "--device", "cpu", "--steps", "99"], tmp_path)
+    _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 2
+    assert "cannot be resumed with other settings: steps 3000, now 99" in stderr
