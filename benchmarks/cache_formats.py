@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow
 from PIL import Image
 
-from ssl_video.data.decode import DecodeError, decode
+from ssl_video.data.video.decode import DecodeError, decode
 
 Frames = np.ndarray  # uint8, (F, H, W, 3)
 

@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from ssl_video.data import partition
 from ssl_video.data.importers import index_file, read
 from ssl_video.data.importers.draft import joined
 from ssl_video.data.importers.make import Request, make
 from ssl_video.data.index import Index
+from ssl_video.data.partitions import partition
 
 _CLASSES, _PER_VIDEO, _TEST_SHARE = (
     400,

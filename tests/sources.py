@@ -4,12 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from places import LISTS
 
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError
 
-SHARED = Path(__file__).parents[1] / "../shared"
-LISTS = SHARED / "lists"
 needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="needs the published lists")
 
 ROWS = (

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ssl_video.data import cache, known, store
 from ssl_video.data.dataset import read_index, short_side
-from ssl_video.data.formats import FORMATS
+from ssl_video.data.frames import cache, known, store
+from ssl_video.data.frames.formats import FORMATS
+from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
-from ssl_video.data.store import GIB, FrameStore
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, build
 

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from ssl_video.data.dataset import Progress as DataProgress
-
 if TYPE_CHECKING:
     from ssl_video.benchmarks.matrix import Event
+    from ssl_video.data.dataset import Progress as DataProgress
     from ssl_video.engine.run import Plan
 
 _PLAIN_SECONDS = 30.0
 
 
 @contextmanager
-def preparing(console: Console) -> Iterator[DataProgress]:
+def preparing(console: Console) -> Iterator["DataProgress"]:
     """A callback (text, done, total) that shows how data is prepared."""
     columns = (
         TextColumn("{task.description}"),

@@ -16,9 +16,9 @@ from rich.table import Table
 from ssl_video.spec import Spec, build
 
 if TYPE_CHECKING:
-    from ssl_video.data.doctor import Progress as Done
-    from ssl_video.data.doctor import Report
     from ssl_video.data.index import Index
+    from ssl_video.data.video.doctor import Progress as Done
+    from ssl_video.data.video.doctor import Report
 
 _SHOWN = 10
 
@@ -52,8 +52,8 @@ def command(
     DATA is what bench takes as --data. The quarantine list lies beside it, and all runs leave out what it
     names. What was found is kept: a second look costs only the files that have changed.
     """
-    from ssl_video.data import doctor, quarantine
     from ssl_video.data.dataset import read_all, source
+    from ssl_video.data.video import doctor, quarantine
 
     given = {"data": data, "root": root, "split": split}
     spec = build({name: value for name, value in given.items() if value is not None})

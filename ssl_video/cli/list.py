@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ssl_video.benchmarks import suite
-from ssl_video.data import protocols
+from ssl_video.data.partitions import protocols
 from ssl_video.registry import algorithms, backbones
 
 _DATASETS = {

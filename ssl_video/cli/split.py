@@ -14,8 +14,8 @@ from ssl_video.spec import Spec, build
 
 if TYPE_CHECKING:
     from ssl_video.data.index import Index
-    from ssl_video.data.partition import Partition
-    from ssl_video.data.summary import Clips, Comparison, Spread
+    from ssl_video.data.partitions.partition import Partition
+    from ssl_video.data.partitions.summary import Clips, Comparison, Spread
 
 _INDEX = ("root", "split")
 _DRAW = ("draw", "labeled_in_unlabeled", "validation", "lists")
@@ -44,7 +44,7 @@ def make(data: str, output: Path, **flags: Any) -> None:
     \b
       ssl-video split make ucf101.csv --protocol percent:10 --draw 0 -o ten-percent.txt
     """
-    from ssl_video.data import partition_file
+    from ssl_video.data.partitions import partition_file
 
     index, made = _make(data, options.given(flags))
     partition_file.write(made, index, output)
@@ -63,8 +63,8 @@ def show(what: str, **flags: Any) -> None:
     ssl-video split show train_10_percent.lst
     ssl-video split show ucf101.csv --protocol train_10_percent.lst
     """
-    from ssl_video.data import partition_file
-    from ssl_video.data.summary import of_file
+    from ssl_video.data.partitions import partition_file
+    from ssl_video.data.partitions.summary import of_file
 
     given, console = options.given(flags), Console()
     if "protocol" in given:
@@ -92,7 +92,7 @@ def compare(first: str, second: str, data: str | None, every: bool, **flags: Any
     ssl-video split compare list_ucf_1/train.csv list_ucf_10/train.csv
     ssl-video split compare percent:10 percent:10+groups --data ucf101.csv
     """
-    from ssl_video.data import summary
+    from ssl_video.data.partitions import summary
 
     given, console = options.given(flags), Console()
     sides = [("A", first), ("B", second)]
@@ -115,7 +115,7 @@ def compare(first: str, second: str, data: str | None, every: bool, **flags: Any
 @click.argument("name", required=False)
 def list_(name: str | None) -> None:
     """List the published protocols, or all that is known about one of them."""
-    from ssl_video.data import published
+    from ssl_video.data.partitions import published
 
     console = Console()
     if name is not None:
@@ -148,7 +148,7 @@ def _make(data: str, given: dict[str, Any]) -> "tuple[Index, Partition]":
     """A data set's index and its partition."""
     from ssl_video.cli.display import preparing
     from ssl_video.data.dataset import read_index
-    from ssl_video.data.partition import make as make_partition
+    from ssl_video.data.partitions.partition import make as make_partition
 
     spec = build({"data": data, **given})
     with preparing(Console(stderr=True)) as progress:
@@ -166,7 +166,7 @@ def _make(data: str, given: dict[str, Any]) -> "tuple[Index, Partition]":
 
 def _file(what: str, lists: str | None) -> Path:
     """The file that a list's or a published protocol's name means."""
-    from ssl_video.data.protocols import Listed, parse
+    from ssl_video.data.partitions.protocols import Listed, parse
 
     rule = parse(what, Path(lists) if lists else None)
     if not isinstance(rule, Listed):
@@ -175,7 +175,7 @@ def _file(what: str, lists: str | None) -> Path:
 
 
 def _show(index: "Index", made: "Partition", console: Console) -> None:
-    from ssl_video.data.summary import of_rows
+    from ssl_video.data.partitions.summary import of_rows
 
     title = f"{index.name}: {made.protocol}, draw {made.draw}, fingerprint p{made.fingerprint}"
     console.print(title, markup=False, highlight=False, soft_wrap=True)
@@ -188,7 +188,7 @@ def _show(index: "Index", made: "Partition", console: Console) -> None:
 
 def _parts(parts: "dict[str, Clips]") -> Table:
     """A row for each set of clips."""
-    from ssl_video.data.summary import summarize
+    from ssl_video.data.partitions.summary import summarize
 
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("")

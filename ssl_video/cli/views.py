@@ -35,7 +35,8 @@ def command(
 
     from ssl_video.benchmarks.suite import with_demo_settings
     from ssl_video.cli.display import preparing
-    from ssl_video.data import demo, sheet
+    from ssl_video.data import demo
+    from ssl_video.data.views import sheet
     from ssl_video.engine import assemble, views
     from ssl_video.errors import InputError
     from ssl_video.spec import build, override

@@ -112,4 +112,4 @@ def _writer(folder: Path, run: watch.Watched) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise InputError("--tensorboard needs TensorBoard: pip install tensorboard") from None
-    return SummaryWriter(str(folder / run.folder.name))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / run.folder.name))

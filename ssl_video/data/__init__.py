@@ -1,1 +1,1 @@
-"""data"""
+"""Data: from what people have to batches."""

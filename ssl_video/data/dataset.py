@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_video.data import demo, quarantine
+from ssl_video.data import demo
+from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.importers import read
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
-from ssl_video.data.store import GIB, FrameStore
+from ssl_video.data.video import quarantine
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ssl_video.contract import Batch, View
-from ssl_video.data import augment
-from ssl_video.data.decode import DecodeError
-from ssl_video.data.sampling import (
+from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.views import augment
+from ssl_video.data.views.sampling import (
     ClipShape,
     Order,
     Request,
@@ -24,8 +25,7 @@ from ssl_video.data.sampling import (
     random_start,
     resolve,
 )
-from ssl_video.data.store import FrameStore
-from ssl_video.data.temporal import TEMPORAL
+from ssl_video.data.views.temporal import TEMPORAL
 from ssl_video.errors import InputError
 from ssl_video.signals import STOPPING
 

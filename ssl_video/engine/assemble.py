@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ssl_video import Teacher, backbones
 from ssl_video.contract import Algorithm, Network, Task
-from ssl_video.data.augment import RECIPES
-from ssl_video.data.sampling import ClipShape
+from ssl_video.data.views.augment import RECIPES
+from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError, unknown
 from ssl_video.registry import algorithms
 from ssl_video.registry import backbones as backbone_registry

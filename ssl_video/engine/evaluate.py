@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ssl_video.data.decode import DecodeError
+from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.loader import evaluation_clips, unreadable
-from ssl_video.data.sampling import ClipShape
-from ssl_video.data.store import FrameStore
+from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine.processes import Processes
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec

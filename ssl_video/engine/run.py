@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 import ssl_video
-from ssl_video.data import partition_file
 from ssl_video.data.dataset import Data
 from ssl_video.data.index import Index
-from ssl_video.data.partition import Partition, make
+from ssl_video.data.partitions import partition_file
+from ssl_video.data.partitions.partition import Partition, make
 from ssl_video.engine import assemble, checkpoint, exported, record
 from ssl_video.engine.failures import told
 from ssl_video.engine.processes import Execution

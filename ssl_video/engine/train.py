@@ -12,7 +12,7 @@ import torch
 from ssl_video.contract import Algorithm, Batch, Task
 from ssl_video.data.dataset import Data
 from ssl_video.data.loader import Pool, batches, requests
-from ssl_video.data.partition import Partition
+from ssl_video.data.partitions.partition import Partition
 from ssl_video.engine import checkpoint
 from ssl_video.engine.assemble import Assembly, assemble, check_shares, place
 from ssl_video.engine.audit import audit

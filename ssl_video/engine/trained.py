@@ -10,9 +10,9 @@ from torch import nn
 
 from ssl_video.contract import Task
 from ssl_video.data.dataset import Data, short_side
-from ssl_video.data.decode import DecodeError
+from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.index import Index
-from ssl_video.data.store import FrameStore
+from ssl_video.data.video.decode import DecodeError
 from ssl_video.engine import checkpoint
 from ssl_video.engine.assemble import Assembly, assemble, place, resolve
 from ssl_video.engine.evaluate import accuracy, probabilities

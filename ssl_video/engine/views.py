@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_video.data.augment import restore
 from ssl_video.data.dataset import short_side
-from ssl_video.data.decode import DecodeError
+from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.loader import Pool, requests
-from ssl_video.data.sampling import ClipShape
-from ssl_video.data.sheet import Strip
-from ssl_video.data.store import FrameStore
+from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.views.augment import restore
+from ssl_video.data.views.sampling import ClipShape
+from ssl_video.data.views.sheet import Strip
 from ssl_video.engine import assemble
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
-from ssl_video.data.sampling import ClipShape, resolve
+from ssl_video.data.views.sampling import ClipShape, resolve
 from ssl_video.registry import algorithms
 
 NAMES = sorted(algorithms.describe())

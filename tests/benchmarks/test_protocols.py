@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from indexes import make_index
+from places import LISTS
 
-from ssl_video.data import entries, partition, published, summary
-from ssl_video.data.names import folder, stem
-from ssl_video.data.protocols import Percent, parse
-from ssl_video.data.summary import Clips
+from ssl_video.data.importers import entries
+from ssl_video.data.importers.names import folder, stem
+from ssl_video.data.partitions import partition, published, summary
+from ssl_video.data.partitions.protocols import Percent, parse
+from ssl_video.data.partitions.summary import Clips
 from ssl_video.errors import InputError
 
-LISTS = Path(__file__).parents[2] / "../shared/lists"
 needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="needs the published lists")
 WITH_LISTS = [name for name in published.names() if published.load(name).lists]
 UCF_TRAIN = "ucf101_official/trainlist01.txt"

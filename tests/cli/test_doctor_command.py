@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import Call
 
-from ssl_video.data import quarantine
+from ssl_video.data.video import quarantine
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from places import SHARED
 
 from ssl_video.cli import cli
 from ssl_video.errors import InputError
 
-SHARED = Path(__file__).parents[2] / "../shared"
 needs_lists = pytest.mark.skipif(not (SHARED / "lists").is_dir(), reason="needs the published lists")
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ssl_video.data import quarantine
 from ssl_video.data.dataset import load, read_index
+from ssl_video.data.video import quarantine
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, build
 

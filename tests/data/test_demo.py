@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from ssl_video.data import demo
-from ssl_video.data.decode import decode
 from ssl_video.data.importers import read
+from ssl_video.data.video.decode import decode
 from ssl_video.errors import InputError
 
 SHAPES = ("disk", "triangle", "ring", "cross", "stripes")

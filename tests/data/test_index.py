@@ -29,7 +29,7 @@ def test_fingerprint_is_a_function_of_ids_classes_and_splits(tmp_path: Path) -> 
 
 
 def test_neither_torch_nor_pandas_is_imported() -> None:
-    code = "import sys, ssl_video.data.partition; print({'torch', 'pandas'} & set(sys.modules))"
+    code = "import sys, ssl_video.data.partitions.partition; print({'torch', 'pandas'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
 

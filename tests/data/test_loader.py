@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ssl_video.contract import Batch, View
-from ssl_video.data import augment
-from ssl_video.data.augment import Transform
+from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.loader import Pool, _Pinnable, batches, evaluation_clips, requests, to_device
-from ssl_video.data.sampling import ClipShape, Request
-from ssl_video.data.store import FrameStore
+from ssl_video.data.views import augment
+from ssl_video.data.views.augment import Transform
+from ssl_video.data.views.sampling import ClipShape, Request
 from ssl_video.errors import InputError
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from torch import nn
 
 from ssl_video import backbones
 from ssl_video.contract import Task
-from ssl_video.data.sampling import ClipShape
+from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine.assemble import assemble, check, choose_device, label, place, resolve
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, build

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ssl_video.data.dataset import Data
 from ssl_video.data.loader import evaluation_clips
-from ssl_video.data.sampling import ClipShape
+from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine.evaluate import accuracy, probabilities
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec

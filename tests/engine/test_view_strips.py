@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_video.data.augment import restore
+from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.loader import Pool, requests
-from ssl_video.data.sampling import ClipShape
-from ssl_video.data.store import FrameStore
+from ssl_video.data.views.augment import restore
+from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine import assemble
 from ssl_video.engine.views import strips
 from ssl_video.errors import InputError

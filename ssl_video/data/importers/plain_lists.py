@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ssl_video.data import entries
-from ssl_video.data.entries import Entry
+from ssl_video.data.importers import entries
 from ssl_video.data.importers.draft import Draft, text
-from ssl_video.data.names import UCF_NAME, folder, key, stem
+from ssl_video.data.importers.entries import Entry
+from ssl_video.data.importers.names import UCF_NAME, folder, key, stem
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
 
@@ -16,7 +16,7 @@ _NUMBERED = re.compile(r"([0-9]{1,9})[\s,;]+(.+)")
 
 
 def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Draft:
-    """The clips of training, validation and test lists, in the formats of `ssl_video.data.entries`.
+    """The clips of training, validation and test lists, in the formats of `ssl_video.data.importers.entries`.
 
     A clip's class is the name that the list gives. Where lists have numbers, the file of classes says what
     they mean; whether a list counts from 0 or from 1 shows in its numbers and in the clips' folders. Without

@@ -6,9 +6,9 @@ Source: Soomro et al., "UCF101: A Dataset of 101 Human Actions Classes From Vide
 import re
 from pathlib import Path
 
-from ssl_video.data import entries
+from ssl_video.data.importers import entries
 from ssl_video.data.importers.draft import Draft, split_column, text
-from ssl_video.data.names import folder as folder_of
+from ssl_video.data.importers.names import folder as folder_of
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
 

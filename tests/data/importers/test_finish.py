@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sources import SHARED, manifest, parts, problems, touch
+from places import SHARED
+from sources import manifest, parts, problems, touch
 
 from ssl_video.data.importers import read
 

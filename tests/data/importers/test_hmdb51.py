@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from sources import LISTS, manifest, needs_lists, problems
+from places import LISTS
+from sources import manifest, needs_lists, problems
 
 from ssl_video.data.importers import index_file, read
 from ssl_video.data.importers.hmdb51 import from_hmdb51

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from sources import LISTS, manifest, needs_lists, problems, touch
+from places import LISTS
+from sources import manifest, needs_lists, problems, touch
 
 from ssl_video.data.importers.draft import Draft
 from ssl_video.data.importers.make import Request, make

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sources import LISTS, manifest, needs_lists, problems
+from places import LISTS
+from sources import manifest, needs_lists, problems
 
 from ssl_video.data.importers.make import Request, make
 from ssl_video.data.importers.ucf101 import from_ucf101

@@ -1,0 +1,303 @@
+"""The folder of stored clips: who is in it, how large it may grow, and what has to go.
+
+    files/ab/<path, size, time of change>   a link whose target is text: "<content> <frames>"
+    raw-128-ffmpeg62/cd/<content>           a clip's frames; format, short side, decoder, digest of the video
+    runs/<any name>                         locked by a process that uses the cache, for as long as it lives
+    used                                    bytes of all stored clips; its lock guards room and removal
+
+A clip is named by the content of its video file, so a data set that is copied or mounted elsewhere finds its
+frames: its files are read once, not decoded. When the cache is full, the clips that were not used for
+longest go, but none that a process still alive may count on: whatever was used since the oldest of them
+began. Where that leaves no room, nothing more is stored. A process reserves room before it writes; one that
+is killed meanwhile has reserved too much, which is found out when room gets scarce.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import shutil
+import time
+import uuid
+import warnings
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from ssl_video.data.frames.formats import FORMATS, DamagedError, StoredClip, pack
+from ssl_video.errors import InputError
+from ssl_video.files import replacing
+
+# Seconds after which a file that nobody completed was left by a killed process.
+_STALE = 24 * 3600
+# Seconds until a process that found no room looks for some again: runs end, and looking takes a while.
+_PATIENCE = 600.0
+# Room is made for more than one clip at a time, because every search looks at all of them.
+_SPARE = 0.05
+
+
+class Entry(NamedTuple):
+    """One stored clip's file."""
+
+    used: float  # seconds since 1970
+    size: int
+    path: Path
+
+    @property
+    def setting(self) -> str:
+        """Format, short side and decoder, for example "raw-128-ffmpeg62"."""
+        return self.path.parts[-3]
+
+
+class Summary(NamedTuple):
+    """Stored clips of one setting: how many, their bytes, and when one was last used."""
+
+    clips: int
+    size: int
+    used: float
+
+
+class FrameCache:
+    """Stored clips of one setting, within a bound for all settings together.
+
+    Args:
+        folder: where the cache lies; it is made when it is needed.
+        frame_format: name in FORMATS.
+        setting: what else decides the pixels, as a part of a folder's name.
+        limit: largest size of all stored clips in bytes; 0: nothing is stored. Processes that write at the
+            same time may exceed it by the clips that they are writing.
+    """
+
+    def __init__(self, folder: Path, frame_format: str, setting: str, limit: int) -> None:
+        self.folder, self.limit = folder, limit
+        self._format, self.setting = FORMATS[frame_format], f"{frame_format}-{setting}"
+        self._no_room_until = 0.0
+        self._claim: BinaryIO | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether it is of no use to offer further clips for now."""
+        return self.limit == 0 or time.monotonic() < self._no_room_until
+
+    def claim(self) -> None:
+        """Protect from removal what is used from now on, as long as this process or a fork of it lives.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        if self._claim or not self.limit:
+            return
+        try:
+            with self._used():
+                runs = self.folder / "runs"
+                runs.mkdir(exist_ok=True)
+                _oldest_claim(self.folder)  # removes those of processes that ended
+                self._claim = (runs / uuid.uuid4().hex).open("wb")
+                fcntl.flock(self._claim, fcntl.LOCK_EX)
+        except OSError as error:
+            raise InputError(
+                f"cannot write the frame cache {self.folder}: {error.strerror or error}; set "
+                "SSL_VIDEO_CACHE to another folder, or use --cache-gib 0 to decode without a cache"
+            ) from None
+
+    def open(self, content: str) -> StoredClip | None:
+        """A stored clip, or None."""
+        try:
+            return StoredClip(self._path(content), self._format)
+        except DamagedError:
+            self.remove(content)
+        except OSError:
+            pass
+        return None
+
+    def touch(self, content: str) -> bool:
+        """Note that a clip is used; whether it is stored."""
+        path = self._path(content)
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            # A cache that may only be read is of use, too.
+            return os.path.exists(path)
+        return True
+
+    def put(self, content: str, frames: np.ndarray) -> bool:
+        """Store a clip's frames, (F, H, W, 3), if there is room; whether they are stored.
+
+        A cache that cannot be written any more is no reason to stop: it is told once.
+        """
+        if self.full:
+            return False
+        if self.touch(content):
+            return True
+        parts = pack(self._format, frames)
+        size = sum(part.nbytes for part in parts)
+        try:
+            if not self._reserve(size):
+                return False
+            target = Path(self._path(content))
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # Durable: after a power cut a file might else have its length, but not its content.
+                with replacing(target) as file:
+                    file.writelines(parts)
+            except BaseException:
+                self._reserve(-size)
+                raise
+        except OSError as error:
+            reason = "no space left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error
+            warnings.warn(
+                f"the frame cache {self.folder} takes no more clips ({reason}); they are decoded as needed",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            self._no_room_until = float("inf")
+            return False
+        return True
+
+    def remove(self, content: str) -> int:
+        """Remove a clip from this setting; the bytes that were freed. Who reads it goes on reading it."""
+        path, freed = Path(self._path(content)), 0
+        with contextlib.suppress(OSError), self._used() as used:
+            freed = path.stat().st_size
+            path.unlink()
+            used.write(max(used.read() - freed, 0))
+        return freed
+
+    def _path(self, content: str) -> str:
+        return f"{self.folder}/{self.setting}/{content[:2]}/{content}"
+
+    def _reserve(self, size: int) -> bool:
+        with self._used() as used:
+            total = used.read()
+            if total + size > self.limit and size > 0:
+                total = _make_room(self.folder, self.limit, size)
+                used.write(total)
+                if total + size > self.limit:
+                    self._no_room_until = time.monotonic() + _PATIENCE
+                    return False
+            used.write(max(total + size, 0))
+        return True
+
+    def _used(self) -> "contextlib.AbstractContextManager[_Used]":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return _locked(self.folder)
+
+
+class _Used:
+    """The bytes of all stored clips, in a file that this process has locked."""
+
+    def __init__(self, file: BinaryIO, folder: Path) -> None:
+        self._file, self._folder = file, folder
+
+    def read(self) -> int:
+        self._file.seek(0)
+        text = self._file.read()
+        # New, or torn by a power cut.
+        return int(text) if text.isdigit() else sum(entry.size for entry in entries(self._folder))
+
+    def write(self, size: int) -> None:
+        self._file.seek(0)
+        # Always the same length, so that no reader sees the rest of a longer number.
+        self._file.write(b"%020d" % size)
+        self._file.flush()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[_Used]:
+    with open(os.open(folder / "used", os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield _Used(file, folder)
+
+
+def used(folder: Path) -> int:
+    """Bytes of all stored clips, as those who write them count."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((folder / "used").read_text())
+    return 0
+
+
+def entries(folder: Path) -> Iterator[Entry]:
+    """Every stored clip of every setting; what killed processes left half is removed."""
+    for setting in _listed(folder):
+        if re.fullmatch(rf"({'|'.join(FORMATS)})-.+", setting.name):
+            for part in _listed(setting.path):
+                for file in _listed(part.path):
+                    # Another process may have renamed or removed it by now.
+                    with contextlib.suppress(OSError):
+                        status = file.stat()
+                        if not file.name.endswith(".part"):
+                            yield Entry(status.st_mtime, status.st_size, Path(file.path))
+                        elif time.time() - status.st_mtime > _STALE:
+                            os.unlink(file.path)
+
+
+def survey(found: Iterable[Entry]) -> dict[str, Summary]:
+    """What is stored, by setting."""
+    summaries: dict[str, Summary] = {}
+    for entry in found:
+        clips, size, used = summaries.get(entry.setting, Summary(0, 0, 0.0))
+        summaries[entry.setting] = Summary(clips + 1, size + entry.size, max(used, entry.used))
+    return dict(sorted(summaries.items()))
+
+
+def clear(folder: Path, contents: Container[str] | None = None) -> None:
+    """Remove stored clips, of all settings; runs that read them go on, and decode them again.
+
+    Args:
+        folder: where the cache lies.
+        contents: digests of videos whose clips go; None removes all, and what is known of videos.
+    """
+    if folder.is_dir():
+        with _locked(folder) as used:
+            found = list(entries(folder))
+            gone = [entry for entry in found if contents is None or entry.path.name in contents]
+            total = sum(entry.size for entry in found)
+            used.write(_remove(gone, total, float("inf"), goal=-1))
+            if contents is None:
+                shutil.rmtree(folder / "files", ignore_errors=True)
+
+
+def _make_room(folder: Path, limit: int, size: int) -> int:
+    """Count what is stored, and remove what may go until there is room; the bytes that remain."""
+    found = list(entries(folder))
+    total = sum(entry.size for entry in found)
+    if total + size <= limit or size > limit:
+        return total
+    return _remove(found, total, _oldest_claim(folder), goal=limit - max(size, int(_SPARE * limit)))
+
+
+def _remove(found: list[Entry], total: int, before: float, goal: int) -> int:
+    for entry in sorted(found):
+        if total <= goal or entry.used >= before:
+            break
+        with contextlib.suppress(OSError):
+            entry.path.unlink()
+        total -= entry.size
+    return total
+
+
+def _oldest_claim(folder: Path) -> float:
+    """When the oldest process that is alive made its claim; those of others are removed."""
+    began = float("inf")
+    for claim in _listed(folder / "runs"):
+        with contextlib.suppress(OSError), open(claim.path, "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                began = min(began, os.fstat(file.fileno()).st_mtime)
+            else:
+                os.unlink(claim.path)
+    return began
+
+
+def _listed(folder: str | Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,1 @@
+"""Which training clips are labeled: protocols, draws, published lists, partition files."""

@@ -1,0 +1,214 @@
+"""Which training clips are labeled, kept for validation, or unlabeled: a partition of an index.
+
+A column or a list has no draws: every draw is the same, but for the validation part cut from it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssl_video.data.index import Index
+from ssl_video.data.partitions import draws, partition_file, published
+from ssl_video.data.partitions import lists as lists_of
+from ssl_video.data.partitions.protocols import AVAILABLE, Column, Listed, Rule, parse
+from ssl_video.errors import InputError, some, unknown
+
+_LABELED = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """The parts of an index that a run trains and tests on.
+
+    Attributes:
+        protocol: the rule, as given.
+        draw: number of the draw, as given.
+        labeled_in_unlabeled: whether the unlabeled part has the labeled clips, too.
+        labeled: (L,) int64 rows of the index, sorted.
+        validation: (V,) likewise: clips with a label that are in no other part; empty unless asked for.
+        unlabeled: (U,) likewise.
+        test: (T,) likewise.
+        notes: sentences that the user should read.
+        fingerprint: 12 hexadecimal digits that stand for the ids of all parts, the classes of the labeled and
+            the validation clips and the list of classes: not for the rule, the order of rows or the machine.
+    """
+
+    protocol: str
+    draw: int
+    labeled_in_unlabeled: bool
+    labeled: np.ndarray
+    validation: np.ndarray
+    unlabeled: np.ndarray
+    test: np.ndarray
+    notes: tuple[str, ...]
+    fingerprint: str
+
+
+@dataclass
+class _Chosen:
+    """What a rule says about the training clips: rows, sorted. All others are unlabeled."""
+
+    labeled: np.ndarray
+    validation: np.ndarray
+    unused: np.ndarray
+    notes: list[str]
+
+
+def check(protocol: str, index: Index | None = None, *, lists: Path | None = None) -> list[str]:
+    """Problems of a protocol as sentences: of its form or, given an index, of using it there."""
+    try:
+        rule = parse(protocol, lists)
+        if index is not None:
+            _choose(index, rule, 0)
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def make(
+    index: Index,
+    protocol: str,
+    *,
+    draw: int = 0,
+    labeled_in_unlabeled: bool = False,
+    validation: float = 0,
+    lists: Path | None = None,
+) -> Partition:
+    """Chooses the labeled clips; the rest of the training clips are unlabeled.
+
+    Args:
+        index: the clips.
+        protocol: see `ssl_video.data.partitions.protocols`.
+        draw: number of the draw. A clip's place in it depends on this number and on the names of the clip and
+            its class (with +groups also of its source video), and on nothing else.
+        labeled_in_unlabeled: puts the labeled clips into the unlabeled part as well, as FixMatch does; so
+            does a partition file that says so.
+        validation: labeled clips of each class that are kept for validation: a share below 1, or a number;
+            see `draws.hold_out`.
+        lists: folder with the published lists.
+
+    Raises:
+        InputError: the protocol is unknown or asks for what the index does not have.
+    """
+    if validation < 0 or (validation >= 1 and validation != int(validation)):
+        raise InputError(f"validation {validation:g}: expected a share below 1, or a whole number per class")
+    rule = parse(protocol, lists)
+    if isinstance(rule, Listed) and partition_file.is_one(rule.path):
+        return _read_back(index, rule, protocol, draw, labeled_in_unlabeled, validation)
+    chosen = _choose(index, rule, draw)
+    if validation:
+        chosen.validation, notes = draws.hold_out(index, chosen.labeled, validation, draw)
+        chosen.labeled = chosen.labeled[~np.isin(chosen.labeled, chosen.validation, assume_unique=True)]
+        chosen.notes += notes
+    name = protocol.removesuffix(AVAILABLE)
+    if name in published.names():
+        counts = len(index.rows("train")), len(index.rows("test"))
+        chosen.notes += published.load(name).notes(*counts, labeled_in_unlabeled)
+    return _finish(index, chosen, protocol, draw, labeled_in_unlabeled)
+
+
+def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
+    """Labeled clips by any rule."""
+    none = np.empty(0, np.int64)
+    if isinstance(rule, Column):
+        return _Chosen(_column(index, rule.name), none, none, [])
+    if isinstance(rule, Listed):
+        labeled, notes = lists_of.rows(index, rule)
+        return _Chosen(labeled, none, none, notes)
+    labeled, unused, notes = draws.choose(index, rule, draw)
+    return _Chosen(labeled, none, unused, notes)
+
+
+def _column(index: Index, name: str) -> np.ndarray:
+    if name not in index.columns:
+        raise InputError(f"protocol column:{name}: {unknown('column', name, index.columns)}")
+    column = index.columns[name]
+    strange = [text for text in column.names if text.lower() not in _LABELED]
+    if strange:
+        raise InputError(f"column {name!r} has {some(strange)}; expected 1 or true, 0 or false")
+    chosen = column.rows(*(text for text in column.names if _LABELED[text.lower()]))
+    elsewhere = index.ids[np.setdiff1d(chosen, index.rows("train"))]
+    if len(elsewhere):
+        raise InputError(
+            f"column {name!r} labels {len(elsewhere)} clips that are not in the training part (is it for "
+            f"another split?): {some(elsewhere)}"
+        )
+    if not len(chosen):
+        raise InputError(f"column {name!r} labels no clip; expected 1 or true for some")
+    return chosen
+
+
+def _read_back(
+    index: Index, listed: Listed, protocol: str, draw: int, labeled_in_unlabeled: bool, validation: float
+) -> Partition:
+    """The partition that a file holds."""
+    content = partition_file.read(listed.path)
+    within = content.labeled_in_unlabeled
+    problems = []
+    if validation:
+        problems.append("which clips are for validation: leave out --validation")
+    if labeled_in_unlabeled and not within:
+        problems.append("that labeled clips are not in the unlabeled part: leave out --labeled-in-unlabeled")
+    if problems:
+        again = "or make another file with ssl-video split make"
+        raise InputError(*(f"{listed.path} says {problem}, {again}" for problem in problems))
+    matched, notes = lists_of.match(index, listed, content.paths, content.labels.tolist())
+
+    def of(part: str) -> np.ndarray:
+        found = matched[content.parts.rows(part)]
+        return np.unique(found[found >= 0])
+
+    chosen = _Chosen(of("labeled"), of("validation"), of("unused"), notes)
+    if content.data_set != index.fingerprint:
+        notes.append(
+            f"{listed.path} was written for other clips: data set {content.data_set}, here "
+            f"{index.fingerprint}"
+        )
+    made = _finish(index, chosen, protocol, draw, within)
+    if content.data_set == index.fingerprint and content.fingerprint != made.fingerprint:
+        raise InputError(
+            f"{listed.path} was changed after ssl-video wrote it: its fingerprint is {content.fingerprint}, "
+            f"its clips have {made.fingerprint}; write it anew with ssl-video split make"
+        )
+    return made
+
+
+def _finish(index: Index, chosen: _Chosen, protocol: str, draw: int, labeled_in_unlabeled: bool) -> Partition:
+    """A partition: unlabeled are the training clips that have no other place."""
+    free = np.zeros(len(index), bool)
+    free[index.rows("train")] = True
+    free[chosen.labeled] = labeled_in_unlabeled
+    free[chosen.validation] = free[chosen.unused] = False
+    unlabeled, test = np.flatnonzero(free), index.rows("test")
+    notes = list(chosen.notes)
+    count = np.bincount(index.labels[chosen.labeled], minlength=len(index.classes))
+    bare = [index.classes[label] for label in np.flatnonzero(count == 0).tolist()]
+    if bare:
+        notes.append(f"{len(bare)} classes have no labeled clip: {some(bare)}")
+    if not len(unlabeled):
+        notes.append("every training clip is labeled: there is none without a label")
+    return Partition(
+        protocol=protocol,
+        draw=draw,
+        labeled_in_unlabeled=labeled_in_unlabeled,
+        labeled=chosen.labeled,
+        validation=chosen.validation,
+        unlabeled=unlabeled,
+        test=test,
+        notes=tuple(notes),
+        fingerprint=_fingerprint(index, chosen, unlabeled, test),
+    )
+
+
+def _fingerprint(index: Index, chosen: _Chosen, unlabeled: np.ndarray, test: np.ndarray) -> str:
+    hasher = hashlib.sha256()
+    index.label.names.hash_into(hasher)
+    for rows in (chosen.labeled, unlabeled, test):
+        index.ids[rows].hash_into(hasher)
+    hasher.update(index.labels[chosen.labeled].astype("<i8").tobytes())
+    if len(chosen.validation):
+        index.ids[chosen.validation].hash_into(hasher)
+        hasher.update(index.labels[chosen.validation].astype("<i8").tobytes())
+    return hasher.hexdigest()[:12]

@@ -1,0 +1,185 @@
+"""The language of partition protocols: one string that fits a flag, a YAML key and a table's heading.
+
+    per-class:N     N labeled clips of each class.
+    percent:P       P % of each class's training clips, rounded half up, at least one.
+    column:NAME     what a column of the manifest says: 1 or true is labeled, 0, false or nothing is not.
+    list:PATH       what a list of labeled clips says, or a file that `ssl-video split make` wrote; a file's
+                    path alone means the same.
+    NAME            the clips of a published protocol, from a list in the folder that `lists` names: see
+                    `ssl-video split list`.
+
+Words behind a + change a rule, in this order:
+
+    percent:P+global      P % of the whole training part, drawn without regard to classes (VideoSSL).
+    percent:P+balanced    P % of the whole training part, the same number of each class, at least one.
+    percent:P+floor       the number of clips rounded down, percent:P+ceil rounded up (TCL).
+    per-class:N+groups    clips come by whole source videos, so that no source video has labeled and unlabeled
+                          clips. What is left of the source video that completes the number is not used. For
+                          percent:P, too.
+    list:PATH+available   entries that are not among the clips, or not in use, are left out rather than an
+                          error; also for NAME. What is left out is counted in a note.
+
+Papers differ in all of this, and a paper's "10 %" is a protocol only together with these words.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ssl_video.data.partitions import published
+from ssl_video.data.partitions.published import Published
+from ssl_video.errors import InputError, unknown
+
+AVAILABLE = "+available"
+# Words of a rule: at most one from each place, in this order.
+_WORDS = {"per-class": (("groups",),), "percent": (("global", "balanced"), ("floor", "ceil"), ("groups",))}
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """`count` clips of each class."""
+
+    count: int
+    groups: bool
+
+
+@dataclass(frozen=True)
+class Percent:
+    """A share of the training clips.
+
+    Attributes:
+        percent: in (0, 100].
+        scope: of what: "class" (of each class), "global" or "balanced".
+        rounding: "half-up", "floor" or "ceil".
+        groups: whether clips come by whole source videos.
+    """
+
+    percent: Fraction
+    scope: str
+    rounding: str
+    groups: bool
+
+    def of(self, number: int | Fraction) -> int:
+        """That share of a number of clips, rounded as named, at least one.
+
+        >>> Percent(Fraction(10), "class", "half-up", False).of(25)
+        3
+        """
+        exact = number * self.percent / 100
+        shift = {"floor": Fraction(0), "half-up": Fraction(1, 2), "ceil": Fraction(1)}[self.rounding]
+        up = self.rounding == "ceil" and exact.denominator == 1
+        return max(1, int(exact if up else exact + shift))
+
+
+@dataclass(frozen=True)
+class Column:
+    """Clips that a column of the manifest marks."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Clips in a file.
+
+    Attributes:
+        path: the file.
+        available: whether clips that the data set does not have are left out.
+        published: the protocol that the list belongs to, if it was named.
+    """
+
+    path: Path
+    available: bool
+    published: Published | None
+
+
+Rule = PerClass | Percent | Column | Listed
+
+
+def describe() -> dict[str, str]:
+    """Every protocol's form with a one-line description."""
+    return {
+        "per-class:N": "N labeled clips of each class",
+        "percent:P": "P % of each class's training clips, rounded half up, at least one",
+        "percent:P+global": "P % of all training clips, without regard to classes; +balanced: equally many",
+        "  +floor  +ceil": "another rounding, as in percent:10+global+floor",
+        "  +groups": "by whole source videos: none has labeled and unlabeled clips",
+        "column:NAME": "clips with 1 or true in a column of the manifest",
+        "list:PATH": "clips in a list (VideoSSL, SVFormer, LTG, CSV, ...) or of ssl-video split make",
+        "NAME": "published clips, from the lists in --lists DIR: see ssl-video split list",
+    }
+
+
+def parse(protocol: str, lists: Path | None = None) -> Rule:
+    """What a protocol says.
+
+    Args:
+        protocol: see the module's documentation.
+        lists: folder with the published lists, for a protocol's name.
+
+    Raises:
+        InputError: not a protocol, no such file, or not the list that was published.
+    """
+    kind, _, value = protocol.partition(":")
+    if kind in _WORDS:
+        number, *words = value.split("+")
+        _check_words(protocol, kind, number, words)
+        return (
+            _per_class(protocol, number, words) if kind == "per-class" else _percent(protocol, number, words)
+        )
+    if kind == "column":
+        if not value:
+            raise InputError(f"protocol {protocol!r}: expected the name of a column, as in column:labeled")
+        return Column(value)
+    plain, available = protocol.removesuffix(AVAILABLE), protocol.endswith(AVAILABLE)
+    if plain in published.names():
+        known = published.load(plain)
+        if not known.lists and available:
+            raise InputError(f"protocol {protocol!r}: +available is for lists, and {plain} is a rule")
+        if not known.lists:
+            return parse(known.rule)
+        return Listed(known.find(lists), available, known)
+    path = Path(plain.removeprefix("list:")).expanduser()
+    if path.is_file():
+        return Listed(path, available, None)
+    if kind == "list":
+        raise InputError(f"protocol {protocol!r}: there is no file {path}")
+    forms = [form for form in describe() if not form.startswith(" ")]
+    raise InputError(
+        f"{unknown('protocol', protocol, [*forms, *published.names()])}; and there is no file of this name"
+    )
+
+
+def _check_words(protocol: str, kind: str, number: str, words: Sequence[str]) -> None:
+    known = [word for place in _WORDS[kind] for word in place]
+    strange = [word for word in words if word not in known]
+    if strange:
+        raise InputError(
+            *(f"protocol {protocol!r}: {unknown('word', word, known)} (behind a +)" for word in strange)
+        )
+    expected = [word for word in known if word in words]
+    if any(len([word for word in place if word in words]) > 1 for place in _WORDS[kind]):
+        raise InputError(f"protocol {protocol!r}: {' and '.join(words)} exclude each other: choose one")
+    if expected != list(words):
+        # One protocol has one spelling: the text is the name of a table's column.
+        raise InputError(f"protocol {protocol!r}: write {'+'.join([f'{kind}:{number}', *expected])}")
+
+
+def _per_class(protocol: str, number: str, words: Sequence[str]) -> PerClass:
+    if not re.fullmatch(r"0*[1-9]\d*", number):
+        raise InputError(f"protocol {protocol!r}: expected a number of clips from 1, as in per-class:10")
+    return PerClass(int(number), "groups" in words)
+
+
+def _percent(protocol: str, number: str, words: Sequence[str]) -> Percent:
+    if not re.fullmatch(r"\d+(\.\d+)?", number) or not 0 < Fraction(number) <= 100:
+        raise InputError(f"protocol {protocol!r}: expected a number above 0 and up to 100, as in percent:10")
+
+    def which(*names: str, otherwise: str) -> str:
+        return next((name for name in names if name in words), otherwise)
+
+    scope = which("global", "balanced", otherwise="class")
+    rounding = which("floor", "ceil", otherwise="half-up")
+    return Percent(Fraction(number), scope, rounding, "groups" in words)

@@ -1,0 +1,194 @@
+"""What a partition or a list holds, in numbers, and how two of them differ.
+
+Lists can be looked at without the data set: classes and source videos are then what the clips' names say.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ssl_video.data.columns import Category, Strings
+from ssl_video.data.importers import entries
+from ssl_video.data.importers.names import UCF_NAME, folder, key, stem
+from ssl_video.data.index import Index
+from ssl_video.data.partitions import partition_file
+from ssl_video.errors import InputError
+
+_BETWEEN = pa.scalar("/", pa.large_string())
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Some clips.
+
+    Attributes:
+        names: (n,) ids, or names without folders and extension.
+        label: (n,) classes.
+        groups: (n,) source videos, where known.
+    """
+
+    names: Strings
+    label: Category
+    groups: Category | None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How many there are of each class: least, mean and most."""
+
+    least: int
+    mean: float
+    most: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Numbers of some clips.
+
+    Attributes:
+        clips: how many.
+        missing: classes without a clip.
+        per_class: clips of each class, over all classes.
+        groups: source videos of each class, over the classes with a clip; None where they are not known.
+    """
+
+    clips: int
+    missing: tuple[str, ...]
+    per_class: Spread
+    groups: Spread | None
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many are in two sets, in all and by class.
+
+    Attributes:
+        first: (classes,) in the first.
+        second: (classes,) in the second.
+        both: (classes,) in both.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    both: np.ndarray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sets of clips.
+
+    Attributes:
+        classes: names of the classes of either.
+        clips: overlap of the clips.
+        groups: overlap of their source videos, where both know them.
+    """
+
+    classes: tuple[str, ...]
+    clips: Overlap
+    groups: Overlap | None
+
+
+def of_rows(index: Index, rows: np.ndarray) -> Clips:
+    """Clips of an index."""
+    groups = index.groups and Category(index.groups.codes[rows], index.groups.names)
+    return Clips(index.ids[rows], Category(index.labels[rows], index.label.names), groups)
+
+
+def of_file(path: Path) -> dict[str, Clips]:
+    """Clips that a list or a partition file names, by part: "labeled" and perhaps "validation" and "unused".
+
+    Raises:
+        InputError: the file cannot be read, or it does not say of which classes its clips are.
+    """
+    if partition_file.is_one(path):
+        content = partition_file.read(path)
+        parts = {part: content.parts.rows(part) for part in partition_file.PARTS}
+        return {
+            part: _named(
+                content.paths[rows].tolist(), Category(content.labels.codes[rows], content.labels.names)
+            )
+            for part, rows in parts.items()
+            if len(rows)
+        }
+    found = entries.read(path)
+    return {"labeled": _named([entry.path for entry in found], _labels(path, found))}
+
+
+def _named(paths: list[str], labels: Category) -> Clips:
+    """Clips by what their paths say."""
+    names = [stem(path) for path in paths]
+    matches = [re.fullmatch(UCF_NAME, name) for name in names]
+    groups = [match["group"] for match in matches if match]
+    known = Category.of(groups) if groups and len(groups) == len(names) else None
+    return Clips(Strings(pa.array(names, pa.large_string())), labels, known)
+
+
+def summarize(clips: Clips) -> Summary:
+    """Numbers of some clips; classes are all names of their `label`, also those that do not occur."""
+    counts = np.bincount(clips.label.codes, minlength=len(clips.label.names))
+    groups = None
+    if clips.groups is not None:
+        pairs = np.unique(clips.label.codes * len(clips.groups.names) + clips.groups.codes)
+        found = np.bincount(pairs // len(clips.groups.names), minlength=len(counts))[counts > 0]
+        groups = _spread(found)
+    missing = tuple(clips.label.names[np.flatnonzero(counts == 0)])
+    return Summary(len(clips.names), missing, _spread(counts), groups)
+
+
+def compare(first: Clips, second: Clips) -> Comparison:
+    """Overlap of two sets of clips, by names."""
+    classes = {key(name): name for name in [*second.label.names, *first.label.names]}
+    order = {name: number for number, name in enumerate(sorted(classes))}
+
+    def codes(label: Category) -> np.ndarray:
+        return np.array([order[key(name)] for name in label.names], np.int64)[label.codes]
+
+    labels = codes(first.label), codes(second.label)
+    clips = _overlap(first.names.values, second.names.values, *labels, len(order))
+    groups = None
+    if first.groups is not None and second.groups is not None:
+        units = [_units(*pair) for pair in zip(labels, (first.groups, second.groups), strict=True)]
+        groups = _overlap(units[0], units[1], *labels, len(order))
+    return Comparison(tuple(classes[name] for name in order), clips, groups)
+
+
+def _units(label: np.ndarray, groups: Category) -> pa.Array:
+    """Source videos by class and name: a name stands for another one in another class."""
+    names = groups.names.values.take(pa.array(groups.codes))
+    return pc.binary_join_element_wise(pc.cast(label, pa.large_string()), names, _BETWEEN)
+
+
+def _overlap(
+    first: pa.Array, second: pa.Array, first_label: np.ndarray, second_label: np.ndarray, classes: int
+) -> Overlap:
+    encoded = pa.concat_arrays([first, second]).dictionary_encode().indices.to_numpy()
+    one, one_at = np.unique(encoded[: len(first)], return_index=True)
+    two, two_at = np.unique(encoded[len(first) :], return_index=True)
+    return Overlap(
+        np.bincount(first_label[one_at], minlength=classes),
+        np.bincount(second_label[two_at], minlength=classes),
+        np.bincount(first_label[one_at][np.isin(one, two)], minlength=classes),
+    )
+
+
+def _labels(path: Path, found: list[entries.Entry]) -> Category:
+    """Classes by name, from the entry, its folder or its file's name; else by number where that is all."""
+    places = [folder(entry.path) for entry in found]
+    # One folder for all clips, such as videos/, says nothing.
+    flat = len(set(places)) == 1
+    labels = []
+    for entry, place in zip(found, places, strict=True):
+        match = re.fullmatch(UCF_NAME, stem(entry.path))
+        number = "" if entry.number is None else f"class {entry.number}"
+        labels.append(entry.label or (place if not flat else match["label"] if match else "") or number)
+    if not all(labels):
+        raise InputError(f"{path} does not say of which classes its clips are: give the data set with --data")
+    return Category.of(labels)
+
+
+def _spread(counts: np.ndarray) -> Spread:
+    return Spread(int(counts.min()), float(counts.mean()), int(counts.max()))

@@ -1,0 +1,1 @@
+"""Video files: decoding, and finding out what is wrong with them."""

@@ -1,0 +1,157 @@
+"""What a video file holds, found out by decoding all of it."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+
+from ssl_video.data.frames import known
+from ssl_video.data.video.decode import DecodeError, opened, shown
+
+# Beginnings of files that are often found under the name of a video, such as a page that says "not found".
+_OTHERS = {
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "XML",
+    b"{": "JSON",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x89png": "a PNG picture",
+    b"pk\x03\x04": "a ZIP archive",
+    b"rar!": "a RAR archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"%pdf": "a PDF document",
+    b"version https://git-lfs": "a Git LFS pointer",
+}
+# FFmpeg's names of formats by ending.
+_FORMATS = {
+    ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".avi": "avi", ".mkv": "matroska", ".webm": "webm",
+    ".mpg": "mpeg mpegts mpegvideo", ".mpeg": "mpeg mpegts mpegvideo",
+}  # fmt: skip
+_WHOLE = 0.9  # part of the stated frames that a whole file has; headers are wrong by a few
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found in a file. Numbers are 0 and texts empty where nothing is known.
+
+    Attributes:
+        reason: why it cannot be used; empty: it can.
+        content: digest of the bytes; equal for copies.
+        container: FFmpeg's name of the format, for example "avi".
+        codec: FFmpeg's name of the codec, for example "h264".
+        width: stored width in pixels.
+        height: stored height in pixels.
+        frames: frames that can be decoded.
+        rate: mean frames per second.
+        variable: whether the distance between frames varies.
+        rotation: degrees that it is turned clockwise to be upright.
+        aspect: width of a pixel by its height.
+        seconds: duration.
+        misnamed: whether its ending is that of another format.
+    """
+
+    reason: str = ""
+    content: str = ""
+    container: str = ""
+    codec: str = ""
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    rate: float = 0.0
+    variable: bool = False
+    rotation: int = 0
+    aspect: float = 1.0
+    seconds: float = 0.0
+    misnamed: bool = False
+
+
+def probe(path: str) -> Facts:
+    """Decode a file from end to end and say what it holds. Never raises for what is wrong with the file."""
+    try:
+        content = known.digest(path)
+    except OSError as error:
+        return Facts((error.strerror or str(error)).lower())
+    if not os.path.getsize(path):
+        return Facts("empty (0 bytes)", content)
+    found: dict[str, Any] = {"content": content}
+    try:
+        _decode(path, found)
+        reason = found.pop("cut", "")
+    except DecodeError as error:
+        found.pop("cut", None)
+        reason = _kind(path, str(error))
+    return Facts(reason, **found)
+
+
+def _decode(path: str, found: dict[str, Any]) -> None:
+    """Fill in what is found, as it is found, so that a damaged file's codec is known as well.
+
+    Raises:
+        DecodeError: the file cannot be decoded.
+    """
+    with opened(path) as (container, stream):
+        found["container"] = container.format.name
+        found["misnamed"] = _misnamed(path, container.format.name)
+        found["codec"] = stream.codec_context.name
+        found["width"], found["height"] = stream.codec_context.width, stream.codec_context.height
+        found["aspect"] = float(stream.sample_aspect_ratio or 1) or 1.0
+        if container.format.name.endswith("_pipe") or container.format.name == "image2":
+            raise DecodeError(f"a picture ({stream.codec_context.name})")
+        stamps, number = list[int](), 0
+        for number, frame in enumerate(shown(container, stream), 1):
+            found["frames"] = number
+            if number == 1:
+                found["rotation"] = -int(frame.rotation) % 360
+            if frame.pts is not None:
+                stamps.append(frame.pts)
+        unit = float(stream.time_base or 0)
+        mean, found["variable"] = _steps(stamps, unit)
+        stated_rate = float(stream.average_rate or 0)
+        # A file that lacks a few frames still shows the others at its rate.
+        even = stated_rate and abs(mean * stated_rate - 1) < 0.05 and not found["variable"]
+        found["rate"] = round(stated_rate if even or not mean else 1 / mean, 3)
+        found["seconds"] = round(mean * number if mean else number / (stated_rate or 1), 3)
+        stated = stream.frames or _stated(container, stream, found["rate"])
+        if number < _WHOLE * stated:
+            found["cut"] = f"cut off or damaged: {number} of {stated} frames can be decoded"
+
+
+def _steps(stamps: Sequence[int], unit: float) -> tuple[float, bool]:
+    """Mean distance of frames in seconds, and whether single distances differ from it."""
+    steps = np.diff(np.unique(np.array(stamps, np.int64))) * unit
+    if not len(steps):
+        return 0.0, False
+    # Containers round time stamps, to milliseconds at worst; a single gap is a lost frame.
+    off = np.abs(steps - np.median(steps)) > max(0.0021, 0.1 * float(np.median(steps)))
+    return float(steps.mean()), bool(off.sum() > max(2, 0.02 * len(steps)))
+
+
+def _stated(container: av.container.InputContainer, stream: av.video.stream.VideoStream, rate: float) -> int:
+    """Frames that a file without a count of them should have by its stated duration; 0: it does not say."""
+    seconds = float(stream.duration * (stream.time_base or 0)) if stream.duration else 0.0
+    if not seconds and container.duration and len(container.streams) == 1:
+        seconds = container.duration / av.time_base
+    return round(seconds * rate)
+
+
+def _misnamed(path: str, name: str) -> bool:
+    expected = _FORMATS.get(os.path.splitext(path)[1].lower())
+    return expected is not None and not set(expected.split()) & set(name.split(","))
+
+
+def _kind(path: str, reason: str) -> str:
+    """A reason with what the file is instead, where its first bytes tell."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return reason
+    if not head.strip(b"\0"):
+        return f"begins with {len(head)} zero bytes: {reason}"
+    for start, kind in _OTHERS.items():
+        if head.lstrip().lower().startswith(start):
+            return f"no video, but {kind}: {reason}"
+    return reason

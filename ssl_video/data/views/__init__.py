@@ -1,0 +1,1 @@
+"""What an algorithm sees of a clip: which frames, how augmented."""

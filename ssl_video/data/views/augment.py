@@ -1,0 +1,244 @@
+"""Named augmentations: drawn once per clip, the same for all its frames, applied to the decoded frames.
+
+Everything geometric (crop, flip, rotation, shear, translation) is one affine map per clip, so a clip is
+resampled once, however many operations it goes through:
+
+- A map that only crops, flips and translates takes a box of whole pixels. It is resized by bilinear
+  interpolation with antialiasing: where it is reduced, every pixel of the box counts.
+- A map that rotates or shears is interpolated between the four nearest pixels, without antialiasing.
+
+Frames are whole levels (uint8) until they are normalised at the end; colour operations follow on the
+resampled clips, see `ssl_video.data.views.colour`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssl_video.data.views.colour import OPERATIONS as COLOUR
+from ssl_video.data.views.sampling import Stream
+from ssl_video.data.views.temporal import TEMPORAL
+
+# Mean and deviation of Kinetics pixels in [0, 1], the values of PySlowFast and pytorchvideo.
+MEAN, DEVIATION = 0.45, 0.225
+# Levels in [0, 255] times the scale, less the shift, are normalised.
+_SCALE, _SHIFT = 1 / (255 * DEVIATION), MEAN / DEVIATION
+# Pixels that an augmentation leaves empty, FixMatch's.
+GREY = 127
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an augmentation draws from.
+
+    Attributes:
+        area: range of the cropped share of the frame's area; None takes the largest central square.
+        aspect: range of the crop's aspect ratio.
+        flip: probability of a horizontal flip.
+        operations: number of RandAugment operations (Cubuk et al. 2020, arXiv:1909.13719), each with a
+            magnitude drawn uniformly up to its largest, as FixMatch does.
+        cutout: largest side of a grey square, as a share of the clip's side (FixMatch: 0.5).
+        temporal: name of a temporal augmentation (see `ssl_video.data.views.temporal`), if any.
+    """
+
+    area: tuple[float, float] | None = None
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.0
+    operations: int = 0
+    cutout: float = 0.0
+    temporal: str | None = None
+
+
+# The weak crop's range is ours: half the frame or more keeps the action in view.
+_WEAK = Recipe(area=(0.5, 1.0), flip=0.5)
+_SPATIAL = {"none": Recipe(), "weak": _WEAK, "strong": replace(_WEAK, operations=2, cutout=0.5)}
+# Every name that a view may ask for: a spatial recipe, alone or followed by "+" and a temporal augmentation.
+RECIPES: dict[str, Recipe] = _SPATIAL | {
+    f"{name}+{temporal}": replace(recipe, temporal=temporal)
+    for temporal in TEMPORAL
+    for name, recipe in _SPATIAL.items()
+}
+
+# RandAugment's geometric operations and largest magnitudes: degrees, shear factors, shares of the side.
+GEOMETRY = {"rotate": 30.0, "shear_x": 0.3, "shear_y": 0.3, "translate_x": 0.3, "translate_y": 0.3}
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One clip's transform, drawn.
+
+    Attributes:
+        matrix: (2, 3), maps the output square [-1, 1]^2 to the source frame [-1, 1]^2.
+        colours: names of colour operations with their magnitudes in [0, 1], in order.
+        box: centre y, centre x, side of a square to grey out, in shares of the clip's side.
+    """
+
+    matrix: np.ndarray
+    colours: tuple[tuple[str, float], ...] = ()
+    box: tuple[float, float, float] | None = None
+
+
+def spatial(augmentation: str) -> str:
+    """The spatial part of an augmentation's name; views that share it are transformed alike."""
+    return augmentation.partition("+")[0]
+
+
+def draw(recipe: Recipe, stream: Stream, height: int, width: int) -> Transform:
+    """Draw a clip's transform for frames of height x width pixels."""
+    matrix = _random_crop(recipe, stream, height, width) if recipe.area else _square(height, width, 0.5)
+    if stream.uniform() < recipe.flip:
+        matrix = matrix @ np.diag([-1.0, 1.0, 1.0])
+    names, colours = [*GEOMETRY, *COLOUR, "identity"], []
+    for _ in range(recipe.operations):
+        name, magnitude = names[stream.integer(len(names))], stream.uniform()
+        if name in GEOMETRY:
+            sign = 1 if stream.uniform() < 0.5 else -1
+            # Output to source: the operation that comes first is nearest to the source.
+            matrix = matrix @ _warp(name, sign * magnitude * GEOMETRY[name])
+        elif name in COLOUR:
+            colours.append((name, magnitude))
+    box = None
+    if recipe.cutout:
+        box = (stream.uniform(), stream.uniform(), stream.uniform(0, recipe.cutout))
+    return Transform(matrix[:2], tuple(colours), box)
+
+
+def centre(height: int, width: int, place: float = 0.5) -> Transform:
+    """The largest square, at `place` in [0, 1] along the longer side; 0.5 is the middle."""
+    return Transform(_square(height, width, place)[:2])
+
+
+def apply(clips: Sequence[np.ndarray], transforms: Sequence[Transform], size: int) -> Tensor:
+    """Transform clips and normalise them.
+
+    Args:
+        clips: uint8 (T, H, W, 3); H and W may differ from clip to clip, T may not.
+        transforms: one per clip.
+        size: side of the result, in pixels.
+
+    Returns:
+        float32 (N, 3, T, size, size), in torch's channels_last_3d layout.
+    """
+    # NumPy asks the system for huge pages, which torch does not: fewer page faults.
+    memory = torch.from_numpy(np.empty((len(clips), len(clips[0]), size, size, 3), np.float32))
+    # One clip at a time stays in the processor's cache: up to twice as fast as the whole batch.
+    for clip, transform, target in zip(clips, transforms, memory, strict=True):
+        pixels = _resample(clip, transform.matrix, size)
+        for name, magnitude in transform.colours:
+            pixels = COLOUR[name](pixels, magnitude)
+        if transform.box:
+            # The centre may lie anywhere, so the square may be cut by the border.
+            y, x, side = (round(share * size) for share in transform.box)
+            top, left = y - side // 2, x - side // 2
+            pixels[:, max(top, 0) : top + side, max(left, 0) : left + side] = GREY
+        target.copy_(torch.from_numpy(pixels)).mul_(_SCALE).sub_(_SHIFT)
+    # (N, T, S, S, 3) in memory is (N, 3, T, S, S) in channels_last_3d.
+    return memory.permute(0, 4, 1, 2, 3)
+
+
+def restore(clips: Tensor) -> np.ndarray:
+    """Undo the normalisation: (..., 3, T, S, S) -> uint8 (..., T, S, S, 3)."""
+    levels = (clips.movedim(-4, -1) + _SHIFT) / _SCALE
+    return levels.round().to(torch.uint8).numpy()
+
+
+def _resample(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """One affine map: uint8 (T, H, W, 3) -> (T, size, size, 3). What lies outside the frame is grey."""
+    straight = matrix[0, 1] == matrix[1, 0] == 0
+    return _resize(clip, matrix, size) if straight else _interpolate(clip, matrix, size)
+
+
+def _resize(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """A map without rotation and shear: a box of whole pixels."""
+    left, width = _extent(matrix[0, 0], matrix[0, 2], clip.shape[2])
+    top, height = _extent(matrix[1, 1], matrix[1, 2], clip.shape[1])
+    inside = clip[:, max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    if inside.shape[1:3] != (height, width):
+        y, x = max(-top, 0), max(-left, 0)
+        box = np.full((len(clip), height, width, 3), GREY, np.uint8)
+        box[:, y : y + inside.shape[1], x : x + inside.shape[2]] = inside
+        inside = box
+    frames = torch.from_numpy(inside).permute(0, 3, 1, 2)
+    resized = F.interpolate(frames, (size, size), mode="bilinear", antialias=True)
+    if matrix[0, 0] < 0:
+        resized = resized.flip(3)
+    return np.ascontiguousarray(resized.permute(0, 2, 3, 1).numpy())
+
+
+def _extent(scale: float, shift: float, length: int) -> tuple[int, int]:
+    """First pixel and number of pixels of what a map takes from a side of `length` pixels."""
+    first = (shift - abs(scale) + 1) / 2 * length
+    return round(first), max(1, round(abs(scale) * length))
+
+
+def _interpolate(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Any map, between the four nearest pixels."""
+    # (S * S, 3) @ (3, 2) -> (1, S, S, 2)
+    grid = (_centres(size) @ torch.from_numpy(matrix.T).float()).view(1, size, size, 2)
+    out = np.empty((len(clip), size, size, 3), np.uint8)
+    # One frame at a time stays in the processor's cache.
+    for frame, target in zip(torch.from_numpy(clip), out, strict=True):
+        # Outside the frame zeros are taken, which is what grey is once it has been subtracted.
+        pixels = frame.permute(2, 0, 1)[None].float().sub_(GREY)
+        sampled = F.grid_sample(pixels, grid, align_corners=False)
+        levels = sampled[0].add_(GREY + 0.5).numpy()  # (3, S, S)
+        for colour in range(3):
+            # Colour by colour is three times as fast as a transposed copy; the cast cuts off fractions.
+            np.copyto(target[..., colour], levels[colour], casting="unsafe")
+    return out
+
+
+@lru_cache(maxsize=8)
+def _centres(size: int) -> Tensor:
+    """Pixel centres of the output square [-1, 1]^2 as (x, y, 1), row by row: (size * size, 3)."""
+    places = (torch.arange(size) + 0.5) * 2 / size - 1
+    y, x = torch.meshgrid(places, places, indexing="ij")
+    return torch.stack([x, y, torch.ones_like(x)], -1).flatten(0, 1)
+
+
+def _square(height: int, width: int, place: float) -> np.ndarray:
+    """The map onto the largest square, at a whole pixel: (3, 3)."""
+    side = min(height, width)
+    top, left = round((height - side) * place), round((width - side) * place)
+    return _box(top, left, side, side, height, width)
+
+
+def _random_crop(recipe: Recipe, stream: Stream, height: int, width: int) -> np.ndarray:
+    """A random crop's map, (3, 3): area and aspect as in random resized crop, cut to the frame."""
+    assert recipe.area is not None
+    area = height * width * stream.uniform(*recipe.area)
+    aspect = math.exp(stream.uniform(math.log(recipe.aspect[0]), math.log(recipe.aspect[1])))
+    crop_width = min(max(1, round(math.sqrt(area * aspect))), width)
+    crop_height = min(max(1, round(math.sqrt(area / aspect))), height)
+    top = stream.integer(height - crop_height + 1)
+    left = stream.integer(width - crop_width + 1)
+    return _box(top, left, crop_height, crop_width, height, width)
+
+
+def _box(
+    top: float, left: float, crop_height: float, crop_width: float, height: int, width: int
+) -> np.ndarray:
+    """The map from the output square onto a box of the frame, in pixels: (3, 3)."""
+    scale_x, scale_y = crop_width / width, crop_height / height
+    shift_x, shift_y = (2 * left + crop_width) / width - 1, (2 * top + crop_height) / height - 1
+    return np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y], [0, 0, 1]])
+
+
+def _warp(name: str, amount: float) -> np.ndarray:
+    """A geometric operation on the output square, (3, 3)."""
+    matrix = np.eye(3)
+    if name == "rotate":
+        cosine, sine = math.cos(math.radians(amount)), math.sin(math.radians(amount))
+        matrix[:2, :2] = [[cosine, -sine], [sine, cosine]]
+    elif name.startswith("shear"):
+        matrix[(0, 1) if name.endswith("x") else (1, 0)] = amount
+    else:
+        # The square is two wide, so a share of its side counts twice.
+        matrix[0 if name.endswith("x") else 1, 2] = 2 * amount
+    return matrix
