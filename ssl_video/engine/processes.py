@@ -129,6 +129,8 @@ class Processes:
 
     def any(self, *flags: bool) -> list[bool]:
         """Which flags are set in any process."""
+        if self.size == 1:
+            return list(flags)
         return [count > 0 for count in self.sum(torch.tensor(flags, dtype=torch.int32)).tolist()]
 
     def from_main(self, value: Value) -> Value:

@@ -87,11 +87,9 @@ class Recorder:
         ratios = [ratio for _, _, values in self._pending for ratio in values.values()]
         on_device = [part.detach().float() for ratio in ratios for part in ratio if isinstance(part, Tensor)]
         # One transfer from the device for all pending steps.
-        moved = iter(torch.stack(on_device).cpu())
-        sums = torch.stack(
-            [next(moved) if isinstance(p, Tensor) else torch.tensor(p) for ratio in ratios for p in ratio]
-        )
-        numbers: list[float] = self.processes.sum(sums).tolist()
+        moved = iter(torch.stack(on_device).tolist())
+        parts = [next(moved) if isinstance(part, Tensor) else part for ratio in ratios for part in ratio]
+        numbers: list[float] = self.processes.sum(torch.tensor(parts, dtype=torch.float64)).tolist()
         return numbers
 
 

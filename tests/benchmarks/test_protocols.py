@@ -10,7 +10,7 @@ from indexes import make_index
 from places import LISTS
 
 from ssl_video.data.importers import entries
-from ssl_video.data.importers.names import folder, stem
+from ssl_video.data.names import folder, stem
 from ssl_video.data.partitions import partition, published, summary
 from ssl_video.data.partitions.protocols import Percent, parse
 from ssl_video.data.partitions.summary import Clips

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ssl_video.data.importers.names import EXTENSIONS
+from ssl_video.data.names import EXTENSIONS
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
 

@@ -6,8 +6,8 @@ import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.importers.draft import Draft, text
-from ssl_video.data.importers.names import UCF_NAME
 from ssl_video.data.index import PARTS, Index, digest
+from ssl_video.data.names import UCF_NAME
 from ssl_video.errors import InputError, some
 
 HELD_OUT = 0.25  # part of each class that becomes the test part where no split is given

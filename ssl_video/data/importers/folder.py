@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ssl_video.data.importers.draft import SPLITS, Draft, text
 from ssl_video.data.importers.locate import ABSENT, UNDECODABLE, file_size
-from ssl_video.data.importers.names import EXTENSIONS
+from ssl_video.data.names import EXTENSIONS
 from ssl_video.errors import InputError, some
 
 

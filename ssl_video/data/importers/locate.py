@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
 from ssl_video.data.importers.draft import Draft, Progress, joined, rows, text
-from ssl_video.data.importers.names import EXTENSIONS
+from ssl_video.data.names import EXTENSIONS
 from ssl_video.data.partitions.stems import stems
 from ssl_video.errors import some
 

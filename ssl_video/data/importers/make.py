@@ -12,9 +12,9 @@ from ssl_video.data.importers.draft import Draft, Progress, home, reading
 from ssl_video.data.importers.finish import finish
 from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, check_sources, recognise
 from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing
-from ssl_video.data.importers.names import EXTENSIONS
 from ssl_video.data.importers.plain_lists import from_lists
 from ssl_video.data.index import Index
+from ssl_video.data.names import EXTENSIONS
 from ssl_video.errors import InputError, some
 
 _HINT = (

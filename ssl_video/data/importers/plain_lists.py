@@ -8,7 +8,7 @@ from pathlib import Path
 from ssl_video.data.importers import entries
 from ssl_video.data.importers.draft import Draft, text
 from ssl_video.data.importers.entries import Entry
-from ssl_video.data.importers.names import UCF_NAME, folder, key, stem
+from ssl_video.data.names import UCF_NAME, folder, key, stem
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
 

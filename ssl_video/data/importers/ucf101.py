@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssl_video.data.importers import entries
 from ssl_video.data.importers.draft import Draft, split_column, text
-from ssl_video.data.importers.names import folder as folder_of
+from ssl_video.data.names import folder as folder_of
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
 

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
 from ssl_video.data.importers.entries import Entry, read
-from ssl_video.data.importers.names import UCF_NAME, folder, key, stem
 from ssl_video.data.index import Index
+from ssl_video.data.names import UCF_NAME, folder, key, stem
 from ssl_video.data.partitions.protocols import Listed
 from ssl_video.data.partitions.stems import stems
 from ssl_video.errors import InputError, some

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
-from ssl_video.data.importers.names import EXTENSIONS
+from ssl_video.data.names import EXTENSIONS
 
 _AROUND = rf"(?s)^.*/|(?i:{'|'.join(map(re.escape, sorted(EXTENSIONS)))})$"
 _MASKS = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)  # of the first bytes of a word

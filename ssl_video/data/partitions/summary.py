@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.importers import entries
-from ssl_video.data.importers.names import UCF_NAME, folder, key, stem
 from ssl_video.data.index import Index
+from ssl_video.data.names import UCF_NAME, folder, key, stem
 from ssl_video.data.partitions import partition_file
 from ssl_video.errors import InputError
 

@@ -391,7 +391,7 @@ def test_four_processes_fill_at_once(videos: list[str], folder: Path) -> None:
 def test_killed_while_writing(videos: list[str], folder: Path) -> None:
     # It stops behind the first part of its file, and is killed there.
     program = (
-        "import contextlib, time\nfrom ssl_video.data import cache\nwhole = cache.replacing\n"
+        "import contextlib, time\nfrom ssl_video.data.frames import cache\nwhole = cache.replacing\n"
         "@contextlib.contextmanager\ndef slow(path):\n"
         "    with whole(path) as file:\n"
         "        file.write(b'half')\n        file.flush()\n        print('ready', flush=True)\n"

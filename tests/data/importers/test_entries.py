@@ -7,7 +7,7 @@ from places import LISTS
 from sources import manifest, needs_lists, problems
 
 from ssl_video.data.importers.entries import Entry, read
-from ssl_video.data.importers.names import folder, key, stem
+from ssl_video.data.names import folder, key, stem
 
 
 @pytest.mark.parametrize(

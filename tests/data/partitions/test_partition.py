@@ -12,8 +12,8 @@ import pytest
 from indexes import make_index
 
 from ssl_video.data.columns import Category, Strings
-from ssl_video.data.importers.names import stem
 from ssl_video.data.index import PARTS, Index
+from ssl_video.data.names import stem
 from ssl_video.data.partitions import partition, published
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.partitions.protocols import Percent

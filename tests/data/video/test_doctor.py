@@ -255,7 +255,7 @@ def test_no_process_is_left_when_the_doctor_is_killed(folder: Path, tmp_path: Pa
     tests = Path(__file__).parent
     environment = os.environ | {
         "TRACE": str(tmp_path / "trace"),
-        "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]),
+        "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parents[1])]),
     }
     running = subprocess.Popen([sys.executable, str(tmp_path / "main.py")], env=environment)
     wait_for(lambda: (tmp_path / "trace").exists() and "hang" in (tmp_path / "trace").read_text())
