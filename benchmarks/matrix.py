@@ -90,7 +90,7 @@ def execute(
             themselves were told to.
     """
     waiting, workers, failures = deque(plans), list[_Worker](), list[Event]()
-    _start_server()
+    start_server()
     devices, rest_until = deque(_devices(execution, jobs)), 0.0
     try:
         while waiting or workers:
@@ -273,8 +273,11 @@ def _stop(workers: Sequence[_Worker]) -> None:
             process.join()
 
 
-def _start_server() -> None:
-    """Make the server of processes deaf: schedulers signal all of a job, and it must outlive the runs."""
+def start_server() -> None:
+    """Start the server that processes of runs come from, which loads torch while data is prepared.
+
+    It is deaf to signals: schedulers send them to every process of a job, and it has to outlive the runs.
+    """
     if _CONTEXT.get_start_method() == "forkserver":
         before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
         forkserver.ensure_running()

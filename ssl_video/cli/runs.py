@@ -70,6 +70,7 @@ def carry_out(
     console, aside = Console(quiet=not main), Console(stderr=True, quiet=not main)
     if main:
         prepare.check_writable(settings.results)
+    matrix.start_server()
     with preparing(aside) as progress, _one_after_the_other(settings.execution):
         plans = prepare.plans(
             specs,

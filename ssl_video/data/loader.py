@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ssl_video.contract import Batch, View
-from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.frames.store import FrameStore, Statistics
 from ssl_video.data.video.decode import DecodeError
 from ssl_video.data.views import augment
 from ssl_video.data.views.sampling import (
@@ -164,13 +164,16 @@ class _Places:
 
 
 class _Pinnable:
-    """A batch that is pinned as a whole; the loader by itself would copy what views share once per view."""
+    """A batch that is pinned as a whole; the loader by itself would copy what views share once per view.
 
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
+    A worker sends what it read from the frame cache along.
+    """
+
+    def __init__(self, batch: Batch, read: Statistics) -> None:
+        self.batch, self.read = batch, read
 
     def pin_memory(self) -> "_Pinnable":
-        return _Pinnable(_each(self.batch, Tensor.pin_memory))
+        return _Pinnable(_each(self.batch, Tensor.pin_memory), self.read)
 
 
 class _Steps(Dataset["_Pinnable | InputError"]):
@@ -184,7 +187,8 @@ class _Steps(Dataset["_Pinnable | InputError"]):
 
     def __getitem__(self, place: tuple[int, int]) -> _Pinnable | InputError:
         try:
-            return _Pinnable(self.batch(*place))
+            batch = self.batch(*place)
+            return _Pinnable(batch, self.labeled.store.take() if get_worker_info() else Statistics())
         except InputError as error:
             return error
 
@@ -236,10 +240,16 @@ def batches(
                 worker_init_fn=_outlive_signals,
             )
         )
-    for item in loaded:
-        if isinstance(item, InputError):
-            raise item
-        yield to_device(item.batch, device)
+    try:
+        for item in loaded:
+            if isinstance(item, InputError):
+                raise item
+            labeled.store.add(item.read)
+            yield to_device(item.batch, device)
+    finally:
+        # Its processes end with it. Left to the garbage collector, which may have taken the loader's queues
+        # before, each would be waited for and killed after five seconds.
+        del loaded
 
 
 def _outlive_signals(_: int) -> None:

@@ -79,5 +79,5 @@ def _checksum(tensors: Mapping[str, Tensor], text: Mapping[str, str]) -> str:
     digest = hashlib.sha256(json.dumps(sorted(text.items())).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -11,9 +11,11 @@ import torch
 
 import ssl_video
 from ssl_video.data.dataset import Data
+from ssl_video.data.frames.store import Statistics
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition_file
 from ssl_video.data.partitions.partition import Partition, make
+from ssl_video.data.video.decode import decoder_name
 from ssl_video.engine import assemble, checkpoint, exported, record
 from ssl_video.engine.failures import told
 from ssl_video.engine.processes import Execution
@@ -194,11 +196,17 @@ def _result(
         "parameters": sum(p.numel() for p in predictor.parameters()),
         "parameters_trained": sum(p.numel() for p in training.algorithm.parameters() if p.requires_grad),
         "skipped_steps": training.skipped,
+        "frame_cache": _cache(todo.data.store.statistics()),
         "left_out": len(todo.data.broken),
         "spec": plain(spec),
         "environment": environment(training.device) | {"processes": training.processes.size},
         "finished": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def _cache(read: Statistics) -> dict[str, float]:
+    """What a process read, since it began or resumed the run."""
+    return read._asdict() | {"hit_rate": round(read.hit_rate, 4)}
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -211,4 +219,5 @@ def environment(device: torch.device) -> dict[str, Any]:
         "system": platform.platform(),
         "device": gpu or f"cpu ({platform.processor() or platform.machine()})",
         "threads": torch.get_num_threads(),
+        "decoder": decoder_name(),
     }

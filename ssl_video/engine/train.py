@@ -261,7 +261,7 @@ class _Update:
             with self.run.processes.local(self.wrapped, number + 1 < len(parts)):
                 with autocast(self.run.spec, self.run.device):
                     output = self.wrapped(batch, progress)
-                (output.loss / len(parts)).backward()
+                (output.loss / len(parts) if len(parts) > 1 else output.loss).backward()
             losses = {f"loss/{name}": Ratio(term.detach()) for name, term in output.terms.items()}
             more = losses | audit(output.pseudo, self.hidden[batch.positions])
             record = {name: record[name].plus(r) if name in record else r for name, r in more.items()}

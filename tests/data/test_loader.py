@@ -1,6 +1,8 @@
 """Batches: the right frames of the right clips, the same ones however they are loaded."""
 
 import multiprocessing
+import signal
+import subprocess
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ssl_video.contract import Batch, View
-from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.frames.store import FrameStore, Statistics
 from ssl_video.data.loader import Pool, _Pinnable, batches, evaluation_clips, requests, to_device
 from ssl_video.data.views import augment
 from ssl_video.data.views.augment import Transform
@@ -337,6 +339,17 @@ def test_views_of_a_sample_are_read_together() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+def test_reads_are_counted_whoever_does_them(video_folder: Path, tmp_path: Path, workers: int) -> None:
+    """Three steps of two labeled and four unlabeled clips; both kinds have two views, read in one go."""
+    frames = FrameStore([str(path) for path in sorted(video_folder.glob("*/*.mkv"))], 20, folder=tmp_path)
+    assert frames.prepare(range(18)) == {}
+    views = {"a": request(), "b": request("weak")}
+    labeled, others = pool(frames, views, batch=2), pool(frames, views, "unlabeled")
+    list(batches(labeled, LABELS, others, range(3), CPU, workers))
+    assert frames.statistics()[:2] == (3 * (2 + 4), 0)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
 def test_clip_that_has_become_unreadable(
     tmp_path: Path, make_video: Callable[..., Path], workers: int
 ) -> None:
@@ -375,7 +388,7 @@ def test_pinning_keeps_tensors_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     (batch,) = all_batches(Noise(), range(1))
     # Only machines with a GPU can pin; a copy does what pinning does to sharing.
     monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor.clone())
-    pinned = torch.utils.data._utils.pin_memory.pin_memory(_Pinnable(batch)).batch
+    pinned = torch.utils.data._utils.pin_memory.pin_memory(_Pinnable(batch, Statistics())).batch
     assert pinned.unlabeled["weak"] is pinned.unlabeled["again"]
     assert pinned.unlabeled["weak"] is not batch.unlabeled["weak"]
     assert_same([pinned], [batch])
@@ -395,14 +408,31 @@ def test_warnings_are_left_to_the_training(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_workers_end_when_training_stops_early() -> None:
+    def children() -> set[object]:
+        return {*multiprocessing.active_children()} - before
+
+    before: set[object] = {*multiprocessing.active_children()}
     loading = batches(pool(Noise(), {"weak": request("weak")}), LABELS, None, range(50), CPU, workers=2)
     next(iter(loading))
-    assert len(multiprocessing.active_children()) == 2
+    assert len(children()) == 2
     loading.close()  # type: ignore[attr-defined]
     ended = time.monotonic() + 20
-    while multiprocessing.active_children() and time.monotonic() < ended:
+    while children() and time.monotonic() < ended:
         time.sleep(0.01)
-    assert not multiprocessing.active_children()
+    assert not children()
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system does not say who sent a signal")
+def test_workers_outlive_the_signals_of_a_scheduler() -> None:
+    """Otherwise torch ends the run with an error as soon as one of them is gone."""
+    before = {*multiprocessing.active_children()}
+    loading = batches(pool(Noise(), {"weak": request("weak")}), LABELS, None, range(20), CPU, workers=2)
+    next(iter(loading))
+    # Sent by another process than the one that made them.
+    workers = [str(child.pid) for child in {*multiprocessing.active_children()} - before]
+    for name in ("TERM", "INT", "USR1", "USR2"):
+        subprocess.run(["kill", f"-{name}", *workers], check=True)
+    assert len(list(loading)) == 19
 
 
 # Test videos

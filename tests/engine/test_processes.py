@@ -16,6 +16,7 @@ from torch import nn
 from ssl_video.contract import Batch
 from ssl_video.data.dataset import Data
 from ssl_video.engine import checkpoint, exported, launch, record
+from ssl_video.engine import trained as trained_again
 from ssl_video.engine.evaluate import probabilities
 from ssl_video.engine.processes import Execution, Processes
 from ssl_video.engine.run import Plan, Stopped, run
@@ -192,9 +193,11 @@ def finished(folder: Path) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
     return (folder / record.METRICS).read_bytes(), weights, result["predictors"]
 
 
-def test_a_killed_run_of_two_equals_a_straight_one(make_plan: MakePlan, plugin: str, tmp_path: Path) -> None:
+def test_a_killed_run_of_two_equals_a_straight_one(
+    make_plan: MakePlan, plugin: str, data: Data, tmp_path: Path
+) -> None:
     """Both are killed after 4 of 7 steps. Each has dropout of its own, and batch-norm statistics."""
-    plan = make_plan(algorithm=plugin, steps=7, labeled_batch=4)
+    plan = make_plan(algorithm=plugin, steps=7, labeled_batch=4, test_clips=16, learning_rate=0.05)
     often = Execution("cpu", checkpoint_seconds=0.0, devices=2)
 
     class Killed(BaseException):
@@ -221,6 +224,10 @@ def test_a_killed_run_of_two_equals_a_straight_one(make_plan: MakePlan, plugin: 
     assert ours == theirs
     assert scores == other_scores
     assert all(torch.equal(weights[name], others[name]) for name in others)
+    # Each process tested its share of the clips with what the first one exported.
+    assert (
+        trained_again.evaluate(trained_again.load(tmp_path / "killed", torch.device("cpu")), data) == scores
+    )
 
 
 def test_one_that_is_told_to_stop_stops_all(make_plan: MakePlan, tmp_path: Path) -> None:
