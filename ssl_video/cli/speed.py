@@ -13,6 +13,7 @@ from ssl_video.cli import options
 
 if TYPE_CHECKING:
     from ssl_video.benchmarks.speed_data import Field
+    from ssl_video.benchmarks.speed_step import StepCost
 
 
 @click.group()
@@ -23,14 +24,15 @@ def command() -> None:
 @command.command()
 @click.option("--algo", "--algorithm", "algorithm", default="cmpl", show_default=True, metavar="NAME")
 @click.option(
-    "--repeat", type=click.IntRange(1), default=20, show_default=True, help="number of measured steps"
+    "--repeat", type=click.IntRange(2), default=20, show_default=True, help="number of measured steps"
 )
+@click.option("--textbook", is_flag=True, help="compare with a step of FixMatch as it is usually written")
 @options.spec_options("algorithm", "steps")
 @options.set_option
 @options.execution_options
-def step(algorithm: str, repeat: int, assignments: tuple[str, ...], **flags: Any) -> None:
+def step(algorithm: str, repeat: int, textbook: bool, assignments: tuple[str, ...], **flags: Any) -> None:
     """Measure a training step: data, the networks' own passes (run again alone), and everything else."""
-    from ssl_video.benchmarks import prepare, speed
+    from ssl_video.benchmarks import prepare, speed_step
     from ssl_video.benchmarks.suite import with_demo_settings
     from ssl_video.cli.display import preparing
     from ssl_video.cli.runs import Settings
@@ -50,23 +52,34 @@ def step(algorithm: str, repeat: int, assignments: tuple[str, ...], **flags: Any
         )
     with tempfile.TemporaryDirectory() as folder:
         run = Training(plan.spec, plan.data, plan.partition, Path(folder), settings.execution)
-        cost = speed.measure(run, repeat)
-    table = Table(
-        title=f"one step of {algorithm}, median of {repeat}", title_justify="left", show_footer=True
-    )
+        other = speed_step.textbook_fixmatch(run, Path(folder)) if textbook else None
+        cost = speed_step.measure(run, repeat, other)
+    place = f"{settings.execution.threads} threads on {settings.device}, {plan.spec.precision}"
+    _show_step(cost, f"one step of {algorithm}, median of {repeat}", place)
+
+
+def _show_step(cost: "StepCost", title: str, place: str) -> None:
+    from ssl_video.benchmarks.speed_data import ratio
+
+    table = Table(title=title, title_justify="left", show_footer=True)
     table.add_column("part", footer="whole step")
     table.add_column("ms", justify="right", footer=f"{1000 * cost.total:.1f}")
     table.add_column("share", justify="right", footer="100.0 %")
-    for part in ("data", "networks", "rest"):
-        seconds = getattr(cost, part)
+    parts = {"data": cost.data, "  of it augmentation": cost.augmentation}
+    for part, seconds in (parts | {"networks": cost.networks, "rest": cost.rest}).items():
         table.add_row(part, f"{1000 * seconds:.1f}", f"{100 * seconds / cost.total:.1f} %")
-    console = Console()
+    console = Console(highlight=False)
     console.print(table)
     console.print(
         f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is not "
-        f"the networks' own passes ({settings.execution.threads} threads on {settings.device})",
-        highlight=False,
+        f"the networks' own passes; {cost.peak / 2**20:.0f} MiB at most ({place})"
     )
+    if cost.textbook:
+        times = ratio(cost.steps, cost.textbook)
+        console.print(
+            f"without data {times.mean:.2f} times as fast ({times.low:.2f} to {times.high:.2f}) as a step of "
+            "textbook FixMatch: one pass with gradient, contiguous, float32"
+        )
 
 
 @command.command()

@@ -25,7 +25,7 @@ def test_evaluate_gives_the_runs_own_numbers(run: Path, call: Call) -> None:
 
 def test_predict_as_json_and_as_table(run: Path, dataset: Path, call: Call) -> None:
     videos = [dataset / "test" / "dark" / "0.mp4", dataset / "test" / "light" / "1.mp4"]
-    done = call("predict", run / "final.pt", *videos, "--top", "2", "--json", cwd=run)
+    done = call("predict", run / "final.safetensors", *videos, "--top", "2", "--json", cwd=run)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["video"] for answer in answers] == [str(video) for video in videos]

@@ -39,7 +39,7 @@ from ssl_video.registry import algorithms
 from ssl_video.spec import build
 
 # What a result says about the clock and the machine.
-TIMES = {"seconds", "train_seconds", "test_seconds", "finished", "environment"}
+TIMES = {"seconds", "train_seconds", "test_seconds", "finished", "environment", "frame_cache"}
 PLACES = ("starting", "resuming", "step", "saving", "testing", "exporting", "ended")
 
 

@@ -16,10 +16,10 @@ from torch import nn
 from ssl_video.contract import Batch
 from ssl_video.data.dataset import Data
 from ssl_video.engine import checkpoint, exported, launch, record
-from ssl_video.engine import trained as trained_again
 from ssl_video.engine.evaluate import probabilities
 from ssl_video.engine.processes import Execution, Processes
 from ssl_video.engine.run import Plan, Stopped, run
+from ssl_video.engine.score import final_test
 from ssl_video.engine.train import Training, fit
 from ssl_video.errors import InputError
 from ssl_video.registry import algorithms
@@ -150,6 +150,20 @@ def test_batches_that_cannot_be_shared(make_plan: MakePlan, tmp_path: Path, valu
         assert f"{name} {values[name]} cannot be cut into" in message
 
 
+def test_statistics_of_all_processes_need_gpus(make_plan: MakePlan, tmp_path: Path) -> None:
+    """One process has them anyway."""
+    plan = make_plan(labeled_batch=4, batch_norm="sync")
+
+    def refused() -> str:
+        with pytest.raises(InputError) as error:
+            fit(training(plan, tmp_path, TWO))
+        return str(error.value)
+
+    for message in side_by_side(TWO, refused):
+        assert "batch_norm sync needs GPUs" in message
+    fit(training(plan, tmp_path, ONE))
+
+
 class Mean(nn.Module):
     """Logits from a matrix product, whose rounding may depend on the size of a batch."""
 
@@ -182,6 +196,22 @@ def test_clips_are_tested_once_each(
         assert np.array_equal(found, expected)
 
 
+def test_the_first_ones_statistics_are_tested(make_plan: MakePlan, tmp_path: Path) -> None:
+    """Those that it exports. The second one's are made useless here."""
+    plan = make_plan(labeled_batch=4, test_clips=16, ema=0.5)
+
+    def tested() -> dict[str, Any]:
+        made = training(plan, tmp_path, TWO)
+        if made.processes.rank == 1:
+            for part in made.assembly.parts():
+                for buffer in part.buffers():
+                    buffer.fill_(float("nan") if buffer.is_floating_point() else -1)
+        return final_test(made)
+
+    one, two = side_by_side(TWO, tested)
+    assert one == two == final_test(training(plan, tmp_path, ONE))
+
+
 # -- stop and resume
 
 
@@ -193,11 +223,9 @@ def finished(folder: Path) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
     return (folder / record.METRICS).read_bytes(), weights, result["predictors"]
 
 
-def test_a_killed_run_of_two_equals_a_straight_one(
-    make_plan: MakePlan, plugin: str, data: Data, tmp_path: Path
-) -> None:
+def test_a_killed_run_of_two_equals_a_straight_one(make_plan: MakePlan, plugin: str, tmp_path: Path) -> None:
     """Both are killed after 4 of 7 steps. Each has dropout of its own, and batch-norm statistics."""
-    plan = make_plan(algorithm=plugin, steps=7, labeled_batch=4, test_clips=16, learning_rate=0.05)
+    plan = make_plan(algorithm=plugin, steps=7, labeled_batch=4)
     often = Execution("cpu", checkpoint_seconds=0.0, devices=2)
 
     class Killed(BaseException):
@@ -224,10 +252,6 @@ def test_a_killed_run_of_two_equals_a_straight_one(
     assert ours == theirs
     assert scores == other_scores
     assert all(torch.equal(weights[name], others[name]) for name in others)
-    # Each process tested its share of the clips with what the first one exported.
-    assert (
-        trained_again.evaluate(trained_again.load(tmp_path / "killed", torch.device("cpu")), data) == scores
-    )
 
 
 def test_one_that_is_told_to_stop_stops_all(make_plan: MakePlan, tmp_path: Path) -> None:

@@ -1,0 +1,200 @@
+"""What a training step costs, and how much of it is not its networks' own forward and backward passes."""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssl_video.contract import Batch
+from ssl_video.data.views import augment
+from ssl_video.engine import assemble
+from ssl_video.engine.evaluate import autocast
+from ssl_video.engine.optimize import clip_gradients
+from ssl_video.engine.train import Training
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """Medians over steps, in seconds, and what stands beside them.
+
+    Attributes:
+        data: waiting for the batch: reading frames, augmentation, transfer to the device.
+        augmentation: the part of `data` that is augmentation; 0 where worker processes do it.
+        networks: the forward and backward passes of the networks alone, on the same clips.
+        rest: losses, pseudo-labels, clipping, optimizer, teachers, and whatever else a step does.
+        clips: videos per step.
+        peak: most memory in use in bytes, on the device or, on CPU, of the whole process.
+        steps: seconds of every measured step without its data.
+        textbook: seconds of a textbook FixMatch step measured right after each; empty if not asked for.
+    """
+
+    data: float
+    augmentation: float
+    networks: float
+    rest: float
+    clips: int
+    peak: int
+    steps: tuple[float, ...]
+    textbook: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """Seconds of a whole step."""
+        return self.data + self.networks + self.rest
+
+    @property
+    def overhead(self) -> float:
+        """Share of the step that is not the networks' own passes."""
+        return 1 - self.networks / self.total
+
+
+def measure(run: Training, repeat: int, textbook: Training | None = None, warmup: int = 2) -> StepCost:
+    """Measure steps of a run; every step's networks are run again alone, right after it.
+
+    Args:
+        run: a fresh run; it is trained a little by this, and nothing is written.
+        repeat: number of measured steps.
+        textbook: a run to compare with, see `textbook_fixmatch`; its steps take turns with the run's.
+        warmup: number of steps before them.
+    """
+    batches, others = run.batches(), textbook.batches() if textbook else iter(())
+    run.algorithm.train()
+    data, augmentation, whole, bare, compared = [], [], [], [], []
+    peak = 0
+    for number in range(warmup + repeat):
+        with _augmenting() as spent:
+            seconds, batch = _timed(run.device, lambda: next(batches))
+        with _calls(run) as calls:
+            step = _timed(run.device, lambda batch=batch: _step(run, batch))[0]  # type: ignore[misc]
+        peak = max(peak, _peak(run.device))  # before anything else is measured
+        alone = _timed(run.device, lambda calls=calls: _replay(run, calls))[0]  # type: ignore[misc]
+        other = _textbook_step(textbook, next(others)) if textbook else 0.0
+        if number >= warmup:
+            data.append(seconds)
+            augmentation.append(sum(spent))
+            whole.append(step)
+            bare.append(alone)
+            compared.append(other)
+    return StepCost(
+        data=statistics.median(data),
+        augmentation=statistics.median(augmentation),
+        networks=statistics.median(bare),
+        rest=statistics.median(s - b for s, b in zip(whole, bare, strict=True)),
+        clips=run.clips_per_step(),
+        peak=peak,
+        steps=tuple(whole),
+        textbook=tuple(compared) if textbook else (),
+    )
+
+
+def textbook_fixmatch(run: Training, folder: Path) -> Training:
+    """FixMatch as it is usually written, with the run's first network, clips and optimizer.
+
+    All clips go through the network in one pass with gradient, in float32 and torch's contiguous layout.
+    """
+    network = next(iter(run.spec.networks.values()))
+    spec = run.spec.model_copy(
+        update={
+            "algorithm": "fixmatch",
+            "options": {"passes": "joint"},
+            "networks": {"model": network},
+            "precision": "float32",
+        }
+    )
+    made = Training(assemble.resolve(spec, run.device), run.data, run.partition, folder, run.execution)
+    for parameter in made.algorithm.parameters():
+        parameter.data = parameter.data.contiguous()
+    made.algorithm.train()
+    return made
+
+
+def _textbook_step(run: Training, batch: Batch) -> float:
+    """Seconds of one step on contiguous clips."""
+    kinds = ({name: clip.contiguous() for name, clip in k.items()} for k in (batch.labeled, batch.unlabeled))
+    labeled, unlabeled = kinds
+    plain = Batch(labeled, batch.labels, unlabeled, batch.positions)
+    return _timed(run.device, lambda: _step(run, plain))[0]
+
+
+def _step(run: Training, batch: Batch) -> None:
+    with autocast(run.spec, run.device):
+        output = run.algorithm(batch, 0.5)
+    output.loss.backward()
+    clip_gradients(run.algorithm, run.spec.clip_norm)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    run.algorithm.after_step(0.5)
+    run.assembly.after_step()
+
+
+@contextmanager
+def _augmenting() -> Iterator[list[float]]:
+    """The seconds of every augmentation inside, in this process."""
+    spent: list[float] = []
+    apply = augment.apply
+
+    def timed(*arguments: Any) -> Tensor:
+        began = time.perf_counter()
+        made = apply(*arguments)
+        spent.append(time.perf_counter() - began)
+        return made
+
+    augment.apply = timed
+    try:
+        yield spent
+    finally:
+        augment.apply = apply
+
+
+@contextmanager
+def _calls(run: Training) -> Iterator[list[tuple[nn.Module, Tensor, bool]]]:
+    """Every call of a network during a step: the network, its clips, and whether it kept a gradient."""
+    calls: list[tuple[nn.Module, Tensor, bool]] = []
+
+    def note(network: nn.Module, inputs: tuple[Any, ...]) -> None:
+        calls.append((network, inputs[0].detach(), torch.is_grad_enabled()))
+
+    handles = [n.register_forward_pre_hook(note) for n in set(run.algorithm.predictors().values())]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _replay(run: Training, calls: list[tuple[nn.Module, Tensor, bool]]) -> None:
+    for network, clips, gradient in calls:
+        with torch.set_grad_enabled(gradient), autocast(run.spec, run.device):
+            out = network(clips)
+        if gradient:
+            out.float().sum().backward()
+    run.optimizer.zero_grad(set_to_none=True)
+
+
+def _timed(device: torch.device, work: Callable[[], Any]) -> tuple[float, Any]:
+    _wait(device)
+    began = time.perf_counter()
+    result = work()
+    _wait(device)
+    return time.perf_counter() - began, result
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _peak(device: torch.device) -> int:
+    """Most memory in use so far, in bytes."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
