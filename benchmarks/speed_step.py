@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
-from ssl_video.contract import Batch
+from ssl_video.contract import Batch, LossOutput
 from ssl_video.data.views import augment
 from ssl_video.engine import assemble
+from ssl_video.engine.activations import saved_bytes
 from ssl_video.engine.evaluate import autocast
 from ssl_video.engine.optimize import clip_gradients
 from ssl_video.engine.train import Training
@@ -32,6 +34,7 @@ class StepCost:
         rest: losses, pseudo-labels, clipping, optimizer, teachers, and whatever else a step does.
         clips: videos per step.
         peak: most memory in use in bytes, on the device or, on CPU, of the whole process.
+        kept: bytes that the forward pass keeps for the backward pass.
         steps: seconds of every measured step without its data.
         textbook: seconds of a textbook FixMatch step measured right after each; empty if not asked for.
     """
@@ -42,6 +45,7 @@ class StepCost:
     rest: float
     clips: int
     peak: int
+    kept: int
     steps: tuple[float, ...]
     textbook: tuple[float, ...]
 
@@ -68,13 +72,14 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
     batches, others = run.batches(), textbook.batches() if textbook else iter(())
     run.algorithm.train()
     data, augmentation, whole, bare, compared = [], [], [], [], []
-    peak = 0
+    peak = kept = 0
     for number in range(warmup + repeat):
         with _augmenting() as spent:
             seconds, batch = _timed(run.device, lambda: next(batches))
         with _calls(run) as calls:
             step = _timed(run.device, lambda batch=batch: _step(run, batch))[0]  # type: ignore[misc]
         peak = max(peak, _peak(run.device))  # before anything else is measured
+        kept = kept or saved_bytes(lambda batch=batch: _forward(run, batch))
         alone = _timed(run.device, lambda calls=calls: _replay(run, calls))[0]  # type: ignore[misc]
         other = _textbook_step(textbook, next(others)) if textbook else 0.0
         if number >= warmup:
@@ -90,6 +95,7 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
         rest=statistics.median(s - b for s, b in zip(whole, bare, strict=True)),
         clips=run.clips_per_step(),
         peak=peak,
+        kept=kept,
         steps=tuple(whole),
         textbook=tuple(compared) if textbook else (),
     )
@@ -124,10 +130,14 @@ def _textbook_step(run: Training, batch: Batch) -> float:
     return _timed(run.device, lambda: _step(run, plain))[0]
 
 
-def _step(run: Training, batch: Batch) -> None:
+def _forward(run: Training, batch: Batch) -> LossOutput:
     with autocast(run.spec, run.device):
-        output = run.algorithm(batch, 0.5)
-    output.loss.backward()
+        output: LossOutput = run.algorithm(batch, 0.5)
+    return output
+
+
+def _step(run: Training, batch: Batch) -> None:
+    _forward(run, batch).loss.backward()
     clip_gradients(run.algorithm, run.spec.clip_norm)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
@@ -147,11 +157,8 @@ def _augmenting() -> Iterator[list[float]]:
         spent.append(time.perf_counter() - began)
         return made
 
-    augment.apply = timed
-    try:
+    with mock.patch.object(augment, "apply", timed):
         yield spent
-    finally:
-        augment.apply = apply
 
 
 @contextmanager

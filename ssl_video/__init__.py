@@ -45,7 +45,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from ssl_video.algorithms.parts import Teacher, Threshold, in_passes, masked_cross_entropy, together
+    from ssl_video.algorithms.parts import (
+        Teacher,
+        Threshold,
+        in_passes,
+        masked_cross_entropy,
+        together,
+    )
     from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Pseudo, Task, View
     from ssl_video.errors import InputError
     from ssl_video.registry import algorithm, backbone

@@ -289,6 +289,7 @@ SETTING = {
     "frames": 4,
     "stride": 2,
     "size": 32,
+    "frame_format": "jpeg",
     "steps": 7,
     "labeled_batch": 3,
     "optimizer": "sgd",

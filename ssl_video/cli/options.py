@@ -78,6 +78,11 @@ def execution_options(function: Function) -> Function:
         click.option("--workers", type=click.IntRange(0), help="processes that prepare batches, per run"),
         click.option("--compile", is_flag=True, help="compile networks: a slow start, then faster steps"),
         click.option(
+            "--activation-checkpointing",
+            is_flag=True,
+            help="run blocks again for the backward pass: less memory, slower steps",
+        ),
+        click.option(
             "--evaluate-every",
             type=click.IntRange(0),
             default=0,

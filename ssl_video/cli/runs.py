@@ -20,6 +20,7 @@ from ssl_video.engine.run import Execution, Plan
 from ssl_video.spec import Spec
 
 _MOST_JOBS = 4
+_SHOWN = 5  # clips that are left out and named
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Settings:
             **own._asdict(),
             strategy=flags.get("strategy", "auto"),
             compile=flags["compile"],
+            activation_checkpointing=flags["activation_checkpointing"],
             evaluate_every=flags["evaluate_every"],
             on_nonfinite=flags["on_nonfinite"],
         )
@@ -71,6 +73,26 @@ def carry_out(
     if main:
         prepare.check_writable(settings.results)
     matrix.start_server()
+    plans = _plans(specs, settings, aside)
+    if resume:
+        differences.check_same(plans[0], resume)
+    todo = [plan for plan in plans if not matrix.finished(settings.results, plan)]
+    _introduce(plans, todo, settings, aside)
+    try:
+        failures = _execute(todo, settings, aside)
+    except KeyboardInterrupt:
+        done = sum(1 for plan in plans if matrix.finished(settings.results, plan))
+        aside.print(f"{done} of {len(plans)} runs are finished and kept; the same command goes on from here")
+        if main:
+            leaderboard.write(settings.results)
+        raise
+    if main:
+        _conclude(plans, failures, settings, baseline, console, aside)
+    return 1 if failures else 0
+
+
+def _plans(specs: Sequence[Spec], settings: Settings, aside: Console) -> list[Plan]:
+    """The runs, their data prepared; specifications that come to the same run are one."""
     with preparing(aside) as progress, _one_after_the_other(settings.execution):
         plans = prepare.plans(
             specs,
@@ -80,40 +102,37 @@ def carry_out(
             processes=settings.execution.processes,
             progress=progress,
         )
-    plans = list({plan.name: plan for plan in plans}.values())
-    if resume:
-        differences.check_same(plans[0], resume)
-    todo = [plan for plan in plans if not matrix.finished(settings.results, plan)]
-    _introduce(plans, todo, settings, aside)
+    return list({plan.name: plan for plan in plans}.values())
+
+
+def _execute(todo: Sequence[Plan], settings: Settings, aside: Console) -> list[matrix.Event]:
+    """Carry out what is not finished; the failures."""
     if len(todo) == 1:
         for sentence in differences.unfinished(todo[0], settings.results / "runs"):
             aside.print(f"note: {sentence}", markup=False, highlight=False, soft_wrap=True)
-    failures: list[matrix.Event] = []
-    if todo:
-        try:
-            with Display(aside, todo, settings.jobs) as display:
-                failures = matrix.execute(
-                    todo, settings.results, settings.execution, settings.jobs, display.show
-                )
-        except KeyboardInterrupt:
-            done = sum(1 for plan in plans if matrix.finished(settings.results, plan))
-            aside.print(
-                f"{done} of {len(plans)} runs are finished and kept; the same command goes on from here"
-            )
-            if main:
-                leaderboard.write(settings.results)
-            raise
-    if not main:
-        return 1 if failures else 0
+    if not todo:
+        return []
+    with Display(aside, todo, settings.jobs) as display:
+        return matrix.execute(todo, settings.results, settings.execution, settings.jobs, display.show)
+
+
+def _conclude(
+    plans: Sequence[Plan],
+    failures: Sequence[matrix.Event],
+    settings: Settings,
+    baseline: str | None,
+    console: Console,
+    aside: Console,
+) -> None:
+    """Write the leaderboard and show the table, what failed, and what to run next."""
     path = leaderboard.write(settings.results)
     frame, problems = leaderboard.read(settings.results)
     for problem in problems:
         aside.print(f"warning: {problem}", markup=False)
     shown = frame[frame["run"].isin([plan.name for plan in plans])]
     if len(shown):
-        console.print(
-            tables.to_terminal(tables.comparison(shown, baseline=baseline or "supervised"), console.width)
-        )
+        comparison = tables.comparison(shown, baseline=baseline or "supervised")
+        console.print(tables.to_terminal(comparison, console.width))
     if failures and len(plans) > 1:
         # They were told as they came, perhaps hours ago.
         names = ", ".join(failure.plan.name for failure in failures)
@@ -121,7 +140,6 @@ def carry_out(
     console.print(f"leaderboard: {path}", markup=False, soft_wrap=True)
     if baseline and not failures:
         _next_steps(plans, settings, console)
-    return 1 if failures else 0
 
 
 @contextmanager
@@ -152,8 +170,10 @@ def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, 
         notes = [*data.index.notes, *(note for p in plans if p.data is data for note in p.partition.notes)]
         for note in dict.fromkeys(notes):
             console.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
-        for clip, reason in data.broken.items():
+        for clip, reason in list(data.broken.items())[:_SHOWN]:
             console.print(f"  left out {clip}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        if len(data.broken) > _SHOWN:
+            console.print(f"  and {len(data.broken) - _SHOWN} more, see left-out.txt of any run")
     spec = max((plan.spec for plan in plans), key=lambda spec: spec.unlabeled_batch)
     networks = dict.fromkeys(label(plan.spec) for plan in plans)
     console.print(

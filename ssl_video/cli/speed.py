@@ -72,7 +72,8 @@ def _show_step(cost: "StepCost", title: str, place: str) -> None:
     console.print(table)
     console.print(
         f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is not "
-        f"the networks' own passes; {cost.peak / 2**20:.0f} MiB at most ({place})"
+        f"the networks' own passes ({place}); {cost.peak / 2**20:.0f} MiB at most, "
+        f"{cost.kept / 2**20:.0f} MiB of it kept between forward and backward pass"
     )
     if cost.textbook:
         times = ratio(cost.steps, cost.textbook)

@@ -37,6 +37,7 @@ class Execution:
         strategy: "auto" is DDP where there are several processes.
         launcher: who starts the processes; "self" is this project.
         compile: whether networks are compiled.
+        activation_checkpointing: whether blocks run again for the backward pass, which saves memory.
         evaluate_every: steps between looks at the validation clips; 0: none.
         on_nonfinite: what a loss or gradient that is not finite does: "stop" the run, or "skip" the step.
     """
@@ -50,6 +51,7 @@ class Execution:
     strategy: Literal["auto", "ddp"] = "auto"
     launcher: Launcher = "self"
     compile: bool = False
+    activation_checkpointing: bool = False
     evaluate_every: int = 0
     on_nonfinite: Literal["stop", "skip"] = "stop"
 

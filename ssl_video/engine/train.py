@@ -14,6 +14,7 @@ from ssl_video.data.dataset import Data
 from ssl_video.data.loader import Pool, batches, requests
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.engine import checkpoint
+from ssl_video.engine.activations import save_activations
 from ssl_video.engine.assemble import Assembly, assemble, check_shares, place
 from ssl_video.engine.audit import audit
 from ssl_video.engine.evaluate import autocast
@@ -85,6 +86,9 @@ class Training:
         # Model randomness (dropout, mixing) is torch's own; the checkpoint holds its state. Each process
         # has its own, or two of them would drop the same units.
         torch.manual_seed(spec.seed + 7_919 * self.processes.rank)
+        if execution.activation_checkpointing:
+            for network in set(self.algorithm.predictors().values()):
+                save_activations(network)
         if execution.compile:
             for network in set(self.algorithm.predictors().values()):
                 network.compile()

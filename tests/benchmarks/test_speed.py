@@ -18,7 +18,7 @@ SMALL = Clip(frames=4, stride=2, size=16)
 
 @pytest.fixture(scope="module")
 def videos(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    folder = tmp_path_factory.mktemp("videos")
+    folder = tmp_path_factory.mktemp("race")
     return [
         str(make_video(folder / f"{n}.mp4", 16, 48, 64, codec="libx264", pixels="yuv420p", clip=n))
         for n in range(3)

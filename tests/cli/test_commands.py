@@ -176,7 +176,8 @@ def test_the_readmes_algorithm_runs(dataset: Path, call: Call, tmp_path: Path) -
 def test_watch_shows_one_run_and_all_of_them(bench: Path, run: Path, call: Call) -> None:
     every = call("watch", cwd=bench)
     assert every.returncode == 0, every.stderr
-    assert len(re.findall(r"finished\s+\d+/\d+", every.stdout)) == 4
+    runs = len(list((bench / "ssl-video-results/runs").iterdir()))  # other tests add some
+    assert len(re.findall(r"finished\s+\d+/\d+", every.stdout)) == runs
     one = call("watch", run, "--once", cwd=bench)
     assert {line.split()[0] for line in one.stdout.splitlines() if "/" in line} >= {
         "loss/labeled",
