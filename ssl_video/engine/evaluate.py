@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ssl_video.data.frames.store import FrameStore
-from ssl_video.data.loader import evaluation_clips, unreadable
+from ssl_video.data.pool import evaluation_clips, unreadable
 from ssl_video.data.video.decode import DecodeError
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine.processes import Processes

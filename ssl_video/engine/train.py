@@ -11,8 +11,9 @@ import torch
 
 from ssl_video.contract import Algorithm, Batch, Task
 from ssl_video.data.dataset import Data
-from ssl_video.data.loader import Pool, batches, requests
+from ssl_video.data.loader import batches
 from ssl_video.data.partitions.partition import Partition
+from ssl_video.data.pool import Pool, requests
 from ssl_video.engine import checkpoint
 from ssl_video.engine.activations import save_activations
 from ssl_video.engine.assemble import Assembly, assemble, check_shares, place

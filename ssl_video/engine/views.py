@@ -6,7 +6,7 @@ import numpy as np
 
 from ssl_video.data.dataset import short_side
 from ssl_video.data.frames.store import FrameStore
-from ssl_video.data.loader import Pool, requests
+from ssl_video.data.pool import Pool, requests
 from ssl_video.data.video.decode import DecodeError
 from ssl_video.data.views.augment import restore
 from ssl_video.data.views.sampling import ClipShape

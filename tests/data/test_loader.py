@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ssl_video.contract import Batch, View
 from ssl_video.data.frames.store import FrameStore, Statistics
-from ssl_video.data.loader import Pool, _Pinnable, batches, evaluation_clips, requests, to_device
+from ssl_video.data.loader import _Pinnable, batches, to_device
+from ssl_video.data.pool import Pool, evaluation_clips, requests
 from ssl_video.data.views import augment
 from ssl_video.data.views.augment import Transform
 from ssl_video.data.views.sampling import ClipShape, Request

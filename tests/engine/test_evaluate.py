@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_video.data.dataset import Data
-from ssl_video.data.loader import evaluation_clips
+from ssl_video.data.pool import evaluation_clips
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine.evaluate import accuracy, probabilities
 from ssl_video.errors import InputError

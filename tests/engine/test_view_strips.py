@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ssl_video.data.frames.store import FrameStore
-from ssl_video.data.loader import Pool, requests
+from ssl_video.data.pool import Pool, requests
 from ssl_video.data.views.augment import restore
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine import assemble

@@ -1,0 +1,174 @@
+"""A step's clips, cut into the views that an algorithm declares; and the clips of a test video."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from ssl_video.contract import View
+from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.views import augment
+from ssl_video.data.views.sampling import (
+    ClipShape,
+    Order,
+    Request,
+    Stream,
+    even_starts,
+    frame_indices,
+    random_start,
+    resolve,
+)
+from ssl_video.data.views.temporal import TEMPORAL
+from ssl_video.errors import InputError
+
+
+class Pool:
+    """One kind of training clips (labeled or unlabeled) and the views made of them.
+
+    Args:
+        purpose: "labeled" or "unlabeled"; part of every random choice.
+        rows: rows of the index, in the order of positions.
+        views: the views by name, resolved.
+        batch: clips per step.
+        size: side of the crop in pixels.
+        seed: the run's seed.
+        store: where frames come from.
+        shares: equal parts into which a step's clips are cut, for processes and accumulated gradients; which
+            clips stand in a step does not depend on it.
+    """
+
+    def __init__(
+        self,
+        purpose: str,
+        rows: np.ndarray,
+        views: Mapping[str, Request],
+        batch: int,
+        size: int,
+        seed: int,
+        store: FrameStore,
+        shares: int = 1,
+    ) -> None:
+        assert batch % shares == 0
+        self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
+        self.size, self.seed, self.store, self.shares = size, seed, store, shares
+        self.order = Order(seed, purpose, len(rows))
+        # Which clip a view shows: its request, and the window that it is cut from. A view that starts on its
+        # own shares its clip with no other, not even one of an equal request.
+        self._clip = {
+            name: (request, f"own/{name}" if request.window == "own" else "shared")
+            for name, request in views.items()
+        }
+
+    def slots(self, share: int) -> range:
+        """The places in a step's batch that one share has."""
+        size = self.batch // self.shares
+        return range(share * size, (share + 1) * size)
+
+    def rows_of(self, step: int) -> np.ndarray:
+        """Rows of the index of all of a step's clips, (batch,)."""
+        return self.rows[np.concatenate([self.positions(step, share) for share in range(self.shares)])]
+
+    def positions(self, step: int, share: int = 0) -> np.ndarray:
+        """Positions in `rows` of the clips of a step's share, (batch / shares,)."""
+        return np.array([self.order.at(step * self.batch + slot) for slot in self.slots(share)])
+
+    def clips(self, step: int, share: int = 0) -> dict[str, Tensor]:
+        """Every view of a share's clips, each (batch / shares, 3, T, size, size).
+
+        Views of one clip share one tensor.
+
+        Raises:
+            InputError: a video cannot be decoded, though it could be when the run began.
+        """
+        wanted = list(dict.fromkeys(self._clip.values()))
+        rows, slots = self.rows[self.positions(step, share)], self.slots(share)
+        cut = [self._cut(row, wanted, step, slot) for slot, row in zip(slots, rows, strict=True)]
+        made = {}
+        for number, clip in enumerate(wanted):
+            augmentation = clip[0].augmentation
+            frames = [sample[number] for sample in cut]
+            transforms = [
+                augment.draw(
+                    augment.RECIPES[augmentation],
+                    Stream(self.seed, f"augment/{self.purpose}/{augment.spatial(augmentation)}", step, slot),
+                    *sample.shape[1:3],
+                )
+                for slot, sample in zip(slots, frames, strict=True)
+            ]
+            made[clip] = augment.apply(frames, transforms, self.size)
+        return {name: made[clip] for name, clip in self._clip.items()}
+
+    def frames(self, step: int, slot: int) -> dict[str, np.ndarray]:
+        """Which frames of its file every view of one of a step's clips shows, (T,) each."""
+        wanted = list(dict.fromkeys(self._clip.values()))
+        row = self.rows[self.order.at(step * self.batch + slot)]
+        found = dict(zip(wanted, self._indices(wanted, self.store.count(row), step, slot), strict=True))
+        return {name: found[clip] for name, clip in self._clip.items()}
+
+    def _cut(self, row: int, wanted: Sequence[tuple[Request, str]], step: int, slot: int) -> list[np.ndarray]:
+        """One sample's frames for every clip wanted, each uint8 (T, H, W, 3), read in one go."""
+        try:
+            count = self.store.count(row)
+            indices = self._indices(wanted, count, step, slot)
+            needed, where = np.unique(np.concatenate(indices), return_inverse=True)
+            frames = self.store.read(row, needed)
+        except DecodeError as error:
+            raise unreadable(self.store.paths[row], error) from None
+        return [frames[part] for part in np.split(where, np.cumsum([len(i) for i in indices])[:-1])]
+
+    def _indices(
+        self, wanted: Sequence[tuple[Request, str]], count: int, step: int, slot: int
+    ) -> list[np.ndarray]:
+        """Which of a video's `count` frames stand in every clip wanted, (T,) each."""
+        spans: dict[str, int] = {}
+        for request, window in wanted:
+            spans[window] = max(spans.get(window, 0), request.shape.span)
+        starts = {
+            window: random_start(
+                Stream(self.seed, f"window/{self.purpose}/{window}", step, slot), span, count
+            )
+            for window, span in spans.items()
+        }
+        chosen = []
+        for request, window in wanted:
+            indices = frame_indices(starts[window], request.shape, count)
+            temporal = augment.RECIPES[request.augmentation].temporal
+            if temporal:
+                draws = Stream(self.seed, f"temporal/{self.purpose}/{temporal}", step, slot)
+                indices = indices[TEMPORAL[temporal](draws, len(indices))]
+            chosen.append(indices)
+        return chosen
+
+
+def evaluation_clips(
+    store: FrameStore, row: int, shape: ClipShape, clips: int, crops: int, size: int
+) -> Tensor:
+    """A test video's clips x crops, (clips * crops, 3, T, size, size): evenly spaced, not augmented.
+
+    One crop is the centre; three are both ends and the centre of the longer side.
+    """
+    count = store.count(row)
+    places = [0.5] if crops == 1 else [0.0, 0.5, 1.0]
+    indices = np.stack([frame_indices(s, shape, count) for s in even_starts(clips, shape.span, count)])
+    needed, where = np.unique(indices, return_inverse=True)
+    frames = store.read(row, needed)[where.reshape(indices.shape)]  # (clips, T, H, W, 3)
+    height, width = frames.shape[2:4]
+    return augment.apply(
+        [clip for clip in frames for _ in places],
+        [augment.centre(height, width, place) for _ in frames for place in places],
+        size,
+    )
+
+
+def unreadable(path: str, error: DecodeError) -> InputError:
+    """What to say of a video that could be read when its dataset was opened."""
+    return InputError(
+        f"{path}: {error}; it could be decoded when the run began: bring it back, "
+        "and start the run again, which goes on from its last checkpoint"
+    )
+
+
+def requests(views: Mapping[str, View], shapes: Mapping[str, ClipShape]) -> dict[str, Request]:
+    """Every view of an algorithm, resolved against its networks' clip shapes."""
+    return {name: resolve(view, shapes) for name, view in views.items()}
