@@ -82,6 +82,9 @@ def check_writable(results: Path) -> None:
 
 def _names(spec: Spec, device: torch.device) -> Spec:
     """Resolve one specification; its protocol is looked at, too."""
+    if spec.data != "demo":
+        # A run's records are read from anywhere.
+        spec = spec.model_copy(update={"data": str(Path(spec.data).expanduser().absolute())})
     problems = partition.check(spec.protocol, lists=Path(spec.lists) if spec.lists else None)
     try:
         spec = assemble.resolve(spec, device)

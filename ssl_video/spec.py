@@ -48,7 +48,9 @@ class Spec(BaseModel):
     weights: str | None = Field(None, description="local file of initial weights for the first network")
     networks: dict[str, NetworkSpec] = Field({}, description="settings of single networks, by role")
 
-    data: str = Field("demo", description="'demo', a folder of class folders, or a manifest CSV")
+    data: str = Field(
+        "demo", description="'demo', a folder of class folders, a manifest (CSV), or an index file"
+    )
     root: str | None = Field(None, description="folder that the manifest's paths start from")
     split: str = Field("split", description="manifest column that says train or test")
     protocol: str = Field("per-class:10", description="which training clips are labeled")

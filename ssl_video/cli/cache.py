@@ -70,7 +70,8 @@ def command(
         broken = _fill(frames, index, jobs)
         flags = f"--size {size} --cache-gib {cache_gib:g} --frame-format {frame_format}"
         _say(f"Runs find them with {flags}.")
-        return 1 if broken else 0
+        nothing = cache_gib and not any(map(frames.stored, index.rows("train", "test").tolist()))
+        return 1 if broken or nothing else 0
     return 0
 
 

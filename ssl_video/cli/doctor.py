@@ -52,12 +52,13 @@ def command(
     DATA is what bench takes as --data. The quarantine list lies beside it, and all runs leave out what it
     names. What was found is kept: a second look costs only the files that have changed.
     """
-    from ssl_video.data.dataset import read_all, source
+    from ssl_video.data.dataset import check_present, read_all, source
     from ssl_video.data.video import doctor, quarantine
 
     given = {"data": data, "root": root, "split": split}
     spec = build({name: value for name, value in given.items() if value is not None})
     index, place, began = read_all(spec), source(spec), time.monotonic()
+    check_present(index)  # or all of a disk that is not mounted would be quarantined
     try:
         with _progress() as progress:
             found = doctor.look(

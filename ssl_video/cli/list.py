@@ -12,6 +12,7 @@ _DATASETS = {
     "demo": "800 clips of moving shapes in ten classes, rendered at first use",
     "FOLDER": "a folder of class folders; with train/ and test/ folders above them, if there are any",
     "MANIFEST.csv": "columns path,label and, where known, group and split (train or test)",
+    "NAME.arrow": "what ssl-video index makes of folders, manifests and published lists",
 }
 _KINDS = ("algorithms", "backbones", "datasets", "protocols", "suites")
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from ssl_video.benchmarks import leaderboard, matrix, prepare, tables
 from ssl_video.cli.display import Display, preparing
 from ssl_video.data.paths import cache_dir
-from ssl_video.engine import differences, launch
+from ssl_video.engine import checkpoint, differences, launch
 from ssl_video.engine.assemble import choose_device, label
 from ssl_video.engine.run import Execution, Plan
 from ssl_video.spec import Spec
@@ -44,7 +44,7 @@ class Settings:
         jobs = jobs or (_gpus(device) if device.type == "cuda" else min(cores, _MOST_JOBS))
         execution = Execution(
             str(device),
-            flags["threads"] or max(1, cores // (jobs * own.devices)),
+            flags["threads"] or _wanted_threads() or max(1, cores // (jobs * own.devices)),
             flags["workers"],
             **own._asdict(),
             strategy=flags.get("strategy", "auto"),
@@ -153,6 +153,12 @@ def _one_after_the_other(execution: Execution) -> Iterator[None]:
         yield
 
 
+def _wanted_threads() -> int:
+    """Threads that the user's environment asks for, as for any program that uses OpenMP; 0: it does not."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() else 0
+
+
 def _gpus(device: torch.device) -> int:
     """How many GPUs a device's name leaves open."""
     return 1 if device.index is not None else torch.cuda.device_count()
@@ -186,8 +192,10 @@ def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, 
     threads = _count(settings.execution.threads or 1, "thread")
     if settings.execution.processes > 1:
         threads = f"{settings.execution.processes} processes with {threads}"
+    begun = sum((matrix.folder(settings.results, plan) / checkpoint.CURRENT).exists() for plan in todo)
     console.print(
-        f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before; "
+        f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before"
+        f"{f', {begun} to go on from a checkpoint' if begun else ''}; "
         f"{settings.jobs} at a time on {settings.device}, {threads} each",
         highlight=False,
     )

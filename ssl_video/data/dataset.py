@@ -1,5 +1,6 @@
 """A run's data: which clips exist, which are labeled, and where their frames come from."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,6 +97,7 @@ def load(
         InputError: the data cannot be read, or clips are broken and not to be skipped.
     """
     index = index or read_index(spec, progress)
+    check_present(index)
     listed = {index.ids[row]: reason for row, reason in _quarantined(spec, index).items()}
     store = FrameStore(
         index.paths, short_side(spec.size), int(cache_gib * GIB), frame_format=spec.frame_format
@@ -109,6 +111,25 @@ def load(
         raise InputError(_complaint(broken, len(used), spec))
     quarantine.add(source(spec), broken)
     return Data(index.without(np.array(sorted(reasons))), store, listed | broken)
+
+
+def check_present(index: Index, looks: int = 50) -> None:
+    """Tell a folder that is wrong or not mounted from single files that are gone.
+
+    Args:
+        index: the clips.
+        looks: number of files that are looked for, evenly spaced.
+
+    Raises:
+        InputError: none of them exists.
+    """
+    rows = sorted({len(index) * n // looks for n in range(looks)})
+    if not any(os.path.exists(index.paths[row]) for row in rows):
+        raise InputError(
+            f"{index.name}: none of {len(rows)} files looked for exists, the first is "
+            f"{index.paths[rows[0]]}: is the disk mounted? If the videos lie elsewhere, give their folder as "
+            "--root"
+        )
 
 
 def _quarantined(spec: Spec, index: Index) -> dict[int, str]:

@@ -1,11 +1,13 @@
 """What runs do with broken clips: none is replaced, and what is left out is listed and said."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
+from indexes import make_index
 
-from ssl_video.data.dataset import load, read_index
+from ssl_video.data.dataset import check_present, load, read_index
 from ssl_video.data.video import quarantine
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, build
@@ -63,3 +65,14 @@ def test_a_class_that_is_quarantined_whole_is_said(spec: Spec, tmp_path: Path) -
     quarantine.write(tmp_path / "data", everything)
     with pytest.raises(InputError, match="data: no usable train clip is left"):
         read_index(spec)
+
+
+def test_a_disk_that_is_not_mounted_is_told_from_broken_files(tmp_path: Path) -> None:
+    """One file of many is enough to show that the folder is the right one."""
+    names = [f"{label}/{n:03d}.mp4" for label in "ab" for n in range(100)]
+    index = dataclasses.replace(make_index(names), root=str(tmp_path))
+    with pytest.raises(InputError, match=r"none of 50 files looked for exists, the first is .*a/000.mp4"):
+        check_present(index)
+    (tmp_path / "a").mkdir()
+    (tmp_path / names[0]).touch()
+    check_present(index)
