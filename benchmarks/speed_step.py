@@ -13,6 +13,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_video.contract import Batch, LossOutput
 from ssl_video.data.views import augment
@@ -21,6 +22,9 @@ from ssl_video.engine.activations import saved_bytes
 from ssl_video.engine.evaluate import autocast
 from ssl_video.engine.optimize import clip_gradients
 from ssl_video.engine.train import Training
+
+# Dense bf16 operations a second, from NVIDIA's data sheets (SXM versions where there are several).
+_PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12}
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class StepCost:
         clips: videos per step.
         peak: most memory in use in bytes, on the device or, on CPU, of the whole process.
         kept: bytes that the forward pass keeps for the backward pass.
+        flops: floating-point operations of a step, a multiply-add counted as two.
         steps: seconds of every measured step without its data.
         textbook: seconds of a textbook FixMatch step measured right after each; empty if not asked for.
     """
@@ -46,6 +51,7 @@ class StepCost:
     clips: int
     peak: int
     kept: int
+    flops: int
     steps: tuple[float, ...]
     textbook: tuple[float, ...]
 
@@ -53,6 +59,11 @@ class StepCost:
     def total(self) -> float:
         """Seconds of a whole step."""
         return self.data + self.networks + self.rest
+
+    @property
+    def speed(self) -> float:
+        """Floating-point operations a second of the whole step."""
+        return self.flops / self.total
 
     @property
     def overhead(self) -> float:
@@ -72,13 +83,14 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
     batches, others = run.batches(), textbook.batches() if textbook else iter(())
     run.algorithm.train()
     data, augmentation, whole, bare, compared = [], [], [], [], []
-    peak = kept = 0
+    peak = kept = flops = 0
     for number in range(warmup + repeat):
         with _augmenting() as spent:
             seconds, batch = _timed(run.device, lambda: next(batches))
         with _calls(run) as calls:
             step = _timed(run.device, lambda batch=batch: _step(run, batch))[0]  # type: ignore[misc]
         peak = max(peak, _peak(run.device))  # before anything else is measured
+        flops = flops or _flops(lambda batch=batch: _step(run, batch))  # type: ignore[misc]
         kept = kept or saved_bytes(lambda batch=batch: _forward(run, batch))
         alone = _timed(run.device, lambda calls=calls: _replay(run, calls))[0]  # type: ignore[misc]
         other = _textbook_step(textbook, next(others)) if textbook else 0.0
@@ -96,6 +108,7 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
         clips=run.clips_per_step(),
         peak=peak,
         kept=kept,
+        flops=flops,
         steps=tuple(whole),
         textbook=tuple(compared) if textbook else (),
     )
@@ -128,6 +141,24 @@ def _textbook_step(run: Training, batch: Batch) -> float:
     labeled, unlabeled = kinds
     plain = Batch(labeled, batch.labels, unlabeled, batch.positions)
     return _timed(run.device, lambda: _step(run, plain))[0]
+
+
+def share_of_peak(speed: float, device: str) -> float | None:
+    """The share of a GPU's dense bf16 peak, in [0, 1]; None where the peak is not known.
+
+    Args:
+        speed: floating-point operations a second.
+        device: the GPU's name, as torch gives it.
+    """
+    peak = next((peak for name, peak in _PEAKS.items() if name in device), None)
+    return speed / peak if peak else None
+
+
+def _flops(work: Callable[[], Any]) -> int:
+    counter = FlopCounterMode(display=False)
+    with counter:
+        work()
+    return counter.get_total_flops()
 
 
 def _forward(run: Training, batch: Batch) -> LossOutput:

@@ -32,6 +32,8 @@ def command() -> None:
 @options.execution_options
 def step(algorithm: str, repeat: int, textbook: bool, assignments: tuple[str, ...], **flags: Any) -> None:
     """Measure a training step: data, the networks' own passes (run again alone), and everything else."""
+    import torch
+
     from ssl_video.benchmarks import prepare, speed_step
     from ssl_video.benchmarks.suite import with_demo_settings
     from ssl_video.cli.display import preparing
@@ -55,10 +57,12 @@ def step(algorithm: str, repeat: int, textbook: bool, assignments: tuple[str, ..
         other = speed_step.textbook_fixmatch(run, Path(folder)) if textbook else None
         cost = speed_step.measure(run, repeat, other)
     place = f"{settings.execution.threads} threads on {settings.device}, {plan.spec.precision}"
-    _show_step(cost, f"one step of {algorithm}, median of {repeat}", place)
+    gpu = torch.cuda.get_device_name(settings.device) if settings.device.type == "cuda" else ""
+    _show_step(cost, f"one step of {algorithm}, median of {repeat}", place, gpu)
 
 
-def _show_step(cost: "StepCost", title: str, place: str) -> None:
+def _show_step(cost: "StepCost", title: str, place: str, gpu: str) -> None:
+    from ssl_video.benchmarks import speed_step
     from ssl_video.benchmarks.speed_data import ratio
 
     table = Table(title=title, title_justify="left", show_footer=True)
@@ -74,6 +78,11 @@ def _show_step(cost: "StepCost", title: str, place: str) -> None:
         f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is not "
         f"the networks' own passes ({place}); {cost.peak / 2**20:.0f} MiB at most, "
         f"{cost.kept / 2**20:.0f} MiB of it kept between forward and backward pass"
+    )
+    share = speed_step.share_of_peak(cost.speed, gpu) if gpu else None
+    console.print(
+        f"{cost.flops / 1e9:.3g} GFLOP a step, {cost.speed / 1e12:.3g} TFLOP/s"
+        + (f", {100 * share:.1f} % of the bf16 peak of {gpu}" if share else "")
     )
     if cost.textbook:
         times = ratio(cost.steps, cost.textbook)

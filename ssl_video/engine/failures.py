@@ -39,6 +39,6 @@ def _out_of_memory(spec: Spec) -> InputError:
     return InputError(
         f"out of memory with {spec.labeled_batch}+{spec.unlabeled_batch} clips a step of "
         f"{spec.frames}x{spec.size}x{spec.size}, in {spec.accumulate} part(s): more --accumulate passes them "
-        "through the networks in smaller parts, --precision bfloat16 halves most of the rest; the last "
-        "checkpoint is whole"
+        "through the networks in smaller parts, --activation-checkpointing keeps less of each, --precision "
+        "bfloat16 halves most of the rest; the last checkpoint is whole"
     )
