@@ -22,7 +22,7 @@ def test_operations_are_counted_as_the_papers_do() -> None:
 
 def test_share_of_a_gpus_peak() -> None:
     assert speed_step.share_of_peak(98.9e12, "NVIDIA H100 80GB HBM3") == pytest.approx(0.1)
-    assert speed_step.share_of_peak(36.2e12, "NVIDIA L40S") == pytest.approx(0.1)  # not the L4's
+    assert speed_step.share_of_peak(36.2e12, "NVIDIA L40S") == pytest.approx(0.1)
     assert speed_step.share_of_peak(1e12, "Quadro") is None
 
 
