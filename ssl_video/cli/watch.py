@@ -53,11 +53,12 @@ def command(place: Path, every: float, once: bool, tensorboard: Path | None) -> 
 
     if not console.is_terminal:
         console.print(picture())
+        if over():
+            return
         while not over():
             time.sleep(every)
             picture()
-        if not once:
-            console.print(picture())
+        console.print(picture())
         return
     with Live(picture(), console=console, auto_refresh=False) as live:
         while not over():
