@@ -7,11 +7,11 @@ from typing import TypeVar
 import torch
 
 from ssl_video.contract import Algorithm
-from ssl_video.data.dataset import Data, Progress, load, read_index
+from ssl_video.data.dataset import Data, Progress, draw, load, read_index
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
 from ssl_video.engine import assemble
-from ssl_video.engine.run import Plan, draw, plan
+from ssl_video.engine.run import Plan, plan
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, configuration
 

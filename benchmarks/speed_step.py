@@ -87,9 +87,12 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
     for number in range(warmup + repeat):
         with _augmenting() as spent:
             seconds, batch = _timed(run.device, lambda: next(batches))
+        if run.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(run.device)
         with _calls(run) as calls:
             step = _timed(run.device, lambda batch=batch: _step(run, batch))[0]  # type: ignore[misc]
-        peak = max(peak, _peak(run.device))  # before anything else is measured
+        # A process's peak on CPU never falls again: only the first step's is that of nothing else.
+        peak = max(peak, _peak(run.device)) if run.device.type == "cuda" else peak or _peak(run.device)
         flops = flops or _flops(lambda batch=batch: _step(run, batch))  # type: ignore[misc]
         kept = kept or saved_bytes(lambda batch=batch: _forward(run, batch))
         alone = _timed(run.device, lambda calls=calls: _replay(run, calls))[0]  # type: ignore[misc]

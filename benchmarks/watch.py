@@ -73,8 +73,11 @@ class Watched:
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # it is being written
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    break  # a network disk may show the length of a line before its content
                 self._read += len(line)
-                row = json.loads(line)
                 self._add(row)
                 yield row
         result = self.folder / _RESULT

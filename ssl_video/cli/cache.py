@@ -67,11 +67,11 @@ def command(
         raise InputError("which data set? ssl-video cache DATA, or ssl-video cache --status")
     else:
         frames = FrameStore(index.paths, short_side(size), int(cache_gib * GIB), folder, frame_format)
-        broken = _fill(frames, index, jobs)
-        flags = f"--size {size} --cache-gib {cache_gib:g} --frame-format {frame_format}"
-        _say(f"Runs find them with {flags}.")
-        nothing = cache_gib and not any(map(frames.stored, index.rows("train", "test").tolist()))
-        return 1 if broken or nothing else 0
+        broken, stored = _fill(frames, index, jobs)
+        if stored:
+            flags = f"--size {size} --cache-gib {cache_gib:g} --frame-format {frame_format}"
+            _say(f"Runs find them with {flags}.")
+        return 1 if broken or (cache_gib and not stored) else 0
     return 0
 
 
@@ -80,8 +80,8 @@ def _index(data: str, root: str | None, split: str | None) -> Index:
     return read_index(build({name: value for name, value in given.items() if value is not None}))
 
 
-def _fill(frames: FrameStore, index: Index, jobs: int | None) -> dict[int, str]:
-    """Fill the cache, and say what it took; the reasons for rows that are broken."""
+def _fill(frames: FrameStore, index: Index, jobs: int | None) -> tuple[int, int]:
+    """Fill the cache, and say what it took; the numbers of clips that are broken and that are stored."""
     rows = index.rows("train", "test").tolist()
     with _progress(frames.folder) as progress:
         broken = frames.fill(rows, progress, jobs)
@@ -93,14 +93,15 @@ def _fill(frames: FrameStore, index: Index, jobs: int | None) -> dict[int, str]:
     stored = {e.path.name: e.size for e in cache.entries(frames.folder) if e.setting == frames.setting}
     # Equal files are stored once.
     sizes = [stored[content] for content in set(contents) if content in stored]
+    clips = sum(content in stored for content in contents)
     _say(
-        f"{sum(content in stored for content in contents):,} of {len(rows):,} clips stored: "
+        f"{clips:,} of {len(rows):,} clips stored: "
         f"{_gib(sum(sizes))}, {frames.frame_format}, short side {frames.short_side}, in {frames.folder}"
     )
     if sizes and len(sizes) < len(set(contents)):
         whole = _gib(sum(sizes) / len(sizes) * len(set(contents)))
         _say(f"There is no room for the others, which runs decode as needed. All would take {whole}.")
-    return broken
+    return len(broken), clips
 
 
 def _status(folder: Path, index: Index | None) -> None:

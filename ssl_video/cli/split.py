@@ -147,21 +147,12 @@ def list_(name: str | None) -> None:
 def _make(data: str, given: dict[str, Any]) -> "tuple[Index, Partition]":
     """A data set's index and its partition."""
     from ssl_video.cli.display import preparing
-    from ssl_video.data.dataset import read_index
-    from ssl_video.data.partitions.partition import make as make_partition
+    from ssl_video.data.dataset import draw, read_index
 
     spec = build({"data": data, **given})
     with preparing(Console(stderr=True)) as progress:
         index = read_index(spec, progress)
-    made = make_partition(
-        index,
-        spec.protocol,
-        draw=spec.label_draw,
-        labeled_in_unlabeled=spec.labeled_in_unlabeled,
-        validation=spec.validation,
-        lists=Path(spec.lists) if spec.lists else None,
-    )
-    return index, made
+    return index, draw(spec, index)
 
 
 def _file(what: str, lists: str | None) -> Path:

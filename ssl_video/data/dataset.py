@@ -11,6 +11,7 @@ from ssl_video.data import demo
 from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.importers import read
 from ssl_video.data.index import Index
+from ssl_video.data.partitions.partition import Partition, make
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.video import quarantine
 from ssl_video.errors import InputError
@@ -113,17 +114,34 @@ def load(
     return Data(index.without(np.array(sorted(reasons))), store, listed | broken)
 
 
+def draw(spec: Spec, index: Index) -> Partition:
+    """The partition of an index that a specification asks for.
+
+    Raises:
+        InputError: see `partition.make`.
+    """
+    return make(
+        index,
+        spec.protocol,
+        draw=spec.label_draw,
+        labeled_in_unlabeled=spec.labeled_in_unlabeled,
+        validation=spec.validation,
+        lists=Path(spec.lists) if spec.lists else None,
+    )
+
+
 def check_present(index: Index, looks: int = 50) -> None:
     """Tell a folder that is wrong or not mounted from single files that are gone.
 
     Args:
-        index: the clips.
+        index: the clips; only those in use are looked for.
         looks: number of files that are looked for, evenly spaced.
 
     Raises:
         InputError: none of them exists.
     """
-    rows = sorted({len(index) * n // looks for n in range(looks)})
+    used = index.rows("train", "test")
+    rows = used[sorted({len(used) * n // looks for n in range(looks)})]
     if not any(os.path.exists(index.paths[row]) for row in rows):
         raise InputError(
             f"{index.name}: none of {len(rows)} files looked for exists, the first is "

@@ -79,11 +79,12 @@ def _layers(module: nn.Module) -> int:
 
 def _wrap(block: nn.Module) -> None:
     forward = block.forward
-    norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
     def run(*inputs: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*inputs)
+        # Looked for at every call: for several processes they may have been replaced since.
+        norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         again = _again(norms, [norm.track_running_stats for norm in norms])
         return checkpoint(forward, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
 

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 
 import ssl_video
-from ssl_video.data.dataset import Data
+from ssl_video.data.dataset import Data, draw
 from ssl_video.data.frames.store import Statistics
-from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition_file
-from ssl_video.data.partitions.partition import Partition, make
+from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.video.decode import decoder_name
 from ssl_video.engine import assemble, checkpoint, exported, record
 from ssl_video.engine.failures import told
@@ -47,22 +46,6 @@ class Plan:
         ]
         text = "-".join(words)
         self.name = "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:100] + "-" + identity
-
-
-def draw(spec: Spec, index: Index) -> Partition:
-    """The partition of a resolved specification.
-
-    Raises:
-        InputError: see `partition.make`.
-    """
-    return make(
-        index,
-        spec.protocol,
-        draw=spec.label_draw,
-        labeled_in_unlabeled=spec.labeled_in_unlabeled,
-        validation=spec.validation,
-        lists=Path(spec.lists) if spec.lists else None,
-    )
 
 
 def plan(spec: Spec, data: Data, device: torch.device) -> Plan:

@@ -68,6 +68,19 @@ def test_the_numbers_are_the_same(kind: str, narrow: nn.Module) -> None:
         assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in pairs)
 
 
+def test_batch_norms_that_are_replaced_later_are_averaged_once() -> None:
+    """As for several processes: the mean of one step's batch, times the momentum of 0.5."""
+    network = stage()
+    save_activations(network)
+    norm = nn.BatchNorm1d(2, momentum=0.5)
+    network[0].body = nn.Sequential(norm)
+    clip = torch.full((3, 2, 5), 4.0) + torch.randn(3, 2, 5)
+    network(clip).sum().backward()
+    assert norm.num_batches_tracked == 1
+    assert norm.running_mean is not None
+    assert torch.allclose(norm.running_mean, clip.mean((0, 2)) / 2)
+
+
 def test_less_is_kept(narrow: nn.Module) -> None:
     clip = torch.randn(2, 3, 4, 32, 32)
     before = saved_bytes(lambda: narrow(clip))

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from ssl_video.data.importers import index_file
-from ssl_video.data.importers.draft import reading
+from ssl_video.data.importers.draft import Draft, reading
 from ssl_video.data.importers.finish import finish
 from ssl_video.data.importers.folder import from_folder
 from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, recognise
@@ -69,23 +69,32 @@ def read(
                 f"ssl-video index {path} --videos FOLDER -o {kind}.arrow"
             )
         if kind == FOLDER:
-            if root is not None:
-                problems.append(f"{path} is a folder of videos: root is only for a manifest, leave it out")
-            if split != "split":
-                problems.append(f"{path} is a folder and has no split column {split!r}: give a manifest")
-            if problems:
-                raise InputError(*problems)
-            draft = from_folder(path)
-            if faulty:
-                draft.sizes, draft.problems = None, []
-            return finish(draft)
-        draft = from_manifest(path, split)
-        bases = [path.parent, path.parent.parent] if root is None else [root]
-        tried = at_their_paths(draft, bases, check=check)
-        if faulty and draft.sizes is not None and (draft.sizes >= 0).any():
-            draft.sizes = None
-        leave_out_missing(draft, tried, _HINT, allowed=False)
-        return finish(draft)
+            return finish(_folder(path, root, split, faulty))
+        return finish(_manifest(path, root, split, check, faulty))
+
+
+def _folder(path: Path, root: Path | None, split: str, faulty: bool) -> Draft:
+    problems = []
+    if root is not None:
+        problems.append(f"{path} is a folder of videos: root is only for a manifest, leave it out")
+    if split != "split":
+        problems.append(f"{path} is a folder and has no split column {split!r}: give a manifest")
+    if problems:
+        raise InputError(*problems)
+    draft = from_folder(path)
+    if faulty:
+        draft.sizes, draft.problems = None, []
+    return draft
+
+
+def _manifest(path: Path, root: Path | None, split: str, check: bool, faulty: bool) -> Draft:
+    draft = from_manifest(path, split)
+    bases = [path.parent, path.parent.parent] if root is None else [root]
+    tried = at_their_paths(draft, bases, check=check)
+    if faulty and draft.sizes is not None and (draft.sizes >= 0).any():
+        draft.sizes = None
+    leave_out_missing(draft, tried, _HINT, allowed=False)
+    return draft
 
 
 def absolute(path: Path | str) -> Path:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from drawn import labeled, problem
 from indexes import make_index
 from places import SHARED
 
@@ -15,26 +16,6 @@ from ssl_video.errors import InputError
 
 UCF = SHARED / "data/ucf101_5c/manifest.csv"
 needs_shared = pytest.mark.skipif(not UCF.is_file(), reason="needs the published lists and UCF-101 subset")
-
-
-def labeled(index: Index, part: Partition) -> set[str]:
-    return set(index.ids[part.labeled])
-
-
-def problem(index: Index, protocol: str) -> str:
-    with pytest.raises(InputError) as caught:
-        partition.make(index, protocol)
-    assert partition.check(protocol, index) == list(caught.value.problems)
-    return "\n".join(caught.value.problems)
-
-
-# 12 training clips of "jump", 7 of "run", 1 of "walk it", and two test clips of each
-@pytest.fixture
-def index() -> Index:
-    train = {"jump": 12, "run": 7, "walk it": 1}
-    names = [(f"{c}/{c[0]}{k:02d}.mp4", "train") for c, n in train.items() for k in range(n)]
-    names = sorted(names + [(f"{c}/{c[0]}{k}.mp4", "test") for c in train for k in (50, 51)])
-    return make_index([name for name, _ in names], [part for _, part in names])
 
 
 def from_list(index: Index, folder: Path, *lines: str, end: str = "\n") -> Partition:

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 import pytest
+from drawn import labeled, problem
 from indexes import make_index
 
 from ssl_video.data.columns import Category, Strings
@@ -25,29 +26,9 @@ def strings_of(texts: list[str]) -> Strings:
     return Strings(pa.array(texts, pa.large_string()))
 
 
-def problem(index: Index, protocol: str) -> str:
-    with pytest.raises(InputError) as caught:
-        partition.make(index, protocol)
-    assert partition.check(protocol, index) == list(caught.value.problems)
-    return "\n".join(caught.value.problems)
-
-
-def labeled(index: Index, part: Partition) -> set[str]:
-    return set(index.ids[part.labeled])
-
-
 def counts(index: Index, protocol: str, draw: int = 0) -> list[int]:
     rows = partition.make(index, protocol, draw=draw).labeled
     return np.bincount(index.labels[rows], minlength=len(index.classes)).tolist()
-
-
-# 12 training clips of "jump", 7 of "run", 1 of "walk it", and two test clips of each
-@pytest.fixture
-def index() -> Index:
-    train = {"jump": 12, "run": 7, "walk it": 1}
-    names = [(f"{c}/{c[0]}{k:02d}.mp4", "train") for c, n in train.items() for k in range(n)]
-    names = sorted(names + [(f"{c}/{c[0]}{k}.mp4", "test") for c in train for k in (50, 51)])
-    return make_index([name for name, _ in names], [part for _, part in names])
 
 
 # Three classes of 20 clips, four of each source video. The name g0 stands for another one in each class.

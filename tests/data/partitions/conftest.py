@@ -1,0 +1,15 @@
+"""A small index to draw from."""
+
+import pytest
+from indexes import make_index
+
+from ssl_video.data.index import Index
+
+
+@pytest.fixture
+def index() -> Index:
+    """12 training clips of "jump", 7 of "run", 1 of "walk it", and two test clips of each."""
+    train = {"jump": 12, "run": 7, "walk it": 1}
+    names = [(f"{c}/{c[0]}{k:02d}.mp4", "train") for c, n in train.items() for k in range(n)]
+    names = sorted(names + [(f"{c}/{c[0]}{k}.mp4", "test") for c in train for k in (50, 51)])
+    return make_index([name for name, _ in names], [part for _, part in names])
