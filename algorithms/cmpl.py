@@ -21,7 +21,8 @@ Differences from the paper, and choices of ours where no public source gives a v
 from torch import nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts import Passes, Threshold, in_passes, masked_cross_entropy
+from ssl_video.algorithms.parts.passes import Passes, in_passes
+from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
 from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Task, View
 from ssl_video.registry import algorithm
 

@@ -13,11 +13,12 @@ Differences from the paper:
 - The batch sizes, optimizer and schedule are the run's.
 """
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts import Passes, Threshold, in_passes, masked_cross_entropy
-from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
+from ssl_video.algorithms.parts.passes import Passes, in_passes
+from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
+from ssl_video.contract import Algorithm, Batch, LossOutput, Pseudo, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -59,10 +60,12 @@ class FixMatch(Algorithm):
             self.model, batch.labeled["weak"], u["weak"], u["strong"], self.passes
         )
         pseudo = self.select(weak, batch.positions)
-        return LossOutput(
-            {
-                "labeled": F.cross_entropy(labeled, batch.labels),
-                "unlabeled": self.weight * masked_cross_entropy(strong, pseudo),
-            },
-            {"model": pseudo},
-        )
+        terms = {
+            "labeled": F.cross_entropy(labeled, batch.labels),
+            "unlabeled": self.weight * masked_cross_entropy(strong, pseudo),
+        }
+        return LossOutput(terms | self.further_terms(strong, pseudo), {"model": pseudo})
+
+    def further_terms(self, strong: Tensor, pseudo: Pseudo) -> dict[str, Tensor]:
+        """Terms that a method adds, from the logits of the strong clips (U, classes); FixMatch has none."""
+        return {}

@@ -15,7 +15,8 @@ Differences from the paper:
 from torch import nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts import Threshold, masked_cross_entropy, together
+from ssl_video.algorithms.parts.passes import together
+from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
 from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
 from ssl_video.registry import algorithm
 
@@ -45,7 +46,7 @@ class PseudoLabel(Algorithm):
         """Labeled cross-entropy + ramped cross-entropy against the network's own labels (eq. 15)."""
         labeled, weak = together(self.model, batch.labeled["weak"], batch.unlabeled["weak"])
         pseudo = self.select(weak, batch.positions)
-        weight = self.weight * min(1.0, progress / self.ramp) if self.ramp > 0 else self.weight
+        weight = self.weight * ramp(progress, self.ramp)
         return LossOutput(
             {
                 "labeled": F.cross_entropy(labeled, batch.labels),

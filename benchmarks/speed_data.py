@@ -165,7 +165,7 @@ def _ours(store: FrameStore, clip: Clip) -> Contestant:
     """What training does with its unlabeled clips."""
     row = {path: number for number, path in enumerate(store.paths)}
     shape = ClipShape(clip.frames, clip.stride)
-    views = {name: Request(name, shape, "shared") for name in ("weak", "strong")}
+    views = {name: Request(name, 0, shape, "shared") for name in ("weak", "strong")}
 
     def make(paths: Sequence[str], number: int) -> dict[str, torch.Tensor]:
         rows = np.array([row[path] for path in paths])

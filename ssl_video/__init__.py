@@ -17,11 +17,15 @@ _HOME = {
     "Pseudo": "contract",
     "Task": "contract",
     "View": "contract",
-    "Teacher": "algorithms.parts",
-    "Threshold": "algorithms.parts",
-    "in_passes": "algorithms.parts",
-    "masked_cross_entropy": "algorithms.parts",
-    "together": "algorithms.parts",
+    "Features": "algorithms.parts.features",
+    "Taught": "algorithms.parts.teacher",
+    "Teacher": "algorithms.parts.teacher",
+    "Threshold": "algorithms.parts.pseudo",
+    "gather": "algorithms.parts.processes",
+    "in_passes": "algorithms.parts.passes",
+    "masked_cross_entropy": "algorithms.parts.pseudo",
+    "ramp": "algorithms.parts.pseudo",
+    "together": "algorithms.parts.passes",
     "algorithm": "registry",
     "backbone": "registry",
     "InputError": "errors",
@@ -29,29 +33,31 @@ _HOME = {
 __all__ = [
     "Algorithm",
     "Batch",
+    "Features",
     "InputError",
     "LossOutput",
     "Network",
     "Pseudo",
     "Task",
+    "Taught",
     "Teacher",
     "Threshold",
     "View",
     "algorithm",
     "backbone",
+    "gather",
     "in_passes",
     "masked_cross_entropy",
+    "ramp",
     "together",
 ]
 
 if TYPE_CHECKING:
-    from ssl_video.algorithms.parts import (
-        Teacher,
-        Threshold,
-        in_passes,
-        masked_cross_entropy,
-        together,
-    )
+    from ssl_video.algorithms.parts.features import Features
+    from ssl_video.algorithms.parts.passes import in_passes, together
+    from ssl_video.algorithms.parts.processes import gather
+    from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
+    from ssl_video.algorithms.parts.teacher import Taught, Teacher
     from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Pseudo, Task, View
     from ssl_video.errors import InputError
     from ssl_video.registry import algorithm, backbone

@@ -25,10 +25,12 @@ class Network:
         width: multiplier of the number of channels.
         rate: frame rate relative to the run's; 2 asks for twice the frames at half the stride, so the
             clip spans the same time.
+        backbone: the backbone of a role that is by default another one than the run's.
     """
 
     width: float = 1.0
     rate: int = 1
+    backbone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,11 @@ class View:
             augmentation ("strong+timewarp"). Views of one sample with the same spatial recipe are transformed
             alike, so they differ only in which frames they hold; those with the same temporal augmentation
             and number of frames hold the same places of their windows.
+        copy: views of one sample with different numbers are transformed independently of each other, as
+            for methods that compare or average several augmentations of one clip.
         network: the role whose clip length and stride the view has; None is the first role's.
+        rate: frame rate relative to the network's; 0.5 asks for half the frames at twice the stride, so the
+            clip spans the same time.
         frames: number of frames, where it differs from the network's.
         stride: distance between frames in frames of the file, where it differs from the network's. This is
             the speed: twice the stride shows the video twice as fast, and half the frames at twice the stride
@@ -49,7 +55,9 @@ class View:
     """
 
     augmentation: str = "weak"
+    copy: int = 0
     network: str | None = None
+    rate: float = 1.0
     frames: int | None = None
     stride: int | None = None
     window: Literal["shared", "own"] = "shared"
@@ -75,8 +83,9 @@ class Batch(NamedTuple):
 class Pseudo(NamedTuple):
     """Pseudo-labels for the unlabeled clips of a batch."""
 
-    label: Tensor  # (U,)
+    label: Tensor  # (U,); the likeliest class, where `distribution` is what is learned
     weight: Tensor  # (U,) in [0, 1]; 0 = not used
+    distribution: Tensor | None = None  # (U, classes), for soft labels
 
 
 @dataclass(frozen=True)

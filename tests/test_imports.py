@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "registry": {"errors"},
     "spec": {"errors"},
     "contract": set[str](),
-    "algorithms": {"contract", "registry"},
+    "algorithms": {"contract", "errors", "registry"},
     "backbones": {"errors", "registry"},
     "data": {"contract", "errors", "files", "signals", "spec"},
     "engine": {"contract", "data", "backbones", "ssl_video", *BOTTOM},

@@ -40,9 +40,9 @@ def test_the_wheel_works_from_elsewhere(built: Path, tmp_path: Path) -> None:
     code = """
 import sys
 sys.path.insert(0, "site")
-import ssl_video.algorithms.parts, ssl_video.backbones, ssl_video.benchmarks.suite as suite
+import ssl_video.algorithms.parts.passes, ssl_video.backbones, ssl_video.benchmarks.suite as suite
 from ssl_video.registry import algorithms, backbones
-modules = ssl_video.algorithms.parts, ssl_video.backbones, suite
+modules = ssl_video.algorithms.parts.passes, ssl_video.backbones, suite
 assert all(module.__file__.startswith(sys.argv[1]) for module in modules)
 print(*suite.names(), *algorithms.describe(), *backbones.describe())
 algorithms.get("cmpl"), suite.load("demo")

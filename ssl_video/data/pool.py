@@ -87,11 +87,12 @@ class Pool:
         made = {}
         for number, clip in enumerate(wanted):
             augmentation = clip[0].augmentation
+            purpose = f"augment/{self.purpose}/{augment.spatial(augmentation)}{_suffix(clip[0])}"
             frames = [sample[number] for sample in cut]
             transforms = [
                 augment.draw(
                     augment.RECIPES[augmentation],
-                    Stream(self.seed, f"augment/{self.purpose}/{augment.spatial(augmentation)}", step, slot),
+                    Stream(self.seed, purpose, step, slot),
                     *sample.shape[1:3],
                 )
                 for slot, sample in zip(slots, frames, strict=True)
@@ -135,7 +136,8 @@ class Pool:
             indices = frame_indices(starts[window], request.shape, count)
             temporal = augment.RECIPES[request.augmentation].temporal
             if temporal:
-                draws = Stream(self.seed, f"temporal/{self.purpose}/{temporal}", step, slot)
+                purpose = f"temporal/{self.purpose}/{temporal}{_suffix(request)}"
+                draws = Stream(self.seed, purpose, step, slot)
                 indices = indices[TEMPORAL[temporal](draws, len(indices))]
             chosen.append(indices)
         return chosen
@@ -172,3 +174,8 @@ def unreadable(path: str, error: DecodeError) -> InputError:
 def requests(views: Mapping[str, View], shapes: Mapping[str, ClipShape]) -> dict[str, Request]:
     """Every view of an algorithm, resolved against its networks' clip shapes."""
     return {name: resolve(view, shapes) for name, view in views.items()}
+
+
+def _suffix(request: Request) -> str:
+    """What tells the draws of a view's further copies from the first one's."""
+    return f"/{request.copy}" if request.copy else ""

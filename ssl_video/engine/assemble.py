@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ssl_video import Teacher, backbones
 from ssl_video.contract import Algorithm, Network, Task
+from ssl_video.data.pool import requests
 from ssl_video.data.views.augment import RECIPES
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError, unknown
@@ -178,8 +179,8 @@ def check(spec: Spec, num_classes: int) -> Algorithm:
         The algorithm, on torch's meta device.
 
     Raises:
-        InputError: see `assemble`; a weights file that does not exist; an unknown augmentation or network
-            in a view.
+        InputError: see `assemble`; a weights file that does not exist; a view with an unknown augmentation
+            or network, or a frame rate that its network's clip does not have.
     """
     problems = [
         f"networks.{role}.weights: there is no file {network.weights}"
@@ -188,13 +189,19 @@ def check(spec: Spec, num_classes: int) -> Algorithm:
     ]
     try:
         with torch.device("meta"):
-            algorithm = assemble(spec, Task(num_classes, 1), trained=True).algorithm
+            assembly = assemble(spec, Task(num_classes, 1), trained=True)
+        algorithm, shapes = assembly.algorithm, assembly.shapes
         for name, view in (*algorithm.labeled.items(), *algorithm.unlabeled.items()):
             where = f"in view {name!r} of {spec.algorithm}"
             if view.augmentation not in RECIPES:
                 problems.append(unknown(f"augmentation {where}", view.augmentation, RECIPES))
             if view.network is not None and view.network not in algorithm.roles:
                 problems.append(unknown(f"network {where}", view.network, algorithm.roles))
+                continue
+            try:
+                requests({name: view}, shapes)
+            except InputError as error:
+                problems += [f"view {name!r} of {spec.algorithm}: {problem}" for problem in error.problems]
     except InputError as error:
         problems += error.problems
     if problems:
@@ -256,7 +263,7 @@ def label(spec: Spec) -> str:
 def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpec:
     """One role's network: what the user gave, else the algorithm's request relative to the run."""
     given = spec.networks.get(role, NetworkSpec())
-    name = given.backbone or spec.backbone
+    name = given.backbone or request.backbone or spec.backbone
     backbones.find(name)
     stride = given.stride
     if stride is None:

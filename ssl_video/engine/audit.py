@@ -22,7 +22,7 @@ def audit(pseudo: Mapping[str, Pseudo], hidden: Tensor) -> dict[str, Ratio]:
         "precision/<network>": share of the used ones that are right, weighted; nan where none is used.
     """
     record = {}
-    for name, (label, weight) in pseudo.items():
+    for name, (label, weight, _) in pseudo.items():
         record[f"coverage/{name}"] = Ratio((weight > 0).sum(), float(len(weight)))
         record[f"precision/{name}"] = Ratio((weight * (label == hidden)).sum(), weight.sum())
     return record

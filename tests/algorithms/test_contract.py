@@ -168,7 +168,7 @@ def test_pseudo_labels_are_labels_with_weights_and_without_gradient(name: str, n
     pseudos = algorithm(make_batch(algorithm), 0.999).pseudo
     if "threshold" in options_of(name):
         assert pseudos, "the audit has nothing to look at"
-    for label, weight in pseudos.values():
+    for label, weight, _ in pseudos.values():
         assert label.shape == weight.shape == (UNLABELED,)
         assert label.dtype == torch.long
         assert ((label >= 0) & (label < CLASSES)).all()

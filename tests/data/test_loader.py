@@ -30,8 +30,10 @@ COUNTS = np.tile(np.arange(12, 18), 3)
 Facts = Callable[[Tensor], tuple[list[int], int, int]]
 
 
-def request(augmentation: str = "none", shape: ClipShape = SLOW, window: str = "shared") -> Request:
-    return Request(augmentation, shape, window)
+def request(
+    augmentation: str = "none", shape: ClipShape = SLOW, window: str = "shared", copy: int = 0
+) -> Request:
+    return Request(augmentation, copy, shape, window)
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +273,25 @@ def test_views_of_one_recipe_are_transformed_alike(transforms: list[Transform]) 
         assert described(strong) == described(strong_own)
         # Two recipes draw for themselves: a strong clip without a warp is not the weak clip's crop.
         assert not np.array_equal(weak.matrix, strong.matrix)
+
+
+def test_copies_are_transformed_independently(store: FrameStore, transforms: list[Transform]) -> None:
+    views = {
+        "first": request("strong+timewarp", FAST),
+        "second": request("strong+timewarp", FAST, copy=1),
+        "third": request("strong+timewarp", FAST, copy=2),
+    }
+    both, alone = pool(store, views, batch=16), pool(store, {"first": views["first"]}, batch=16)
+    both.clips(0)
+    first, second, third = (transforms[16 * n : 16 * n + 16] for n in range(3))
+    for n in range(16):
+        assert len({described(t[n]) for t in (first, second, third)}) == 3
+    places = [both.frames(0, slot) for slot in range(16)]
+    assert any(list(shown["first"]) != list(shown["second"]) for shown in places)
+    # The first copy's draws are those that it has alone.
+    transforms.clear()
+    alone.clips(0)
+    assert [described(t) for t in transforms] == [described(t) for t in first]
 
 
 def test_warped_view_is_transformed_like_the_view_beside_it(

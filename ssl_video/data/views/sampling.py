@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from ssl_video.contract import View
+from ssl_video.errors import InputError
 
 
 class Stream:
@@ -84,16 +85,28 @@ class Request:
     """A view with everything filled in. Equal requests are one clip, unless they start on their own."""
 
     augmentation: str
+    copy: int
     shape: ClipShape
     window: str
 
 
 def resolve(view: View, shapes: Mapping[str, ClipShape]) -> Request:
-    """Fill in what a view leaves to its network; `shapes` holds every role's, the first role first."""
+    """Fill in what a view leaves to its network; `shapes` holds every role's, the first role first.
+
+    Raises:
+        InputError: a frame rate that the network's clip cannot be cut at.
+    """
     shape = shapes[view.network or next(iter(shapes))]
+    frames, stride = shape.frames * view.rate, shape.stride / view.rate
+    if not (float(frames).is_integer() and float(stride).is_integer() and frames >= 1):
+        raise InputError(
+            f"{view.rate:g} times the frame rate of {shape.frames} frames at stride {shape.stride} is "
+            f"{frames:g} frames at stride {stride:g}: choose frames and stride that give whole numbers"
+        )
     return Request(
         view.augmentation,
-        ClipShape(view.frames or shape.frames, view.stride or shape.stride),
+        view.copy,
+        ClipShape(view.frames or int(frames), view.stride or int(stride)),
         view.window,
     )
 

@@ -1,5 +1,6 @@
 """Which clip and which frames: functions of the seed, with the arithmetic worked by hand."""
 
+import re
 from itertools import product
 
 import numpy as np
@@ -16,6 +17,7 @@ from ssl_video.data.views.sampling import (
     random_start,
     resolve,
 )
+from ssl_video.errors import InputError
 
 
 def numbers(*key: object, count: int = 4) -> tuple[int, ...]:
@@ -122,11 +124,23 @@ def test_order_does_not_depend_on_how_it_is_asked() -> None:
 
 def test_view_takes_from_its_network_what_it_leaves_open() -> None:
     shapes = {"primary": ClipShape(8, 4), "auxiliary": ClipShape(16, 2)}
-    assert resolve(View("weak"), shapes) == Request("weak", ClipShape(8, 4), "shared")
+    assert resolve(View("weak"), shapes) == Request("weak", 0, ClipShape(8, 4), "shared")
     assert resolve(View("strong", network="auxiliary"), shapes).shape == ClipShape(16, 2)
     assert resolve(View(network="auxiliary", frames=4), shapes).shape == ClipShape(4, 2)
     assert resolve(View(stride=1), shapes).shape == ClipShape(8, 1)
     assert resolve(View(window="own"), shapes).window == "own"
+    assert resolve(View(copy=2), shapes).copy == 2
+
+
+def test_a_rate_keeps_the_time_that_a_clip_spans() -> None:
+    shapes = {"model": ClipShape(8, 4)}
+    assert resolve(View(rate=0.5), shapes).shape == ClipShape(4, 8)
+    assert resolve(View(rate=4), shapes).shape == ClipShape(32, 1)
+    assert resolve(View(rate=0.5, frames=8), shapes).shape == ClipShape(8, 8)
+    # 8 * 0.2 = 1.6 frames; 4 / 8 = half a frame apart; 8 / 16 = half a frame.
+    for rate, found in ((0.2, "1.6 frames at stride 20"), (8, "stride 0.5"), (1 / 16, "0.5 frames")):
+        with pytest.raises(InputError, match=re.escape(found)):
+            resolve(View(rate=rate), shapes)
 
 
 def test_span_counts_both_ends() -> None:

@@ -1,14 +1,25 @@
+"""Parts against numbers worked out by hand."""
+
 import math
+import multiprocessing
 from collections.abc import Callable
 
 import pytest
 import torch
+from side_by_side import side_by_side
 from torch import Tensor, nn
 
-from ssl_video.algorithms.parts import Passes, Teacher, Threshold, in_passes, masked_cross_entropy, together
+from ssl_video.algorithms.parts.features import Features, classifier
+from ssl_video.algorithms.parts.passes import Passes, in_passes, together
+from ssl_video.algorithms.parts.processes import gather
+from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
+from ssl_video.algorithms.parts.teacher import Taught, Teacher
 from ssl_video.contract import LossOutput, Pseudo
+from ssl_video.engine.processes import Execution, Processes
+from ssl_video.errors import InputError
 
 POSITIONS = torch.arange(3)
+TWO = Execution("cpu", devices=2)
 
 
 def logits(*probabilities: tuple[float, ...]) -> Tensor:
@@ -88,6 +99,22 @@ def test_masked_cross_entropy_averages_over_all_clips() -> None:
     assert masked_cross_entropy(predicted, pseudo).item() == pytest.approx(2 / 3 * math.log(2))
 
 
+def test_masked_cross_entropy_learns_a_distribution_where_there_is_one() -> None:
+    """Half of ln 2 and half of ln 4 is 1.5 ln 2, with weight 0.5, averaged over two clips: 0.375 ln 2."""
+    predicted = logits((0.5, 0.25, 0.25), (0.9, 0.05, 0.05))
+    soft = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    pseudo = Pseudo(torch.tensor([0, 2]), torch.tensor([0.5, 0.0]), soft)
+    assert masked_cross_entropy(predicted, pseudo).item() == pytest.approx(0.375 * math.log(2))
+
+
+@pytest.mark.parametrize(
+    ("progress", "share", "height"),
+    [(0.0, 0.4, 0.0), (0.1, 0.4, 0.25), (0.4, 0.4, 1.0), (0.9, 0.4, 1.0), (0.0, 0.0, 1.0)],
+)
+def test_the_ramp(progress: float, share: float, height: float) -> None:
+    assert ramp(progress, share) == pytest.approx(height)
+
+
 def test_masked_cross_entropy_of_nothing_is_zero_and_has_a_gradient() -> None:
     predicted = logits((0.5, 0.25, 0.25)).requires_grad_()
     loss = masked_cross_entropy(predicted, Pseudo(torch.tensor([0]), torch.tensor([0.0])))
@@ -135,19 +162,45 @@ class _Student(nn.Module):
 
 
 def test_the_teacher_averages_parameters_and_float_buffers_and_copies_counts() -> None:
-    """0.75 * (1, 2) + 0.25 * (5, 10) = (2, 4); 0.75 * 10 + 0.25 * 30 = 15; the count is 7, not 4."""
+    """Halfway from (1, 2) to (5, 10) is (3, 6), from 10 to 30 is 20; the count is 7, not 5."""
     student = _Student()
-    teacher = Teacher(student, decay=0.75)
+    teacher = Teacher(student, decay=0.5)
     with torch.no_grad():
         student.weight.copy_(torch.tensor([5.0, 10.0]))
         student.get_buffer("mean").fill_(30)
         student.get_buffer("count").fill_(7)
     teacher.update(student)
     state = {name: value.tolist() for name, value in teacher.network.state_dict().items()}
-    assert state == {"weight": [2, 4], "mean": [15], "count": 7}
-    teacher.update(student)  # 0.75 * (2, 4) + 0.25 * (5, 10)
-    assert teacher.network.state_dict()["weight"].tolist() == [2.75, 5.5]
+    assert state == {"weight": [3, 6], "mean": [20], "count": 7}
+    teacher.update(student)
+    assert teacher.network.state_dict()["weight"].tolist() == [4, 8]
     assert student.weight.tolist() == [5, 10]
+
+
+def test_the_teacher_is_the_mean_of_all_states_until_its_decay_is_reached() -> None:
+    """Decay 0.75. States 1, 5, 9: means 1, 3, 5. With four states 1 - 1/4 is the decay itself: 5 -> 8 by 17.
+
+    From then on the decay stays: 0.75 * 8 + 0.25 * 0 = 6, where the mean would be 6.4.
+    """
+    student = _Student()
+    teacher = Teacher(student, decay=0.75)
+    found = []
+    for value in (5.0, 9.0, 17.0, 0.0):
+        with torch.no_grad():
+            student.weight.fill_(value)
+            teacher.network.get_parameter("weight")[1] = teacher.network.get_parameter("weight")[0]
+        teacher.update(student)
+        found.append(teacher.network.state_dict()["weight"][0].item())
+    assert found == pytest.approx([3, 5, 8, 6])
+
+
+def test_the_taught_are_tested_by_their_teacher_first() -> None:
+    taught = Taught(_Student(), decay=0.5)
+    with torch.no_grad():
+        taught.model.get_parameter("weight").fill_(3.0)
+    taught.after_step(0.0)
+    assert list(taught.predictors()) == ["teacher", "model"]
+    assert taught.predictors()["teacher"](torch.ones(1, 2)).tolist() == [[2, 2.5]]
 
 
 def test_the_teacher_is_never_trained() -> None:
@@ -169,3 +222,82 @@ def test_the_loss_is_the_sum_of_the_terms() -> None:
     output.loss.backward()
     assert output.loss.item() == 1.75
     assert terms["labeled"].grad == 1
+
+
+class _Frames(nn.Module):
+    """A network with a convolution for a classifier, or one that passes frames as images to a linear one."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Clip (N, 2, T, 1, 1) -> logits (N, 3)."""
+        if isinstance(self.layer, nn.Conv3d):
+            out: Tensor = self.layer(clip).mean((2, 3, 4))
+        else:
+            out = (
+                self.layer(clip[..., 0, 0].transpose(1, 2).flatten(0, 1))
+                .unflatten(0, (len(clip), -1))
+                .mean(1)
+            )
+        return out
+
+
+@pytest.mark.parametrize("layer", [nn.Conv3d(2, 3, 1), nn.Linear(2, 3)], ids=["places", "frames"])
+def test_features_are_the_mean_of_what_the_classifier_is_given(layer: nn.Module) -> None:
+    """Two clips of two frames: channels (1, 10), (3, 30) give (2, 20); (5, 50), (5, 70) give (5, 60)."""
+    model = _Frames(layer)
+    clip = torch.tensor([[[1.0, 3.0], [10.0, 30.0]], [[5.0, 5.0], [50.0, 70.0]]])[..., None, None]
+    features = Features(model, num_classes=3)
+    assert features.size == 2
+    model(clip)
+    with features.captured() as last:
+        with torch.no_grad():
+            model(torch.zeros_like(clip))
+        logits = model(clip.requires_grad_())
+    model(clip * 0)
+    assert logits.shape == (2, 3)
+    assert last(2).tolist() == [[2, 20], [5, 60]]
+    assert last(1).tolist() == [[5, 60]]
+    last(2).sum().backward()
+    assert clip.grad is not None
+    assert (clip.grad == 0.5).all()
+
+
+def test_the_classifier_is_the_last_layer_with_an_output_a_class() -> None:
+    wanted = nn.Linear(4, 3)
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4), wanted, nn.LayerNorm(3), nn.Linear(3, 5))
+    assert classifier(model, 3) is wanted
+    with pytest.raises(InputError, match="Sequential has no linear layer or convolution with 7 outputs"):
+        classifier(model, 7)
+
+
+def test_rows_of_one_process_are_gathered_as_they_are() -> None:
+    rows = torch.ones(2, 3)
+    assert gather(rows) is rows
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="they are forked")
+def test_gathered_rows_have_the_gradient_of_the_whole_batch() -> None:
+    """Rows 1, 2 in one process and 3, 4 in the other; the loss is the square of their sum, 10.
+
+    Its gradient is 20 for every row. Training averages the processes' gradients of what the rows came from,
+    which for a common factor w = 1 of all rows is 20 * (1 + 2 + 3 + 4) = 200 = ((3 * 40) + (7 * 40)) / 2.
+    """
+
+    def gradient() -> tuple[list[float], list[float], float]:
+        rank = Processes(TWO).rank
+        factor = torch.ones((), requires_grad=True)
+        rows = (factor * torch.tensor([[1.0], [2.0]] if rank == 0 else [[3.0], [4.0]])).requires_grad_()
+        rows.retain_grad()
+        found = gather(rows)
+        found.sum().square().backward()
+        assert rows.grad is not None
+        assert factor.grad is not None
+        return found.flatten().tolist(), rows.grad.flatten().tolist(), factor.grad.item()
+
+    first, second = side_by_side(TWO, gradient)
+    assert first[0] == second[0] == [1, 2, 3, 4]
+    assert first[1] == second[1] == [40, 40]
+    assert (first[2] + second[2]) / 2 == 200

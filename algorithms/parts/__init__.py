@@ -1,0 +1,1 @@
+"""What algorithms are made of: forward passes, pseudo-labels, teachers, features."""

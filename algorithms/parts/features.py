@@ -1,0 +1,80 @@
+"""Features: what a network's classifier is given, for methods that compare clips."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ssl_video.errors import InputError
+
+_Layer = nn.Linear | nn.Conv2d | nn.Conv3d
+
+
+def classifier(model: nn.Module, num_classes: int) -> _Layer:
+    """The layer that gives a network's logits: the last linear layer or convolution with that many outputs.
+
+    Raises:
+        InputError: there is none.
+    """
+    for layer in reversed(list(model.modules())):
+        if isinstance(layer, _Layer) and _width(layer.weight, 0) == num_classes:
+            return layer
+    raise InputError(
+        f"{type(model).__name__} has no linear layer or convolution with {num_classes} outputs, whose inputs "
+        "could be taken as its features"
+    )
+
+
+class Features:
+    """Keeps what a network's classifier is given, while asked to.
+
+        features = Features(model, num_classes)  # once, in the constructor
+        with features.captured() as last:
+            logits = model(clips)  # or several passes
+        last(len(clips))  # (N, C)
+
+    Attributes:
+        size: C, the number of features.
+    """
+
+    def __init__(self, model: nn.Module, num_classes: int) -> None:
+        layer = classifier(model, num_classes)
+        self.size = _width(layer.weight, 1)
+        self._linear = isinstance(layer, nn.Linear)
+        self._clips = 0
+        self._kept: list[Tensor] | None = None
+        model.register_forward_pre_hook(self._count)
+        layer.register_forward_pre_hook(self._keep)
+
+    @contextmanager
+    def captured(self) -> Iterator[Callable[[int], Tensor]]:
+        """Inside, features are kept.
+
+        Yields:
+            A function that gives the features of the last `count` clips that passed, (count, C) float32, with
+            gradient where they passed with one. Where the classifier is given several places or frames of
+            a clip, they are averaged.
+        """
+        self._kept = kept = list[Tensor]()
+
+        def last(count: int) -> Tensor:
+            return torch.cat(kept)[-count:]
+
+        try:
+            yield last
+        finally:
+            self._kept = None
+
+    def _count(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._clips = len(inputs[0])
+
+    def _keep(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if self._kept is not None:
+            found = inputs[0] if self._linear else inputs[0].movedim(1, -1)
+            # Frame networks pass the frames of a clip as so many images, one after the other.
+            self._kept.append(found.float().reshape(self._clips, -1, self.size).mean(1))
+
+
+def _width(weight: Tensor, dimension: int) -> int:
+    return int(weight.shape[dimension])

@@ -1,0 +1,47 @@
+"""Pseudo-labels: which predictions are used, and the loss that learns them."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssl_video.contract import Pseudo
+
+
+class Threshold(nn.Module):
+    """Pseudo-labels from predictions whose confidence reaches a fixed bar, without gradient."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+
+    @torch.no_grad()
+    def forward(self, logits: Tensor, positions: Tensor) -> Pseudo:
+        """Logits (U, classes) and positions (U,) in the unlabeled set -> pseudo-labels (U,)."""
+        confidence, label = logits.float().softmax(-1).max(-1)
+        return Pseudo(label, (confidence >= self.threshold).float())
+
+    def extra_repr(self) -> str:
+        """Shown by `print(algorithm)`."""
+        return f"threshold={self.threshold}"
+
+
+def masked_cross_entropy(logits: Tensor, pseudo: Pseudo) -> Tensor:
+    """Weighted cross-entropy, averaged over ALL clips, so that an unused clip counts as 0.
+
+    FixMatch (Sohn et al. 2020), eq. 4. Averaging over the used clips instead would give the few confident
+    clips of early training the weight of a full batch.
+
+    Args:
+        logits: (U, classes).
+        pseudo: labels and weights, each (U,); with a distribution (U, classes), that is what is learned.
+
+    Returns:
+        A scalar.
+    """
+    target = pseudo.label if pseudo.distribution is None else pseudo.distribution
+    return (F.cross_entropy(logits, target, reduction="none") * pseudo.weight).mean()
+
+
+def ramp(progress: float, share: float) -> float:
+    """Rises linearly from 0 to 1 over the first `share` of training, and stays there."""
+    return min(1.0, progress / share) if share > 0 else 1.0
