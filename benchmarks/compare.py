@@ -6,6 +6,7 @@ baseline comes first and the rest in alphabetical order: an order by accuracy wo
 intervals seldom support. Nothing is bold for the same reason.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_video.benchmarks.naming import labels, natural, prefixes
-from ssl_video.benchmarks.statistics import Interval, Paired, intervals, paired_groups
+from ssl_video.benchmarks.statistics import Interval, Paired, holm, intervals, paired_groups
 from ssl_video.errors import InputError
 
 METHOD_KEYS = ["algorithm", "backbone", "setting", "configuration"]
@@ -53,11 +54,13 @@ class Cell:
         score: over its runs.
         draws: number of different sets of labeled clips among its runs.
         gain: over the runs that have a partner of the baseline: the same setting, labels and seed.
+        corrected_p: the gain's p-value after Holm's correction for all gains of the table; nan: not tested.
     """
 
     score: Interval
     draws: int
     gain: Paired | None
+    corrected_p: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,15 @@ class Comparison:
         if any(cell and cell.gain for row in self.rows for cell in row.cells):
             text += f"; gain = paired difference to {self.baseline} on the same labels and seed"
         return text
+
+    @property
+    def tests(self) -> int:
+        """How many gains could be tested for being 0."""
+        return sum(cell.corrected_p == cell.corrected_p for row in self.rows for cell in row.cells if cell)
+
+    def differs(self, cell: Cell) -> bool:
+        """Whether a gain is not 0, at the table's confidence for all of its gains together."""
+        return cell.corrected_p < 1 - self.confidence
 
 
 def comparison(
@@ -226,14 +238,18 @@ def _rows(
 ) -> tuple[Row, ...]:
     """Rows with their cells, from the first run of each and all runs."""
     scores, gains = _scores(runs, confidence), _gains(runs, confidence)
+    corrected = dict(zip(gains, holm([gain.p for gain in gains.values()]), strict=True))
+
+    def cell(place: tuple[int, int]) -> Cell | None:
+        if place not in scores:
+            return None
+        return Cell(*scores[place], gains.get(place), corrected.get(place, math.nan))
+
     return tuple(
         Row(
             label=f"{run['label']}: {run['network']}" if run["network"] else run["label"],
             is_baseline=run["reference"] and not run["network"],
-            cells=tuple(
-                Cell(*scores[row, column], gains.get((row, column))) if (row, column) in scores else None
-                for column in range(columns)
-            ),
+            cells=tuple(cell((row, column)) for column in range(columns)),
             **{key: run[key] for key in (*METHOD_KEYS, "network")},
         )
         for row, run in enumerate(first)

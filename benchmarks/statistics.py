@@ -8,13 +8,18 @@ t being the quantile of Student's distribution ("The Probable Error of a Mean", 
 today's form: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2). It supposes independent values
 that scatter normally. A paired comparison is the same interval of the differences (ibid., 7.3.1.1): what
 two runs share, such as an easy draw of labels, cancels.
+
+A table holds many comparisons, and of twenty between equals one is expected to look different at 95 %. Holm's
+correction ("A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6,
+1979, 65-70) keeps the probability that any of them does below 5 %, whatever they have in common.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from ssl_video.errors import InputError
 
@@ -30,19 +35,19 @@ class Interval(NamedTuple):
     half_width: float
     n: int
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether 0 lies outside. Never for one value or equal ones: they do not show how they scatter."""
-        return abs(self.mean) > self.half_width > _NO_SPREAD
-
 
 class Paired(NamedTuple):
-    """Mean difference to a baseline, and how many values were above, equal to and below theirs."""
+    """Mean difference to a baseline, and how many values were above, equal to and below theirs.
+
+    `p` is the probability of a difference at least as far from 0 between equals (two-sided t test). It is nan
+    for one value or equal ones: they do not show how they scatter.
+    """
 
     difference: Interval
     wins: int
     ties: int
     losses: int
+    p: float
 
 
 def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -108,7 +113,31 @@ def paired_groups(
         np.bincount(group[chosen], minlength=groups).tolist()
         for chosen in (values > baseline, values == baseline, values < baseline)
     ]
-    return [Paired(*row) for row in zip(differences, *signs, strict=True)]
+    tails = [_tail(difference, confidence) for difference in differences]
+    return [Paired(*row) for row in zip(differences, *signs, tails, strict=True)]
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's correction: each p-value (n,) as if it stood alone; nan where there was no test.
+
+    The smallest of m tests counts m times, the next m - 1 times, and so on, and none less than one before.
+    """
+    values = np.asarray(p, np.float64)
+    order = np.argsort(values)  # nan last
+    tests = int((~np.isnan(values)).sum())
+    factors = np.maximum(tests - np.arange(len(values)), 1)
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
+    return [float(value) for value in corrected]
+
+
+def _tail(difference: Interval, confidence: float) -> float:
+    """The two-sided p-value of a mean difference, from its interval."""
+    mean, half_width, n = difference
+    if not half_width > _NO_SPREAD:
+        return float("nan")
+    deviations = float(stdtrit(n - 1, (1 + confidence) / 2)) * mean / half_width
+    return 2 * float(stdtr(n - 1, -abs(deviations)))
 
 
 def _series(values: ArrayLike) -> NDArray[np.float64]:

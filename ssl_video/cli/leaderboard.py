@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from ssl_video.benchmarks import leaderboard, tables
+from ssl_video.benchmarks import exports, leaderboard, tables
+from ssl_video.benchmarks.compare import comparison
 from ssl_video.cli import options
 
 
@@ -23,7 +24,7 @@ from ssl_video.cli import options
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["terminal", "markdown", "csv"]),
+    type=click.Choice(["terminal", *exports.FORMS]),
     default="terminal",
     show_default=True,
 )
@@ -48,12 +49,10 @@ def command(
         options.split_list(protocol),
         keep=[baseline],
     )
-    comparison = tables.comparison(shown, baseline, predictors=predictors)
-    if form == "csv":
-        click.echo(tables.to_csv(comparison), nl=False)
-    elif form == "markdown":
-        click.echo(tables.to_markdown(comparison), nl=False)
+    compared = comparison(shown, baseline, predictors=predictors)
+    if form in exports.FORMS:
+        click.echo(exports.FORMS[form](compared), nl=False)
     else:
         console = Console()
-        console.print(tables.to_terminal(comparison, console.width))
+        console.print(tables.to_terminal(compared, console.width))
         console.print(f"leaderboard: {path}", markup=False, soft_wrap=True)

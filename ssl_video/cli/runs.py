@@ -12,6 +12,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from ssl_video.benchmarks import leaderboard, matrix, prepare, tables
+from ssl_video.benchmarks.compare import comparison
 from ssl_video.cli.display import Display, preparing
 from ssl_video.data.paths import cache_dir
 from ssl_video.engine import checkpoint, differences, launch
@@ -131,8 +132,8 @@ def _conclude(
         aside.print(f"warning: {problem}", markup=False)
     shown = frame[frame["run"].isin([plan.name for plan in plans])]
     if len(shown):
-        comparison = tables.comparison(shown, baseline=baseline or "supervised")
-        console.print(tables.to_terminal(comparison, console.width))
+        compared = comparison(shown, baseline=baseline or "supervised")
+        console.print(tables.to_terminal(compared, console.width))
     if failures and len(plans) > 1:
         # They were told as they came, perhaps hours ago.
         names = ", ".join(failure.plan.name for failure in failures)

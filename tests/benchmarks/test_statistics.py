@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ssl_video.benchmarks.statistics import interval, intervals, paired, paired_groups
+from ssl_video.benchmarks.statistics import holm, interval, intervals, paired, paired_groups
 from ssl_video.errors import InputError
 
 
@@ -29,7 +29,7 @@ def test_one_value_has_no_interval() -> None:
     single = interval([0.52])
     assert (single.mean, single.n) == (0.52, 1)
     assert math.isnan(single.half_width)
-    assert not single.excludes_zero
+    assert math.isnan(paired([0.52], [0.5]).p)
 
 
 def test_intervals_cover_the_true_mean_as_often_as_promised() -> None:
@@ -57,28 +57,52 @@ def test_a_spread_far_below_the_mean_is_not_lost() -> None:
 def test_paired_differences() -> None:
     # Differences .1, 0, -.1, .2: mean .05; deviations .05, -.05, -.15, .15: s^2 = .05 / 3;
     # t(3, .975) = 3.182446; half width 3.182446 * sqrt(.05 / 3 / 4) = .205426.
-    difference, wins, ties, losses = paired([0.6, 0.5, 0.4, 0.9], [0.5, 0.5, 0.5, 0.7])
+    difference, wins, ties, losses, p = paired([0.6, 0.5, 0.4, 0.9], [0.5, 0.5, 0.5, 0.7])
     assert difference.mean == pytest.approx(0.05)
     assert difference.half_width == pytest.approx(0.205426, abs=1e-6)
     assert (difference.n, wins, ties, losses) == (4, 2, 1, 1)
-    assert not difference.excludes_zero
+    # t = .05 / sqrt(.05 / 3 / 4) = .774597. With three degrees of freedom and x = t / sqrt(3) = .447214 the
+    # distribution is 1/2 + (x / (1 + x^2) + atan x) / pi = .752487, so p = 2 (1 - .752487) = .495025.
+    assert p == pytest.approx(0.495025, abs=1e-6)
+    assert paired([0.5, 0.5, 0.5, 0.7], [0.6, 0.5, 0.4, 0.9], 0.8).p == pytest.approx(p)
 
 
 def test_pairing_removes_what_the_pairs_share() -> None:
-    # The draws differ by .2, the methods by .02 +- .001: only the paired interval excludes 0.
+    # The draws differ by .2, the methods by .02 +- .001: only the paired interval excludes 0. With two
+    # degrees of freedom p = 1 - t / sqrt(2 + t^2), t = .02 / (.001 / sqrt(3)) = 34.641: .000832.
     baseline = np.array([0.3, 0.5, 0.7])
     ours = baseline + np.array([0.019, 0.02, 0.021])
-    assert paired(ours, baseline).difference.excludes_zero
-    assert paired(baseline, ours).difference.excludes_zero
+    assert paired(ours, baseline).p == pytest.approx(0.000832, abs=1e-6)
+    assert paired(baseline, ours).p == pytest.approx(0.000832, abs=1e-6)
     assert interval(ours).half_width > 0.4
 
 
 def test_equal_differences_prove_nothing() -> None:
     # .52 - .5 and .62 - .6 differ in the last bit, and an interval of width 1e-17 would exclude anything.
-    difference = paired([0.52, 0.62], [0.5, 0.6]).difference
-    assert difference.mean == pytest.approx(0.02)
-    assert not difference.excludes_zero
-    assert not paired([0.5, 0.6], [0.5, 0.6]).difference.excludes_zero
+    found = paired([0.52, 0.62], [0.5, 0.6])
+    assert found.difference.mean == pytest.approx(0.02)
+    assert math.isnan(found.p)
+    assert math.isnan(paired([0.5, 0.6], [0.5, 0.6]).p)
+
+
+def test_holm_counts_each_test_as_often_as_tests_are_left() -> None:
+    """Of four: .01 * 4 = .04; .02 * 3 = .06; .03 * 2 = .06; .5 * 1. What was not tested does not count."""
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    corrected = holm([0.02, math.nan, 0.01])
+    assert corrected[::2] == pytest.approx([0.02, 0.02])
+    assert math.isnan(corrected[1])
+    # .04 * 2 = .08, then .03 * 1 must not become smaller than it; nothing exceeds 1.
+    assert holm([0.04, 0.05]) == pytest.approx([0.08, 0.08])
+    assert holm([0.7, 0.9]) == [1, 1]
+    assert holm([]) == []
+
+
+def test_between_equals_holm_finds_a_difference_as_seldom_as_promised() -> None:
+    # 2,000 tables of ten tests each: standard error of the share sqrt(.05 * .95 / 2000) = .0049.
+    p = np.random.default_rng(0).uniform(size=(2_000, 10))
+    found = np.mean([min(holm(table)) < 0.05 for table in p.tolist()])
+    assert found == pytest.approx(0.05, abs=0.02)
+    assert np.mean(p.min(1) < 0.05) > 0.35  # without the correction: 1 - .95^10 = .40
 
 
 def test_pairs_in_groups() -> None:
