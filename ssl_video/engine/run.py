@@ -15,7 +15,7 @@ from ssl_video.data.frames.store import Statistics
 from ssl_video.data.partitions import partition_file
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.video.decode import decoder_name
-from ssl_video.engine import assemble, checkpoint, exported, record
+from ssl_video.engine import assemble, checkpoint, exported, predictions, record
 from ssl_video.engine.failures import told
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.score import final_test, validate
@@ -120,12 +120,13 @@ def _finish(
         if stopping():
             raise Stopped  # the last step's checkpoint is there
 
-    validation, scores = validate(training), final_test(training, testing)
+    validation, (scores, said) = validate(training), final_test(training, testing)
     result = _result(todo, training, scores, trained, time.monotonic() - began)
     result["validation"] = validation
     if training.processes.main:
         # In this order a run that is killed here still has its checkpoint or its result.
         exported.save(training.state(), training.folder / checkpoint.FINAL)
+        predictions.write(training.folder, said)
         record.write_result(training.folder, result)
         checkpoint.clear(training.folder)
     return result

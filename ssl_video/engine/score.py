@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssl_video.engine.evaluate import accuracy, probabilities
+from ssl_video.engine.predictions import Predictions, predictions
 
 if TYPE_CHECKING:
     from ssl_video.engine.train import Training
@@ -15,23 +16,31 @@ Scores = dict[str, dict[str, float]]
 
 def validate(run: "Training") -> Scores:
     """Accuracy of every predictor on the clips that were kept for this; empty where there are none."""
-    return _score(run, run.partition.validation, None) if len(run.partition.validation) else {}
+    rows = run.partition.validation
+    return _accuracies(run, rows, _probabilities(run, rows, None)) if len(rows) else {}
 
 
-def final_test(run: "Training", report: Callable[[int, int], None] | None = None) -> Scores:
-    """Accuracy of every predictor on the test clips, which are read here and nowhere else.
+def final_test(
+    run: "Training", report: Callable[[int, int], None] | None = None
+) -> tuple[Scores, Predictions]:
+    """Accuracy of every predictor on the test clips, which are read here and nowhere else; what they said.
 
     Args:
         run: a run after its last step.
         report: called with the number of clips done and to do.
     """
-    return _score(run, run.partition.test, report)
+    rows, index = run.partition.test, run.data.index
+    scores = _probabilities(run, rows, report)
+    clips = [index.ids[row] for row in rows.tolist()]
+    return _accuracies(run, rows, scores), predictions(clips, index.classes, run.labels[rows], scores)
 
 
-def _score(run: "Training", rows: np.ndarray, progress: Callable[[int, int], None] | None) -> Scores:
+def _probabilities(
+    run: "Training", rows: np.ndarray, progress: Callable[[int, int], None] | None
+) -> dict[str, np.ndarray]:
     # Each process looks at a share of the clips.
     run.processes.same_buffers(run.assembly.parts())
-    scores = probabilities(
+    return probabilities(
         run.assembly.predictors(),
         run.assembly.shape_for,
         run.data.store,
@@ -41,4 +50,7 @@ def _score(run: "Training", rows: np.ndarray, progress: Callable[[int, int], Non
         progress,
         run.processes,
     )
+
+
+def _accuracies(run: "Training", rows: np.ndarray, scores: dict[str, np.ndarray]) -> Scores:
     return {name: accuracy(score, run.labels[rows]) for name, score in scores.items()}

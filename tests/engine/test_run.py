@@ -155,7 +155,7 @@ def test_a_result_says_everything(make_plan: MakePlan, tmp_path: Path) -> None:
     assert result["parameters"] < result["parameters_trained"]
     assert result["seconds"] == pytest.approx(result["train_seconds"] + result["test_seconds"], abs=0.011)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "final.safetensors", "metrics.jsonl", "partition.txt", "result.json", "spec.yaml",
+        "final.safetensors", "metrics.jsonl", "partition.txt", "predictions.npz", "result.json", "spec.yaml",
     }  # fmt: skip
     # Training reads 3 + 4 clips a step, the test 2 clips of each of 6 videos.
     assert (reports[-1].phase, reports[-1].done, reports[-1].total) == ("test", 6, 6)

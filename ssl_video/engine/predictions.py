@@ -1,0 +1,81 @@
+"""What every predictor said of every test clip, kept with a run.
+
+So accuracies per class, confusions and the clips on which runs disagree need neither networks nor data.
+"""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssl_video.errors import InputError
+from ssl_video.files import replacing
+
+PREDICTIONS = "predictions.npz"
+_KEPT = 5
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The likeliest classes of clips, by predictor.
+
+    Attributes:
+        clips: (N,) names of clips, as in the data set's index.
+        classes: names of the classes, by number.
+        labels: (N,) class numbers.
+        guesses: by predictor, the headline first: (N, K) class numbers, the likeliest first; K is 5, or the
+            number of classes where there are fewer. Of equal ones the lower number comes first, as in the
+            accuracies.
+        confidences: by predictor: (N, K) float32, their probabilities.
+    """
+
+    clips: np.ndarray
+    classes: np.ndarray
+    labels: np.ndarray
+    guesses: dict[str, np.ndarray]
+    confidences: dict[str, np.ndarray]
+
+
+def predictions(
+    clips: Sequence[str], classes: Sequence[str], labels: np.ndarray, scores: Mapping[str, np.ndarray]
+) -> Predictions:
+    """From every predictor's class probabilities, each (N, classes)."""
+    guesses = {name: np.argsort(-s, axis=1, kind="stable")[:, :_KEPT] for name, s in scores.items()}
+    kept = {name: np.take_along_axis(s, guesses[name], 1).astype(np.float32) for name, s in scores.items()}
+    numbers = {name: guess.astype(np.int32) for name, guess in guesses.items()}
+    return Predictions(np.array(clips), np.array(classes), labels.astype(np.int32), numbers, kept)
+
+
+def write(folder: Path, made: Predictions) -> None:
+    """Keep them in a run's folder, as arrays without pickled objects."""
+    arrays = {"clips": made.clips, "classes": made.classes, "labels": made.labels}
+    arrays |= {f"guesses/{name}": guess for name, guess in made.guesses.items()}
+    arrays |= {f"confidences/{name}": kept for name, kept in made.confidences.items()}
+    with replacing(folder / PREDICTIONS) as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def read(folder: Path) -> Predictions:
+    """What a finished run's folder holds.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = folder / PREDICTIONS
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        names = [name.removeprefix("guesses/") for name in arrays if name.startswith("guesses/")]
+        return Predictions(
+            arrays["clips"],
+            arrays["classes"],
+            arrays["labels"],
+            {name: arrays[f"guesses/{name}"] for name in names},
+            {name: arrays[f"confidences/{name}"] for name in names},
+        )
+    except FileNotFoundError:
+        raise InputError(f"there is no {path}: the run is not finished, or is of an older version") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
