@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from ssl_video.spec import flat
+
 
 def labels(methods: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Names for methods: the algorithm and, where several share it, the fewest keys that tell them apart.
@@ -56,17 +58,7 @@ def _facts(run: "pd.Series[Any]") -> dict[str, str]:
     if spec is None:  # a frame that was read from the CSV
         spec = {key: run[key] for key in ("backbone", "initialisation", "frames", "stride", "size", "steps")}
         spec["options"] = json.loads(run["options"])
-    return {key: _text(value) for key, value in _flat(spec).items()}
-
-
-def _flat(nested: Mapping[str, Any], outer: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    flat = {}
-    for key, value in nested.items():
-        flat.update(
-            _flat(value, f"{outer}{key}.") if isinstance(value, Mapping) else {f"{outer}{key}": value}
-        )
-    return flat
+    return {key: _text(value) for key, value in flat(spec).items()}
 
 
 def _text(value: Any) -> str:

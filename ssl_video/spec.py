@@ -33,7 +33,9 @@ class NetworkSpec(BaseModel):
     width: float | None = Field(None, gt=0, description="multiplier of the backbone's channels")
     frames: int | None = Field(None, ge=1, description="frames per clip")
     stride: int | None = Field(None, ge=1, description="distance between frames of a clip")
-    weights: str | None = Field(None, description="local file of initial weights")
+    weights: str | None = Field(
+        None, description="initial weights: a local file, `pretrained` or `imagenet-lite`"
+    )
 
 
 class Spec(BaseModel):
@@ -45,7 +47,10 @@ class Spec(BaseModel):
     options: dict[str, Any] = Field({}, description="the algorithm's own hyper-parameters")
     backbone: str = Field("tiny3d", description="backbone of every network that has none of its own")
     width: float = Field(1.0, gt=0, description="multiplier of the backbone's channels")
-    weights: str | None = Field(None, description="local file of initial weights for the first network")
+    weights: str | None = Field(
+        None,
+        description="initial weights of the first network: a local file, `pretrained` or `imagenet-lite`",
+    )
     networks: dict[str, NetworkSpec] = Field({}, description="settings of single networks, by role")
 
     data: str = Field(
@@ -211,6 +216,14 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
 def plain(spec: Spec) -> dict[str, Any]:
     """The specification as values that YAML and JSON can hold, without what was left open."""
     return spec.model_dump(mode="json", exclude_none=True)
+
+
+def flat(values: Mapping[str, Any], outer: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}, the keys that `override` takes."""
+    found = dict[str, Any]()
+    for key, value in values.items():
+        found |= flat(value, f"{outer}{key}.") if isinstance(value, Mapping) else {f"{outer}{key}": value}
+    return found
 
 
 def setting(spec: Spec) -> str:

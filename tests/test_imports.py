@@ -34,7 +34,9 @@ MAY_IMPORT = {
     "data": {"contract", "errors", "files", "signals", "spec"},
     "engine": {"contract", "data", "backbones", "ssl_video", *BOTTOM},
     "benchmarks": {"contract", "data", "engine", *BOTTOM},
-    "cli": {"benchmarks", "data", "engine", "ssl_video", *BOTTOM},
+    "pages": {"benchmarks", "contract", "data", "engine", *BOTTOM},
+    "templates": {"errors", "registry", "ssl_video"},
+    "cli": {"benchmarks", "data", "engine", "pages", "ssl_video", "templates", *BOTTOM},
     "__main__": {"cli"},
     "ssl_video": set[str](),
 }
@@ -42,9 +44,11 @@ MAY_IMPORT = {
 WITHOUT_TORCH = (
     "ssl_video",
     "ssl_video.cli",
+    "ssl_video.cli.compare",
     "ssl_video.cli.index",
     "ssl_video.cli.leaderboard",
     "ssl_video.cli.list",
+    "ssl_video.cli.new",
     "ssl_video.cli.split",
     "ssl_video.cli.watch",
     "ssl_video.cli.options",

@@ -24,11 +24,14 @@ _COMMANDS = {
     "predict": "Label video files with a checkpoint.",
     "watch": "Follow runs under way.",
     "leaderboard": "Show or export the table of all finished runs.",
+    "compare": "Show what differs between two finished runs.",
     "doctor": "Look at every file of a data set, and quarantine what cannot be used.",
     "cache": "Decode a data set ahead; show or clear what is stored.",
     "views": "Draw what every view of an algorithm sees of a video.",
     "speed": "Measure what a training step or the data costs.",
     "split": "Make, show and compare partitions: which clips are labeled.",
+    "new": "Write a starting file for an algorithm or a backbone of your own.",
+    "page": "Write the page of an algorithm: source, views, options, cost, results.",
     "list": "List algorithms, backbones, datasets, protocols and suites.",
 }
 INTERRUPTED = 130

@@ -1,13 +1,11 @@
 """Whether two runs are one: a run's folder is its identity, and what tells it from another can be named."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ssl_video.engine import checkpoint, record
 from ssl_video.engine.run import Plan
 from ssl_video.errors import InputError
-from ssl_video.spec import plain, read_yaml
+from ssl_video.spec import flat, plain, read_yaml
 
 # Where the data lies is no part of a run; what it holds is, and has a fingerprint of its own.
 _PLACES = ("data", "root", "split")
@@ -43,19 +41,10 @@ def unfinished(plan: Plan, runs: Path) -> list[str]:
 
 def differences(plan: Plan, folder: Path) -> str:
     """What a run's folder says otherwise than a plan: "steps 400, now 800"."""
-    there, here = dict(_flat(read_yaml(folder / record.SPEC))), dict(_flat(plain(plan.spec)))
+    there, here = flat(read_yaml(folder / record.SPEC)), flat(plain(plan.spec))
     changed = [
         f"{key} {there.get(key, 'not set')}, now {here.get(key, 'not set')}"
         for key in dict.fromkeys([*there, *here])
         if key.split(".")[0] not in _PLACES and there.get(key) != here.get(key)
     ]
     return "; ".join(changed) or _CONTENT
-
-
-def _flat(values: Mapping[str, Any], outer: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its key, those of inner mappings as "outer.inner"."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{outer}{key}.")
-        else:
-            yield f"{outer}{key}", value

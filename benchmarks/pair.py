@@ -1,0 +1,154 @@
+"""Two finished runs side by side, from their records alone: settings, clips, classes, curves."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import bdtr
+
+from ssl_video.benchmarks import watch
+from ssl_video.engine.predictions import Predictions, read
+from ssl_video.errors import InputError, unknown
+from ssl_video.spec import flat, read_yaml
+
+_LAST = 0.1  # share of the steps, at the end, that a curve's mean is over
+
+
+@dataclass(frozen=True)
+class Side:
+    """One network of one run.
+
+    Attributes:
+        name: the run's.
+        network: the predictor that is looked at.
+        spec: every setting, flattened.
+        labels: the fingerprint of its partition.
+        said: predictions on the test clips.
+        curves: the mean of every metric over the last tenth of the steps.
+    """
+
+    name: str
+    network: str
+    spec: dict[str, Any]
+    labels: str
+    said: Predictions
+    curves: dict[str, float]
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether the first guess is right, (N,)."""
+        right: np.ndarray = self.said.guesses[self.network][:, 0] == self.said.labels
+        return right
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides whose test clips are the same, in the same order."""
+
+    a: Side
+    b: Side
+
+    def differences(self) -> list[tuple[str, str, str]]:
+        """Every setting in which they differ: key, A's value, B's value."""
+        keys = dict.fromkeys([*self.a.spec, *self.b.spec])
+        values = [(key, *(str(side.spec.get(key, "not set")) for side in (self.a, self.b))) for key in keys]
+        return [(key, a, b) for key, a, b in values if a != b]
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """Test clips that both have right, only A, only B, and neither."""
+        a, b = self.a.right, self.b.right
+        return int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum()), int((~a & ~b).sum())
+
+    def chance(self) -> float:
+        """The probability of so uneven a disagreement between equally good networks, two-sided.
+
+        McNemar's test ("Note on the Sampling Error of the Difference Between Correlated Proportions",
+        Psychometrika 12, 1947, 153-157) in its exact form: of the n clips that only one has right, A would
+        have any number as a fair coin has heads. 1 where n is 0.
+        """
+        _, only_a, only_b, _ = self.counts()
+        return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+
+    def classes(self) -> list[tuple[str, int, float, float]]:
+        """For each class with test clips: name, clips, accuracy of A and of B; A's largest gain first."""
+        labels = self.a.said.labels
+        rows = []
+        for number in np.unique(labels).tolist():
+            own = labels == number
+            accuracies = [float(side.right[own].mean()) for side in (self.a, self.b)]
+            rows.append((str(self.a.said.classes[number]), int(own.sum()), *accuracies))
+        return sorted(rows, key=lambda row: (row[3] - row[2], row[0]))
+
+    def metrics(self) -> list[tuple[str, float, float]]:
+        """Every metric with its mean over the last tenth of the steps of A and of B; nan: it has none."""
+        names = dict.fromkeys([*self.a.curves, *self.b.curves])
+        return [(n, self.a.curves.get(n, math.nan), self.b.curves.get(n, math.nan)) for n in names]
+
+    def disagreements(self) -> Iterator[tuple[str, str, tuple[str, float], tuple[str, float]]]:
+        """The clips that only one has right, surest first: clip, class, each one's guess and confidence."""
+        where = np.flatnonzero(self.a.right != self.b.right)
+        sure = [side.said.confidences[side.network][where, 0] for side in (self.a, self.b)]
+        for row in where[np.argsort(-np.maximum(*sure), kind="stable")].tolist():
+            said = self.a.said
+            yield (
+                str(said.clips[row]),
+                str(said.classes[said.labels[row]]),
+                _guess(self.a, row),
+                _guess(self.b, row),
+            )
+
+
+def load(a: Path, b: Path, networks: tuple[str | None, str | None] = (None, None)) -> Pair:
+    """Two runs' folders, and the networks to look at; None is the headline.
+
+    Raises:
+        InputError: a run that is not finished, a network that it does not have, or other test clips.
+    """
+    problems, sides = list[str](), list[Side]()
+    for folder, network in zip((a, b), networks, strict=True):
+        try:
+            sides.append(_side(folder, network))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*dict.fromkeys(problems))
+    ours, theirs = (side.said for side in sides)
+    if not (
+        np.array_equal(ours.clips, theirs.clips)
+        and np.array_equal(ours.classes[ours.labels], theirs.classes[theirs.labels])
+    ):
+        raise InputError(
+            f"{a.name} and {b.name} were tested on other clips or classes ({len(ours.clips)} and "
+            f"{len(theirs.clips)} clips): only runs on one data set can be compared clip by clip"
+        )
+    return Pair(*sides)
+
+
+def _side(folder: Path, network: str | None) -> Side:
+    run = watch.runs(folder)[0]
+    if run.folder != folder:
+        raise InputError(f"{folder} is a results folder: give the folder of one run, such as {run.folder}")
+    for _ in run.refresh():
+        pass
+    said = read(folder)
+    if not run.result:
+        raise InputError(f"{folder} is not finished")
+    network = network or next(iter(said.guesses))
+    if network not in said.guesses:
+        raise InputError(unknown(f"network of {folder.name}", network, said.guesses))
+    spec = flat(read_yaml(folder / "spec.yaml"))
+    return Side(folder.name, network, spec, run.result["fingerprint"], said, _ends(run))
+
+
+def _ends(run: watch.Watched) -> dict[str, float]:
+    first = run.steps * (1 - _LAST)
+    ends = {n: [v for step, v in curve if step >= first] for n, curve in run.curves.items()}
+    return {name: sum(values) / len(values) for name, values in ends.items() if values}
+
+
+def _guess(side: Side, row: int) -> tuple[str, float]:
+    number = side.said.guesses[side.network][row, 0]
+    return str(side.said.classes[number]), float(side.said.confidences[side.network][row, 0])

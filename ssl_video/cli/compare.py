@@ -1,0 +1,110 @@
+"""`ssl-video compare`: two finished runs side by side. Never imports torch."""
+
+from itertools import islice
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ssl_video.benchmarks import pair
+
+_PIPED = 160
+_CHANCE = (
+    "so uneven a disagreement has probability {:.2g} between equally good networks (McNemar's test); that is "
+    "said of these two trained networks, not of their methods"
+)
+
+
+@click.command()
+@click.argument("a", metavar="RUN_A", type=click.Path(path_type=Path))
+@click.argument("b", metavar="RUN_B", type=click.Path(path_type=Path))
+@click.option("--network-a", metavar="NAME", help="network of A to look at  [the headline]")
+@click.option("--network-b", metavar="NAME", help="network of B to look at  [the headline]")
+@click.option(
+    "--clips", type=click.IntRange(0), default=10, show_default=True,
+    help="how many of the clips that only one has right to name",
+)  # fmt: skip
+def command(a: Path, b: Path, network_a: str | None, network_b: str | None, clips: int) -> None:
+    """What differs between two finished runs: settings, clips, classes, curves.
+
+    RUN_A and RUN_B are runs' folders; one run with --network-a and --network-b compares its networks.
+    """
+    found = pair.load(a, b, (network_a, network_b))
+    console = Console()
+    if not console.is_terminal:
+        # Whoever reads a file or a pipe has no use for lines cut to a screen.
+        console = Console(width=_PIPED)
+    same = found.a.labels == found.b.labels
+    disagree = sum(found.counts()[1:3])
+    parts = (
+        (_heads(found), ""),
+        (_differences(found), f"the same labels ({found.a.labels})" if same else "other labels"),
+        (_counts(found), _CHANCE.format(found.chance())),
+        (_classes(found), ""),
+        (_metrics(found), ""),
+        (_clips(found, clips), f"{min(clips, disagree)} of the {disagree} clips that only one has right"),
+    )
+    for table, sentence in parts:
+        if table.row_count:
+            console.print(table)
+        if sentence:
+            console.print(sentence, style="dim", markup=False, highlight=False)
+        console.print()
+
+
+def _table(*names: str, right: int = 0) -> Table:
+    """A plain table whose last `right` columns are numbers."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
+    for place, name in enumerate(names):
+        numbers = place >= len(names) - right
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
+    return table
+
+
+def _heads(found: pair.Pair) -> Table:
+    table = _table("", "run", "network", "top-1 %", right=1)
+    for name, side in (("A", found.a), ("B", found.b)):
+        table.add_row(name, Text(side.name), Text(side.network), f"{100 * side.right.mean():.1f}")
+    return table
+
+
+def _differences(found: pair.Pair) -> Table:
+    table = _table("setting", "A", "B")
+    for row in found.differences():
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _counts(found: pair.Pair) -> Table:
+    both, only_a, only_b, neither = found.counts()
+    table = _table("test clips", "A right", "A wrong", right=2)
+    table.add_row("B right", str(both), str(only_b))
+    table.add_row("B wrong", str(only_a), str(neither))
+    return table
+
+
+def _classes(found: pair.Pair) -> Table:
+    table = _table("class", "clips", "A %", "B %", "A - B", right=4)
+    for name, clips, a, b in found.classes():
+        table.add_row(Text(name), str(clips), f"{100 * a:.1f}", f"{100 * b:.1f}", f"{100 * (a - b):+.1f}")
+    return table
+
+
+def _metrics(found: pair.Pair) -> Table:
+    table = _table("mean over the last tenth of the steps", "A", "B", right=2)
+    for name, *values in found.metrics():
+        table.add_row(Text(name), *("–" if value != value else f"{value:.4g}" for value in values))
+    return table
+
+
+def _clips(found: pair.Pair, most: int) -> Table:
+    table = _table("clip", "class", "A's guess", "B's guess")
+    for clip, label, *guesses in islice(found.disagreements(), most):
+        cells = [
+            Text(f"{name} {confidence:.2f}", "green" if name == label else "") for name, confidence in guesses
+        ]
+        table.add_row(Text(clip), Text(label), *cells)
+    return table
