@@ -41,7 +41,7 @@ def plans(
         InputError: all problems with names, options and protocols at once; then all with the labels that
             the protocols ask for; both before any video is decoded; then all broken videos.
     """
-    resolved = _collect(specs, lambda spec: _names(spec, device))
+    resolved = resolve(specs, device)
     distinct = {configuration(spec): spec for spec in resolved}
     algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, processes))
     built = dict(zip(distinct, algorithms, strict=True))
@@ -61,6 +61,15 @@ def plans(
                 progress=progress,
             )
     return _collect(resolved, lambda spec: plan(spec, opened[_data_key(spec)], device))
+
+
+def resolve(specs: Sequence[Spec], device: torch.device) -> list[Spec]:
+    """Specifications with everything filled in that algorithms and the device decide.
+
+    Raises:
+        InputError: all problems with names, options and protocols, each named once.
+    """
+    return _collect(specs, lambda spec: _names(spec, device))
 
 
 def check_writable(results: Path) -> None:

@@ -23,6 +23,8 @@ BASELINE = "supervised"
 @click.option(
     "--jobs", type=click.IntRange(1), help="runs at a time  [one per core on CPU, at most 4; one on GPU]"
 )
+@click.option("--dry-run", is_flag=True, help="list what would run and what it costs; needs no data")
+@click.option("--measure", is_flag=True, help="with --dry-run: try a few steps of what has never run")
 @options.results_option
 @options.spec_options("algorithm", "protocol", "seed")
 @options.set_option
@@ -34,6 +36,8 @@ def command(
     suite_name: str | None,
     no_baseline: bool,
     jobs: int | None,
+    dry_run: bool,
+    measure: bool,
     results: Path,
     assignments: tuple[str, ...],
     **flags: Any,
@@ -63,4 +67,9 @@ def command(
         seeds=seeds or suite.seeds,
         settings=suites.merge(suite.settings, given),
     )
-    return carry_out(suite.specs(assignments), Settings.of(flags, results, jobs), baseline=BASELINE)
+    specs, settings = suite.specs(assignments), Settings.of(flags, results, jobs)
+    if dry_run:
+        from ssl_video.cli import dry_run as forecast
+
+        return forecast.show(specs, settings, measure=measure)
+    return carry_out(specs, settings, baseline=BASELINE)

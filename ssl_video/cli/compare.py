@@ -5,13 +5,12 @@ from pathlib import Path
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ssl_video.benchmarks import pair
+from ssl_video.cli.display import output
 
-_PIPED = 160
 _CHANCE = (
     "so uneven a disagreement has probability {:.2g} between equally good networks (McNemar's test); that is "
     "said of these two trained networks, not of their methods"
@@ -33,10 +32,7 @@ def command(a: Path, b: Path, network_a: str | None, network_b: str | None, clip
     RUN_A and RUN_B are runs' folders; one run with --network-a and --network-b compares its networks.
     """
     found = pair.load(a, b, (network_a, network_b))
-    console = Console()
-    if not console.is_terminal:
-        # Whoever reads a file or a pipe has no use for lines cut to a screen.
-        console = Console(width=_PIPED)
+    console = output()
     same = found.a.labels == found.b.labels
     disagree = sum(found.counts()[1:3])
     parts = (

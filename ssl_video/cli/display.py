@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ssl_video.engine.run import Plan
 
 _PLAIN_SECONDS = 30.0
+_PIPED = 160
 
 
 @contextmanager
@@ -139,7 +140,7 @@ class Display:
         seconds = sum(known.get(plan.configuration, slowest) for plan in self._waiting.values())
         seconds += sum(known.get(r.configuration, slowest) * (1 - r.share) for r in self._running.values())
         seconds /= max(1, min(self.jobs, len(self._waiting) + len(self._running)))
-        return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+        return f"about {duration(seconds)} left"
 
 
 class _Running:
@@ -173,3 +174,17 @@ def title_of(plan: "Plan") -> str:
     """A run in a few words."""
     spec = plan.spec
     return f"{spec.algorithm.rsplit(':', 1)[-1]}  {spec.protocol.rsplit('/', 1)[-1]}  seed {spec.seed}"
+
+
+def output() -> Console:
+    """Standard output. Whoever reads a file or a pipe has no use for lines cut to a screen's width."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, _PIPED))
+
+
+def duration(seconds: float) -> str:
+    """A time in the two digits or so that an estimate has: "40 s", "12 min", "2.5 h", "3.1 days"."""
+    for unit, length, digits in (("days", 86400, 1), ("h", 3600, 1), ("min", 60, 0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.{digits}f} {unit}"
+    return f"{seconds:.0f} s"
