@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ssl_video.engine import launch
 from ssl_video.engine.record import read_result
@@ -28,7 +28,7 @@ from ssl_video.engine.run import Execution, Plan, Report, Stopped, run
 from ssl_video.errors import InputError
 from ssl_video.signals import STOPPING, Preempted
 
-LOG, LOCK = "log.txt", ".lock"
+LOG = "log.txt"
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 30.0
 _LAST_SECONDS = 3.0
@@ -39,8 +39,8 @@ class Event:
     """Something that happened to a run.
 
     Attributes:
-        kind: "started", "moved", or how its process ended: "finished", "failed", "busy" (another process
-            holds the run) or "stopped".
+        kind: "started", "moved", or how its process ended: "finished", "failed", "crashed" (it will be tried
+            once more), "busy" (another process holds the run) or "stopped".
         plan: the run.
         report: where it stands, if it moved.
         result: its record, if it finished.
@@ -75,6 +75,8 @@ def execute(
 ) -> list[Event]:
     """Carry out runs, `jobs` at a time, and wait for those that another process carries out.
 
+    A run whose process is killed goes on from its last checkpoint once more.
+
     Args:
         plans: runs that are not finished.
         results: the results folder.
@@ -89,7 +91,7 @@ def execute(
         KeyboardInterrupt: after every run under way has written its checkpoint; Preempted, where the runs
             themselves were told to.
     """
-    waiting, workers, failures = deque(plans), list[_Worker](), list[Event]()
+    waiting, workers, failures, again = deque(plans), list[_Worker](), list[Event](), set[str]()
     start_server()
     devices, rest_until = deque(_devices(execution, jobs)), 0.0
     try:
@@ -108,12 +110,17 @@ def execute(
             notify(None)
             for worker in list(workers):
                 for event in worker.news():
+                    if _lost(event) and event.plan.name not in again:
+                        event = worker.ended = replace(event, kind="crashed")
                     notify(event)
                 if worker.ended:
                     workers.remove(worker)
                     devices.append(worker.execution.device)
                     if worker.ended.kind == "failed":
                         failures.append(worker.ended)
+                    elif worker.ended.kind == "crashed":
+                        again.add(worker.plan.name)
+                        waiting.append(worker.plan)
                     elif worker.ended.kind == "busy":
                         waiting.append(worker.plan)
                         rest_until = time.monotonic() + _POLL_SECONDS
@@ -201,9 +208,14 @@ class _Member:
         return f"{how} (see {self.folder / LOG})"
 
 
+def _lost(event: Event) -> bool:
+    """Whether a run ended for no reason of its own, as far as one can see: by a signal."""
+    return event.kind == "failed" and not event.said and event.reason.startswith("killed by")
+
+
 def _telling(event: Event) -> tuple[bool, bool, bool]:
     """Sorts how the processes of a run ended: first what explains most."""
-    return event.kind != "busy", event.kind != "failed", not event.said and "killed by" not in event.reason
+    return event.kind != "busy", event.kind != "failed", not event.said and not _lost(event)
 
 
 def _work(plan: Plan, folder: Path, execution: Execution, place: dict[str, str], pipe: Connection) -> None:
@@ -224,7 +236,7 @@ def _work(plan: Plan, folder: Path, execution: Execution, place: dict[str, str],
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The first process holds the run for all.
-        with FileLock(folder / LOCK).acquire(timeout=0) if main else contextlib.nullcontext():
+        with holding(folder) if main else contextlib.nullcontext():
             with (folder / LOG).open("a", encoding="utf-8") as log:
                 # What libraries print, a crash's traceback included, belongs to the run.
                 os.dup2(log.fileno(), sys.stdout.fileno())

@@ -116,6 +116,13 @@ class Display:
             f"failed {title_of(event.plan)}: {event.reason}", style="red", markup=False, soft_wrap=True
         )
 
+    def _crashed(self, event: "Event") -> None:
+        self._ended(event)
+        self.console.print(
+            f"{title_of(event.plan)} was {event.reason}; once more from its last checkpoint",
+            style="yellow", markup=False, soft_wrap=True,
+        )  # fmt: skip
+
     def _ended(self, event: "Event") -> None:
         """Stopped, or held by another process: it is waiting again."""
         self._leave(event.plan.name)

@@ -194,11 +194,7 @@ def test_two_processes_share_a_folder(dataset: Path, environment: dict[str, str]
         assert [json.loads(line)["step"] for line in lines] == list(range(60))
 
 
-def test_a_run_that_is_killed_is_reported_and_the_others_finish(
-    dataset: Path, environment: dict[str, str], tmp_path: Path
-) -> None:
-    (tmp_path / "killed.py").write_text(
-        '''import os, signal
+KILLED = '''import os, pathlib, signal
 from ssl_video import algorithm
 from ssl_video.algorithms.supervised import Supervised
 
@@ -207,14 +203,37 @@ class Killed(Supervised):
     """Ends its process as the system does when memory runs out."""
 
     def loss(self, batch, progress):
-        if progress > 0.5:
+        if progress > 0.5 and {condition}:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().loss(batch, progress)
 '''
-    )
+
+
+def test_a_run_that_is_killed_once_goes_on_by_itself(
+    dataset: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """To the same weights as without that: the records are those of every step, once."""
+    once = f'os.path.exists("{tmp_path}/mark") and not os.remove("{tmp_path}/mark")'
+    (tmp_path / "mark").touch()
+    (tmp_path / "killed.py").write_text(KILLED.format(condition=once))
+    process = start(dataset, environment, tmp_path, "--algo", "killed.py:killed", "--seeds", "1")
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    assert stderr.count("once more from its last checkpoint") == 1
+    killed = next(file for file in results(tmp_path) if file.parent.name.startswith("killed"))
+    lines = (killed.parent / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(6))
+
+
+def test_a_run_that_is_killed_again_is_reported_and_the_others_finish(
+    dataset: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "killed.py").write_text(KILLED.format(condition=True))
     process = start(dataset, environment, tmp_path, "--algo", "killed.py:killed")
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 1
+    assert stderr.count("once more from its last checkpoint") == 2
+    assert stderr.count("failed killed") == 2
     assert "killed by SIGKILL" in stderr
     assert len(results(tmp_path)) == 4  # fixmatch and supervised
 
