@@ -23,6 +23,7 @@ import torch
 from filelock import Timeout
 
 from ssl_video.engine import launch
+from ssl_video.engine.holder import holding
 from ssl_video.engine.record import read_result
 from ssl_video.engine.run import Execution, Plan, Report, Stopped, run
 from ssl_video.errors import InputError

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_video.contract import Batch, LossOutput
 from ssl_video.data.views import augment
-from ssl_video.engine import assemble
+from ssl_video.engine import assemble, train
 from ssl_video.engine.activations import saved_bytes
 from ssl_video.engine.evaluate import autocast
 from ssl_video.engine.optimize import clip_gradients
@@ -120,7 +120,8 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
 def textbook_fixmatch(run: Training, folder: Path) -> Training:
     """FixMatch as it is usually written, with the run's first network, clips and optimizer.
 
-    All clips go through the network in one pass with gradient, in float32 and torch's contiguous layout.
+    All clips go through the network in one pass with gradient, in float32, with torch's own convolutions in
+    its contiguous layout.
     """
     network = next(iter(run.spec.networks.values()))
     spec = run.spec.model_copy(
@@ -131,9 +132,8 @@ def textbook_fixmatch(run: Training, folder: Path) -> Training:
             "precision": "float32",
         }
     )
-    made = Training(assemble.resolve(spec, run.device), run.data, run.partition, folder, run.execution)
-    for parameter in made.algorithm.parameters():
-        parameter.data = parameter.data.contiguous()
+    with mock.patch.object(train, "place", lambda network, device: network.to(device)):
+        made = Training(assemble.resolve(spec, run.device), run.data, run.partition, folder, run.execution)
     made.algorithm.train()
     return made
 

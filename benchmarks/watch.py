@@ -1,4 +1,4 @@
-"""Runs under way, from their records alone: while they run, afterwards, and on another machine's disk.
+"""Runs under way, from their folders: while they run, afterwards, and on another machine's disk.
 
 Never imports torch.
 """
@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 import yaml
 
+from ssl_video.engine.holder import held
 from ssl_video.errors import InputError
 
 _SPEC, _METRICS, _RESULT = "spec.yaml", "metrics.jsonl", "result.json"
-_QUIET_SECONDS = 120.0  # a run that has written nothing for so long is taken for stopped
+# A run on another machine that has written nothing for so long is taken for stopped.
+_QUIET_SECONDS = 120.0
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -50,12 +52,19 @@ class Watched:
 
     @property
     def state(self) -> str:
-        """ "finished", "waiting" (nothing recorded yet), "running" or "stopped"."""
+        """ "finished", "waiting" (nothing recorded yet), "running" or "stopped".
+
+        A run of this machine is stopped once no process holds its folder; one of another machine after two
+        minutes without a record.
+        """
         if self.result:
             return "finished"
+        here = held(self.folder)
+        if here is False:
+            return "stopped"
         if self.age is None:
             return "waiting"
-        return "running" if self.age < _QUIET_SECONDS else "stopped"
+        return "running" if here or self.age < _QUIET_SECONDS else "stopped"
 
     def refresh(self) -> Iterator[dict[str, Any]]:
         """Read what is new, and give it row by row; the last row has the final accuracies."""

@@ -1,4 +1,4 @@
-"""`ssl-video watch`: runs under way, from their records. Never imports torch, but for TensorBoard's files."""
+"""`ssl-video watch`: runs under way, from their folders. Never imports torch, but for TensorBoard's files."""
 
 import time
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ _FINISHED = 20  # finished runs shown beside those under way
 def command(place: Path, every: float, once: bool, tensorboard: Path | None) -> None:
     """Follow a run, or all runs of a results folder, until they are finished; Ctrl-C leaves them running.
 
-    PLACE is a run's folder or a results folder. Only records are read, so it may be on a disk that another
-    machine writes to.
+    PLACE is a run's folder or a results folder. It may be on a disk that another machine writes to; a run
+    there counts as stopped after two minutes without a record, one of this machine when its process ends.
     """
     found = watch.runs(place)
     writers = [_writer(tensorboard, run) for run in found] if tensorboard else [None] * len(found)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
+from ssl_video.backbones.shift import TemporalShift
 from ssl_video.errors import InputError
 
 _LISTS = (nn.ModuleList, nn.Sequential)
@@ -85,16 +86,32 @@ def _wrap(block: nn.Module) -> None:
             return forward(*inputs)
         # Looked for at every call: for several processes they may have been replaced since.
         norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        again = _again(norms, [norm.track_running_stats for norm in norms])
+        shifts = [m for m in block.modules() if isinstance(m, TemporalShift)]
+        frames = [shift.frames for shift in shifts]
+        again = _again(norms, [norm.track_running_stats for norm in norms], shifts, frames)
         return checkpoint(forward, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
 
     block.forward = run
 
 
 @contextmanager
-def _again(norms: Sequence[nn.modules.batchnorm._BatchNorm], tracking: Sequence[bool]) -> Iterator[None]:
-    """Inside, batch norms do what they did in the first pass, but average with momentum 0."""
+def _again(
+    norms: Sequence[nn.modules.batchnorm._BatchNorm],
+    tracking: Sequence[bool],
+    shifts: Sequence[TemporalShift],
+    frames: Sequence[int],
+) -> Iterator[None]:
+    """Inside, all is as in the first pass, but batch norms average with momentum 0.
+
+    Args:
+        norms: the batch norms, and
+        tracking: whether they averaged.
+        shifts: the temporal shifts, and
+        frames: the frames of the clips that passed; clips of another length may have passed since.
+    """
     before = [(norm.momentum, norm.num_batches_tracked, norm.track_running_stats) for norm in norms]
+    for shift, length in zip(shifts, frames, strict=True):
+        shift.frames = length
     for norm, tracked in zip(norms, tracking, strict=True):
         norm.momentum, norm.track_running_stats = 0.0, tracked
         if norm.num_batches_tracked is not None:

@@ -1,17 +1,16 @@
 """From a specification to an algorithm with its networks."""
 
-import functools
-import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ssl_video import Teacher, backbones
+from ssl_video.backbones import pretrained
 from ssl_video.contract import Algorithm, Network, Task
 from ssl_video.data.pool import requests
 from ssl_video.data.views.augment import RECIPES
@@ -22,7 +21,6 @@ from ssl_video.registry import backbones as backbone_registry
 from ssl_video.spec import NetworkSpec, Spec, check_options
 
 ALGORITHM, EMA = "algorithm", "ema"  # the parts of an assembly
-Placed = TypeVar("Placed", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -163,15 +161,6 @@ def assemble(spec: Spec, task: Task, *, trained: bool = False) -> Assembly:
     return Assembly(algorithm, shapes, average)
 
 
-def place(network: Placed, device: torch.device) -> Placed:
-    """Move a network to a device, with kernels in channels-last layout: convolutions run fastest in it."""
-    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
-    for parameter in network.parameters():
-        if parameter.ndim in layouts:
-            parameter.data = parameter.data.to(memory_format=layouts[parameter.ndim])
-    return network.to(device)
-
-
 def check(spec: Spec, num_classes: int) -> Algorithm:
     """Build everything without memory or weights, so that what cannot be built is known before any decoding.
 
@@ -179,18 +168,27 @@ def check(spec: Spec, num_classes: int) -> Algorithm:
         The algorithm, on torch's meta device.
 
     Raises:
-        InputError: see `assemble`; a weights file that does not exist; a view with an unknown augmentation
-            or network, or a frame rate that its network's clip does not have.
+        InputError: see `assemble`; weights that do not exist, or none for a network that is not
+            trained; a view with an unknown augmentation or network, or a frame rate that its network's clip
+            does not have.
     """
-    problems = [
-        f"networks.{role}.weights: there is no file {network.weights}"
-        for role, network in spec.networks.items()
-        if network.weights and not Path(network.weights).expanduser().is_file()
-    ]
+    problems = list[str]()
+    for role, network in spec.networks.items():
+        try:
+            if network.weights:
+                pretrained.find(network.weights, str(network.backbone))
+        except InputError as error:
+            problems += [f"networks.{role}.weights: {problem}" for problem in error.problems]
     try:
         with torch.device("meta"):
             assembly = assemble(spec, Task(num_classes, 1), trained=True)
         algorithm, shapes = assembly.algorithm, assembly.shapes
+        problems += [
+            f"{spec.algorithm} does not train its network {role!r}: give its weights, "
+            f"--set networks.{role}.weights=FILE"
+            for role in algorithm.frozen
+            if not spec.networks[role].weights
+        ]
         for name, view in (*algorithm.labeled.items(), *algorithm.unlabeled.items()):
             where = f"in view {name!r} of {spec.algorithm}"
             if view.augmentation not in RECIPES:
@@ -230,23 +228,24 @@ def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
 
 
 def source(spec: Spec) -> str:
-    """What files of the user's hold that are part of a resolved run: plugins' code, hashes of weights.
+    """What is part of a resolved run beside its specification: plugins' code, hashes or addresses of weights.
 
     Raises:
-        InputError: a file of weights that cannot be read.
+        InputError: weights that cannot be read.
     """
     networks = spec.networks.values()
+    used = [(algorithms, spec.algorithm)]
+    used += [
+        # A file, or the name in front of "name/model".
+        (backbone_registry, name if ".py:" in name else name.partition("/")[0])
+        for name in (str(network.backbone) for network in networks)
+    ]
     plugins = [
-        inspect.getfile(registry.get(name))
-        for registry, names in (
-            (algorithms, [spec.algorithm]),
-            (backbone_registry, [str(network.backbone) for network in networks]),
-        )
-        for name in names
-        if ".py:" in name
+        inspect.getfile(registry.get(name)) for registry, name in used if name not in registry.builtin()
     ]
     code = [Path(file).read_text(encoding="utf-8") for file in dict.fromkeys(plugins)]
-    return "\0".join(code + [_content(network.weights) for network in networks if network.weights])
+    weights = [pretrained.find(n.weights, str(n.backbone)).identity() for n in networks if n.weights]
+    return "\0".join(code + weights)
 
 
 def label(spec: Spec) -> str:
@@ -289,27 +288,6 @@ def _constructor(spec: Spec) -> type[Algorithm]:
     if not (inspect.isclass(entry) and issubclass(entry, Algorithm)):
         raise InputError(f"{spec.algorithm} is not a subclass of ssl_video.Algorithm")
     return entry
-
-
-def _content(path: str) -> str:
-    """Hash of a file of weights."""
-    file = Path(path).expanduser()
-    try:
-        status = file.stat()
-        return _hash(file, status.st_size, status.st_mtime_ns)
-    except OSError as error:
-        raise InputError(f"cannot read the weights {path}: {error.strerror}") from None
-
-
-@functools.lru_cache(maxsize=64)
-def _hash(path: Path, size: int, changed: int) -> str:
-    """SHA-256 of a file; its size and time of change only tell whether it has to be read again."""
-    with path.open("rb") as file:
-        # hashlib.file_digest needs Python 3.11.
-        state = hashlib.sha256()
-        while block := file.read(1 << 20):
-            state.update(block)
-    return state.hexdigest()
 
 
 def _shape(network: NetworkSpec) -> ClipShape:

@@ -40,6 +40,9 @@ class Execution:
         activation_checkpointing: whether blocks run again for the backward pass, which saves memory.
         evaluate_every: steps between looks at the validation clips; 0: none.
         on_nonfinite: what a loss or gradient that is not finite does: "stop" the run, or "skip" the step.
+
+    Raises:
+        InputError: both `compile` and `activation_checkpointing`.
     """
 
     device: str = "auto"
@@ -54,6 +57,15 @@ class Execution:
     activation_checkpointing: bool = False
     evaluate_every: int = 0
     on_nonfinite: Literal["stop", "skip"] = "stop"
+
+    def __post_init__(self) -> None:
+        # torch's compiler takes no checkpoint with a context of its own; here one keeps batch norms from
+        # averaging a clip twice.
+        if self.compile and self.activation_checkpointing:
+            raise InputError(
+                "--compile and --activation-checkpointing exclude each other: torch cannot compile blocks "
+                "that run again. Leave out --compile where memory is short, else --activation-checkpointing"
+            )
 
     @property
     def processes(self) -> int:

@@ -16,9 +16,10 @@ from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
 from ssl_video.engine import checkpoint
 from ssl_video.engine.activations import save_activations
-from ssl_video.engine.assemble import Assembly, assemble, check_shares, place
+from ssl_video.engine.assemble import Assembly, assemble, check_shares
 from ssl_video.engine.audit import audit
 from ssl_video.engine.evaluate import autocast
+from ssl_video.engine.layout import place
 from ssl_video.engine.optimize import clip_gradients, finite, make_optimizer, set_learning_rate
 from ssl_video.engine.processes import Execution, Processes
 from ssl_video.engine.record import Ratio, Recorder, Validations

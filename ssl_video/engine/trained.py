@@ -14,8 +14,9 @@ from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.video.decode import DecodeError
 from ssl_video.engine import checkpoint
-from ssl_video.engine.assemble import Assembly, assemble, place, resolve
+from ssl_video.engine.assemble import Assembly, assemble, resolve
 from ssl_video.engine.evaluate import accuracy, probabilities
+from ssl_video.engine.layout import place
 from ssl_video.errors import InputError, unknown
 from ssl_video.spec import Spec, build
 

@@ -2,13 +2,17 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import Timeout
 
 from ssl_video.benchmarks import watch
+from ssl_video.engine.holder import held, holding
 from ssl_video.errors import InputError
 
 
@@ -61,6 +65,56 @@ def test_silence_is_taken_for_a_stop_and_a_result_for_the_end(folder: Path) -> N
     (folder / "result.json").write_text(json.dumps({"top1": 0.5, "predictors": {"model": {"top1": 0.5}}}))
     list(run.refresh())
     assert run.state == "finished"
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from ssl_video.engine.holder import holding
+with holding(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_run_of_this_machine_is_stopped_at_once(folder: Path) -> None:
+    """Its last record is new; and while its process lives, an old one does not make it stopped."""
+    (run,) = watch.runs(folder)
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert run.state == "waiting"
+        append(folder, line(0, loss=2.0))
+        ago = time.time() - 1000
+        os.utime(folder / "metrics.jsonl", (ago, ago))
+        list(run.refresh())
+        assert run.state == "running"
+        process.kill()
+    os.utime(folder / "metrics.jsonl")
+    list(run.refresh())
+    assert run.state == "stopped"
+
+
+def test_a_lock_of_another_machine_says_nothing(folder: Path) -> None:
+    (run,) = watch.runs(folder)
+    with holding(folder):
+        pass
+    append(folder, line(0, loss=2.0))
+    list(run.refresh())
+    assert run.state == "stopped"
+    (folder / ".machine").write_text("another")
+    assert run.state == "running"
+
+
+def test_looking_does_not_take_a_run(folder: Path) -> None:
+    with holding(folder):
+        assert held(folder)
+        with pytest.raises(Timeout), holding(folder):
+            pass
+    assert held(folder) is False
+    with holding(folder):
+        pass
 
 
 def test_all_runs_of_a_results_folder(folder: Path) -> None:

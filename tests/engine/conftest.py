@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from one_backbone import one_backbone
 
 from ssl_video.data.dataset import Data, load
 from ssl_video.engine.processes import Execution
@@ -87,7 +88,13 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def small_spec(video_folder: Path) -> Callable[..., Spec]:
     """`small_spec(**values)`: a specification on the shared videos, of seconds at most."""
-    return lambda **values: build(SMALL | {"data": str(video_folder)} | values)
+
+    def make(**values: Any) -> Spec:
+        given = SMALL | {"data": str(video_folder)} | values
+        networks = one_backbone(values.get("algorithm", "supervised"), values.get("backbone", "tiny3d"))
+        return build({"networks": networks} | given)
+
+    return make
 
 
 @pytest.fixture(scope="session")

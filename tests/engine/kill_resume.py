@@ -188,11 +188,13 @@ def main() -> int:
     torch.set_num_threads(1)
     bad = 0
     with videos() as folder:
+        from one_backbone import one_backbone
+
         for name in given.algorithm or sorted(algorithms.describe()):
             spec = build(
                 {"algorithm": name, "data": str(folder / "videos"), "protocol": "per-class:2", "frames": 4,
                  "stride": 2, "size": 16, "width": 0.25, "steps": given.steps, "labeled_batch": 4,
-                 "unlabeled_batch": 4, "test_clips": 2, "ema": 0.9}
+                 "unlabeled_batch": 4, "test_clips": 2, "ema": 0.9, "networks": one_backbone(name, "tiny3d")}
             )  # fmt: skip
             made = plan(spec, load(spec), torch.device("cpu"))
             execution = Execution("cpu", 1, given.workers, checkpoint_seconds=0.0, devices=given.devices)

@@ -110,6 +110,11 @@ def test_a_network_without_blocks() -> None:
         save_activations(nn.Sequential(nn.Linear(2, 2)))
 
 
+def test_compiling_as_well_is_refused() -> None:
+    with pytest.raises(InputError, match="--compile and --activation-checkpointing exclude each other"):
+        Execution("cpu", compile=True, activation_checkpointing=True)
+
+
 def test_a_run_trains_the_same(make_plan: Callable[..., Plan], tmp_path: Path) -> None:
     made = make_plan(algorithm="fixmatch", backbone="slow_r50", frames=4, size=32, steps=2)
     weights = []

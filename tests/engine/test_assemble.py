@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from ssl_video import backbones
 from ssl_video.contract import Task
 from ssl_video.data.views.sampling import ClipShape
-from ssl_video.engine.assemble import assemble, check, choose_device, label, place, resolve
+from ssl_video.engine.assemble import assemble, check, choose_device, label, resolve, source
 from ssl_video.errors import InputError
+from ssl_video.registry import algorithms
 from ssl_video.spec import Spec, build
 
 CPU = torch.device("cpu")
@@ -102,7 +102,9 @@ def test_all_problems_at_once() -> None:
 
 
 def test_unknown_names() -> None:
-    assert problems(algorithm="cmlp") == ("unknown algorithm 'cmlp'; did you mean cmpl?",)
+    assert problems(algorithm="pseudolable") == (
+        "unknown algorithm 'pseudolable'; did you mean pseudolabel?",
+    )
     # One sentence, although two networks have it.
     assert problems(algorithm="cmpl", backbone="tiny4d") == (
         "unknown backbone 'tiny4d'; did you mean tiny3d?",
@@ -143,21 +145,6 @@ def test_initial_weights_are_read_for_a_new_run_only(tmp_path: Path) -> None:
     assert torch.equal(next(iter(made.parameters())), next(iter(network.parameters())))
     (tmp_path / "initial.pt").unlink()
     assemble(spec, TASK, trained=True)
-
-
-def test_kernels_are_in_channels_last_layout() -> None:
-    """(out, in, T, H, W) and (out, in, H, W) with the stride of `in` one; others as they were."""
-    algorithm = assemble(resolved(), TASK).algorithm
-    algorithm.conv = nn.Conv2d(3, 4, 3)
-    before = {name: value.clone() for name, value in algorithm.state_dict().items()}
-    place(algorithm, CPU)
-    kernels = [p for p in algorithm.parameters() if p.ndim in (4, 5)]
-    assert {p.ndim for p in kernels} == {4, 5}
-    for kernel in kernels:
-        layout = torch.channels_last if kernel.ndim == 4 else torch.channels_last_3d
-        assert kernel.is_contiguous(memory_format=layout)
-        assert kernel.stride(1) == 1
-    assert all(torch.equal(value, before[name]) for name, value in algorithm.state_dict().items())
 
 
 def test_the_label_of_networks() -> None:
@@ -237,6 +224,24 @@ def test_weights_that_do_not_exist(tmp_path: Path) -> None:
     )
 
 
+def test_networks_that_are_not_trained_need_weights(tmp_path: Path) -> None:
+    """All that lack them are named; the weights of the others are nobody's business."""
+    values: dict[str, Any] = {"algorithm": "timebalance", "options": {"teachers": "frozen"}}
+    with pytest.raises(InputError) as caught:
+        check(resolved(**values), 3)
+    assert caught.value.problems == (
+        "timebalance does not train its network 'invariant': give its weights, "
+        "--set networks.invariant.weights=FILE",
+        "timebalance does not train its network 'distinctive': give its weights, "
+        "--set networks.distinctive.weights=FILE",
+    )
+    (tmp_path / "mine.pt").touch()
+    weights = {"weights": str(tmp_path / "mine.pt")}
+    with pytest.raises(InputError, match=r"^[^\n]*'distinctive'[^\n]*$"):
+        check(resolved(networks={"invariant": weights}, **values), 3)
+    check(resolved(networks={"invariant": weights, "distinctive": weights}, **values), 3)
+
+
 def test_a_home_folder_in_the_path_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.pt").touch()
@@ -258,3 +263,18 @@ def test_devices() -> None:
     for name in ("cuda:99", "gpu", "tpu"):
         with pytest.raises(InputError, match=f"device '{name}' cannot be used: "):
             choose_device(name)
+
+
+def test_an_installed_methods_code_is_part_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whatever name it is known; what comes with the package is told by the package's version."""
+    for known in ("_entries", "_origins"):
+        monkeypatch.setattr(algorithms, known, dict(getattr(algorithms, known)))
+    file = tmp_path / "installed.py"
+    file.write_text(
+        "from ssl_video import algorithm\n"
+        "from ssl_video.algorithms.supervised import Supervised\n\n\n"
+        "@algorithm('installed-for-tests')\nclass Installed(Supervised):\n    pass\n"
+    )
+    algorithms.get(f"{file}:installed-for-tests")
+    assert source(resolved(algorithm="installed-for-tests")) == file.read_text()
+    assert source(resolved(algorithm="fixmatch")) == ""

@@ -142,3 +142,21 @@ def test_compiled_networks_are_the_same(
     assert len(compiled_networks) == 1
     assert plain.keys() == compiled.keys()
     assert all(torch.allclose(plain[name], compiled[name], rtol=1e-2, atol=1e-4) for name in plain)
+
+
+def test_hooks_of_compiled_networks_note_every_pass() -> None:
+    """With gradient: what algorithms take for features is the input of an inner layer."""
+    torch.manual_seed(0)
+    network, noted = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)), list[torch.Tensor]()
+    network[2].register_forward_pre_hook(lambda _, inputs: noted.append(inputs[0]))
+    network.compile(backend="aot_eager")
+    for _ in range(2):
+        noted.clear()
+        given = torch.randn(4, 2)
+        network(given)
+        assert len(noted) == 1
+        assert torch.allclose(noted[0], network[1](network[0](given)))
+        network.zero_grad()
+        noted[0].sum().backward()
+        assert network[0].weight.grad is not None
+        assert network[0].weight.grad.any()

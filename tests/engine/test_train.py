@@ -10,6 +10,7 @@ from torch import nn
 
 from ssl_video.contract import Algorithm, Batch, Network, Pseudo, Task
 from ssl_video.engine import checkpoint
+from ssl_video.engine.layout import place
 from ssl_video.engine.optimize import clip_gradients, make_optimizer, set_learning_rate
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.train import Report, Stopped, Training, fit
@@ -78,6 +79,28 @@ def test_weight_decay_applies_to_matrices_and_kernels(name: str) -> None:
     assert all(group["lr"] == 0.5 for group in optimizer.param_groups)
     if name == "sgd":
         assert all(g["momentum"] == 0.75 and g["nesterov"] for g in optimizer.param_groups)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_the_first_step_of_kernels_that_lie_channels_last(name: str) -> None:
+    """Every weight moves by its own gradient, which a fused optimizer reads from memory in order.
+
+    AdamW's first step is 0.1 along the sign of the gradient, after a decay of 0.1 * 0.5. That of Nesterov's
+    SGD is 0.1 * (1 + 0.75) times the gradient with the decay's 0.5 * weight.
+    """
+    torch.manual_seed(0)
+    algorithm = Two()
+    algorithm.left = place(nn.Sequential(nn.Conv3d(2, 3, 3), nn.Conv3d(3, 4, 1)), torch.device("cpu"))
+    spec = build({"optimizer": name, "weight_decay": 0.5, "learning_rate": 0.1, "momentum": 0.75})
+    optimizer = make_optimizer(algorithm, spec)
+    algorithm.left(torch.randn(2, 2, 4, 4, 4)).square().sum().backward()
+    kernels = [algorithm.left[n].weight for n in (0, 1)]
+    before = [(kernel.detach().clone(), kernel.grad.clone()) for kernel in kernels]
+    optimizer.step()
+    for kernel, (weight, gradient) in zip(kernels, before, strict=True):
+        adamw = weight * (1 - 0.1 * 0.5) - 0.1 * gradient.sign()
+        sgd = weight - 0.1 * 1.75 * (gradient + 0.5 * weight)
+        torch.testing.assert_close(kernel, adamw if name == "adamw" else sgd, rtol=1e-4, atol=1e-4)
 
 
 def test_sgd_without_momentum() -> None:

@@ -21,12 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssl_video.contract import DEVIATION, MEAN
 from ssl_video.data.views.colour import OPERATIONS as COLOUR
 from ssl_video.data.views.sampling import Stream
 from ssl_video.data.views.temporal import TEMPORAL
 
-# Mean and deviation of Kinetics pixels in [0, 1], the values of PySlowFast and pytorchvideo.
-MEAN, DEVIATION = 0.45, 0.225
 # Levels in [0, 255] times the scale, less the shift, are normalised.
 _SCALE, _SHIFT = 1 / (255 * DEVIATION), MEAN / DEVIATION
 # Pixels that an augmentation leaves empty, FixMatch's.

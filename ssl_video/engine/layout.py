@@ -1,0 +1,65 @@
+"""How networks lie in memory, and how 3D convolutions are computed on the CPU that need no 3D kernel.
+
+Everything lies channels last: clips come in it, GPUs and oneDNN are fastest on it, and in it a clip is a
+table of pixels, each a row of channels. Where one thread computes a 1x1x1 or kx1x1 kernel on fewer than 16
+clips, torch takes a loop over clips that has to copy everything into the contiguous layout and back. The same
+numbers, up to rounding, are a matrix product, and a 2D convolution over (frames, pixels): they need no copy.
+"""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Placed = TypeVar("Placed", bound=nn.Module)
+
+
+class PointwiseConv3d(nn.Conv3d):
+    """A 1x1x1 kernel as a matrix product."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, D, T, H, W)."""
+        rows = clips.permute(0, 2, 3, 4, 1)  # (N, T, H, W, C), no copy where channels are last
+        made: Tensor = F.linear(rows, self.weight.flatten(1), self.bias)
+        return made.permute(0, 4, 1, 2, 3)
+
+
+class TemporalConv3d(nn.Conv3d):
+    """A kx1x1 kernel as a 2D convolution over frames and pixels."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, D, T', H, W)."""
+        size = clips.shape[3:]
+        # (N, C, T, H, W) -> (N, T, H * W, C) -> (N, C, T, H * W), no copy where channels are last
+        table = clips.permute(0, 2, 3, 4, 1).flatten(2, 3).permute(0, 3, 1, 2)
+        padding = (int(self.padding[0]), 0)
+        made = F.conv2d(table, self.weight.flatten(3), self.bias, padding=padding, groups=self.groups)
+        return made.permute(0, 2, 3, 1).unflatten(2, size).permute(0, 4, 1, 2, 3)
+
+
+def place(network: Placed, device: torch.device) -> Placed:
+    """Move a network to a device, with kernels in channels-last layout.
+
+    On the CPU, 1x1x1 and kx1x1 convolutions are computed as this module says; names of weights stay.
+    """
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in network.parameters():
+        if parameter.ndim in layouts:
+            parameter.data = parameter.data.to(memory_format=layouts[parameter.ndim])
+    if device.type == "cpu":
+        for module in network.modules():
+            if type(module) is nn.Conv3d:
+                module.__class__ = _flat(module)
+    return network.to(device)
+
+
+def _flat(layer: nn.Conv3d) -> type[nn.Conv3d]:
+    """The class that computes a layer without a 3D kernel, where torch is not fast by itself."""
+    # Strided and dilated layers never take the slow way.
+    plain = layer.stride == layer.dilation == (1, 1, 1) and layer.padding_mode == "zeros"
+    if plain and layer.kernel_size == (1, 1, 1) and layer.padding == (0, 0, 0) and layer.groups == 1:
+        return PointwiseConv3d
+    if plain and layer.kernel_size[1:] == (1, 1) and layer.padding[1:] == (0, 0):
+        return TemporalConv3d
+    return nn.Conv3d
