@@ -1,1 +1,1 @@
-"""The algorithms: one file a method, and `parts.py` shared by them. Found by name through the registry."""
+"""The algorithms: one file a method, and `parts` shared by them. Found by name through the registry."""

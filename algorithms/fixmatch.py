@@ -47,11 +47,8 @@ class FixMatch(Algorithm):
     ) -> None:
         super().__init__()
         self.model, self.weight, self.passes = model, weight, passes
-        self.select = self.selector(task, threshold)
-
-    def selector(self, task: Task, threshold: float) -> nn.Module:
-        """What turns weak predictions into pseudo-labels; methods with moving thresholds replace it."""
-        return Threshold(threshold)
+        # What turns weak predictions into pseudo-labels; methods with another rule put theirs here.
+        self.select: nn.Module = Threshold(threshold)
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Labeled cross-entropy (eq. 3) + weight * masked cross-entropy on strong clips (eq. 4)."""

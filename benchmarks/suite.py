@@ -96,10 +96,11 @@ def load(name: str) -> Suite:
 
 
 def with_demo_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's values on top of the demo's settings, where the run is on the demo's clips."""
-    if values.get("data", "demo") == "demo":
-        return merge(load("demo").settings, values)
-    return dict(values)
+    """A run's values on top of the demo's settings for its algorithm, where it is on the demo's clips."""
+    if values.get("data", "demo") != "demo":
+        return dict(values)
+    demo = load("demo")
+    return merge(merge(demo.settings, demo.overrides.get(values.get("algorithm", ""), {})), values)
 
 
 def merge(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ _HOME = {
     "Threshold": "algorithms.parts.pseudo",
     "gather": "algorithms.parts.processes",
     "in_passes": "algorithms.parts.passes",
+    "info_nce": "algorithms.parts.contrast",
     "masked_cross_entropy": "algorithms.parts.pseudo",
     "ramp": "algorithms.parts.pseudo",
     "together": "algorithms.parts.passes",
@@ -47,12 +48,14 @@ __all__ = [
     "backbone",
     "gather",
     "in_passes",
+    "info_nce",
     "masked_cross_entropy",
     "ramp",
     "together",
 ]
 
 if TYPE_CHECKING:
+    from ssl_video.algorithms.parts.contrast import info_nce
     from ssl_video.algorithms.parts.features import Features
     from ssl_video.algorithms.parts.passes import in_passes, together
     from ssl_video.algorithms.parts.processes import gather

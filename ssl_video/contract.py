@@ -16,6 +16,10 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+# How clips are normalised: (pixel - MEAN) / DEVIATION for pixels in [0, 1]. The values of PySlowFast and
+# pytorchvideo for Kinetics.
+MEAN, DEVIATION = 0.45, 0.225
+
 
 @dataclass(frozen=True)
 class Network:
@@ -72,7 +76,10 @@ class Task:
 
 
 class Batch(NamedTuple):
-    """One step's clips. There is no field for the labels of unlabeled clips, and there never will be."""
+    """One step's clips. There is no field for the labels of unlabeled clips, and there never will be.
+
+    Clips are normalised by MEAN and DEVIATION.
+    """
 
     labeled: Mapping[str, Tensor]  # by view, each (B, 3, T, H, W)
     labels: Tensor  # (B,)
@@ -111,11 +118,18 @@ class Algorithm(nn.Module):
 
     Subclasses define `__init__(self, task, <one module per role>, *, <hyper-parameters with defaults>)`.
     Where a hyper-parameter shapes a view, the instance may replace the class's views.
+
+    Attributes:
+        roles: the networks it asks for; the first is the main one.
+        labeled: the views of labeled clips that it reads.
+        unlabeled: the views of unlabeled clips that it reads.
+        frozen: roles whose networks it does not train, so that a run must be given weights for them.
     """
 
     roles: ClassVar[Mapping[str, Network]] = {"model": Network()}
     labeled: Mapping[str, View] = {"weak": View("weak")}
     unlabeled: Mapping[str, View] = {}
+    frozen: tuple[str, ...] = ()
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Loss terms of one batch. `progress` is the share of training done, in [0, 1)."""

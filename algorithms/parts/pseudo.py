@@ -42,6 +42,28 @@ def masked_cross_entropy(logits: Tensor, pseudo: Pseudo) -> Tensor:
     return (F.cross_entropy(logits, target, reduction="none") * pseudo.weight).mean()
 
 
+def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
+    """p^(1/T), to the sum 1: T = 1 changes nothing, smaller is sharper, 0 leaves the likeliest class alone.
+
+    MixMatch (Berthelot et al. 2019, arXiv:1905.02249), eq. 7.
+
+    Args:
+        probabilities: (U, classes).
+        temperature: T, at least 0.
+
+    Returns:
+        (U, classes).
+    """
+    if temperature == 0:
+        return F.one_hot(probabilities.argmax(-1), probabilities.shape[-1]).to(probabilities)
+    return (probabilities.log() / temperature).softmax(-1)
+
+
 def ramp(progress: float, share: float) -> float:
     """Rises linearly from 0 to 1 over the first `share` of training, and stays there."""
     return min(1.0, progress / share) if share > 0 else 1.0
+
+
+def started(progress: float, share: float) -> float:
+    """0 over the first `share` of training, then 1: for methods that begin with labels alone."""
+    return float(progress >= share)

@@ -1,4 +1,4 @@
-"""A moving average of a network, and the algorithms that learn from one."""
+"""Networks that teach and are not trained: fixed ones, and the moving average of the student."""
 
 import copy
 from typing import Any
@@ -6,39 +6,45 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ssl_video.algorithms.parts.averages import kept
 from ssl_video.contract import Algorithm
 
 
-class Teacher(nn.Module):
-    """Exponential moving average of a network: never trained, always in evaluation mode.
+class Frozen(nn.Module):
+    """A network that is never trained and always in evaluation mode."""
 
-    Floating-point buffers (batch-norm statistics) are averaged like the parameters, integer ones copied.
-    Until the decay is reached the average is the plain mean of all states so far, as in the code of Mean
-    Teacher (Tarvainen and Valpola 2017): in a short run the initial weights would otherwise never fade.
-    """
-
-    def __init__(self, student: nn.Module, decay: float) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = copy.deepcopy(student).requires_grad_(False)
-        self.decay = decay
-        self.updates: Tensor
-        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
+        self.network = network.requires_grad_(False)
         self.train(False)
 
-    def train(self, mode: bool = True) -> "Teacher":
+    def train(self, mode: bool = True) -> "Frozen":
         """Stays in evaluation mode whatever is asked."""
         return super().train(False)
 
     @torch.no_grad()
     def forward(self, clip: Tensor) -> Any:
-        """The averaged network's logits, without gradient."""
+        """The network's logits, without gradient."""
         return self.network(clip)
+
+
+class Teacher(Frozen):
+    """Exponential moving average of a network.
+
+    Floating-point buffers (batch-norm statistics) are averaged like the parameters, integer ones copied.
+    """
+
+    def __init__(self, student: nn.Module, decay: float) -> None:
+        super().__init__(copy.deepcopy(student))
+        self.decay = decay
+        self.updates: Tensor
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def update(self, student: nn.Module) -> None:
-        """teacher <- d * teacher + (1 - d) * student, where d = min(decay, 1 - 1 / (number of states))."""
+        """teacher <- d * teacher + (1 - d) * student, with the d of `averages.kept`."""
         self.updates += 1
-        decay = torch.clamp(1 - 1 / (self.updates + 1), max=self.decay)
+        decay = kept(self.updates, self.decay)
         for mine, theirs in zip(
             self.network.state_dict().values(), student.state_dict().values(), strict=True
         ):

@@ -6,21 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-CLASSES = 3
-
-
-class SmallNet(nn.Sequential):
-    """Clip (N, 3, T, H, W) -> logits (N, 3), for any T, H and W; `norm` adds batch norm."""
-
-    def __init__(self, norm: bool) -> None:
-        super().__init__(
-            nn.Conv3d(3, 4, 3, padding=1, bias=not norm),
-            nn.BatchNorm3d(4) if norm else nn.Identity(),
-            nn.SiLU(),
-            nn.AdaptiveAvgPool3d(1),
-            nn.Flatten(),
-            nn.Linear(4, CLASSES),
-        )
+from ssl_video.testing.networks import CLASSES, Small
 
 
 class Readout(nn.Module):
@@ -38,7 +24,7 @@ class Readout(nn.Module):
 @pytest.fixture(params=[False, True], ids=["no-norm", "batch-norm"])
 def network(request: pytest.FixtureRequest) -> Callable[[], nn.Module]:
     """Makes small networks, in one test without and in one with batch norm."""
-    return lambda: SmallNet(request.param)
+    return lambda: Small(request.param)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ssl_video.algorithms.parts.features import Features, classifier
 from ssl_video.algorithms.parts.passes import Passes, in_passes, together
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
+from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp, started
 from ssl_video.algorithms.parts.teacher import Taught, Teacher
 from ssl_video.contract import LossOutput, Pseudo
 from ssl_video.engine.processes import Execution, Processes
@@ -113,6 +113,13 @@ def test_masked_cross_entropy_learns_a_distribution_where_there_is_one() -> None
 )
 def test_the_ramp(progress: float, share: float, height: float) -> None:
     assert ramp(progress, share) == pytest.approx(height)
+
+
+@pytest.mark.parametrize(
+    ("progress", "share", "on"), [(0.0, 0.0, 1), (0.0, 0.5, 0), (0.499, 0.5, 0), (0.5, 0.5, 1), (0.9, 0.5, 1)]
+)
+def test_a_phase_has_started_at_its_first_step(progress: float, share: float, on: float) -> None:
+    assert started(progress, share) == on
 
 
 def test_masked_cross_entropy_of_nothing_is_zero_and_has_a_gradient() -> None:
