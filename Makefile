@@ -1,7 +1,7 @@
 # One command for all checks, the same that CI runs: make check
 PYTHON ?= python
 
-.PHONY: check lint types test
+.PHONY: check lint types test pages
 
 check: lint types test
 
@@ -18,3 +18,7 @@ types:
 
 test:
 	$(PYTHON) -m pytest
+
+# The generated parts of docs/algorithms, from the code.
+pages:
+	$(PYTHON) -m ssl_video page all -o docs/algorithms

@@ -78,8 +78,8 @@ class Pair:
         rows = []
         for number in np.unique(labels).tolist():
             own = labels == number
-            accuracies = [float(side.right[own].mean()) for side in (self.a, self.b)]
-            rows.append((str(self.a.said.classes[number]), int(own.sum()), *accuracies))
+            a, b = (float(side.right[own].mean()) for side in (self.a, self.b))
+            rows.append((str(self.a.said.classes[number]), int(own.sum()), a, b))
         return sorted(rows, key=lambda row: (row[3] - row[2], row[0]))
 
     def metrics(self) -> list[tuple[str, float, float]]:

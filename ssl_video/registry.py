@@ -1,7 +1,7 @@
 """A name, `path/to/file.py:name`, or an installed package's entry point -> a class or function.
 
-Names and descriptions of the built-in entries are read from the source, so that listing them imports
-neither the entries nor torch.
+Names and descriptions of entries are read from the source, so that listing them imports neither the
+entries nor torch.
 """
 
 import ast
@@ -9,14 +9,16 @@ import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ssl_video.errors import InputError, unknown
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
+_Definition = ast.ClassDef | ast.FunctionDef
 
 
 class _Builtin(NamedTuple):
@@ -77,10 +79,25 @@ class Registry:
         """Every known name with a one-line description."""
         found = {name: entry.text for name, entry in self._builtin.items()}
         for point in entry_points(group=self.package):
-            found.setdefault(point.name, f"from {point.value}")
+            text = _written(point)
+            found.setdefault(point.name, f"{text} (from {point.module})" if text else f"from {point.value}")
         for name, entry in self._entries.items():
             found.setdefault(name, (entry.__doc__ or "").split("\n")[0])
         return dict(sorted(found.items()))
+
+    def in_file(self, path: str | Path) -> dict[str, str]:
+        """What a file defines, as `path:name` with a one-line description; the file is not imported.
+
+        Raises:
+            InputError: there is no such file, or it is not Python.
+        """
+        try:
+            definitions = list(_definitions(Path(path).expanduser()))
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from None
+        except (SyntaxError, ValueError) as error:
+            raise InputError(f"{path} is not Python: {error}") from None
+        return {f"{path}:{name}": _line(node) for node in definitions for name in _decorated(node, self.kind)}
 
     @functools.cached_property
     def _builtin(self) -> dict[str, _Builtin]:
@@ -89,13 +106,11 @@ class Registry:
         folders = (spec.submodule_search_locations if spec else None) or []
         found: dict[str, _Builtin] = {}
         for file in sorted(file for folder in folders for file in Path(folder).glob("*.py")):
-            for node in ast.parse(file.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                    for name in _decorated(node, self.kind):
-                        if name in found:
-                            raise InputError(self._twice(name, found[name].file, str(file)))
-                        text = (ast.get_docstring(node) or "").split("\n")[0]
-                        found[name] = _Builtin(f"{self.package}.{file.stem}", str(file.resolve()), text)
+            for node in _definitions(file):
+                for name in _decorated(node, self.kind):
+                    if name in found:
+                        raise InputError(self._twice(name, found[name].file, str(file)))
+                    found[name] = _Builtin(f"{self.package}.{file.stem}", str(file.resolve()), _line(node))
         return found
 
     def _from_file(self, path: str, name: str) -> Callable[..., Any]:
@@ -119,6 +134,13 @@ class Registry:
         return self._entries[name]
 
     def _from_entry_point(self, name: str) -> None:
+        if name.endswith(".py"):
+            inside = self.in_file(name)
+            raise InputError(
+                f"{self.kind} {name} is a file: write {' or '.join(inside)}"
+                if inside
+                else f"{name} defines no {self.kind}: it has no class or function under @{self.kind}"
+            )
         points = {point.value: point for point in entry_points(group=self.package, name=name)}
         if not points:
             raise InputError(unknown(self.kind, name, self.describe()))
@@ -131,7 +153,35 @@ class Registry:
         return f"{self.kind} {name!r} is defined twice: in {first} and in {second}; rename one of them"
 
 
-def _decorated(node: ast.ClassDef | ast.FunctionDef, decorator: str) -> list[str]:
+def _definitions(file: Path) -> Iterator[_Definition]:
+    """The classes and functions of a source file."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, _Definition):
+            yield node
+
+
+def _line(node: _Definition) -> str:
+    """The first line of a definition's docstring."""
+    return (ast.get_docstring(node) or "").split("\n")[0]
+
+
+def _written(point: EntryPoint) -> str:
+    """The first line of the docstring of what an entry point names; "" where its source cannot be read."""
+    package, *inner = point.module.split(".")
+    try:
+        spec = importlib.util.find_spec(package)
+        for name in inner:
+            # Not by importlib.util, which would import the packages around a module, and with them torch.
+            package, inside = f"{package}.{name}", spec.submodule_search_locations if spec else None
+            spec = PathFinder.find_spec(package, inside) if inside else None
+        definitions = list(_definitions(Path(spec.origin))) if spec and spec.origin else []
+    except (OSError, SyntaxError, ValueError):
+        # What is wrong with a plugin is told when it is asked for.
+        return ""
+    return next((_line(node) for node in definitions if node.name == point.attr), "")
+
+
+def _decorated(node: _Definition, decorator: str) -> list[str]:
     """The names in `@decorator("name")` lines above a definition."""
     return [
         call.args[0].value

@@ -146,6 +146,57 @@ def test_entry_points(widgets: Registry, tmp_path: Path) -> None:
         widgets.get("instaled")
 
 
+def test_an_entry_points_words_are_read_from_its_source(widgets: Registry, tmp_path: Path) -> None:
+    """Without importing it or the packages around it; what cannot be read is named by its place."""
+    inner = tmp_path / "around" / "inner"
+    inner.mkdir(parents=True)
+    for package in (inner, inner.parent):
+        (package / "__init__.py").write_text("1 / 0\n")
+    words = 'def made():\n    """Made elsewhere.\n\n    More."""\n'
+    (inner / "deep.py").write_text(f"1 / 0\n{words}")
+    (tmp_path / "flat.py").write_text(words)
+    (tmp_path / "not_python.py").write_text("def made(:\n")
+    read = {"deep": "around.inner.deep", "flat": "flat"}
+    unread = {
+        **{"wrong": "not_python:made", "absent": "nowhere.inner:made", "built": "sys:exit"},
+        # A module is no package, even where another one of the name within it could be found.
+        **{"outer": "around:made", "attribute": "flat:made.x", "inside": "not_python.flat:made"},
+    }
+    install(
+        tmp_path,
+        *(f"{name} = {module}:made" for name, module in read.items()),
+        *(f"{name} = {place}" for name, place in unread.items()),
+    )
+    described = widgets.describe()
+    assert {name: described[name] for name in read} == {
+        name: f"Made elsewhere. (from {module})" for name, module in read.items()
+    }
+    assert {name: described[name] for name in unread} == {
+        name: f"from {place}" for name, place in unread.items()
+    }
+    assert not {"around", "flat", "not_python"} & set(sys.modules)
+
+
+def test_what_a_file_defines_is_read_without_importing_it(widgets: Registry, tmp_path: Path) -> None:
+    file = source(tmp_path / "mine.py", 'def mine():\n    """My own."""', "first", "second")
+    file.write_text(file.read_text() + "1 / 0\n")
+    assert widgets.in_file(file) == {f"{file}:first": "My own.", f"{file}:second": "My own."}
+    with pytest.raises(InputError, match=r"cannot read .*absent\.py: No such file"):
+        widgets.in_file(tmp_path / "absent.py")
+    file.write_text("def (")
+    with pytest.raises(InputError, match=r"mine\.py is not Python"):
+        widgets.in_file(file)
+
+
+def test_a_file_without_a_name_is_met_with_its_names(widgets: Registry, tmp_path: Path) -> None:
+    file = source(tmp_path / "mine.py", "def mine(): ...", "first", "second")
+    with pytest.raises(InputError, match=rf"{file} is a file: write {file}:first or {file}:second"):
+        widgets.get(str(file))
+    file.write_text("")
+    with pytest.raises(InputError, match=r"mine\.py defines no widget"):
+        widgets.get(str(file))
+
+
 def test_entry_points_of_two_packages_with_one_name(widgets: Registry, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.py").write_text("def made(): ...\n")

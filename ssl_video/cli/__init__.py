@@ -32,6 +32,7 @@ _COMMANDS = {
     "split": "Make, show and compare partitions: which clips are labeled.",
     "new": "Write a starting file for an algorithm or a backbone of your own.",
     "page": "Write the page of an algorithm: source, views, options, cost, results.",
+    "check": "Check that an algorithm keeps the promises all algorithms give.",
     "list": "List algorithms, backbones, datasets, protocols and suites.",
 }
 INTERRUPTED = 130

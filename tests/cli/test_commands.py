@@ -158,10 +158,12 @@ def test_a_checkpoint_of_other_classes(run: Path, call: Call, tmp_path: Path) ->
     assert "bright, grey" in done.stderr
 
 
-def test_the_readmes_algorithm_runs(dataset: Path, call: Call, tmp_path: Path) -> None:
+def test_the_readmes_algorithm_runs_and_keeps_the_contract(dataset: Path, call: Call, tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(# two_speed\.py.*?)```", readme, re.DOTALL)
+    (code,) = re.findall(r"```python\n(\"\"\"Two speeds.*?)```", readme, re.DOTALL)
     (tmp_path / "two_speed.py").write_text(code)
+    checked = call("check", "two_speed.py", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout
     done = call(
         *("bench", "--data", dataset, "--algo", "two_speed.py:two-speed", "--protocol", "per-class:2"),
         *("--seeds", "1", "--no-baseline", *TINY),

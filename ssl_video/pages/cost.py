@@ -1,0 +1,148 @@
+"""What a step of a method costs: operations and passes, counted, so equal on every machine."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ssl_video.contract import Algorithm, Batch, Task, View
+from ssl_video.data.pool import requests
+from ssl_video.data.views.sampling import ClipShape
+from ssl_video.engine import assemble
+from ssl_video.registry import algorithms
+from ssl_video.spec import build
+
+# Frames and stride can be divided by the rates that methods ask for, the size by their patches.
+BACKBONE, FRAMES, STRIDE, SIZE = "tiny3d", 8, 8, 32
+LABELED, UNLABELED = 8, 8
+PROGRESS = 0.5
+_CLASSES = 10
+_BASELINE = "supervised"
+
+_Count = Counter[
+    tuple[str, bool]
+]  # clips that went through a network, by its name and with or without gradient
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How often a network sees each clip of a step.
+
+    Attributes:
+        labeled: passes of a labeled clip, with gradient and without.
+        unlabeled: the same of an unlabeled clip, all its views together.
+    """
+
+    labeled: tuple[float, float]
+    unlabeled: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one loss and its backward pass need.
+
+    Attributes:
+        operations: multiply-adds of all networks and losses.
+        relative: the same as a multiple of supervised-only's, with equally many labeled clips.
+        passes: by network: the roles, then copies of them such as teachers.
+    """
+
+    operations: int
+    relative: float
+    passes: dict[str, Passes]
+
+
+def small(name: str) -> Algorithm:
+    """An algorithm with its default options and a small 3D network in every role.
+
+    Raises:
+        InputError: no such algorithm, or options that it does not give a value.
+    """
+    return _assembly(name).algorithm
+
+
+@cache
+def count(name: str) -> Cost:
+    """The cost of a step of `LABELED` labeled and `UNLABELED` unlabeled clips, half-way through training.
+
+    Raises:
+        InputError: see `small`.
+    """
+    operations, few = _count(name, UNLABELED)
+    _, many = _count(name, 2 * UNLABELED)
+    baseline = operations if name == _BASELINE else count(_BASELINE).operations
+    passes = {}
+    for network in dict.fromkeys([*small(name).roles, *(network for network, _ in few)]):
+        kinds = [(few[network, kind], many[network, kind]) for kind in (True, False)]
+        # The number of passes is linear in both kinds of clips, so a second count tells them apart, also
+        # where a method passes them together or mixes them.
+        unlabeled = [(more - less) / UNLABELED for less, more in kinds]
+        labeled = [(less - u * UNLABELED) / LABELED for (less, _), u in zip(kinds, unlabeled, strict=True)]
+        passes[network] = Passes((labeled[0], labeled[1]), (unlabeled[0], unlabeled[1]))
+    return Cost(operations, operations / baseline, passes)
+
+
+def _assembly(name: str) -> assemble.Assembly:
+    roles = getattr(algorithms.get(name), "roles", {})
+    spec = build(
+        {
+            **{"algorithm": name, "backbone": BACKBONE, "frames": FRAMES, "stride": STRIDE, "size": SIZE},
+            "networks": {role: {"backbone": BACKBONE} for role in roles},
+        }
+    )
+    with torch.random.fork_rng(devices=[]):
+        return assemble.assemble(
+            assemble.resolve(spec, torch.device("cpu")), Task(_CLASSES, num_unlabeled=4 * UNLABELED)
+        )
+
+
+def _count(name: str, unlabeled: int) -> tuple[int, _Count]:
+    """Multiply-adds of one step, and the clips that went through each network."""
+    assembly = _assembly(name)
+    algorithm, clips = assembly.algorithm.train(), _Count()
+    for path, network in _networks(algorithm).items():
+
+        def passed(_: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor, path: str = path) -> None:
+            clips[path, logits.requires_grad] += len(inputs[0])
+
+        network.register_forward_hook(passed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        batch = _batch(algorithm, assembly.shapes, unlabeled)
+        with FlopCounterMode(display=False) as counter:
+            algorithm(batch, PROGRESS).loss.backward()
+    # torch counts a multiply-add as two operations.
+    return counter.get_total_flops() // 2, clips
+
+
+def _networks(algorithm: Algorithm) -> dict[str, nn.Module]:
+    """The networks of the roles and whatever has the same weights by name and shape: their copies."""
+    kinds = {_weights(algorithm.get_submodule(role)) for role in algorithm.roles}
+    found = {path: m for path, m in algorithm.named_modules() if _weights(m) in kinds}
+    names = {id(m): name for name, model in algorithm.predictors().items() for m in model.modules()}
+    return {names.get(id(module), path): module for path, module in found.items()}
+
+
+def _weights(module: nn.Module) -> tuple[tuple[str, torch.Size], ...]:
+    return tuple((name, tensor.shape) for name, tensor in module.state_dict().items())
+
+
+def _batch(algorithm: Algorithm, shapes: Mapping[str, ClipShape], unlabeled: int) -> Batch:
+    """Noise for every view that an algorithm declares."""
+
+    def clips(views: Mapping[str, View], number: int) -> dict[str, Tensor]:
+        return {
+            name: torch.randn(number, 3, request.shape.frames, SIZE, SIZE)
+            for name, request in requests(views, shapes).items()
+        }
+
+    return Batch(
+        clips(algorithm.labeled, LABELED),
+        torch.arange(LABELED) % _CLASSES,
+        clips(algorithm.unlabeled, unlabeled),
+        torch.arange(unlabeled),
+    )

@@ -1,0 +1,221 @@
+"""A method's page: a part written by hand, and below a marker what its class says of itself."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from ssl_video.contract import Algorithm, View
+from ssl_video.errors import InputError
+from ssl_video.pages import cost, results, source
+from ssl_video.pages.markdown import code, linked, table
+from ssl_video.registry import algorithms
+
+END = "<!-- end -->"
+_MARKED = re.compile(rf"<!-- generated: ssl-video page (.*?) -->.*?{END}", re.DOTALL)
+_BUILTIN = "ssl_video.algorithms."
+
+
+def marker(name: str) -> str:
+    """The line above the generated part of a method's page."""
+    return f"<!-- generated: ssl-video page {name} -->"
+
+
+def generated(name: str, measured: Path) -> str:
+    """The generated part of a method's page, markers included.
+
+    Args:
+        name: name, entry point, or path/to/file.py:name.
+        measured: folder with leaderboards whose numbers are shown, if there is one.
+
+    Raises:
+        InputError: no such algorithm, or one that cannot be built with its default options.
+    """
+    constructor, method = algorithms.get(name), cost.small(name)
+    said = source.of(type(method))
+    parts = [
+        marker(name),
+        f"## Source\n\n{_source(constructor, said)}",
+        f"## What differs from the paper\n\n{_bullets(said.differences)}",
+        f"## Networks\n\n{_networks(method)}",
+        f"## Views\n\n{_views(name, method)}",
+        f"## Hyper-parameters\n\n{_options(name, constructor)}",
+        f"## Cost of a step\n\n{_cost(method, cost.count(name))}",
+        f"## Results\n\n{_results(short(name), measured)}",
+        END,
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def refreshed(page: str, part: str, name: str) -> str:
+    """A page with its generated part replaced; what stands around it stays.
+
+    Raises:
+        InputError: the page lacks one of the markers, or is another method's.
+    """
+    found = _MARKED.search(page)
+    if not found:
+        raise InputError(f"it has no lines {marker(name)!r} and {END!r}, between which it would be generated")
+    if short(found[1]) != short(name):
+        raise InputError(f"it is the page of {found[1]}: give another file for {name}")
+    return f"{page[: found.start()]}{part.strip()}{page[found.end() :]}"
+
+
+def skeleton(name: str) -> str:
+    """What stands above the marker of a new page: places to fill in, and a first flowchart of the views."""
+    method = cost.small(name)
+    lines = ["flowchart LR"]
+    for purpose, views in (("labeled", method.labeled), ("unlabeled", method.unlabeled)):
+        for number, (view, request) in enumerate(views.items()):
+            role = request.network or next(iter(method.roles))
+            lines.append(f'    {purpose}{number}["{purpose} {view}"] --> {role}')
+    lines += [f"    {role} --> loss" for role in method.roles]
+    return (
+        f"# {source.of(type(method)).title or short(name)}\n\n"
+        "TODO: what it does, in five sentences.\n\n"
+        f"```mermaid\n{chr(10).join(lines)}\n```\n\n"
+        "TODO: how a label comes about, and which way gradients flow (in the picture, too).\n\n"
+    )
+
+
+def short(name: str) -> str:
+    """The name in the registry of what may be given as path/to/file.py:name."""
+    return name.rsplit(":", 1)[-1]
+
+
+def networks(method: Algorithm) -> str:
+    """The networks in a few words: `primary`, `auxiliary` (width 0.25, rate 2)."""
+    words = []
+    for role, network in method.roles.items():
+        facts = [f"width {network.width:g}"] if network.width != 1 else []
+        facts += [f"rate {network.rate}"] if network.rate != 1 else []
+        facts += [network.backbone] if network.backbone else []
+        words.append(code(role) + (f" ({', '.join(facts)})" if facts else ""))
+    return ", ".join(words)
+
+
+def views(method: Algorithm) -> str:
+    """How many views a method reads of a labeled and of an unlabeled clip: "1 + 2"."""
+    return f"{len(method.labeled)} + {len(method.unlabeled)}"
+
+
+def _source(constructor: Any, said: source.Source) -> str:
+    file = Path(inspect.getfile(constructor)).name
+    built_in = constructor.__module__.startswith(_BUILTIN)
+    link = f"[`algorithms/{file}`](../../algorithms/{file})" if built_in else code(file)
+    return "\n\n".join([*map(linked, said.paragraphs), f"Code: {link}."])
+
+
+def _bullets(items: tuple[str, ...]) -> str:
+    return "\n".join(f"- {linked(item)}" for item in items) or "Nothing is said in its file."
+
+
+def _networks(method: Algorithm) -> str:
+    rows = [
+        [
+            code(role),
+            f"{network.width:g}",
+            _clip(View(network=role), method),
+            code(network.backbone) if network.backbone else "the run's",
+        ]
+        for role, network in method.roles.items()
+    ]
+    first, *others = map(code, method.predictors())
+    tested = f"Tested: {first}" + (f", and beside it {', '.join(others)}." if others else ".")
+    return table(["role", "width", "frames × stride", "backbone"], rows) + f"\n{tested} {_legend()}"
+
+
+def _views(name: str, method: Algorithm) -> str:
+    rows = [
+        [
+            code(name),
+            purpose,
+            view.augmentation,
+            _clip(view, method),
+            code(view.network or next(iter(method.roles))) if len(method.roles) > 1 else "",
+            "its own" if view.window == "own" else "shared",
+            str(view.copy or ""),
+        ]
+        for purpose, wanted in (("labeled", method.labeled), ("unlabeled", method.unlabeled))
+        for name, view in wanted.items()
+    ]
+    head = ["view", "of each clip", "augmentation", "frames × stride", "network", "window", "copy"]
+    note = "Unlabeled clips are not read.\n" if not method.unlabeled else ""
+    return f"{table(head, rows)}\n{note}`ssl-video views CLIP --algo {name}` draws them."
+
+
+def _legend() -> str:
+    return "T and s are the run's `frames` and `stride`."
+
+
+def _clip(view: View, method: Algorithm) -> str:
+    """Frames and stride of a view, relative to the run's where it does not fix them."""
+    role = method.roles[view.network or next(iter(method.roles))]
+    rate = Fraction(view.rate).limit_denominator(64) * role.rate
+    frames = str(view.frames) if view.frames else _times(rate, "T")
+    return f"{frames} × {view.stride if view.stride else _times(1 / rate, 's')}"
+
+
+def _times(factor: Fraction, unit: str) -> str:
+    over = f"/{factor.denominator}" if factor.denominator > 1 else ""
+    return f"{factor.numerator if factor.numerator > 1 else ''}{unit}{over}"
+
+
+def _options(name: str, constructor: Any) -> str:
+    words = source.options(inspect.getdoc(constructor) or "")
+    try:
+        hints = get_type_hints(constructor.__init__)
+    except NameError:
+        # Annotations that only a type checker can resolve.
+        hints = {}
+    rows = [
+        [code(option), code(_value(parameter.default)), _type(hints, option), words.get(option, "")]
+        for option, parameter in inspect.signature(constructor).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    if not rows:
+        return "None."
+    return f"{table(['option', 'default', 'type', ''], rows)}\n`--set options.NAME=VALUE` changes one."
+
+
+def _type(hints: Mapping[str, Any], option: str) -> str:
+    hint = hints.get(option)
+    if get_origin(hint) is Literal:
+        return " or ".join(code(_value(value)) for value in get_args(hint))
+    return "" if hint is None else hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+def _value(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _cost(method: Algorithm, counted: cost.Cost) -> str:
+    rows = [
+        [code(network), *(f"{number:g}" for kind in (p.labeled, p.unlabeled) for number in kind)]
+        for network, p in counted.passes.items()
+    ]
+    head = ["passes through", "labeled, with gradient", "without", "unlabeled, with gradient", "without"]
+    others = [f"{code(r)} asks for {code(n.backbone)}" for r, n in method.roles.items() if n.backbone]
+    instead = f"; {', '.join(others)}, which is not what is counted" if others else ""
+    return (
+        f"**{counted.relative:.2f} times** the multiply-adds of supervised-only, counted for the loss and "
+        f"its backward pass on {cost.LABELED} labeled and {cost.UNLABELED} unlabeled clips of {cost.FRAMES} "
+        f"× {cost.STRIDE} frames, {cost.SIZE} px, at half of the training, with `{cost.BACKBONE}` in every "
+        f"role{instead}. Passes are those of one clip, all its views together, whatever their length:\n\n"
+        f"{table(head, rows)}"
+    )
+
+
+def _results(method: str, folder: Path) -> str:
+    measured, reported = results.measured(method, folder), results.reported(method)
+    parts = []
+    if measured:
+        parts.append(f"Measured with this code: mean ± 95 % interval over draws of labels.\n\n{measured}")
+    if reported:
+        parts.append(
+            "Published, as their sources print them; they differ in labeled clips, initial weights, input "
+            f"and training length, so rows are not a ranking (`benchmarks/published.csv`).\n\n{reported}"
+        )
+    return "\n\n".join(part.strip() for part in parts) or "None published that we know of."

@@ -1,0 +1,62 @@
+"""Starting files for algorithms and backbones: they work as they are, and are copied and renamed."""
+
+import keyword
+import re
+from importlib import resources
+from pathlib import Path
+
+from ssl_video.errors import InputError
+from ssl_video.registry import algorithms, backbones
+
+_REGISTRIES = {"algorithm": algorithms, "backbone": backbones}
+KINDS = tuple(_REGISTRIES)
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_PLACEHOLDER = "my-method"  # the name in every starting file; also spelled my_method and MyMethod
+
+
+def write(kind: str, target: Path, name: str | None = None) -> str:
+    """Write a starting file.
+
+    Args:
+        kind: one of KINDS.
+        target: the file to write; nothing that exists is overwritten.
+        name: name in the registry; None makes it from the file's: my_method.py has my-method.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: every problem with the file and the name, at once.
+    """
+    if name is None:
+        name = re.sub(r"[^a-z0-9]+", "-", target.stem.lower()).strip("-")
+    problems = []
+    if target.suffix != ".py":
+        problems.append(f"{target} is not a Python file: give a path that ends in .py")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        problems.append(
+            f"{name!r} cannot be a name: use --name with small letters, digits and single hyphens"
+        )
+    if name in _REGISTRIES[kind].describe():
+        problems.append(f"there is {kind} {name!r} already: choose another with --name")
+    if problems:
+        raise InputError(*problems)
+    text = (resources.files(__name__) / f"{kind}.py").read_text(encoding="utf-8")
+    for form in (str, _snake, _camel):
+        text = text.replace(form(_PLACEHOLDER), form(name))
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(f"{target} exists, and is left as it is: give another file") from None
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from None
+    return name
+
+
+def _snake(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _camel(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("-"))
