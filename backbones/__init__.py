@@ -15,6 +15,8 @@ from typing import Any
 
 from torch import nn
 
+from ssl_video.backbones import pretrained
+from ssl_video.backbones.inputs import make_adjustable
 from ssl_video.backbones.weights import load
 from ssl_video.errors import InputError
 from ssl_video.registry import backbones
@@ -22,6 +24,9 @@ from ssl_video.registry import backbones
 __all__ = ["create", "find"]
 
 log = logging.getLogger(__name__)
+
+# Adapters of libraries that normalise inputs otherwise than clips are.
+_OTHER_INPUTS = {f"{__name__}.{adapter}" for adapter in ("timm", "timesformer", "torchvision")}
 
 
 def create(
@@ -41,8 +46,8 @@ def create(
         width: multiplier of the number of channels, where the backbone has one.
         frames: T, the number of frames of a clip.
         size: height and width of a clip in pixels.
-        weights: a local file to load, see `ssl_video.backbones.weights.load`; without it, the network is
-            initialised at random from torch's generator.
+        weights: where initial weights come from, see `ssl_video.backbones.pretrained.find`; without it, the
+            network is initialised at random from torch's generator.
 
     Raises:
         InputError: no such backbone, a value that it cannot take, a library that cannot be imported, or
@@ -63,12 +68,15 @@ def create(
         options["width"] = width
     elif width != 1.0:
         raise InputError(
-            f"backbone {name} has one width, so width {width:g} cannot be had; "
+            f"backbone {name} has one width, so width {width:g} cannot be had: give 1, or another backbone; "
             f"backbones with a width: {', '.join(_with_width())}"
         )
     network: nn.Module = builder(num_classes, **options)
+    if _module(builder) in _OTHER_INPUTS:
+        make_adjustable(network)
     if weights is not None:
-        log.info("%s: %s", name, load(network, weights))
+        report = load(network, pretrained.find(weights, name), size)
+        log.log(logging.WARNING if report.partial else logging.INFO, "%s: %s", name, report)
     return network
 
 
@@ -89,6 +97,11 @@ def find(name: str) -> Callable[..., nn.Module]:
     if not model and _takes(builder, "model"):
         raise InputError(f"backbone {entry!r} stands for many networks: write '{entry}/<model>'")
     return functools.partial(builder, model=model) if model else builder
+
+
+def _module(builder: Callable[..., Any]) -> str:
+    """The module that defines a builder."""
+    return (builder.func if isinstance(builder, functools.partial) else builder).__module__
 
 
 def _takes(builder: Callable[..., Any], keyword: str) -> bool:

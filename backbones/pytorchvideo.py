@@ -1,6 +1,10 @@
 """The convolutional networks of pytorchvideo, with the architectures of its model zoo.
 
-Differences from `pytorchvideo.models.hub`, none of which has parameters:
+All classifiers of `pytorchvideo.models.hub` are here or, MViT, in `mvit.py`. Left out are
+`slow_r50_detection` and `slowfast_r50_detection`, which label boxes in a clip, and `mvit_base_16`, which
+labels images.
+
+Differences from the hub, none of which has parameters:
 - The head pools globally instead of with a fixed window, so that any clip size will do. At the size that a
   network was designed for this is the same; at a larger one pytorchvideo averages overlapping windows,
   which counts the middle of the clip more often than its border.
@@ -15,7 +19,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ssl_video.backbones.libraries import importing
-from ssl_video.errors import InputError
+from ssl_video.backbones.limits import check_clip, scaled
 from ssl_video.registry import backbone
 
 _SPEEDS = 4  # frames of SlowFast's fast pathway for each of the slow one (alpha of arXiv:1812.03982)
@@ -23,65 +27,120 @@ _SPEEDS = 4  # frames of SlowFast's fast pathway for each of the slow one (alpha
 
 @backbone("slow_r50")
 def slow_r50(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """Slow R50, a 3D-ResNet50 with temporal kernels in its last two stages; home size 8x224 (32.5 M)."""
-    return _resnet("slow_r50", num_classes, stem_dim_out=_channels(width))
+    """3D-ResNet50, temporal kernels in the last two stages.
+
+    The slow pathway of SlowFast alone (Feichtenhofer et al. 2019, arXiv:1812.03982).
+    """
+    return _resnet("slow_r50", num_classes, stem_dim_out=scaled(64, width))
 
 
 @backbone("c2d_r50")
 def c2d_r50(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """C2D R50, a ResNet50 on frames, with pooling as its only temporal part; home size 8x224 (24.3 M)."""
-    _at_least_two(frames, "c2d_r50")
-    return _resnet("c2d_r50", num_classes, stem_dim_out=_channels(width))
+    """ResNet50 on frames; pooling is its only temporal part."""
+    _halves_frames("c2d_r50", frames, size)
+    return _resnet("c2d_r50", num_classes, stem_dim_out=scaled(64, width))
 
 
 @backbone("i3d_r50")
 def i3d_r50(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """I3D R50, a ResNet50 inflated to 3D (Carreira and Zisserman 2017); home size 8x224 (28.0 M)."""
-    _at_least_two(frames, "i3d_r50")
-    return _resnet("i3d_r50", num_classes, stem_dim_out=_channels(width))
+    """ResNet50 inflated to 3D (Carreira and Zisserman 2017).
+
+    arXiv:1705.07750
+    """
+    _halves_frames("i3d_r50", frames, size)
+    return _resnet("i3d_r50", num_classes, stem_dim_out=scaled(64, width))
 
 
 @backbone("r2plus1d_r50")
 def r2plus1d_r50(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """R(2+1)D R50, convolutions split into space and time (Tran et al. 2018); home size 16x224 (28.1 M)."""
-    return _resnet("r2plus1d_r50", num_classes, stem_dim_out=_channels(width))
+    """ResNet50, convolutions split in space and time (R(2+1)D).
+
+    Tran et al. 2018, arXiv:1711.11248.
+    """
+    return _resnet("r2plus1d_r50", num_classes, stem_dim_out=scaled(64, width))
 
 
 @backbone("csn_r101")
 def csn_r101(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """CSN R101, channel-separated convolutions (Tran et al. 2019); home size 32x224 (22.2 M)."""
-    return _resnet("csn_r101", num_classes, stem_dim_out=_channels(width))
+    """ResNet101 of channel-separated convolutions (CSN).
+
+    Tran et al. 2019, arXiv:1904.02811.
+    """
+    return _resnet("csn_r101", num_classes, stem_dim_out=scaled(64, width))
 
 
 @backbone("slowfast_r50")
 def slowfast_r50(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """SlowFast R50, two pathways cut from one clip (Feichtenhofer et al. 2019); home size 32x224 (34.6 M)."""
-    if frames % _SPEEDS:
-        raise InputError(
-            f"slowfast_r50: {frames} frames cannot be cut into its two pathways, the slow one has every "
-            f"{_SPEEDS}th frame: use a multiple of {_SPEEDS}"
-        )
-    slow = _channels(width)
-    network = _resnet("slowfast_r50", num_classes, stem_dim_outs=(slow, slow // 8))
-    return SlowFast(network.blocks)
+    """Two ResNet50 pathways, at 1/4 and all of the frames.
+
+    SlowFast (Feichtenhofer et al. 2019, arXiv:1812.03982); "8x8" in its name elsewhere is the slow pathway's.
+    """
+    return _slowfast("slowfast_r50", num_classes, width, frames, size)
+
+
+@backbone("slowfast_r101")
+def slowfast_r101(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
+    """SlowFast with 101 layers a pathway."""
+    return _slowfast("slowfast_r101", num_classes, width, frames, size)
+
+
+@backbone("slowfast_16x8_r101_50_50")
+def slowfast_16x8_r101_50_50(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
+    """SlowFast R101 for twice the frames, fewer temporal kernels."""
+    return _slowfast("slowfast_16x8_r101_50_50", num_classes, width, frames, size)
 
 
 @backbone("x3d_xs")
 def x3d_xs(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """X3D-XS (Feichtenhofer 2020), the network of X3D-S and X3D-M; home size 4x160 (3.8 M)."""
+    """X3D: thin, depthwise 3D convolutions; S and M are the same.
+
+    Feichtenhofer 2020, arXiv:2004.04730. XS, S and M differ in their clips alone.
+    """
     return _x3d("x3d_xs", num_classes, width)
 
 
 @backbone("x3d_s")
 def x3d_s(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """X3D-S (Feichtenhofer 2020), the network of X3D-XS and X3D-M; home size 13x160 (3.8 M)."""
+    """X3D-XS for longer clips."""
     return _x3d("x3d_s", num_classes, width)
 
 
 @backbone("x3d_m")
 def x3d_m(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """X3D-M (Feichtenhofer 2020), the network of X3D-XS and X3D-S; home size 16x224 (3.8 M)."""
+    """X3D-XS for longer and larger clips."""
     return _x3d("x3d_m", num_classes, width)
+
+
+@backbone("x3d_l")
+def x3d_l(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
+    """X3D of more than twice the depth."""
+    return _x3d("x3d_l", num_classes, width)
+
+
+@backbone("efficient_x3d_xs")
+def efficient_x3d_xs(num_classes: int, *, frames: int, size: int) -> nn.Module:
+    """X3D-XS as built for mobile processors; S is the same.
+
+    One batch norm more than X3D's, after the first stage's shortcut.
+    """
+    return _efficient_x3d("efficient_x3d_xs", num_classes)
+
+
+@backbone("efficient_x3d_s")
+def efficient_x3d_s(num_classes: int, *, frames: int, size: int) -> nn.Module:
+    """X3D-S as built for mobile processors."""
+    return _efficient_x3d("efficient_x3d_s", num_classes)
+
+
+def architecture(name: str, **options: Any) -> Any:
+    """A network of pytorchvideo's hub without its weights: nothing is downloaded.
+
+    Raises:
+        InputError: pytorchvideo cannot be imported.
+    """
+    with importing("pytorchvideo"):
+        from pytorchvideo.models import hub
+    return getattr(hub, name)(pretrained=False, **options)
 
 
 class SlowFast(nn.Module):
@@ -106,34 +165,38 @@ class SlowFast(nn.Module):
 
 
 def _resnet(name: str, num_classes: int, **stem: Any) -> Any:
-    return _hub(name, num_classes, head_pool=nn.AdaptiveAvgPool3d, **stem)
+    return architecture(
+        name, model_num_class=num_classes, head_pool=nn.AdaptiveAvgPool3d, head_activation=None, **stem
+    )
+
+
+def _slowfast(name: str, num_classes: int, width: float, frames: int, size: int) -> nn.Module:
+    why = f"its slow pathway has every {_SPEEDS}th frame"
+    check_clip(name, frames, size, why, multiples_of=(_SPEEDS, 1))
+    slow = scaled(64, width)
+    return SlowFast(_resnet(name, num_classes, stem_dim_outs=(slow, slow // 8)).blocks)
 
 
 def _x3d(name: str, num_classes: int, width: float) -> Any:
-    _channels(width)
-    # 2 is the width factor of every published X3D; pytorchvideo rounds the channels to multiples of 8.
-    network = _hub(name, num_classes, width_factor=2.0 * width, inner_act=nn.SiLU)
+    # 2 is the width factor of every published X3D: the stem has 24 channels, 2 * 12. pytorchvideo rounds
+    # numbers of channels to multiples of 8.
+    factor = scaled(24, width) / 12
+    network = architecture(
+        name, model_num_class=num_classes, head_activation=None, width_factor=factor, inner_act=nn.SiLU
+    )
     network.blocks[-1].pool.pool = nn.AdaptiveAvgPool3d(1)
     return network
 
 
-def _hub(name: str, num_classes: int, **options: Any) -> Any:
-    """An architecture of the model zoo, not its weights: nothing is downloaded."""
-    with importing("pytorchvideo"):
-        from pytorchvideo.models import hub
-    build = getattr(hub, name)
-    return build(pretrained=False, model_num_class=num_classes, head_activation=None, **options)
+def _efficient_x3d(name: str, num_classes: int) -> Any:
+    network = architecture(name, num_classes=num_classes)
+    from pytorchvideo.layers.accelerator.mobile_cpu.activation_functions import Swish
+
+    for module in network.modules():
+        if isinstance(module, Swish):
+            module.act = nn.SiLU()
+    return network
 
 
-def _channels(width: float) -> int:
-    """Channels of the first layer. SlowFast's fast pathway has an eighth of them, the least is 1."""
-    if not (8 * width).is_integer():
-        raise InputError(
-            f"width {width:g}: the networks of pytorchvideo take multiples of 1/8, such as 0.25 or 0.5"
-        )
-    return int(64 * width)
-
-
-def _at_least_two(frames: int, name: str) -> None:
-    if frames < 2:
-        raise InputError(f"{name} halves the number of frames, so a clip needs at least 2, not {frames}")
+def _halves_frames(name: str, frames: int, size: int) -> None:
+    check_clip(name, frames, size, "it halves the number of frames", at_least=(2, 1))

@@ -12,7 +12,7 @@ from ssl_video.registry import backbone
 
 @backbone("tiny3d")
 def tiny3d(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """Four 3D convolutions, 16 channels at the start, and average pooling, for clips of any shape (0.2 M)."""
+    """Four 3D convolutions, 16 channels at the start, and average pooling, for clips of any shape."""
     channels = max(1, round(16 * width))
     return nn.Sequential(
         _convolution(3, channels, (1, 2, 2)),

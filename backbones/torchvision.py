@@ -1,34 +1,108 @@
-"""The 18-layer video ResNets of torchvision (Tran et al. 2018, arXiv:1711.11248), unchanged.
+"""The video networks of torchvision: three 18-layer ResNets, S3D and the Video Swin Transformers.
 
-Their home size is 16x112x112; they pool globally, so any clip will do.
+MViT is in `mvit.py`. Differences from torchvision, none of which has parameters:
+- S3D's last pooling has a window of 2 x 7 x 7, here never more than there is, so that clips of less than 13
+  frames or 209 pixels will do.
+- Swin takes a width. The functions of torchvision have none, so its published settings are repeated here.
+
+Where the patches are fewer than an attention window, as in the last stage at sizes below 193, Swin uses the
+first entries of its tables of relative positions, here as in the authors' own code.
 """
 
-from torch import nn
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ssl_video.backbones.libraries import importing
+from ssl_video.backbones.limits import check_clip, scaled
 from ssl_video.registry import backbone
 
 
 @backbone("r3d_18")
 def r3d_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
-    """R3D-18: 3D convolutions throughout (33.4 M parameters)."""
-    return _build("r3d_18", num_classes)
+    """3D-ResNet18 (R3D, Tran et al. 2018).
+
+    arXiv:1711.11248
+    """
+    return architecture("r3d_18", num_classes)
 
 
 @backbone("mc3_18")
 def mc3_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
-    """MC3-18: 3D convolutions in the first two stages, 2D after them (11.7 M parameters)."""
-    return _build("mc3_18", num_classes)
+    """ResNet18, 3D in its first two stages, 2D after them (MC3)."""
+    return architecture("mc3_18", num_classes)
 
 
 @backbone("r2plus1d_18")
 def r2plus1d_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
-    """R(2+1)D-18: each 3D convolution split into space and time (31.5 M parameters)."""
-    return _build("r2plus1d_18", num_classes)
+    """ResNet18, convolutions split in space and time (R(2+1)D)."""
+    return architecture("r2plus1d_18", num_classes)
 
 
-def _build(name: str, num_classes: int) -> nn.Module:
+@backbone("s3d")
+def s3d(num_classes: int, *, frames: int, size: int) -> nn.Module:
+    """Inception, convolutions split in space and time (S3D).
+
+    Xie et al. 2018, arXiv:1712.04851.
+    """
+    # Strides of 2 round up, but for the last, which rounds down: 5 frames -> 3 -> 2 -> 1.
+    check_clip("s3d", frames, size, "it leaves 1/8 of the frames and 1/32 of the size", at_least=(5, 17))
+    network = architecture("s3d", num_classes)
+    network.avgpool = AtMostPool()
+    return network
+
+
+@backbone("swin3d_t")
+def swin3d_t(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
+    """Video Swin Transformer, tiny: attention in shifted windows.
+
+    Liu et al. 2022, arXiv:2106.13230.
+    """
+    return _swin(num_classes, scaled(96, width), blocks=[2, 2, 6, 2], heads=[3, 6, 12, 24])
+
+
+@backbone("swin3d_s")
+def swin3d_s(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
+    """Video Swin Transformer, small: thrice the third stage."""
+    return _swin(num_classes, scaled(96, width), blocks=[2, 2, 18, 2], heads=[3, 6, 12, 24])
+
+
+@backbone("swin3d_b")
+def swin3d_b(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
+    """Video Swin Transformer, base: small's depth, 4/3 its width."""
+    return _swin(num_classes, scaled(128, width), blocks=[2, 2, 18, 2], heads=[4, 8, 16, 32])
+
+
+def architecture(name: str, num_classes: int) -> Any:
+    """A network of `torchvision.models.video` without its weights: nothing is downloaded.
+
+    Raises:
+        InputError: torchvision cannot be imported.
+    """
     with importing("torchvision"):
         from torchvision.models import video
-    network: nn.Module = getattr(video, name)(weights=None, num_classes=num_classes)
-    return network
+    return getattr(video, name)(weights=None, num_classes=num_classes)
+
+
+class AtMostPool(nn.Module):
+    """S3D's average over windows of 2 x 7 x 7, of less where there is less."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, C, T, H, W) -> averages (N, C, T - 1, H - 6, W - 6), at least 1 of each."""
+        window = [min(side, there) for side, there in zip((2, 7, 7), features.shape[2:], strict=True)]
+        return F.avg_pool3d(features, window, stride=1)
+
+
+def _swin(num_classes: int, channels: int, blocks: list[int], heads: list[int]) -> nn.Module:
+    with importing("torchvision"):
+        from torchvision.models.video import SwinTransformer3d
+    return SwinTransformer3d(
+        patch_size=[2, 4, 4],
+        embed_dim=channels,
+        depths=blocks,
+        num_heads=heads,
+        window_size=[8, 7, 7],
+        stochastic_depth_prob=0.1,
+        num_classes=num_classes,
+    )

@@ -1,19 +1,31 @@
-"""Pretrained weights from a local file, never in part without saying so."""
+"""Pretrained weights, never in part without saying so."""
 
-import pickle
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
-from ssl_video.backbones.libraries import importing
-from ssl_video.errors import DAMAGED, InputError
+from ssl_video.backbones import inputs
+from ssl_video.backbones.pretrained import Source
+from ssl_video.errors import InputError
 
-_NESTED = ("state_dict", "model_state", "model")
+
+class Fitted(NamedTuple):
+    """Tensors by a network's own names, and the names of those that keep their initial values."""
+
+    tensors: dict[str, Tensor]
+    new: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Fits(Protocol):
+    """A network that also takes the weights of another kind of network, for example of one for images."""
+
+    def fit(self, tensors: dict[str, Tensor]) -> Fitted:
+        """What is to be loaded, of tensors by the network's own names."""
 
 
 @dataclass(frozen=True)
@@ -21,49 +33,65 @@ class Report:
     """What was loaded.
 
     Attributes:
-        path: the file.
+        source: where it is from.
         matched: names of the network's tensors that were loaded.
         skipped: names of those left at their initial value: the classifier of other classes.
         classes: number of classes in the file and in the network, where they differ.
+        new: names of those left at their initial value that a network of this kind cannot have.
+        normalisation: how inputs are normalised, where it is not as clips are.
     """
 
-    path: Path
+    source: str
     matched: tuple[str, ...]
     skipped: tuple[str, ...] = ()
     classes: tuple[int, int] | None = None
+    new: tuple[str, ...] = ()
+    normalisation: str = ""
+
+    @property
+    def partial(self) -> bool:
+        """Whether something keeps its initial values."""
+        return bool(self.skipped or self.new)
 
     def __str__(self) -> str:
-        text = f"{len(self.matched)} tensors loaded from {self.path}"
+        text = f"{len(self.matched)} tensors loaded from {self.source}"
         if self.classes:
             text += (
                 f"; the classifier keeps its initial values ({', '.join(self.skipped)}), as the file has "
                 f"{self.classes[0]} classes and the network {self.classes[1]}"
             )
+        if self.new:
+            # One name for the same tensor of all blocks.
+            names = dict.fromkeys(re.sub(r"\.\d+\.", ".*.", name) for name in self.new)
+            text += f"; {len(self.new)} that it cannot have keep their initial values: {', '.join(names)}"
+        if self.normalisation:
+            text += f"; inputs are normalised as for these weights, by {self.normalisation}"
         return text
 
 
-def load(model: nn.Module, path: str | Path) -> Report:
-    """Loads a file's tensors into a network, all of them or none.
+def load(model: nn.Module, source: Source, size: int = 224) -> Report:
+    """Loads tensors into a network, all of them or none.
 
     Names may differ by a leading part that all tensors share ("module.", "network."). A classifier for
-    another number of classes is left as it is and named in the report; any other difference is an error.
+    another number of classes is left as it is and named in the report, and so is what a network says that
+    weights of another kind lack (see `Fits`); any other difference is an error.
 
     Args:
         model: the network, changed in place.
-        path: a state dict as .safetensors or saved by torch, bare or under one of the keys "state_dict",
-            "model_state", "model".
+        source: the weights.
+        size: height and width of a clip in pixels.
 
     Raises:
-        InputError: no such file, a file that cannot be read as tensors alone, or tensors that do not fit.
+        InputError: weights that cannot be had, or do not fit.
     """
-    path = Path(path).expanduser()
     ours = model.state_dict()
-    theirs = _read(path)
-    name_of = _align(list(theirs), list(ours))
-    found = {name_of[name]: tensor for name, tensor in theirs.items() if name_of[name] in ours}
-    # Counters of batch norm, which files of old versions of torch lack and nothing here uses.
-    missing = [name for name in ours if name not in found and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in theirs if name_of[name] not in ours]
+    theirs = _align(source.read(size), ours)
+    fitted = model.fit(theirs) if isinstance(model, Fits) else Fitted(theirs)
+    found = {name: tensor for name, tensor in fitted.tensors.items() if name in ours}
+    # Counters of batch norm, which files of old versions of torch lack, are of no use here.
+    needed = [name for name in ours if not name.endswith("num_batches_tracked") and name not in inputs.NAMES]
+    missing = [name for name in needed if name not in found and name not in fitted.new]
+    unexpected = [name for name in fitted.tensors if name not in ours]
     differing = [name for name in found if found[name].shape != ours[name].shape]
     classes = _other_classes(model, {name: (found[name], ours[name]) for name in differing})
     problems = [_count(missing, "tensors of the network missing in the file")]
@@ -73,71 +101,30 @@ def load(model: nn.Module, path: str | Path) -> Report:
         problems += [_count(shapes, "tensors of another shape")]
     if any(problems):
         raise InputError(
-            f"{path}: these weights do not fit the network, nothing was loaded; are backbone and width those "
-            "that the file was made with?",
+            f"{source.name}: these weights do not fit the network, nothing was loaded; are backbone and "
+            "width those that the file was made with?",
             *(problem for problem in problems if problem),
         )
     kept = {name: tensor for name, tensor in found.items() if name not in differing}
     model.load_state_dict(kept, strict=False)
-    return Report(path, tuple(kept), tuple(differing), classes)
+    elsewhere = source.normalisation != inputs.CLIPS
+    if elsewhere:
+        inputs.adjust(model, source.normalisation)
+    normalisation = str(source.normalisation) if elsewhere else ""
+    return Report(source.name, tuple(kept), tuple(differing), classes, fitted.new, normalisation)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name."""
-    if not path.is_file():
-        raise InputError(f"weights {path}: there is no such file")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    for key in _NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    if not isinstance(content, Mapping) or not content:
-        raise InputError(f"weights {path}: holds a {type(content).__name__}, expected tensors by name")
-    strays = [
-        str(name)
-        for name, value in content.items()
-        if not (isinstance(name, str) and isinstance(value, Tensor))
-    ]
-    if strays:
-        raise InputError(
-            f"weights {path}: {_count(strays, 'entries other than tensors by name')}; expected a state dict, "
-            f"bare or under one of the keys {', '.join(_NESTED)}"
-        )
-    return dict(content)
-
-
-def _read_safetensors(path: Path) -> Any:
-    with importing("safetensors"):
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"weights {path}: not a readable safetensors file ({error})") from error
-
-
-def _read_torch(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"weights {path}: refused, as it holds other objects than tensors, and loading those can run any "
-            "code (or it is damaged); save the tensors alone, torch.save(model.state_dict(), path)"
-        ) from error
-    except DAMAGED as error:
-        reason = f"{type(error).__name__}: {str(error).split('. ')[0]}"
-        raise InputError(f"weights {path}: unreadable, damaged or not from torch.save ({reason})") from error
-
-
-def _align(theirs: list[str], ours: list[str]) -> dict[str, str]:
-    """The file's names -> the network's, by the exchange of shared leading parts that matches most names."""
-    known = set(ours)
+def _align(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The file's tensors by the network's names, by the exchange of leading parts that matches most names."""
+    # How inputs are normalised is the whole network's, so its names have no leading part.
+    known, names = ([name for name in state if name not in inputs.NAMES] for state in (ours, theirs))
     exchanges = [
-        {name: new + name.removeprefix(old) for name in theirs}
-        for old in _leads(theirs)
-        for new in _leads(ours)
+        {name: new + name.removeprefix(old) for name in names}
+        for old in _leads(names)
+        for new in _leads(known)
     ]
-    return max(exchanges, key=lambda exchange: len(known.intersection(exchange.values())))
+    best = max(exchanges, key=lambda exchange: len(set(known).intersection(exchange.values())))
+    return {best.get(name, name): tensor for name, tensor in theirs.items()}
 
 
 def _leads(names: list[str]) -> list[str]:

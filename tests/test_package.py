@@ -29,7 +29,10 @@ def test_the_wheel_puts_everything_under_one_name(built: Path) -> None:
         "ssl_video/py.typed",
         "ssl_video/algorithms/cmpl.py",
         "ssl_video/backbones/tiny.py",
+        "ssl_video/backbones/reference.csv",
         "ssl_video/benchmarks/suites/demo.yaml",
+        "ssl_video/benchmarks/published.csv",
+        "ssl_video/templates/algorithm.py",
     ):
         assert name in names
 

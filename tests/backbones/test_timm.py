@@ -52,8 +52,11 @@ def test_trying_the_size_leaves_no_trace() -> None:
     assert torch.rand(1) == after
     assert all(module.training for module in ours.modules())
     expected = {f"network.{name}": tensor for name, tensor in theirs.state_dict().items()}
-    assert ours.state_dict().keys() == expected.keys()
-    assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.state_dict().items())
+    found = ours.state_dict()
+    assert found.pop("input_scale").tolist() == [1, 1, 1]
+    assert found.pop("input_shift").tolist() == [0, 0, 0]
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
 
 
 def test_positional_tables_fit_the_clip() -> None:
@@ -68,6 +71,16 @@ def test_unknown_models_come_with_the_nearest_known() -> None:
         create("timm/resnet5O", 5)
     with pytest.raises(InputError, match="unknown timm model 'hf-hub:somebody/something'"):
         create("timm/hf-hub:somebody/something", 5)
+    with pytest.raises(InputError, match=r"unknown timm model 'resnet18\.a9_in1k'; .*resnet18\.a1_in1k"):
+        create("timm/resnet18.a9_in1k", 5)
+    with pytest.raises(InputError, match=r"timm/resnet18\+tsn: unknown addition .*'tsn'; did you mean tsm"):
+        create("timm/resnet18+tsn", 5)
+
+
+def test_a_model_with_the_name_of_its_weights() -> None:
+    with torch.device("meta"):
+        plain, tagged = create("timm/resnet18", 5), create("timm/resnet18.a1_in1k", 5)
+    assert plain.state_dict().keys() == tagged.state_dict().keys()
 
 
 @pytest.mark.parametrize(
