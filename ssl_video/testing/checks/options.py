@@ -1,0 +1,110 @@
+"""Options: that they do something, and nothing to others."""
+
+from typing import Any, Literal, get_args, get_origin
+
+import torch
+from torch import Tensor
+
+from ssl_video.contract import Algorithm
+from ssl_video.errors import InputError
+from ssl_video.testing import clips
+from ssl_video.testing.check import Failed, check
+from ssl_video.testing.subject import TASK, Subject, train
+
+_PROGRESSES = (0.05, 0.3, 0.6, 0.9, 0.999)
+_Trained = tuple[list[dict[str, float]], dict[str, Tensor]]
+
+
+@check(
+    "class-stays", networks=("plain",),
+    mend="Give the instance views of its own: self.unlabeled = {...}, instead of self.unlabeled[...] = ...",
+)  # fmt: skip
+def class_stays(subject: Subject) -> None:
+    """Making an instance with other options does not change the views of the others.
+
+    Roles and views are attributes of the class: whoever writes into them changes them for every run of a
+    benchmark that comes later.
+    """
+    first = subject.build()
+    before = dict(first.roles), dict(first.labeled), dict(first.unlabeled)
+    for option, default in subject.options.items():
+        for value in _others(default, subject.hints.get(option)):
+            _try(subject, {option: value})
+    if before != (dict(first.roles), dict(first.labeled), dict(first.unlabeled)):
+        raise Failed("another instance's options changed this one's roles or views")
+
+
+@check("options-are-read", networks=("batch-norm",), mend="Use the option, or take it out.")
+def options_are_read(subject: Subject) -> None:
+    """Every option changes what a few steps of training do.
+
+    An option that nothing reads is a promise of `--set` that is not kept; whole tables have been searched
+    over such options.
+    """
+    # With everything learned from, and with some of it: what moves a threshold does nothing at 0.
+    bases = [subject.eager, {"threshold": 0.6}] if subject.eager else [{}]
+    expected = [_trained(subject.build(**base)) for base in bases]
+    for option, default in subject.options.items():
+        tried = False
+        for value in _others(default, subject.hints.get(option)):
+            made = [_try(subject, base | {option: value}) for base in bases]
+            pairs = [(_trained(one), usual) for one, usual in zip(made, expected, strict=True) if one]
+            tried = tried or bool(pairs)
+            if not all(_same(*pair) for pair in pairs):
+                break
+        else:
+            if tried:
+                raise Failed(f"{option} changes nothing in {len(_PROGRESSES)} steps, whatever its value")
+
+
+@check("zero-options", mend="Leave the term or step out at zero, or refuse the value with an InputError.")
+def zero_options(subject: Subject) -> None:
+    """An option that is zero gives finite terms, or is refused with an `InputError`.
+
+    Zero is how a part of a method is switched off, for example in an ablation.
+    """
+    for option, default in subject.options.items():
+        if not isinstance(default, float):
+            continue
+        try:
+            algorithm = subject.build(**dict[str, Any]({option: 0.0}))
+        except InputError:
+            continue
+        for progress in (0.0, 0.999):
+            loss = algorithm(clips.moving(algorithm), progress).loss
+            if not loss.isfinite():
+                raise Failed(f"with {option} = 0 the loss is {loss.item()} at progress {progress}")
+
+
+def _others(default: Any, hint: Any) -> list[Any]:
+    """Values of an option other than its default; none for types that are not known here."""
+    if get_origin(hint) is Literal:
+        return [value for value in get_args(hint) if value != default]
+    if isinstance(default, bool):
+        return [not default]
+    if isinstance(default, int):
+        return [default + 1, default * 2, 0]
+    return [default * 2, default / 2, 0.0, 1.1] if isinstance(default, float) else []
+
+
+def _trained(algorithm: Algorithm) -> _Trained:
+    """Terms and final state of a few steps, in which every place of the unlabeled set is seen."""
+    places = [[(step * 6 + row) % TASK.num_unlabeled for row in range(6)] for step in range(len(_PROGRESSES))]
+    batches = [clips.moving(algorithm, step, row) for step, row in enumerate(places)]
+    return train(algorithm, batches, _PROGRESSES), algorithm.state_dict()
+
+
+def _same(one: _Trained, other: _Trained) -> bool:
+    states = [one[1], other[1]]
+    same_keys = states[0].keys() == states[1].keys()
+    return (
+        one[0] == other[0] and same_keys and all(torch.equal(v, states[1][k]) for k, v in states[0].items())
+    )
+
+
+def _try(subject: Subject, options: dict[str, Any]) -> Algorithm | None:
+    """An instance with other options, or None where it refuses them."""
+    try:
+        return subject.build(**options)
+    except (InputError, ValueError):
+        return None

@@ -1,0 +1,261 @@
+"""Pseudo-labels: what they are, who learns from them, and how much they weigh."""
+
+import torch
+
+from ssl_video.contract import Algorithm, Batch, LossOutput
+from ssl_video.testing import clips
+from ssl_video.testing.check import Failed, NotApplicable, check
+from ssl_video.testing.networks import CLASSES, Readout
+from ssl_video.testing.subject import (
+    LATE,
+    TASK,
+    Subject,
+    gradients,
+    seeded,
+    total,
+    unlabeled_terms,
+    without_draws,
+)
+
+_CLASSES = (0, 1, 2, 0, 1, 2)
+_ABOVE_ALL = 1.1  # a threshold that no confidence reaches
+
+
+@check(
+    "pseudo-labels",
+    ways=True,
+    mend="Return Pseudo(label, weight) from code under torch.no_grad(), one row per clip.",
+)
+def pseudo_labels(subject: Subject) -> None:
+    """Pseudo-labels are classes with weights in [0, 1], one per unlabeled clip, without gradient.
+
+    The audit compares them with the hidden labels; a gradient through a label's weight or distribution
+    would let a network please its own labels instead of learning them.
+    """
+    algorithm = subject.build(**subject.eager)
+    pseudos = algorithm(clips.moving(algorithm), LATE).pseudo
+    if not pseudos:
+        if subject.eager:
+            raise Failed(
+                "there is a threshold, but `LossOutput.pseudo` is empty: the audit has nothing to see"
+            )
+        raise NotApplicable("it gives no pseudo-labels")
+    for giver, (label, weight, distribution) in pseudos.items():
+        if not label.shape == weight.shape == (clips.UNLABELED,) or label.dtype != torch.long:
+            raise Failed(
+                f"{giver!r}: labels {tuple(label.shape)} {label.dtype}, weights {tuple(weight.shape)}"
+            )
+        if not ((label >= 0) & (label < CLASSES)).all():
+            raise Failed(f"{giver!r}: labels from {label.min()} to {label.max()}, with {CLASSES} classes")
+        if not ((weight >= 0) & (weight <= 1)).all():
+            raise Failed(f"{giver!r}: weights from {weight.min():.3f} to {weight.max():.3f}")
+        if weight.requires_grad or (distribution is not None and distribution.requires_grad):
+            raise Failed(f"{giver!r}: a gradient flows through its pseudo-labels")
+        if distribution is not None and not torch.allclose(distribution.sum(-1), torch.ones(len(label))):
+            raise Failed(f"{giver!r}: the distributions do not sum to 1")
+
+
+@check("pseudo-labels-fit", networks=("plain",), mend="Look for argmin, a shift, or rows of other clips.")
+def pseudo_labels_fit(subject: Subject) -> None:
+    """A pseudo-label is the class that its clip shows to a network that sees it.
+
+    Here networks read the class from the clip. A label that is another one comes from a wrong axis, row or
+    sign, and the method would teach it with confidence.
+    """
+    algorithm = subject.build(network=Readout, **subject.eager)
+    pseudos = seeded(algorithm, clips.plain(algorithm, _CLASSES)).pseudo
+    if not pseudos:
+        raise NotApplicable("it gives no pseudo-labels")
+    for giver, pseudo in pseudos.items():
+        if pseudo.label.tolist() != list(_CLASSES):
+            raise Failed(f"{giver!r} labels clips of the classes {list(_CLASSES)} as {pseudo.label.tolist()}")
+        if pseudo.distribution is not None and pseudo.distribution.argmax(-1).tolist() != list(_CLASSES):
+            raise Failed(f"{giver!r}: the likeliest class of a distribution is not the label")
+
+
+@check("stop-gradient", ways=True, networks=("plain",),
+    mend="Compute targets under torch.no_grad(), or detach() them; `in_passes` does it for weak clips.",
+)  # fmt: skip
+def stop_gradient(subject: Subject) -> None:
+    """Where a strong clip learns the label of a weak one, the weak clip gets no gradient.
+
+    Otherwise the network can lower the loss by changing the label: all clips drift to one class. Looked at
+    without batch norm, through whose statistics the clips of a batch know of each other.
+    """
+    algorithm = subject.build(**subject.eager)
+    learners = clips.strong(algorithm)
+    if not learners:
+        raise NotApplicable("it has no strong view of unlabeled clips")
+    batch = clips.moving(algorithm)
+    givers = [view for view in algorithm.unlabeled if view not in learners]
+    for view in givers:
+        batch.unlabeled[view].requires_grad_()
+    terms = _selected(subject, seeded(algorithm, batch))
+    if not terms:
+        raise NotApplicable("no term depends on the threshold")
+    gradients(algorithm, total(terms))
+    for view in givers:
+        given = batch.unlabeled[view].grad
+        if given is not None and given.any():
+            raise Failed(
+                f"{', '.join(terms)}: a gradient reaches the clips of view {view!r}, which give labels"
+            )
+
+
+@check(
+    "agreement",
+    networks=("plain",),
+    mend="Look at which labels meet which clips, at the sign, and whether probabilities meet probabilities.",
+)
+def agreement(subject: Subject) -> None:
+    """Where networks are sure that strong clips show the class of their weak ones, little is left to learn.
+
+    The terms that teach pseudo-labels are then small beside what they are where strong clips show other
+    classes. Swapped rows, a wrong sign, or logits in the place of probabilities would teach something else.
+    """
+    algorithm = subject.build(network=Readout, **subject.eager)
+    if not clips.strong(algorithm):
+        raise NotApplicable("it has no strong view of unlabeled clips")
+    outputs = []
+    for shift in (0, 1, 2):
+        strongly = [(shown + shift) % CLASSES for shown in _CLASSES]
+        made = subject.build(network=Readout, **subject.eager)
+        outputs.append(seeded(made, clips.plain(made, _CLASSES, strongly)))
+    terms = _selected(subject, outputs[0])
+    if not terms:
+        raise NotApplicable("no term depends on the threshold")
+    for name in terms:
+        agreed, *others = (output.terms[name].item() for output in outputs)
+        if agreed >= min(others) / 2:
+            raise Failed(
+                f"{name} is {agreed:.3f} where weak and strong agree, {min(others):.3f} where they do not"
+            )
+
+
+@check(
+    "empty-selection",
+    mend="Multiply by weights and take the mean over all clips (`masked_cross_entropy`), instead of cutting "
+    "out the clips that are kept.",
+)
+def empty_selection(subject: Subject) -> None:
+    """Where no prediction reaches the threshold, terms are finite, and what is selected from gives zero.
+
+    Early in training that is every batch: a mean over no clips is not a number, and a term without a
+    gradient leaves processes waiting for each other.
+    """
+    if not subject.eager:
+        raise NotApplicable("it has no option `threshold`")
+    algorithm = subject.build(threshold=_ABOVE_ALL)
+    output = seeded(algorithm, clips.moving(algorithm))
+    if any(pseudo.weight.any() for pseudo in output.pseudo.values()):
+        if not _moves(subject, output):
+            raise Failed(f"clips are selected though none reaches the threshold {_ABOVE_ALL}")
+        raise NotApplicable("its threshold moves: at first all clips are below it")
+    terms = unlabeled_terms(output)
+    everything = seeded(subject.build(**subject.eager), clips.moving(algorithm)).terms
+    for name, term in terms.items():
+        if not term.isfinite():
+            raise Failed(f"nothing is selected, and the term {name!r} is {term.item()}")
+        if everything[name].requires_grad and not term.requires_grad:
+            raise Failed(f"nothing is selected, and the term {name!r} has no gradient, as it has otherwise")
+    if all(term.any() for term in terms.values()):
+        found = ", ".join(f"{name} = {term.item():.4f}" for name, term in terms.items())
+        raise Failed(f"nothing is selected, and no unlabeled term is zero: {found}")
+    zero = {name: term for name, term in terms.items() if not term.any()}
+    for name, gradient in gradients(algorithm, total(zero)).items():
+        if gradient is not None and gradient.any():
+            raise Failed(f"{', '.join(zero)} is zero, and yet moves {name}")
+
+
+@check(
+    "mean-over-batch", networks=("plain",),
+    mend="Take the mean over all unlabeled clips (`masked_cross_entropy`): an unused one counts as 0.",
+)  # fmt: skip
+def mean_over_batch(subject: Subject) -> None:
+    """Terms are means over all clips of the batch, not over those that are kept.
+
+    As many clips again that are not used halve the term. A mean over the kept ones gives the few confident
+    clips of early training the weight of a whole batch.
+    """
+    if not subject.eager:
+        raise NotApplicable("it has no option `threshold`")
+    seen = [0, 1, 2, 0, 1, 2, None, None, None, None, None, None]
+    learned = [1 if shown == 0 else 0 if shown is not None else 1 for shown in seen]
+    algorithm = _primed(subject)
+    state = {key: value.clone() for key, value in algorithm.state_dict().items()}
+    whole = clips.plain(algorithm, seen, learned)._replace(positions=torch.arange(12))
+    doubled = seeded(algorithm, whole)
+    algorithm.load_state_dict(state)
+    alone = seeded(algorithm, clips.picked(whole, range(6)))
+    for pseudo in doubled.pseudo.values():
+        if not pseudo.weight[:6].all() or pseudo.weight[6:].any():
+            raise NotApplicable("it also uses clips that do not reach the threshold")
+    terms = _selected(subject, alone).keys() & without_draws(subject)
+    for name in terms:
+        once, twice = alone.terms[name].item(), doubled.terms[name].item()
+        if abs(once - 2 * twice) > 1e-4 * abs(once):
+            raise Failed(
+                f"term {name!r} of six used clips is {once:.4f}; with six more that are not used it is "
+                f"{twice:.4f}, and not half of it"
+            )
+    if not terms:
+        raise NotApplicable("what depends on the threshold draws at random")
+
+
+@check("positions", networks=("plain",), mend="Use positions as rows of a buffer of Task.num_unlabeled rows.")
+def positions(subject: Subject) -> None:
+    """Positions are names of clips, and nothing else: other names give the same terms.
+
+    They say where in a memory a clip's row is. In place of rows of the batch, or as numbers, they would mix
+    clips up; and a memory without a row for each would be written past its end.
+    """
+    order = torch.randperm(TASK.num_unlabeled, generator=torch.Generator().manual_seed(4))
+    first, second = subject.build(**subject.eager), subject.build(**subject.eager)
+    if not first.unlabeled:
+        raise NotApplicable("it reads no unlabeled clips")
+    for step in (1, 2, 3):
+        # Some clips come again, others are new.
+        batch = clips.moving(
+            first, step, [(place + step) % TASK.num_unlabeled for place in (19, 0, 7, 8, 3, 11)]
+        )
+        ours = seeded(first, batch)
+        theirs = seeded(second, batch._replace(positions=order[batch.positions]))
+        for name, term in ours.terms.items():
+            if not torch.allclose(term, theirs.terms[name], rtol=1e-5):
+                raise Failed(f"term {name!r} is another one when positions are exchanged (step {step})")
+    for name, buffer in first.named_buffers():
+        expected = second.get_buffer(name)
+        if buffer.ndim and len(buffer) == TASK.num_unlabeled:
+            expected = expected[order]
+        if not torch.allclose(buffer, expected, rtol=1e-5):
+            raise Failed(f"buffer {name!r} is another one when positions are exchanged")
+
+
+def _selected(subject: Subject, output: LossOutput) -> dict[str, torch.Tensor]:
+    """The unlabeled terms of an output that a threshold above all confidences makes zero; all without one."""
+    terms = unlabeled_terms(output)
+    if not subject.eager:
+        return terms
+    algorithm = subject.build(threshold=_ABOVE_ALL)
+    none = seeded(algorithm, clips.moving(algorithm))
+    if _moves(subject, none):
+        return terms
+    return {name: term for name, term in terms.items() if name in none.terms and not none.terms[name].any()}
+
+
+def _moves(subject: Subject, above_all: LossOutput) -> bool:
+    """Whether clips are selected though the threshold is above all confidences, because it starts lower."""
+    algorithm = subject.build(threshold=0.0)
+    free = seeded(algorithm, clips.moving(algorithm))
+    pairs = [(pseudo.weight, free.pseudo[giver].weight) for giver, pseudo in above_all.pseudo.items()]
+    return any(weight.any() for weight, _ in pairs) and all(torch.equal(*pair) for pair in pairs)
+
+
+def _primed(subject: Subject) -> Algorithm:
+    """An instance with a threshold between sure and unsure clips, that has seen a sure one at every place."""
+    algorithm = subject.build(network=Readout, threshold=0.9)
+    for start in range(0, TASK.num_unlabeled, len(_CLASSES)):
+        batch: Batch = clips.plain(algorithm, _CLASSES)
+        places = torch.arange(start, start + len(_CLASSES)) % TASK.num_unlabeled
+        seeded(algorithm, batch._replace(positions=places))
+    return algorithm

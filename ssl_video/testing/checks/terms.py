@@ -1,0 +1,232 @@
+"""The terms of the loss, and what is read for them."""
+
+import torch
+from torch import Tensor
+
+from ssl_video.contract import Batch
+from ssl_video.testing import clips
+from ssl_video.testing.check import Failed, NotApplicable, check
+from ssl_video.testing.networks import Readout
+from ssl_video.testing.subject import (
+    LATE,
+    Subject,
+    seeded,
+    total,
+    train,
+    unlabeled_terms,
+    without_draws,
+)
+
+_PROGRESS = (0.0, 0.5, LATE)
+
+
+@check(
+    "finite-terms",
+    ways=True,
+    mend="Return LossOutput({name: scalar}); turn logits into float32 (`together` does); guard divisions and "
+    "logarithms.",
+)
+def finite_terms(subject: Subject) -> None:
+    """At the start, in the middle and at the end, every term is a finite float32 scalar.
+
+    Their sum is minimised and exactly they are logged; one term that is not finite ends a run.
+    """
+    for progress in _PROGRESS:
+        algorithm = subject.build()
+        output = algorithm(clips.moving(algorithm), progress)
+        if not output.terms:
+            raise Failed(f"there are no terms at progress {progress}")
+        for name, term in output.terms.items():
+            where = f"term {name!r} at progress {progress}"
+            if term.shape != ():
+                raise Failed(f"{where} has the shape {tuple(term.shape)}")
+            if term.dtype != torch.float32:
+                raise Failed(f"{where} is {term.dtype}")
+            if not term.isfinite():
+                raise Failed(f"{where} is {term.item()}")
+
+
+@check("term-names", networks=("plain",), mend="Name terms labeled, labeled/..., unlabeled or unlabeled/...")
+def term_names(subject: Subject) -> None:
+    """Terms are named after the clips they come from: labeled... or unlabeled...
+
+    One word for one thing in the records of all methods, so that their curves can be laid over each other.
+    """
+    algorithm = subject.build()
+    output = algorithm(clips.moving(algorithm), LATE)
+    others = [name for name in output.terms if not name.startswith(("labeled", "unlabeled"))]
+    if others:
+        raise Failed(f"terms of other names: {', '.join(others)}")
+    if bool(unlabeled_terms(output)) != bool(algorithm.unlabeled):
+        views = "views" if algorithm.unlabeled else "no views"
+        raise Failed(f"it declares {views} of unlabeled clips, and has the terms {', '.join(output.terms)}")
+
+
+@check("declared-views", ways=True, networks=("plain",),
+    mend="Declare in `labeled` and `unlabeled` what `loss` reads, and nothing else.",
+)  # fmt: skip
+def declared_views(subject: Subject) -> None:
+    """Exactly the declared views are read, each at some time of training.
+
+    A view that is not declared is not there in training; one that is declared and not read is decoded and
+    augmented for nothing, and is most likely forgotten in the loss.
+    """
+    read = {"labeled": set[str](), "unlabeled": set[str]()}
+    for progress in (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, LATE):
+        algorithm = subject.build(**subject.eager)
+        batch = clips.moving(algorithm)
+        try:
+            algorithm(batch, progress)
+        except clips.Undeclared as error:
+            raise Failed(f"view {error} is read at progress {progress}, but not declared") from None
+        for kind, found in read.items():
+            views = getattr(batch, kind)
+            if views.undeclared:
+                raise Failed(f"{kind} views are looked for, but not declared: {sorted(views.undeclared)}")
+            found |= views.read
+    for kind, found in read.items():
+        unread = sorted(set(getattr(algorithm, kind)) - found)
+        if unread:
+            raise Failed(f"{kind} views are declared, but never read: {', '.join(unread)}")
+
+
+@check(
+    "batch-unchanged", networks=("plain",),
+    mend="Make a copy before writing (clip.clone()), or use operations that return a new tensor.",
+)  # fmt: skip
+def batch_unchanged(subject: Subject) -> None:
+    """The loss writes nothing into its batch.
+
+    Views that show the same clip share one tensor: what is written into one of them appears in the others,
+    as when a warped clip replaces the clip that was to stay as it is.
+    """
+    for progress in _PROGRESS:
+        algorithm = subject.build(**subject.eager)
+        batch = clips.moving(algorithm)
+        before = clips.copied(batch)
+        versions = _versions(batch)
+        algorithm(batch, progress).loss.backward()
+        written = sorted(name for name, version in _versions(batch).items() if version != versions[name])
+        now = _tensors(batch)
+        written += [name for name, tensor in _tensors(before).items() if not torch.equal(now[name], tensor)]
+        if written:
+            raise Failed(f"written into: {', '.join(dict.fromkeys(written))} (progress {progress})")
+
+
+@check(
+    "loss-only", networks=("batch-norm",),
+    mend="Leave steps to whoever runs the algorithm; move teachers in after_step.",
+)  # fmt: skip
+def loss_only(subject: Subject) -> None:
+    """The loss changes no parameter, gives no parameter a gradient, and leaves every mode as it was.
+
+    Whoever runs the algorithm goes backward and steps, once for all methods; what a method did by itself
+    would not be scaled, averaged over processes or clipped.
+    """
+    algorithm = subject.build(**subject.eager)
+    before = {name: p.detach().clone() for name, p in algorithm.named_parameters()}
+    modes = {name: module.training for name, module in algorithm.named_modules()}
+    trained = {name: p.requires_grad for name, p in algorithm.named_parameters()}
+    algorithm(clips.moving(algorithm), LATE)
+    for name, parameter in algorithm.named_parameters():
+        if not torch.equal(parameter, before[name]):
+            raise Failed(f"the loss changed the parameter {name}")
+        if parameter.grad is not None:
+            raise Failed(f"the loss gave {name} a gradient")
+        if parameter.requires_grad != trained[name]:
+            raise Failed(f"the loss changed whether {name} is trained")
+    changed = [name for name, module in algorithm.named_modules() if module.training != modes[name]]
+    if changed:
+        raise Failed(f"the loss changed the mode (train, eval) of {', '.join(changed)}")
+    if not torch.is_grad_enabled():
+        raise Failed("the loss switched gradients off")
+
+
+@check("bfloat16", mend="Compute losses from logits.float(); `together` and `in_passes` return float32.")
+def bfloat16(subject: Subject) -> None:
+    """Under bfloat16 autocast every term is finite and float32.
+
+    GPUs train in mixed precision. With 8 bits of mantissa a threshold of 0.95 is no longer the same number,
+    and small terms vanish in sums.
+    """
+    algorithm = subject.build(**subject.eager)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = algorithm(clips.moving(algorithm), LATE)
+    for name, term in output.terms.items():
+        if term.dtype != torch.float32 or not term.isfinite():
+            raise Failed(f"term {name!r} is {term.item()}, {term.dtype}")
+
+
+@check("labels", networks=("plain",), mend="Look at which labels meet which logits.")
+def labels(subject: Subject) -> None:
+    """The labeled terms are lower with the right labels than with wrong ones.
+
+    Labels that are shifted, or that meet other clips' logits, still give a loss that falls.
+    """
+    algorithm = subject.build(network=Readout)
+    batch = clips.plain(algorithm, [0, 1, 2, 0, 1, 2])
+    state = {key: value.clone() for key, value in algorithm.state_dict().items()}
+    found = []
+    for shift in (0, 1, 2):
+        algorithm.load_state_dict(state)
+        output = seeded(algorithm, batch._replace(labels=(batch.labels + shift) % 3))
+        terms = {name: term for name, term in output.terms.items() if name.startswith("labeled")}
+        if not terms:
+            raise Failed("there is no term of labeled clips")
+        found.append(total(terms).item())
+    if found[0] >= min(found[1:]):
+        raise Failed(f"{found[0]:.3f} with the right labels, {min(found[1:]):.3f} with wrong ones")
+
+
+@check(
+    "order", mend="Compute each clip's part from its own rows; what is drawn at random may be permuted.",
+)  # fmt: skip
+def order(subject: Subject) -> None:
+    """The order of the clips in a batch does not matter.
+
+    Which clip stands where is chance. A term that depends on it pairs clips with others' labels.
+    """
+    algorithm, same = subject.build(**subject.eager), subject.build(**subject.eager)
+    batch, rows, labeled = clips.moving(algorithm), [4, 0, 5, 2, 1, 3], [2, 0, 3, 1]
+    expected = seeded(algorithm, batch)
+    found = seeded(same, clips.picked(batch, rows, labeled))
+    for giver, pseudo in expected.pseudo.items():
+        if not torch.equal(found.pseudo[giver].label, pseudo.label[rows]):
+            raise Failed(f"the pseudo-labels of {giver!r} are other ones with the clips in another order")
+    fixed = without_draws(subject)
+    for name in fixed:
+        ours, theirs = expected.terms[name].item(), found.terms[name].item()
+        if abs(ours - theirs) > 1e-5 * (1 + abs(ours)):
+            raise Failed(
+                f"term {name!r} is {ours:.6f}, and {theirs:.6f} with the same clips in another order"
+            )
+    if not fixed:
+        raise NotApplicable("every term draws at random")
+
+
+@check(
+    "deterministic", networks=("plain",), mend="Draw with torch (torch.rand, torch.randperm), nothing else."
+)
+def deterministic(subject: Subject) -> None:
+    """The same seed gives the same steps, bit for bit.
+
+    Torch's generator is kept in checkpoints; any other source of chance makes a resumed run another run.
+    """
+    histories = []
+    for _ in range(2):
+        algorithm = subject.build(**subject.eager)
+        histories.append(train(algorithm, [clips.moving(algorithm, n) for n in (1, 2, 3)], _PROGRESS))
+    if repr(histories[0]) != repr(histories[1]):  # where a step gives NaN, too
+        raise Failed("three steps from the same seed gave other terms the second time")
+
+
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    """Everything in a batch, by name."""
+    views = [("labeled", batch.labeled), ("unlabeled", batch.unlabeled)]
+    found = {f"{kind} view {name!r}": clip for kind, part in views for name, clip in part.items()}
+    return found | {"labels": batch.labels, "positions": batch.positions}
+
+
+def _versions(batch: Batch) -> dict[str, int]:
+    """How often each tensor of a batch has been written into, as torch counts it."""
+    return {name: tensor._version for name, tensor in _tensors(batch).items()}

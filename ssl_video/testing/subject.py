@@ -1,0 +1,189 @@
+"""The algorithm that is checked, and how to make and to run one."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import torch
+from torch import Tensor, nn
+
+from ssl_video.contract import Algorithm, Batch, LossOutput, Task
+from ssl_video.errors import InputError
+from ssl_video.registry import algorithms
+from ssl_video.testing import clips
+from ssl_video.testing.networks import CLASSES, Small
+
+Networks = Literal["plain", "batch-norm"]
+TASK = Task(CLASSES, clips.NUM_UNLABELED)
+LATE = 0.999  # when ramps and phases are over
+
+
+class Subject:
+    """An algorithm's class under check.
+
+    Attributes:
+        name: what it is called in messages.
+        constructor: the class.
+        networks: which of the small networks instances are given.
+        chosen: options that all instances are given, where they are not the defaults.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        constructor: type[Algorithm],
+        networks: Networks = "plain",
+        chosen: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self.name, self.constructor, self.networks, self.chosen = name, constructor, networks, chosen
+
+    def given(self, networks: Networks, chosen: Mapping[str, Any]) -> "Subject":
+        """The same with other networks, and with some options."""
+        return Subject(self.name, self.constructor, networks, chosen)
+
+    @property
+    def ways(self) -> list[dict[str, Any]]:
+        """Every other way that an option offers by name."""
+        return [
+            {name: way}
+            for name, default in self.options.items()
+            if get_origin(self.hints.get(name)) is Literal
+            for way in get_args(self.hints[name])
+            if way != default
+        ]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword-only arguments of the constructor with their defaults."""
+        parameters = inspect.signature(self.constructor).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """The types of the constructor's arguments, as far as they are written down and can be resolved."""
+        try:
+            return get_type_hints(self.constructor.__init__)
+        except NameError:
+            return dict(inspect.get_annotations(self.constructor.__init__))
+
+    @property
+    def eager(self) -> dict[str, Any]:
+        """Options with which every prediction is learned from."""
+        return {"threshold": 0.0} if "threshold" in self.options else {}
+
+    def build(
+        self, *, network: Callable[[], nn.Module] | None = None, seed: int = 0, **options: Any
+    ) -> Algorithm:
+        """An instance with fresh networks, in training mode; small ones unless `network` makes others."""
+        torch.manual_seed(seed)
+        make = network or (lambda: Small(self.networks == "batch-norm"))
+        networks = {role: make() for role in self.constructor.roles}
+        made = self.constructor(TASK, **networks, **(dict(self.chosen) | options))
+        return made.train()
+
+
+def subject(algorithm: str | type[Algorithm]) -> Subject:
+    """A name, `path/to/file.py:name` or a class, to be checked.
+
+    Raises:
+        InputError: there is no such algorithm, or it is not a subclass of `Algorithm`.
+    """
+    entry: Any = algorithms.get(algorithm) if isinstance(algorithm, str) else algorithm
+    name = algorithm if isinstance(algorithm, str) else algorithm.__name__
+    if not (inspect.isclass(entry) and issubclass(entry, Algorithm)):
+        raise InputError(f"{name} is not a subclass of ssl_video.Algorithm")
+    return Subject(name, entry)
+
+
+def unlabeled_terms(output: LossOutput) -> dict[str, Tensor]:
+    """The terms that unlabeled clips give."""
+    return {name: term for name, term in output.terms.items() if name.startswith("unlabeled")}
+
+
+def values(output: LossOutput) -> dict[str, float]:
+    """The terms as numbers."""
+    return {name: term.item() for name, term in output.terms.items()}
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of terms."""
+    return torch.stack(list(terms.values())).sum()
+
+
+def gradients(algorithm: Algorithm, loss: Tensor) -> dict[str, Tensor | None]:
+    """The gradient of every trained parameter."""
+    algorithm.zero_grad()
+    if loss.requires_grad:
+        loss.backward()
+    return {name: p.grad for name, p in algorithm.named_parameters() if p.requires_grad}
+
+
+def seeded(algorithm: Algorithm, batch: Batch, progress: float = LATE, seed: int = 7) -> LossOutput:
+    """The loss of a copy of the batch, with torch's random numbers from `seed`."""
+    torch.manual_seed(seed)
+    made: LossOutput = algorithm(clips.copied(batch), progress)
+    return made
+
+
+def train(
+    algorithm: Algorithm,
+    batches: Sequence[Batch],
+    progresses: Sequence[float],
+    before: Callable[[Algorithm], None] = lambda _: None,
+    between: Callable[[Algorithm], None] = lambda _: None,
+) -> list[dict[str, float]]:
+    """Terms of a few steps of gradient descent, from one seed.
+
+    Args:
+        algorithm: what is trained.
+        batches: one for each step.
+        progresses: likewise.
+        before: called before each step.
+        between: called between gradients and their use.
+    """
+    torch.manual_seed(3)
+    history = []
+    for batch, progress in zip(batches, progresses, strict=True):
+        before(algorithm)
+        output = algorithm(clips.copied(batch), progress)
+        algorithm.zero_grad()
+        output.loss.backward()
+        between(algorithm)
+        # By hand: the first use of torch.optim imports half of torch, for seconds.
+        with torch.no_grad():
+            for parameter in algorithm.parameters():
+                if parameter.grad is not None:
+                    parameter.sub_(parameter.grad, alpha=0.2)
+        algorithm.after_step(progress)
+        history.append(values(output))
+    return history
+
+
+def without_draws(subject: Subject) -> set[str]:
+    """The terms that do not depend on torch's random numbers."""
+    algorithm = subject.build(**subject.eager)
+    state = {key: value.clone() for key, value in algorithm.state_dict().items()}
+    batch = clips.moving(algorithm)
+    found = []
+    for seed in (11, 12):
+        algorithm.load_state_dict(state)
+        found.append(values(seeded(algorithm, batch, seed=seed)))
+    return {name for name, value in found[0].items() if found[1].get(name) == value}
+
+
+def frozen(algorithm: Algorithm) -> dict[str, nn.Module]:
+    """Teachers: the outermost sub-modules that have parameters, none of which is trained."""
+    found: dict[str, nn.Module] = {}
+    for name, module in algorithm.named_modules():
+        parameters = list(module.parameters())
+        inside = any(name.startswith(f"{outer}.") for outer in found)
+        if name and parameters and not inside and not any(p.requires_grad for p in parameters):
+            found[name] = module
+    return found
+
+
+def student(algorithm: Algorithm) -> str:
+    """The role of the network that is trained to be tested: the headline, or what its teacher averages."""
+    headline = next(iter(algorithm.predictors()))
+    return headline if headline in algorithm.roles else next(iter(algorithm.roles))

@@ -1,0 +1,170 @@
+"""What the checks say to whoever calls them, in a test or on the command line."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ssl_video import Algorithm, Batch, InputError, LossOutput, Task, View, templates
+from ssl_video.cli import cli
+from ssl_video.testing import CHECKS, ContractError, check_algorithm, results
+
+WITHOUT_PAPER = set(CHECKS) - {"differences", "description"}
+
+
+class Lazy(Algorithm):
+    """Forgets one of its views, and to learn from the other one."""
+
+    unlabeled: Mapping[str, View] = MappingProxyType({"weak": View("weak"), "strong": View("strong")})
+
+    def __init__(self, task: Task, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def loss(self, batch: Batch, progress: float) -> LossOutput:
+        labeled = self.model(batch.labeled["weak"]).float()
+        with torch.no_grad():
+            weak = self.model(batch.unlabeled["weak"]).float()
+        return LossOutput(
+            {"labeled": F.cross_entropy(labeled, batch.labels), "unlabeled": weak.square().mean()}
+        )
+
+
+class Unbuilt(Lazy):
+    """Takes its arguments in another order."""
+
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        super().__init__(task, model)
+
+
+class Greedy(Lazy):
+    """Reads what it has not declared."""
+
+    def loss(self, batch: Batch, progress: float) -> LossOutput:
+        return LossOutput(
+            {"labeled": batch.labeled["none"].mean(), "unlabeled": batch.unlabeled["weak"].mean()}
+        )
+
+
+def test_all_failures_are_told_together_with_what_why_and_how() -> None:
+    with pytest.raises(ContractError) as error:
+        check_algorithm(Lazy, *WITHOUT_PAPER)
+    failed = {failure.check.name: failure.found for failure in error.value.failures}
+    assert set(failed) == {"declared-views", "agreement", "unlabeled-terms-teach"}
+    assert failed["declared-views"] == "unlabeled views are declared, but never read: strong"
+    assert failed["unlabeled-terms-teach"].endswith("moves nothing (networks without batch norm)")
+    message = str(error.value)
+    assert message.startswith(f"Lazy fails 3 of {len(CHECKS)} checks\n\n")
+    for failure in error.value.failures:
+        assert f"found: {failure.found}" in message
+        assert f"why: {failure.check.why}" in message
+        assert f"mend: {failure.check.mend}" in message
+
+
+def test_what_cannot_be_built_fails_once() -> None:
+    found = {result.check.name: result for result in results(Unbuilt)}
+    assert [name for name, result in found.items() if result.outcome == "fail"] == ["constructor"]
+    assert found["constructor"].found == "it takes (model, task) before the options, and not (task, model)"
+    assert found["resume"].found == "the constructor comes first"
+
+
+def test_a_view_that_is_not_declared_fails_once() -> None:
+    names = [result.check.name for result in results(Greedy, *WITHOUT_PAPER) if result.outcome == "fail"]
+    assert names == ["declared-views"]
+
+
+def test_what_is_not_an_algorithm() -> None:
+    with pytest.raises(InputError, match=r"Linear is not a subclass of ssl_video.Algorithm"):
+        check_algorithm(nn.Linear)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="unknown algorithm 'fixmach'; did you mean fixmatch"):
+        check_algorithm("fixmach")
+
+
+def test_the_callers_random_numbers_and_threads_stay() -> None:
+    threads = torch.get_num_threads()
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    check_algorithm("fixmatch", "deterministic", "resume")
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.get_num_threads() == threads
+
+
+def test_every_check_explains_itself() -> None:
+    for entry in CHECKS.values():
+        assert entry.promise.endswith("."), entry.name
+        assert entry.why.endswith("."), entry.name
+        assert len(entry.mend) > 15, entry.name
+
+
+def test_pytest_and_the_tests_are_not_needed() -> None:
+    """Whoever installs the package has neither."""
+    code = "import ssl_video.testing, sys; assert not {'pytest', 'lightning_fabric'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def starting_file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """With a name of its own in each test: a name can be taken once."""
+    file = tmp_path / "my_start.py"
+    templates.write("algorithm", file, request.node.name.replace("_", "-"))
+    return file
+
+
+def run(*arguments: object) -> int:
+    status: int = cli.main([str(argument) for argument in arguments], standalone_mode=False)
+    return status
+
+
+def test_the_command_checks_a_starting_file(starting_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file alone is enough; all checks pass."""
+    assert run("check", starting_file) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{starting_file}:test-the-command-checks-a-starting-file\n")
+    assert "FAIL" not in out
+    assert "  pass  two-processes\n" in out
+    assert "  n/a   teachers-rest           it has no network that is not trained\n" in out
+    assert " passed, 0 failed, " in out
+
+
+def test_the_command_explains_a_failure(starting_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = starting_file.read_text()
+    assert "masked_cross_entropy(strong," in text
+    changed = starting_file.with_name("my_change.py")
+    changed.write_text(text.replace("masked_cross_entropy(strong,", "masked_cross_entropy(weak,"))
+    name = "test-the-command-explains-a-failure"
+    assert run("check", f"{changed}:{name}", "--only", "unlabeled-terms-teach", "--only", "views") == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "FAIL unlabeled-terms-teach pass views" in out
+    entry = CHECKS["unlabeled-terms-teach"]
+    assert f"promise {entry.promise}" in out
+    assert "found unlabeled" in out
+    assert f"why {entry.why}" in out
+    assert f"mend {entry.mend}" in out
+    assert "1 passed, 1 failed, 0 not applicable, in" in out
+
+
+def test_the_command_lists_all_checks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "--list") == 0
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line in CHECKS] == list(CHECKS)
+
+
+def test_wrong_arguments_of_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "two.py"
+    file.write_text("@algorithm('one')\nclass One: ...\n@algorithm('other')\nclass Other: ...\n")
+    with pytest.raises(InputError, match=r"several algorithms: give .*two.py:one or .*two.py:other"):
+        run("check", file)
+    file.write_text("")
+    with pytest.raises(InputError, match="defines no algorithm"):
+        run("check", file)
+    with pytest.raises(InputError) as error:
+        run("check", "--only", "resum")
+    assert len(error.value.problems) == 2
+    assert "unknown check 'resum'; did you mean resume" in str(error.value)

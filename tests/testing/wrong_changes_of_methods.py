@@ -1,0 +1,125 @@
+"""The same for the methods that came later."""
+
+from mutated import Mutation as M
+
+# fmt: off
+CHANGES = [
+    # meanteacher
+    M("meanteacher.py", 'self.teacher(batch.unlabeled["teacher"])', 'self.model(batch.unlabeled["teacher"])',
+      "the student teaches itself"),
+    M("meanteacher.py", "self.weight * ramp(progress, self.ramp)", "self.weight", "ramp ignored"),
+    M("meanteacher.py", "F.mse_loss(student.softmax(-1)", "F.mse_loss(student", "logits for probabilities"),
+    M("meanteacher.py", 'View("weak", copy=1)', 'View("weak")', "one clip for both"),
+    M("meanteacher.py", 'batch.labeled["weak"], batch.unlabeled["student"]',
+      'batch.labeled["weak"], batch.unlabeled["teacher"]', "one clip for both"),
+    M("meanteacher.py", "super().__init__(model, decay)", "super().__init__(model, 0.999)", "option ignored"),
+
+    # uda
+    M("uda.py", "    @torch.no_grad()\n", "", "a gradient through the label"),
+    M("uda.py", "super().forward(logits, positions)", "super().forward(logits / self.temperature, positions)",
+      "threshold after sharpening"),
+    M("uda.py", "sharpen(prediction, self.temperature)", "prediction", "not sharpened"),
+    M("uda.py", "sharpen(prediction, self.temperature)", "sharpen(prediction, self.temperature).roll(1, 0)",
+      "labels of other clips"),
+
+    # flexmatch
+    M("flexmatch.py", 'self.register_buffer("labels", torch.full((task.num_unlabeled,), -1))',
+      "self.labels = torch.full((task.num_unlabeled,), -1)", "memory not saved"),
+    M("flexmatch.py", "gather(confidence), gather(label), gather(positions)", "confidence, label, positions",
+      "gather missing"),
+    M("flexmatch.py", "scatter_reduce(0, positions,", "scatter_reduce(0, torch.arange(len(positions)),",
+      "rows of the batch for positions"),
+    M("flexmatch.py", "(task.num_unlabeled,), -1)", "(task.num_unlabeled - 1,), -1)", "one place too few"),
+    M("flexmatch.py", "effect / (2 - effect)", "effect", "linear, not convex"),
+    M("flexmatch.py", "if self.warmup else", "if not self.warmup else", "warm-up inverted"),
+    M("flexmatch.py", "confidence >= self.threshold, label, -1", "confidence >= 0, label, -1",
+      "unsure labels are remembered"),
+    M("flexmatch.py", "confidence >= self.bars()[label]", "confidence >= self.threshold", "bars ignored"),
+    M("flexmatch.py", "self.labels + 1", "self.labels.clamp(min=0)", "classes shifted by one"),
+
+    # freematch
+    M("freematch.py", "gather(confidence).mean()", "confidence.mean()", "gather missing"),
+    M("freematch.py", "gather(probability).mean(0)", "probability.mean(0)", "gather missing"),
+    M("freematch.py", "bar * prediction / prediction.max()", "bar.expand(len(prediction))",
+      "one bar for all classes"),
+    M("freematch.py", "* prediction / prediction.max()", "* prediction", "bars far too low"),
+    M("freematch.py", "confidence >= bars[label]", "confidence <= bars[label]", "the unsure are used"),
+    M("freematch.py", "return (expected * ", "return -(expected * ", "wrong sign"),
+    M("freematch.py", "fairness(gather(strong), gather(pseudo.weight), *seen)",
+      "fairness(strong, pseudo.weight, *seen)", "gather missing"),
+    M("freematch.py", "* used[:, None]).sum(0)\n    expected", ").sum(0)\n    expected",
+      "unused clips count"),
+    M("freematch.py", "self.fairness_weight\n", "0.001\n", "option ignored"),
+
+    # softmatch
+    M("softmatch.py", "(mean - aligned", "(mean + aligned", "wrong sign"),
+    M("softmatch.py", "everyone = gather(confidence)", "everyone = confidence", "gather missing"),
+    M("softmatch.py", "aligned = probability / self.prediction", "aligned = probability * self.prediction",
+      "alignment inverted"),
+    M("softmatch.py", "(2 * variance)", "(variance)", "another Gaussian"),
+    M("softmatch.py", ".clamp(min=0)\n        return", "\n        return", "the sure lose weight, too"),
+    M("softmatch.py", "correction=min(1, len(everyone) - 1)", "correction=1", "NaN of a single clip"),
+
+    # mixmatch
+    M("mixmatch.py", "    @torch.no_grad()\n", "", "a gradient through the label"),
+    M("mixmatch.py", "torch.minimum(share, 1 - share)", "share", "more of the other clip"),
+    M("mixmatch.py", "mix(targets, targets[other], share[:, None])", "targets", "labels are not mixed"),
+    M("mixmatch.py", "targets[other]", "targets[other.flip(0)]", "labels of other clips"),
+    M("mixmatch.py", "(one.softmax(-1) + other.softmax(-1)) / 2", "one.softmax(-1)", "one clip alone"),
+    M("mixmatch.py", "logits[count:].softmax(-1)", "logits[count:]", "logits for probabilities"),
+    M("mixmatch.py", "with averages_untouched(self.model):", "if True:", "mixtures count in the averages"),
+
+    # svformer
+    M("svformer.py", 'together(self.teacher, u["weak"])', 'together(self.model, u["weak"])',
+      "the student labels"),
+    M("svformer.py", 'mix(u["strong"], u["warped"][other], mask)',
+      'u["strong"].copy_(mix(u["strong"], u["warped"][other], mask))', "written into the batch"),
+    M("svformer.py", 'u["warped"][other], mask', 'u["warped"], mask', "mixed with itself"),
+    M("svformer.py", "target, weight = mix(target, target[other], share)",
+      "target, weight = mix(target, target[other], 1 - share)", "the other share"),
+    M("svformer.py", "mix(pseudo.weight, pseudo.weight[other], share)", "pseudo.weight", "one weight alone"),
+    M("svformer.py", "mixed.softmax(-1) - target", "mixed - target", "logits for probabilities"),
+    M("svformer.py", '"unlabeled": on * self.weight', '"unlabeled": self.weight', "phase ignored"),
+    M("svformer.py", "pseudo.weight[:, None] > 0", "pseudo.weight[:, None] < 1",
+      "the unsure count as certain"),
+
+    # cutmix
+    M("cutmix.py", "Pseudo(pseudo.label.flip(0), pseudo.weight.flip(0))", "pseudo", "one label for both"),
+    M("cutmix.py", "(1 - share) * outside + share * inside", "share * outside + (1 - share) * inside",
+      "shares exchanged"),
+    M("cutmix.py", "pseudo.weight.flip(0))", "pseudo.weight)", "the other one's weight"),
+    M("cutmix.py", "mix(strong, strong.flip(0), tube)", "strong", "nothing is pasted"),
+
+    # ltg and mvpl
+    M("ltg.py", "motion.features.detach()", "motion.features", "the gradient's features are moved"),
+    M("ltg.py", 'gather(self.heads["model"](rgb.features))', 'self.heads["model"](rgb.features)',
+      "gather missing"),
+    M("ltg.py", "(rgb.weak + motion.weak) / 2", "rgb.weak", "RGB alone labels"),
+    M("ltg.py", "* (1 - alike)", "* (1 + alike)", "driven apart"),
+    M("ltg.py", 'if role == "gradient":', 'if role == "model":', "RGB and gradient exchanged"),
+    M("ltg.py", '{"model": self.model}', '{"gradient": self.gradient}', "the wrong network is tested"),
+    M("mvpl.py", "(rgb_weak + weak) / 2", "rgb_weak", "RGB alone labels"),
+    M("mvpl.py", "with averages_untouched(self.model):", "if True:", "gradients count in the averages"),
+    M("mvpl.py", "masked_cross_entropy(strong, pseudo)", "masked_cross_entropy(rgb_strong, pseudo)",
+      "RGB twice"),
+
+    # tcl, timebalance, actnetformer
+    M("tcl.py", "gather(base.softmax(-1)), gather(auxiliary.softmax(-1))",
+      "base.softmax(-1), auxiliary.softmax(-1)", "gather missing"),
+    M("tcl.py", "rate=0.5, copy=1", "copy=1", "one speed"),
+    M("tcl.py", "with averages_untouched(self.model):", "if True:", "the fast clips count in the averages"),
+    M("tcl.py", "members[0].any(1) & members[1].any(1)", "members[0].any(1) | members[1].any(1)",
+      "groups without a partner"),
+    M("timebalance.py", ".detach()\n", "\n", "teachers please the student"),
+    M("timebalance.py", "similar * by_invariant.softmax(-1) + (1 - similar) * by_distinctive",
+      "(1 - similar) * by_invariant.softmax(-1) + similar * by_distinctive", "teachers exchanged"),
+    M("timebalance.py", "gather(one), gather(other), self.temperature", "one, other, self.temperature",
+      "gather missing"),
+    M("timebalance.py", "self._projected(\"invariant\", first, second_again)",
+      "self._projected(\"invariant\", first, first_again)", "the same time"),
+    M("timebalance.py", "if not self.frozen:", "if self.frozen:", "frozen teachers are trained"),
+    M("actnetformer.py", "info_nce(gather(one), gather(other), self.temperature)",
+      "info_nce(one, other, self.temperature)", "gather missing"),
+    M("actnetformer.py", "of_auxiliary(count)", "of_primary(count)", "one network with itself"),
+]
+# fmt: on
