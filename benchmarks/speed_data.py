@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
+from ssl_video.contract import DEVIATION, MEAN
 from ssl_video.data.dataset import short_side
 from ssl_video.data.frames.formats import FORMATS
 from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.pool import Pool
-from ssl_video.data.views.augment import DEVIATION, MEAN
 from ssl_video.data.views.sampling import ClipShape, Request
 from ssl_video.errors import InputError
 
