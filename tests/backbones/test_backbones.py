@@ -72,8 +72,8 @@ def test_gradient_reaches_all_parameters_in_bfloat16_and_channels_last(name: str
     network = place(narrow(name, size=size), torch.device("cpu"))
     wake(network)
     clip = torch.randn(2, 3, 8, size, size).to(memory_format=torch.channels_last_3d)
-    # CSN's depthwise 3D convolutions in bfloat16 have given gradients that are not finite, in 3 of 25 repeats of
-    # one backward pass on the CPU (torch 2.15): they read memory that nobody has written.
+    # CSN's depthwise 3D convolutions in bfloat16 have given gradients that are not finite, in 3 of 25 repeats
+    # of one backward pass on the CPU (torch 2.15): they read memory that nobody has written.
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name != "csn_r101"):
         logits = network(clip)
     nn.functional.cross_entropy(logits.float(), torch.tensor([1, 3])).backward()
