@@ -46,6 +46,15 @@ def test_frames_are_those_whose_numbers_stand_below(
     assert len({(*draw[0].numbers, draw[0].frames.tobytes()) for draw in made}) > 1
 
 
+def test_what_sets_a_view_apart_is_said(video: Path) -> None:
+    (draw,) = strips(resolved(algorithm="meanteacher"), video, 1)
+    assert {strip.title: strip.facts[2:] for strip in draw} == {
+        "weak": (),
+        "teacher": (),
+        "student": ("transformed anew (1)",),
+    }
+
+
 def test_pixels_are_those_of_training(video: Path) -> None:
     spec = resolved(algorithm="fixmatch", seed=5)
     algorithm = assemble.check(spec, 2)
