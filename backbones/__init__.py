@@ -17,7 +17,7 @@ from torch import nn
 
 from ssl_video.backbones import pretrained
 from ssl_video.backbones.inputs import make_adjustable
-from ssl_video.backbones.weights import load
+from ssl_video.backbones.weights import Report, load
 from ssl_video.errors import InputError
 from ssl_video.registry import backbones
 
@@ -37,6 +37,7 @@ def create(
     frames: int = 8,
     size: int = 224,
     weights: str | Path | None = None,
+    loaded: Callable[[Report], None] = lambda _: None,
 ) -> nn.Module:
     """A network that maps a clip (N, 3, T, H, W) to logits (N, num_classes), in training and evaluation.
 
@@ -48,6 +49,7 @@ def create(
         size: height and width of a clip in pixels.
         weights: where initial weights come from, see `ssl_video.backbones.pretrained.find`; without it, the
             network is initialised at random from torch's generator.
+        loaded: told what was loaded, if there are weights.
 
     Raises:
         InputError: no such backbone, a value that it cannot take, a library that cannot be imported, or
@@ -77,6 +79,7 @@ def create(
     if weights is not None:
         report = load(network, pretrained.find(weights, name), size)
         log.log(logging.WARNING if report.partial else logging.INFO, "%s: %s", name, report)
+        loaded(report)
     return network
 
 

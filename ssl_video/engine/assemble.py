@@ -1,5 +1,6 @@
 """From a specification to an algorithm with its networks."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from ssl_video import Teacher, backbones
 from ssl_video.backbones import pretrained
+from ssl_video.backbones.weights import Report
 from ssl_video.contract import Algorithm, Network, Task
 from ssl_video.data.pool import requests
 from ssl_video.data.views.augment import RECIPES
@@ -128,32 +130,20 @@ def assemble(spec: Spec, task: Task, *, trained: bool = False) -> Assembly:
         trained: the weights will come from a checkpoint, so files of initial weights are not read.
 
     Raises:
-        InputError: every backbone that cannot be built, and weights that do not fit.
+        InputError: every backbone that cannot be built, weights that do not fit, and weights of other
+            classes for a network that is not trained.
     """
-    networks, problems = dict[str, nn.Module](), list[str]()
-    for number, (role, network) in enumerate(spec.networks.items()):
-        assert network.backbone is not None
-        assert network.width is not None
-        assert network.frames is not None
-        # Every network starts from its own seed, so the first one starts the same for all algorithms.
-        torch.manual_seed(spec.seed + 1_000_003 * number)
-        try:
-            networks[role] = backbones.create(
-                network.backbone,
-                task.num_classes,
-                width=network.width,
-                frames=network.frames,
-                size=spec.size,
-                weights=None if trained else network.weights,
-            )
-        except InputError as error:
-            # Said by the key that changes it: the user may not know that there is a second network.
-            place = f"networks.{role}: " if len(spec.networks) > 1 else ""
-            problems += [place + problem for problem in error.problems]
-    if problems:
-        raise InputError(*problems)
+    networks, loaded = _networks(spec, task, trained)
     make: Callable[..., Algorithm] = _constructor(spec)
     algorithm = make(task, **networks, **spec.options)
+    problems = [
+        f"networks.{role}.weights: {spec.algorithm} does not train this network, so it has to know the "
+        f"classes; {loaded[role]}"
+        for role in algorithm.frozen
+        if role in loaded and loaded[role].classes
+    ]
+    if problems:
+        raise InputError(*problems)
     shapes = {role: _shape(network) for role, network in spec.networks.items()}
     if spec.ema and EMA in algorithm.predictors():
         raise InputError(f"{spec.algorithm} has a predictor {EMA!r} of its own: leave out --ema")
@@ -280,6 +270,34 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
         stride=stride,
         weights=given.weights or (spec.weights if first else None),
     )
+
+
+def _networks(spec: Spec, task: Task, trained: bool) -> tuple[dict[str, nn.Module], dict[str, Report]]:
+    """Every role's network, and what was loaded into those that have initial weights."""
+    networks, loaded, problems = dict[str, nn.Module](), dict[str, Report](), list[str]()
+    for number, (role, network) in enumerate(spec.networks.items()):
+        assert network.backbone is not None
+        assert network.width is not None
+        assert network.frames is not None
+        # Every network starts from its own seed, so the first one starts the same for all algorithms.
+        torch.manual_seed(spec.seed + 1_000_003 * number)
+        try:
+            networks[role] = backbones.create(
+                network.backbone,
+                task.num_classes,
+                width=network.width,
+                frames=network.frames,
+                size=spec.size,
+                weights=None if trained else network.weights,
+                loaded=functools.partial(loaded.__setitem__, role),
+            )
+        except InputError as error:
+            # Said by the key that changes it: the user may not know that there is a second network.
+            place = f"networks.{role}: " if len(spec.networks) > 1 else ""
+            problems += [place + problem for problem in error.problems]
+    if problems:
+        raise InputError(*problems)
+    return networks, loaded
 
 
 def _constructor(spec: Spec) -> type[Algorithm]:

@@ -242,6 +242,20 @@ def test_networks_that_are_not_trained_need_weights(tmp_path: Path) -> None:
     check(resolved(networks={"invariant": weights, "distinctive": weights}, **values), 3)
 
 
+def test_networks_that_are_not_trained_must_know_the_classes(tmp_path: Path) -> None:
+    networks = {}
+    for role, classes in (("invariant", 3), ("distinctive", 5)):
+        made = backbones.create("tiny3d", classes, width=0.5, frames=4, size=16)
+        torch.save(made.state_dict(), tmp_path / f"{role}.pt")
+        networks[role] = {"weights": str(tmp_path / f"{role}.pt")}
+    spec = resolved(algorithm="timebalance", options={"teachers": "frozen"}, networks=networks)
+    with pytest.raises(InputError, match=r"networks.distinctive.weights: .* 5 classes") as caught:
+        assemble(spec, TASK)
+    assert len(caught.value.problems) == 1
+    # Of networks that are trained the classifier may be new.
+    assemble(resolved(algorithm="timebalance", networks=networks), TASK)
+
+
 def test_a_home_folder_in_the_path_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.pt").touch()
