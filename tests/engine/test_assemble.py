@@ -279,10 +279,8 @@ def test_devices() -> None:
             choose_device(name)
 
 
-def test_an_installed_methods_code_is_part_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_methods_code_is_part_of_a_run(tmp_path: Path) -> None:
     """By whatever name it is known; what comes with the package is told by the package's version."""
-    for known in ("_entries", "_origins"):
-        monkeypatch.setattr(algorithms, known, dict(getattr(algorithms, known)))
     file = tmp_path / "installed.py"
     file.write_text(
         "from ssl_video import algorithm\n"
