@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ssl_video.benchmarks import leaderboard
 from ssl_video.contract import Algorithm, Batch, Task, View
+from ssl_video.data.dataset import Progress
 from ssl_video.data.pool import requests
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine import assemble
@@ -51,7 +52,12 @@ class Line:
 
 
 def forecast(
-    specs: Sequence[Spec], results: Path, device: torch.device, *, measure: bool = False
+    specs: Sequence[Spec],
+    results: Path,
+    device: torch.device,
+    *,
+    measure: bool = False,
+    progress: Progress = lambda *_: None,
 ) -> list[Line]:
     """What runs of specifications are to be done, as far as that can be said without the data.
 
@@ -62,6 +68,7 @@ def forecast(
         results: the results folder; need not exist.
         device: where steps are measured.
         measure: run a few steps on random clips of each method that has no finished run.
+        progress: told how many methods are done.
 
     Raises:
         InputError: every algorithm, network and view that cannot be built.
@@ -72,10 +79,12 @@ def forecast(
     groups = dict[str, list[Spec]]()
     for spec in specs:
         groups.setdefault(configuration(spec, assemble.source(spec)), []).append(spec)
-    return [
-        _line(name, some, finished, seconds.get(name), device if measure else None)
-        for name, some in groups.items()
-    ]
+    lines = list[Line]()
+    for name, some in groups.items():
+        if measure:
+            progress("measuring", len(lines), len(groups))
+        lines.append(_line(name, some, finished, seconds.get(name), device if measure else None))
+    return lines
 
 
 def _line(

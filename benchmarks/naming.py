@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ssl_video.spec import flat
+from ssl_video.spec import METHOD, flat
 
 
 def labels(methods: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -37,7 +37,31 @@ def labels(methods: pd.DataFrame) -> tuple[list[str], list[str]]:
             names[row] = " ".join(part for part in (algorithm, text, same) if part)
         if hidden:
             notes.append(f"rows of {algorithm} also differ in {', '.join(short[key] for key in hidden)}")
-    return names, notes
+    return _with_settings(names, methods), notes
+
+
+def _with_settings(names: list[str], methods: pd.DataFrame) -> list[str]:
+    """Names that also say what is not the same for all rows, beside the method, where something is not.
+
+    Rows with other steps or clips stand in one table, and nobody may take them for comparable.
+    """
+    settings = methods.drop_duplicates("setting")
+    if len(settings) < 2:
+        return names
+    facts = [
+        {key: value for key, value in _facts(row).items() if key.split(".")[0] not in METHOD}
+        for _, row in settings.iterrows()
+    ]
+    shown, _ = _telling(facts)
+    short = _short({key for fact in facts for key in fact})
+    marks = {
+        setting: [f"{short[key]}={fact.get(key, 'none')}" for key in shown]
+        for setting, fact in zip(settings["setting"], facts, strict=True)
+    }
+    return [
+        " ".join([name, *(mark for mark in marks[setting] if mark not in name.split())])
+        for name, setting in zip(names, methods["setting"], strict=True)
+    ]
 
 
 def prefixes(hashes: Collection[str]) -> dict[str, str]:

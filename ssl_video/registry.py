@@ -9,6 +9,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
@@ -125,9 +126,12 @@ class Registry:
             sys.modules[module] = importlib.util.module_from_spec(spec)
             try:
                 spec.loader.exec_module(sys.modules[module])
-            except BaseException:
+            except InputError:
                 del sys.modules[module]
                 raise
+            except Exception as error:  # whatever the user's file raises is the user's to mend
+                del sys.modules[module]
+                raise InputError(f"{path} cannot be imported: {_told(error, file)}") from error
         defined = {n for n, origin in self._origins.items() if origin == str(file.resolve())}
         if name not in defined:
             raise InputError(f"{path}: {unknown(self.kind, name, defined)}")
@@ -193,6 +197,15 @@ def _decorated(node: _Definition, decorator: str) -> list[str]:
         and isinstance(call.args[0], ast.Constant)
         and isinstance(call.args[0].value, str)
     ]
+
+
+def _told(error: Exception, file: Path) -> str:
+    """An error in a line, with the last line of the file that led to it."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
+    return f"{type(error).__name__}: {error}" + (f", line {lines[-1]}" if lines else "")
 
 
 def _origin(entry: Callable[..., Any]) -> str:

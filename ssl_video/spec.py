@@ -112,7 +112,7 @@ CELL = (
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists"),
 )
 # What rows that are compared with each other may differ in.
-_METHOD = ("algorithm", "options", "networks", "unlabeled_batch")
+METHOD = ("algorithm", "options", "networks", "unlabeled_batch")
 # What an option without an annotation may be, where its default alone would say too little.
 _LOOSE: dict[type, Any] = {int: int | float, type(None): Any, type: Any}
 
@@ -167,14 +167,30 @@ def check_options(owner: str, constructor: Any, options: Mapping[str, Any]) -> d
     return values
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, which would let the second of two equal keys win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys differ."""
+        found = set[str]()
+        for key, _ in node.value:
+            # "<<" takes over another mapping's keys, which may be given again.
+            if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
+                if key.value in found:
+                    problem = f"{key.value} is given twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                found.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """A mapping from a YAML file.
 
     Raises:
-        InputError: no such file, not YAML, or not a mapping.
+        InputError: no such file, not YAML, a key given twice, or not a mapping.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -228,7 +244,7 @@ def flat(values: Mapping[str, Any], outer: str = "") -> dict[str, Any]:
 
 def setting(spec: Spec) -> str:
     """Hash of what rows compared with each other share: everything but the method and the cell."""
-    return "s" + digest({k: v for k, v in plain(spec).items() if k not in CELL + _METHOD})
+    return "s" + digest({k: v for k, v in plain(spec).items() if k not in CELL + METHOD})
 
 
 def configuration(spec: Spec, source: str = "") -> str:

@@ -112,7 +112,7 @@ def test_two_builtin_files_with_one_name(widgets: Registry, tmp_path: Path) -> N
 def test_a_file_that_failed_can_be_mended_and_loaded_again(widgets: Registry, tmp_path: Path) -> None:
     """As in a notebook: the first attempt registers its name before it fails."""
     file = source(tmp_path / "mine.py", "def mine(): return 7\n1 / 0", "mine")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(InputError, match=r"mine.py cannot be imported: ZeroDivisionError: .*, line 4$"):
         widgets.get(f"{file}:mine")
     source(file, "def mine(): return 8", "mine")
     assert widgets.get(f"{file}:mine")() == 8

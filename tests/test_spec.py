@@ -347,3 +347,17 @@ def test_hashes_do_not_depend_on_the_order_of_keys_or_the_form_of_numbers() -> N
 def test_a_digest_is_the_same_for_ever() -> None:
     """Folders of old runs are found by it: `printf '[1, "a"]' | sha256sum | head -c 8`."""
     assert digest([1, "a"]) == "4a72386a"
+
+
+def test_a_key_that_is_given_twice_is_no_yaml(tmp_path: Path) -> None:
+    """On any level; YAML itself would take the second without a word."""
+    file = tmp_path / "run.yaml"
+    for text, line in (
+        ("algorithm: fixmatch\nalgorithm: cmpl\n", 2),
+        ("options: {weight: 1, weight: 2}\n", 1),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match=rf"is given twice, line {line}"):
+            read_yaml(file)
+    file.write_text("defaults: &a {weight: 1}\noptions: {<<: *a, weight: 2}\n")
+    assert read_yaml(file)["options"] == {"weight": 2}

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ssl_video.benchmarks import forecast, prepare
-from ssl_video.cli.display import duration, output
+from ssl_video.cli.display import duration, output, preparing
 from ssl_video.cli.runs import Settings
 from ssl_video.spec import Spec
 
@@ -17,7 +18,10 @@ def show(specs: Sequence[Spec], settings: Settings, *, measure: bool) -> int:
     """Print the forecast of a benchmark; the command's exit status."""
     console = output()
     resolved = prepare.resolve(specs, settings.device)
-    lines = forecast.forecast(resolved, settings.results, settings.device, measure=measure)
+    with preparing(Console(stderr=True)) as progress:
+        lines = forecast.forecast(
+            resolved, settings.results, settings.device, measure=measure, progress=progress
+        )
     console.print(_table(lines))
     for sentence in (*_data(resolved), _sum(lines, settings)):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
@@ -27,8 +31,8 @@ def show(specs: Sequence[Spec], settings: Settings, *, measure: bool) -> int:
 def _table(lines: Sequence[forecast.Line]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
     for heading in ("algorithm", "networks", "protocols"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("runs", "done", "videos a run", "time a run"):
+        table.add_column(heading, overflow="fold", no_wrap=True)
+    for heading in ("runs", "done", "videos", "a run"):
         table.add_column(heading, justify="right", no_wrap=True)
     for line in lines:
         time = "?" if line.seconds is None else duration(line.seconds)

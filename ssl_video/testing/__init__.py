@@ -22,6 +22,9 @@ CHECKS: dict[str, Check] = {
     if isinstance(entry, Check)
 }
 
+# Without these, all that comes after them would fail for the same reason.
+_FIRST = ("constructor", "loss-runs")
+
 
 class ContractError(AssertionError):
     """An algorithm breaks promises of the contract.
@@ -47,14 +50,14 @@ def results(algorithm: str | type[Algorithm], *checks: str) -> Iterator[Result]:
     Raises:
         InputError: there is no such algorithm, or it is not a subclass of `Algorithm`.
     """
-    examined = subject(algorithm)
-    built = True
+    examined, missing = subject(algorithm), ""
     for name in checks or CHECKS:
-        if not built:
-            yield Result(CHECKS[name], "not applicable", "the constructor comes first")
+        if missing:
+            yield Result(CHECKS[name], "not applicable", f"{missing} comes first")
             continue
         result = carry_out(CHECKS[name], examined)
-        built = name != "constructor" or result.outcome != "fail"
+        if name in _FIRST and result.outcome == "fail":
+            missing = name
         yield result
 
 

@@ -1,5 +1,6 @@
 """What a check is, and what comes out of one."""
 
+import inspect
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,7 +103,7 @@ def carry_out(check: Check, subject: Subject) -> Result:
             except Failed as failure:
                 return Result(check, "fail", f"{failure}{place}")
             except Exception as error:  # noqa: BLE001 - whatever an algorithm raises is what was found
-                return Result(check, "fail", f"{_raised(error)}{place}")
+                return Result(check, "fail", f"{raised(error, subject)}{place}")
     return Result(check, "pass") if passed else Result(check, "not applicable", reason)
 
 
@@ -118,8 +119,10 @@ def _undisturbed() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _raised(error: Exception) -> str:
-    """An error in a line, with the line of code that it came from."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
+def raised(error: Exception, subject: Subject) -> str:
+    """An error in a line, with the line of the algorithm's file that it came from, or else of any other."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == inspect.getsourcefile(subject.constructor)]
+    last = (own or frames)[-1]
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]} ({last.filename}, line {last.lineno})"

@@ -54,7 +54,7 @@ def test_only_runs_on_the_same_labels_and_seed_are_paired() -> None:
 def test_other_settings_are_not_paired() -> None:
     longer = draws("cmpl", 0.5, 0.6, steps=900, setting="s11111111", configuration="clong")
     result = compare(*draws("supervised", 0.4, 0.5), *draws("cmpl", 0.45, 0.5), *longer)
-    assert labels(result) == ["supervised", "cmpl steps=300", "cmpl steps=900"]
+    assert labels(result) == ["supervised steps=300", "cmpl steps=300", "cmpl steps=900"]
     short, long = (row.cells[0] for row in result.rows[1:])
     assert short is not None
     assert short.gain is not None

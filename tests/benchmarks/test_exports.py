@@ -18,14 +18,14 @@ from ssl_video.benchmarks.leaderboard import COLUMNS
 def test_markdown() -> None:
     lines = to_markdown(benchmark()).splitlines()
     assert lines[:4] == [
-        "| method             |  demo per-class:4 |        gain | demo per-class:10 |        gain |",
-        "| ------------------ | ----------------: | ----------: | ----------------: | ----------: |",
-        "| supervised         |        45.0 ± 7.5 |             |        52.0 ± 5.0 |             |",
-        "| cmpl               |        55.0 ± 8.1 | +10.0 ± 1.2 |        41.0 ± 7.5 | -11.0 ± 6.6 |",
+        "| method                |  demo per-class:4 |        gain | demo per-class:10 |        gain |",
+        "| --------------------- | ----------------: | ----------: | ----------------: | ----------: |",
+        "| supervised steps=300  |        45.0 ± 7.5 |             |        52.0 ± 5.0 |             |",
+        "| cmpl steps=300        |        55.0 ± 8.1 | +10.0 ± 1.2 |        41.0 ± 7.5 | -11.0 ± 6.6 |",
     ]
     assert lines[5:7] == [
-        "| fixmatch steps=900 | 55.0 ± 63.5 (n=2) |             |                 – |             |",
-        "| pseudolabel        |        45.0 ± 7.5 |  +0.0 ± 0.0 |                 – |             |",
+        "| fixmatch steps=900    | 55.0 ± 63.5 (n=2) |             |                 – |             |",
+        "| pseudolabel steps=300 |        45.0 ± 7.5 |  +0.0 ± 0.0 |                 – |             |",
     ]
     assert "**" not in "".join(lines)
     assert lines[7:11] == [
@@ -45,14 +45,14 @@ def test_csv_has_a_line_for_each_cell() -> None:
     frame = pd.read_csv(io.StringIO(to_csv(benchmark())))
     assert len(frame) == 8
     cells = frame.set_index(["method", "protocol"])
-    cell = cells.loc[("cmpl", "per-class:4")]
+    cell = cells.loc[("cmpl steps=300", "per-class:4")]
     assert cell[["mean", "half_width", "gain", "gain_half_width"]].tolist() == pytest.approx(
         [0.55, 0.081448, 0.1, 0.012421], abs=1e-6
     )
     assert cell[["n", "draws", "gain_n", "wins", "ties", "losses"]].tolist() == [3, 3, 3, 3, 0, 0]
     single = cells.loc[("fixmatch steps=300", "per-class:10")]
     assert single[["half_width", "gain_half_width"]].isna().all()
-    assert cells.loc[("supervised", "per-class:4"), ["gain", "wins"]].isna().all()
+    assert cells.loc[("supervised steps=300", "per-class:4"), ["gain", "wins"]].isna().all()
     assert set(frame["confidence"]) == {0.95}
 
 
@@ -70,8 +70,8 @@ def test_latex() -> None:
         r"\cmidrule(lr){2-3}",
         r"method & per-class:4 & per-class:10 \\",
         r"\midrule",
-        r"supervised & $45.0 \pm 7.5$ & $52.0 \pm 5.0$ \\",
-        r"cmpl & $55.0 \pm 8.1$ & $41.0 \pm 7.5$ \\",
+        r"supervised steps=300 & $45.0 \pm 7.5$ & $52.0 \pm 5.0$ \\",
+        r"cmpl steps=300 & $55.0 \pm 8.1$ & $41.0 \pm 7.5$ \\",
         r"\quad gain & $\mathbf{+10.0 \pm 1.2}$ & $\mathbf{-11.0 \pm 6.6}$ \\",
     ]
     assert r"fixmatch steps=900 & $55.0 \pm 63.5$ (n=2) & -- \\" in lines

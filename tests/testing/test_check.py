@@ -71,7 +71,7 @@ def test_what_cannot_be_built_fails_once() -> None:
     found = {result.check.name: result for result in results(Unbuilt)}
     assert [name for name, result in found.items() if result.outcome == "fail"] == ["constructor"]
     assert found["constructor"].found == "it takes (model, task) before the options, and not (task, model)"
-    assert found["resume"].found == "the constructor comes first"
+    assert found["resume"].found == "constructor comes first"
 
 
 def test_a_view_that_is_not_declared_fails_once() -> None:
@@ -168,3 +168,47 @@ def test_wrong_arguments_of_the_command(tmp_path: Path) -> None:
         run("check", "--only", "resum")
     assert len(error.value.problems) == 2
     assert "unknown check 'resum'; did you mean resume" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return batch.labels[99]", "IndexError: index 99 is out of bounds"),
+        ("return batch.labels.sum()", "returns a Tensor, and not a LossOutput"),
+        ("", "has no method `loss` of its own"),
+    ],
+)
+def test_a_loss_that_does_not_run_fails_once(tmp_path: Path, body: str, words: str) -> None:
+    """With the line of the author's file, where one of them raised; all that comes after waits for it."""
+    loss = f"    def loss(self, batch, progress):\n        {body}\n" if body else ""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from ssl_video import Algorithm, algorithm\n\n\n@algorithm('mine')\nclass Mine(Algorithm):\n"
+        "    def __init__(self, task, model):\n        super().__init__()\n        self.model = model\n"
+        + loss
+    )
+    found = {result.check.name: result for result in results(f"{file}:mine")}
+    assert words in found["loss-runs"].found
+    assert ("mine.py, line 10" in found["loss-runs"].found) == ("IndexError" in words)
+    failed = {name for name, result in found.items() if result.outcome == "fail"}
+    assert failed - {"description", "differences"} == {"loss-runs"}
+    assert found["resume"].found == "loss-runs comes first"
+
+
+def test_a_threshold_that_nothing_reads_does_not_hide_a_gradient_through_labels(tmp_path: Path) -> None:
+    file = tmp_path / "leaking.py"
+    file.write_text(
+        "from torch.nn import functional as F\n"
+        "from ssl_video import Algorithm, LossOutput, View, algorithm\n\n\n"
+        "@algorithm('leaking')\nclass Leaking(Algorithm):\n"
+        "    unlabeled = {'weak': View('weak'), 'strong': View('strong')}\n\n"
+        "    def __init__(self, task, model, *, threshold: float = 0.5):\n"
+        "        super().__init__()\n        self.model = model\n\n"
+        "    def loss(self, batch, progress):\n"
+        "        weak, strong = (self.model(batch.unlabeled[v]).softmax(-1) for v in ('weak', 'strong'))\n"
+        "        labeled = F.cross_entropy(self.model(batch.labeled['weak']), batch.labels)\n"
+        "        return LossOutput({'labeled': labeled, 'unlabeled': F.mse_loss(strong, weak)})\n"
+    )
+    (found,) = results(f"{file}:leaking", "stop-gradient")
+    assert found.outcome == "fail"
+    assert "'weak'" in found.found

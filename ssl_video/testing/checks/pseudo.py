@@ -90,9 +90,9 @@ def stop_gradient(subject: Subject) -> None:
     givers = [view for view in algorithm.unlabeled if view not in learners]
     for view in givers:
         batch.unlabeled[view].requires_grad_()
-    terms = _selected(subject, seeded(algorithm, batch))
-    if not terms:
-        raise NotApplicable("no term depends on the threshold")
+    output = seeded(algorithm, batch)
+    # A threshold that is left over from another method must not hide what the terms do.
+    terms = _selected(subject, output) or unlabeled_terms(output)
     gradients(algorithm, total(terms))
     for view in givers:
         given = batch.unlabeled[view].grad
@@ -121,10 +121,7 @@ def agreement(subject: Subject) -> None:
         strongly = [(shown + shift) % CLASSES for shown in _CLASSES]
         made = subject.build(network=Readout, **subject.eager)
         outputs.append(seeded(made, clips.plain(made, _CLASSES, strongly)))
-    terms = _selected(subject, outputs[0])
-    if not terms:
-        raise NotApplicable("no term depends on the threshold")
-    for name in terms:
+    for name in _selected(subject, outputs[0]) or unlabeled_terms(outputs[0]):
         agreed, *others = (output.terms[name].item() for output in outputs)
         if agreed >= min(others) / 2:
             raise Failed(
@@ -190,7 +187,10 @@ def mean_over_batch(subject: Subject) -> None:
     for pseudo in doubled.pseudo.values():
         if not pseudo.weight[:6].all() or pseudo.weight[6:].any():
             raise NotApplicable("it also uses clips that do not reach the threshold")
-    terms = _selected(subject, alone).keys() & without_draws(subject)
+    selected = _selected(subject, alone)
+    if not selected:
+        raise NotApplicable("no term depends on the threshold")
+    terms = selected.keys() & without_draws(subject)
     for name in terms:
         once, twice = alone.terms[name].item(), doubled.terms[name].item()
         if abs(once - 2 * twice) > 1e-4 * abs(once):

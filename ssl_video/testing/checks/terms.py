@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ssl_video.contract import Batch
+from ssl_video.contract import Algorithm, Batch, LossOutput
 from ssl_video.testing import clips
 from ssl_video.testing.check import Failed, NotApplicable, check
 from ssl_video.testing.networks import Readout
@@ -18,6 +18,27 @@ from ssl_video.testing.subject import (
 )
 
 _PROGRESS = (0.0, 0.5, LATE)
+
+
+@check(
+    "loss-runs",
+    ways=True,
+    mend="Define loss(self, batch, progress); call super().__init__() in the constructor; return "
+    "LossOutput({name: scalar}).",
+)
+def loss_runs(subject: Subject) -> None:
+    """The loss of a batch can be computed: at the start, in the middle and at the end of training.
+
+    Nothing else can be looked at before.
+    """
+    if subject.constructor.loss is Algorithm.loss:
+        raise Failed("the class has no method `loss` of its own")
+    for progress in _PROGRESS:
+        algorithm = subject.build()
+        # The method itself: `algorithm(...)` would need a constructor that has called its parent's.
+        output: object = algorithm.loss(clips.moving(algorithm), progress)
+        if not isinstance(output, LossOutput):
+            raise Failed(f"`loss` returns a {type(output).__name__}, and not a LossOutput")
 
 
 @check(
