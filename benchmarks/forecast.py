@@ -1,22 +1,20 @@
 """What a benchmark would do and cost, before it is started. Needs no data."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from ssl_video.benchmarks import leaderboard
-from ssl_video.contract import Algorithm, Batch, Task, View
+from ssl_video.contract import Task
 from ssl_video.data.dataset import Progress
-from ssl_video.data.pool import requests
-from ssl_video.data.views.sampling import ClipShape
 from ssl_video.engine import assemble
 from ssl_video.engine.evaluate import autocast
 from ssl_video.engine.layout import place
+from ssl_video.engine.noise import noise
 from ssl_video.spec import Spec, configuration
 
 _CLIPS = 2  # labeled and as many unlabeled clips in a measured step
@@ -123,7 +121,7 @@ def _seconds_per_clip(spec: Spec, device: torch.device) -> float:
     """Training seconds for each video of a step, of the median of a few small steps on random clips."""
     assembly = assemble.assemble(spec, Task(2, _CLIPS), trained=True)
     algorithm = place(assembly.algorithm, device).train()
-    batch = _batch(algorithm, assembly.shapes, spec.size, device)
+    batch = noise(assembly, _CLIPS, _CLIPS, classes=2, size=spec.size, device=device)
     clips = _CLIPS * (2 if algorithm.unlabeled else 1)
     taken = []
     for _ in range(1 + _REPEAT):
@@ -136,19 +134,3 @@ def _seconds_per_clip(spec: Spec, device: torch.device) -> float:
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - began)
     return sorted(taken[1:])[_REPEAT // 2] / clips
-
-
-def _batch(algorithm: Algorithm, shapes: Mapping[str, ClipShape], size: int, device: torch.device) -> Batch:
-    """Random clips for every view."""
-
-    def clips(views: Mapping[str, View]) -> dict[str, Tensor]:
-        found = requests(views, shapes)
-        return {
-            name: torch.randn(_CLIPS, 3, request.shape.frames, size, size, device=device)
-            for name, request in found.items()
-        }
-
-    labels = torch.arange(_CLIPS, device=device) % 2
-    return Batch(
-        clips(algorithm.labeled), labels, clips(algorithm.unlabeled), torch.arange(_CLIPS, device=device)
-    )

@@ -1,7 +1,6 @@
 """What a step of a method costs: operations and passes, counted, so equal on every machine."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -9,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_video.contract import Algorithm, Batch, Task, View
-from ssl_video.data.pool import requests
-from ssl_video.data.views.sampling import ClipShape
+from ssl_video.contract import Algorithm, Task
 from ssl_video.engine import assemble
+from ssl_video.engine.noise import noise
 from ssl_video.registry import algorithms
 from ssl_video.spec import build
 
@@ -23,9 +21,8 @@ PROGRESS = 0.5
 _CLASSES = 10
 _BASELINE = "supervised"
 
-_Count = Counter[
-    tuple[str, bool]
-]  # clips that went through a network, by its name and with or without gradient
+# Clips that went through a network, by its name and with or without gradient.
+_Count = Counter[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def _count(name: str, unlabeled: int) -> tuple[int, _Count]:
         network.register_forward_hook(passed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        batch = _batch(algorithm, assembly.shapes, unlabeled)
+        batch = noise(assembly, LABELED, unlabeled, classes=_CLASSES, size=SIZE)
         with FlopCounterMode(display=False) as counter:
             algorithm(batch, PROGRESS).loss.backward()
     # torch counts a multiply-add as two operations.
@@ -129,20 +126,3 @@ def _networks(algorithm: Algorithm) -> dict[str, nn.Module]:
 
 def _weights(module: nn.Module) -> tuple[tuple[str, torch.Size], ...]:
     return tuple((name, tensor.shape) for name, tensor in module.state_dict().items())
-
-
-def _batch(algorithm: Algorithm, shapes: Mapping[str, ClipShape], unlabeled: int) -> Batch:
-    """Noise for every view that an algorithm declares."""
-
-    def clips(views: Mapping[str, View], number: int) -> dict[str, Tensor]:
-        return {
-            name: torch.randn(number, 3, request.shape.frames, SIZE, SIZE)
-            for name, request in requests(views, shapes).items()
-        }
-
-    return Batch(
-        clips(algorithm.labeled, LABELED),
-        torch.arange(LABELED) % _CLASSES,
-        clips(algorithm.unlabeled, unlabeled),
-        torch.arange(unlabeled),
-    )
