@@ -33,9 +33,14 @@ class InputError(Exception):
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """A sentence for a name that does not exist, with the nearest names that do."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = nearest(name, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
     return f"unknown {kind} {name!r}; {hint}"
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that may have been meant, the likeliest first."""
+    return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
 
 
 def some(names: Sequence[str] | Sequence[int], limit: int = 5) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ssl_video.errors import InputError, unknown
+from ssl_video.errors import InputError, nearest, unknown
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -265,7 +265,10 @@ def _sentences(error: ValidationError, *inside: str) -> list[str]:
         if problem["type"] == "extra_forbidden":
             outer, _, last = place.rpartition(".")
             known = NetworkSpec.model_fields if outer.startswith("networks") else Spec.model_fields
-            sentences.append(unknown("key", last, known) + (f" (in {outer})" if outer else ""))
+            more = f" (in {outer})" if outer else ""
+            if not outer and not nearest(last, known):
+                more = f"; an option of an algorithm is called options.{last} here"
+            sentences.append(unknown("key", last, known) + more)
         else:
             message = problem["msg"].removeprefix("Value error, ")
             sentences.append(f"{place}: {message[0].lower()}{message[1:]}, found {problem['input']!r}")

@@ -361,3 +361,8 @@ def test_a_key_that_is_given_twice_is_no_yaml(tmp_path: Path) -> None:
             read_yaml(file)
     file.write_text("defaults: &a {weight: 1}\noptions: {<<: *a, weight: 2}\n")
     assert read_yaml(file)["options"] == {"weight": 2}
+
+
+def test_an_option_without_its_place_is_told_where_it_belongs() -> None:
+    with pytest.raises(InputError, match=r"unknown key 'threshold'; .* is called options\.threshold here$"):
+        build({"threshold": 0.8})
