@@ -84,7 +84,7 @@ def page(subject: Subject) -> None:
     file = inspect.getsourcefile(subject.constructor)
     folder = Path(file or "").resolve().parents[1] / "docs"
     if package != "ssl_video.algorithms" or not folder.is_dir():
-        raise NotApplicable("pages are for the methods of the zoo, in a checkout of it")
+        raise NotApplicable("only for the methods of the zoo")
     if not (folder / "algorithms" / f"{module}.md").is_file():
         raise Failed(f"there is no docs/algorithms/{module}.md")
 
