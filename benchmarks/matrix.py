@@ -92,45 +92,75 @@ def execute(
         KeyboardInterrupt: after every run under way has written its checkpoint; Preempted, where the runs
             themselves were told to.
     """
-    waiting, workers, failures, again = deque(plans), list[_Worker](), list[Event](), set[str]()
     start_server()
-    devices, rest_until = deque(_devices(execution, jobs)), 0.0
+    queue = _Queue(plans, results, execution, jobs, notify)
     try:
-        while waiting or workers:
-            while waiting and len(workers) < jobs and time.monotonic() >= rest_until:
-                plan = waiting.popleft()
-                record = finished(results, plan)
-                if record:
-                    notify(Event("finished", plan, result=record))
-                else:
-                    device = devices.popleft()
-                    own = replace(execution, device=device)
-                    workers.append(_Worker(plan, folder(results, plan), own))
-                    notify(Event("started", plan))
-            _sleep_until_news(workers)
+        while queue.waiting or queue.workers:
+            queue.fill()
+            _sleep_until_news(queue.workers)
             notify(None)
-            for worker in list(workers):
-                for event in worker.news():
-                    if _lost(event) and event.plan.name not in again:
-                        event = worker.ended = replace(event, kind="crashed")
-                    notify(event)
-                if worker.ended:
-                    workers.remove(worker)
-                    devices.append(worker.execution.device)
-                    if worker.ended.kind == "failed":
-                        failures.append(worker.ended)
-                    elif worker.ended.kind == "crashed":
-                        again.add(worker.plan.name)
-                        waiting.append(worker.plan)
-                    elif worker.ended.kind == "busy":
-                        waiting.append(worker.plan)
-                        rest_until = time.monotonic() + _POLL_SECONDS
-                    elif worker.ended.kind == "stopped":
-                        raise Preempted
+            queue.collect()
     finally:
         # Nothing is left to stop but where an interrupt or an error ends the loop early.
-        _stop(workers)
-    return failures
+        _stop(queue.workers)
+    return queue.failures
+
+
+class _Queue:
+    """The runs that wait and those under way; for arguments see `execute`."""
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        results: Path,
+        execution: Execution,
+        jobs: int,
+        notify: Callable[[Event | None], None],
+    ) -> None:
+        self.results, self.execution, self.jobs, self.notify = results, execution, jobs, notify
+        self.waiting, self.workers, self.failures = deque(plans), list[_Worker](), list[Event]()
+        self._devices, self._again, self._rest_until = deque(_devices(execution, jobs)), set[str](), 0.0
+
+    def fill(self) -> None:
+        """Start as many runs as there is room for."""
+        while self.waiting and len(self.workers) < self.jobs and time.monotonic() >= self._rest_until:
+            plan = self.waiting.popleft()
+            record = finished(self.results, plan)
+            if record:
+                self.notify(Event("finished", plan, result=record))
+            else:
+                own = replace(self.execution, device=self._devices.popleft())
+                self.workers.append(_Worker(plan, folder(self.results, plan), own))
+                self.notify(Event("started", plan))
+
+    def collect(self) -> None:
+        """Tell what has happened, and take out the runs that have ended.
+
+        Raises:
+            Preempted: a run was told to stop.
+        """
+        for worker in list(self.workers):
+            for event in worker.news():
+                if _lost(event) and event.plan.name not in self._again:
+                    event = worker.ended = replace(event, kind="crashed")
+                self.notify(event)
+            if worker.ended:
+                self.workers.remove(worker)
+                self._devices.append(worker.execution.device)
+                self._settle(worker.ended)
+
+    def _settle(self, end: Event) -> None:
+        """What becomes of a run that has ended."""
+        if end.kind == "failed":
+            self.failures.append(end)
+        elif end.kind == "crashed":
+            self._again.add(end.plan.name)
+            self.waiting.append(end.plan)
+        elif end.kind == "busy":
+            self.waiting.append(end.plan)
+            self._rest_until = time.monotonic() + _POLL_SECONDS
+        elif end.kind == "stopped":
+            raise Preempted
 
 
 def _devices(execution: Execution, jobs: int) -> list[str]:
