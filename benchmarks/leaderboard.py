@@ -42,6 +42,8 @@ COLUMNS: dict[str, str] = {
     "clips_seen": "clips that training passed through networks",
     "parameters": "parameters of the predictor",
     "parameters_trained": "parameters of all trained networks",
+    "gflops": "10^9 multiply-adds of the predictor for one test clip and crop",
+    "training_gflops": "10^9 multiply-adds of the whole training, forward and backward",
     "options": "the algorithm's own hyper-parameters, as JSON",
     "labeled_in_unlabeled": "whether the labeled clips are also unlabeled ones",
     "dataset_fingerprint": "hash of the data set's clips and labels",
@@ -55,6 +57,8 @@ _COUNTS = (
     *("clips_seen", "parameters", "parameters_trained"),
 )
 _ACCURACIES = ("top1", "top5", "mean_class")
+# Records of version 0.1 before 2026-11-22 lack these; nan there.
+_NEWER = ("gflops", "training_gflops")
 # In the record, but not columns of the CSV.
 _FURTHER = ("predictors", "spec")
 # Without its letter, a hash such as 123456789012 or 1e5678901234 would come back from a CSV as a number.
@@ -102,7 +106,7 @@ def read(results: Path) -> Leaderboard:
             rows.append(row)
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *_FURTHER])
     frame = frame.astype(
-        dict.fromkeys(_COUNTS, "int64") | dict.fromkeys((*_ACCURACIES, "seconds"), "float64")
+        dict.fromkeys(_COUNTS, "int64") | dict.fromkeys((*_ACCURACIES, "seconds", *_NEWER), "float64")
     )
     return Leaderboard(frame.sort_values(_ORDER, ignore_index=True), problems)
 
@@ -183,6 +187,7 @@ def _row(file: Path) -> dict[str, Any]:
         raise ValueError(f"not valid JSON, perhaps truncated ({error})") from None
     if not isinstance(record, dict):
         raise ValueError(f"expected an object, found {type(record).__name__}")
+    record = dict.fromkeys(_NEWER, math.nan) | record
     missing = [key for key in (*COLUMNS, *_FURTHER) if key not in record]
     if missing:
         raise ValueError(f"it lacks {', '.join(missing)}")
@@ -211,8 +216,10 @@ def _fault(key: str, value: Any, owner: str = "") -> str | None:
         expected, good = "a whole number", number and isinstance(value, int)
     elif key in _ACCURACIES:
         expected, good = "a share between 0 and 1", number and 0 <= value <= 1
-    elif key == "seconds":
+    elif key == "seconds" or (key in _NEWER and value == value):
         expected, good = "a number", number
+    elif key in _NEWER:
+        return None
     elif key in ("options", *_FURTHER):
         expected, good = "an object", isinstance(value, dict)
     elif key == "labeled_in_unlabeled":

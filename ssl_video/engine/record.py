@@ -1,9 +1,7 @@
 """One folder per run: specification, metrics as JSON lines, result. Tables are derived from these files."""
 
-import contextlib
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +9,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from ssl_video.engine.lines import Lines
 from ssl_video.engine.processes import Processes
 from ssl_video.files import replace_text
 
@@ -37,8 +36,7 @@ class Ratio(NamedTuple):
 class Recorder:
     """Per-step records, buffered on the device and written together, by the first process.
 
-    A resumed run goes on where its checkpoint was made: lines from later steps are dropped, so that the
-    file ends up as if the run had never stopped. It holds nothing that depends on the clock.
+    It holds nothing that depends on the clock, so a resumed run's is that of one that never stopped.
 
     Args:
         folder: the run's folder.
@@ -47,10 +45,8 @@ class Recorder:
     """
 
     def __init__(self, folder: Path, start: int, processes: Processes) -> None:
-        self.path, self.processes = folder / METRICS, processes
+        self.processes, self._lines = processes, Lines(folder / METRICS, start, processes.main)
         self._pending: list[tuple[int, float, dict[str, Ratio]]] = []
-        if processes.main:
-            replace_text(self.path, "".join(_lines_before(start, self.path)))
 
     def step(self, step: int, learning_rate: float, values: dict[str, Ratio]) -> None:
         """Note one step's values."""
@@ -64,21 +60,15 @@ class Recorder:
         if not self._pending:
             return None
         numbers = iter(self._sums())
-        lines, bad = [], None
+        rows, bad = [], None
         for step, learning_rate, values in self._pending:
             row = {name: _quotient(next(numbers), next(numbers)) for name in values}
             for name, value in row.items():
                 if name.startswith("loss/") and not math.isfinite(value) and bad is None:
                     bad = step, name.removeprefix("loss/")
             finite = {name: round(v, 6) if math.isfinite(v) else None for name, v in row.items()}
-            lines.append(
-                json.dumps({"step": step, "learning_rate": round(learning_rate, 9), **finite}) + "\n"
-            )
-        if self.processes.main:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
+            rows.append({"step": step, "learning_rate": round(learning_rate, 9), **finite})
+        self._lines.write(rows)
         self._pending.clear()
         return bad
 
@@ -101,33 +91,15 @@ class Validations:
     """
 
     def __init__(self, folder: Path, start: int, processes: Processes) -> None:
-        self.path, self.main = folder / VALIDATION, processes.main
-        if self.main and self.path.exists():
-            replace_text(self.path, "".join(_lines_before(start, self.path)))
+        self._lines = Lines(folder / VALIDATION, start, processes.main)
 
     def write(self, step: int, scores: dict[str, dict[str, float]]) -> None:
         """Add a line."""
-        if self.main:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **scores}) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+        self._lines.write([{"step": step, **scores}])
 
 
 def _quotient(above: float, below: float) -> float:
     return above / below if below else math.nan
-
-
-def _lines_before(start: int, path: Path) -> list[str]:
-    """The lines of steps before `start`, without one that was cut off when its writer was killed."""
-    if not path.exists():
-        return []
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        with contextlib.suppress(ValueError):
-            if json.loads(line)["step"] < start:
-                kept.append(line)
-    return kept
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:

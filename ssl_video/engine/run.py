@@ -15,7 +15,7 @@ from ssl_video.data.frames.store import Statistics
 from ssl_video.data.partitions import partition_file
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.video.decode import decoder_name
-from ssl_video.engine import assemble, checkpoint, exported, predictions, record
+from ssl_video.engine import assemble, checkpoint, exported, operations, predictions, pseudo_labels, record
 from ssl_video.engine.failures import told
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.score import final_test, validate
@@ -86,7 +86,7 @@ def run(
     finished = record.read_result(folder)
     if finished:
         # It may have been killed before it could tidy up.
-        checkpoint.clear(folder)
+        _tidy(folder)
         return finished
     with told(folder, todo.spec):
         training = Training(todo.spec, todo.data, todo.partition, folder, execution)
@@ -127,9 +127,22 @@ def _finish(
         # In this order a run that is killed here still has its checkpoint or its result.
         exported.save(training.state(), training.folder / checkpoint.FINAL)
         predictions.write(training.folder, said)
+        _write_pseudo_labels(training)
         record.write_result(training.folder, result)
-        checkpoint.clear(training.folder)
+        _tidy(training.folder)
     return result
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what only an unfinished run needs."""
+    checkpoint.clear(folder)
+    (folder / pseudo_labels.UNFINISHED).unlink(missing_ok=True)
+
+
+def _write_pseudo_labels(training: Training) -> None:
+    index, rows = training.data.index, training.partition.unlabeled
+    clips = [index.ids[row] for row in rows.tolist()]
+    pseudo_labels.write(training.folder, clips, index.classes, training.labels[rows])
 
 
 def short_name(algorithm: str) -> str:
@@ -148,6 +161,7 @@ def _result(
     headline = next(iter(scores))
     predictor = training.assembly.predictors()[headline]
     weights = [n.weights for n in spec.networks.values()]
+    counted = operations.count(spec, len(index.classes))
     return {
         "run": todo.name,
         "algorithm": short_name(spec.algorithm),
@@ -179,6 +193,8 @@ def _result(
         "clips_seen": training.clips_per_step() * spec.steps,
         "parameters": sum(p.numel() for p in predictor.parameters()),
         "parameters_trained": sum(p.numel() for p in training.algorithm.parameters() if p.requires_grad),
+        "gflops": round(counted.forward / 1e9, 6),
+        "training_gflops": round(counted.step * spec.steps / 1e9, 3),
         "skipped_steps": training.skipped,
         "frame_cache": _cache(todo.data.store.statistics()),
         "left_out": len(todo.data.broken),

@@ -22,6 +22,7 @@ from ssl_video.engine.evaluate import autocast
 from ssl_video.engine.layout import place
 from ssl_video.engine.optimize import clip_gradients, finite, make_optimizer, set_learning_rate
 from ssl_video.engine.processes import Execution, Processes
+from ssl_video.engine.pseudo_labels import Keeper
 from ssl_video.engine.record import Ratio, Recorder, Validations
 from ssl_video.engine.score import validate
 from ssl_video.errors import InputError, some
@@ -203,8 +204,9 @@ def fit(
         InputError: a loss that is not finite, or a folder that cannot be written.
     """
     spec, processes = run.spec, run.processes
-    update = _Update(run)
     recorder = Recorder(run.folder, run.step, processes)
+    keeper = Keeper(run.folder, run.step, processes)
+    update = _Update(run, keeper)
     validations = Validations(run.folder, run.step, processes)
     every = run.execution.evaluate_every
     began = saved = time.monotonic()
@@ -222,6 +224,7 @@ def fit(
         due = stop or late or run.step == spec.steps
         if due or run.step % _FLUSH_EVERY == 0:
             bad = recorder.flush()
+            keeper.flush()
             if bad and run.execution.on_nonfinite == "stop":
                 raise _not_finite(run, *bad)
             report(Report("train", run.step, spec.steps, clips * run.step))
@@ -235,9 +238,10 @@ def fit(
 
 
 class _Update:
-    """One step of a run: forward and backward over its parts, then the optimizer."""
+    """One step of a run: forward and backward over its parts, then the optimizer; keeps its pseudo-labels."""
 
-    def __init__(self, run: Training) -> None:
+    def __init__(self, run: Training, keeper: Keeper) -> None:
+        self.keeper = keeper
         self.run, self.wrapped = run, run.processes.wrap(run.algorithm.train(), run.spec.batch_norm)
         self.hidden = torch.from_numpy(run.labels[run.partition.unlabeled]).to(run.device)
         self.skips = run.execution.on_nonfinite == "skip"
@@ -268,6 +272,7 @@ class _Update:
                 with autocast(self.run.spec, self.run.device):
                     output = self.wrapped(batch, progress)
                 (output.loss / len(parts) if len(parts) > 1 else output.loss).backward()
+            self.keeper.note(self.run.step, batch.positions, output.pseudo)
             losses = {f"loss/{name}": Ratio(term.detach()) for name, term in output.terms.items()}
             more = losses | audit(output.pseudo, self.hidden[batch.positions])
             record = {name: record[name].plus(r) if name in record else r for name, r in more.items()}

@@ -53,6 +53,8 @@ RECORD: dict[str, Any] = {
     "clips_seen": 9600,
     "parameters": 123456,
     "parameters_trained": 130000,
+    "gflops": 0.0239,
+    "training_gflops": 707,
     "spec": {"algorithm": "cmpl", "steps": 300, "data": "demo", "seed": 0},
     "environment": {"torch": "2.15"},
     "finished": "2026-11-21T21:40:00Z",
@@ -243,3 +245,13 @@ def test_the_leaderboard_needs_no_torch() -> None:
     code = "import sys, ssl_video.benchmarks.tables, ssl_video.benchmarks.leaderboard as _\n"
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_records_from_before_operations_were_counted(tmp_path: Path, write: Write) -> None:
+    file = write()
+    counted = ("gflops", "training_gflops")
+    old = {key: value for key, value in json.loads(file.read_text()).items() if key not in counted}
+    file.write_text(json.dumps(old))
+    frame, problems = leaderboard.read(tmp_path)
+    assert not problems
+    assert frame[list(counted)].isna().all(axis=None)

@@ -31,7 +31,7 @@ import torch
 import torch._dynamo
 
 from ssl_video.data.dataset import load
-from ssl_video.engine import checkpoint, exported, launch, record
+from ssl_video.engine import checkpoint, exported, launch, pseudo_labels, record
 from ssl_video.engine import run as running
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.run import Plan, plan, run
@@ -51,6 +51,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     return {
         "result": {key: value for key, value in result.items() if key not in TIMES},
         "metrics": (folder / record.METRICS).read_bytes(),
+        "pseudo": {path.name: path.read_bytes() for path in folder.glob(pseudo_labels.PSEUDO_LABELS)},
         "weights": {part: state[part] for part in ("algorithm", "ema") if part in state},
         "files": sorted(path.name for path in folder.iterdir()),
     }
@@ -58,7 +59,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     """In what two runs differ, bit for bit."""
-    different = [key for key in ("result", "metrics") if found[key] != expected[key]]
+    different = [key for key in ("result", "metrics", "pseudo") if found[key] != expected[key]]
     different += sorted(set(found["files"]) ^ set(expected["files"]))
     for part, weights in expected["weights"].items():
         others = found["weights"].get(part, {})

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_video.engine import checkpoint, record, trained
+from ssl_video.engine import checkpoint, pseudo_labels, record, trained
 from ssl_video.engine.evaluate import probabilities
 from ssl_video.engine.run import Execution, Plan, Stopped, run
 from ssl_video.registry import algorithms
@@ -42,6 +42,7 @@ def outcome(plan: Plan, folder: Path) -> dict[str, Any]:
     return {
         "result": {key: value for key, value in result.items() if key not in TIMES},
         "metrics": (folder / record.METRICS).read_bytes(),
+        "pseudo": {path.name: path.read_bytes() for path in folder.glob(pseudo_labels.PSEUDO_LABELS)},
         "weights": state["algorithm"],
         "scores": scores,
         "files": sorted(path.name for path in folder.iterdir()),
@@ -52,6 +53,7 @@ def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
     """Bit for bit."""
     assert found["result"] == expected["result"]
     assert found["metrics"] == expected["metrics"]
+    assert found["pseudo"] == expected["pseudo"]
     assert found["files"] == expected["files"]
     assert found["weights"].keys() == expected["weights"].keys()
     for name, value in expected["weights"].items():

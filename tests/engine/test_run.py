@@ -117,7 +117,7 @@ FIELDS = {
     "test": int, "classes": int, "frames": int, "stride": int, "size": int, "steps": int, "predictor": str,
     "top1": float, "top5": float, "mean_class": float, "predictors": dict, "seconds": float,
     "train_seconds": float, "test_seconds": float, "clips_seen": int, "parameters": int,
-    "parameters_trained": int, "skipped_steps": int, "left_out": int, "spec": dict,
+    "parameters_trained": int, "gflops": float, "training_gflops": float, "skipped_steps": int, "left_out": int, "spec": dict,
     "environment": dict, "finished": str, "validation": dict, "frame_cache": dict,
 }  # fmt: skip
 
