@@ -13,11 +13,10 @@ from unittest import mock
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_video.contract import Batch, LossOutput
 from ssl_video.data.views import augment
-from ssl_video.engine import assemble, train
+from ssl_video.engine import assemble, operations, train
 from ssl_video.engine.activations import saved_bytes
 from ssl_video.engine.evaluate import autocast
 from ssl_video.engine.optimize import clip_gradients
@@ -158,10 +157,9 @@ def share_of_peak(speed: float, device: str) -> float | None:
 
 
 def _flops(work: Callable[[], Any]) -> int:
-    counter = FlopCounterMode(display=False)
-    with counter:
+    with operations.counter() as counting:
         work()
-    return counter.get_total_flops()
+    return int(counting.get_total_flops())
 
 
 def _forward(run: Training, batch: Batch) -> LossOutput:

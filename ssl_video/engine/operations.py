@@ -1,6 +1,9 @@
 """What a run's networks compute, counted: the same on every machine, whatever else it does."""
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -29,6 +32,11 @@ class Operations:
     step: int
 
 
+def counter() -> FlopCounterMode:
+    """Counts floating-point operations, a multiply-add as two, of what runs inside its `with`."""
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: _backward})
+
+
 def count(spec: Spec, classes: int) -> Operations:
     """The operations of a run, counted on clips of noise; convolutions, matrix products and attention.
 
@@ -50,19 +58,59 @@ def count(spec: Spec, classes: int) -> Operations:
 
 def _step(spec: Spec, classes: int, unlabeled: int) -> int:
     """Multiply-adds of a step with `_FEW` labeled clips."""
-    assembly = assemble(spec, Task(classes, unlabeled), trained=True)
-    algorithm = assembly.algorithm.train()
-    batch = noise(assembly, _FEW, unlabeled, classes=classes, size=spec.size)
-    with FlopCounterMode(display=False) as counter:
-        algorithm(batch, _PROGRESS).loss.backward()
-    # torch counts a multiply-add as two operations.
-    return counter.get_total_flops() // 2
+
+    def step(device: torch.device) -> None:
+        with device:
+            assembly = assemble(spec, Task(classes, unlabeled), trained=True)
+        batch = noise(assembly, _FEW, unlabeled, classes=classes, size=spec.size, device=device)
+        with counting:
+            assembly.algorithm.train()(batch, _PROGRESS).loss.backward()
+
+    counting = counter()
+    return _counted(counting, step)
 
 
 def _forward(spec: Spec, classes: int) -> int:
-    assembly = assemble(spec, Task(classes, _FEW), trained=True)
-    name, predictor = next(iter(assembly.predictors().items()))
-    clip = torch.randn(1, 3, assembly.shape_for(name).frames, spec.size, spec.size)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        predictor.eval()(clip)
-    return counter.get_total_flops() // 2
+    def forward(device: torch.device) -> None:
+        with device:
+            assembly = assemble(spec, Task(classes, _FEW), trained=True)
+        name, predictor = next(iter(assembly.predictors().items()))
+        frames = assembly.shape_for(name).frames
+        clip = torch.randn(1, 3, frames, spec.size, spec.size, device=device)
+        with torch.inference_mode(), counting:
+            predictor.eval()(clip)
+
+    counting = counter()
+    return _counted(counting, forward)
+
+
+def _counted(counting: FlopCounterMode, compute: Callable[[torch.device], None]) -> int:
+    """Multiply-adds of what `compute` does under `counting`.
+
+    They follow from shapes alone, so nothing is computed but where a method looks at its numbers.
+    """
+    try:
+        compute(torch.device("meta"))
+    except RuntimeError:
+        compute(torch.device("cpu"))
+    # torch counts a multiply-add as two operations.
+    return counting.get_total_flops() // 2
+
+
+def _backward(
+    gradient: Sequence[int], inputs: Sequence[int], weights: Sequence[int], *arguments: Any, **_: Any
+) -> int:
+    """Operations of a convolution's backward pass: each gradient costs what the forward pass did.
+
+    torch's own formula (2.15) takes every convolution for one without groups, and so counts the gradient of
+    depthwise weights as many times too high as there are channels.
+
+    Args:
+        gradient, inputs: shapes (N, C, ...) of the outputs' gradient and of the inputs.
+        weights: shape (out, in / groups, ...).
+        arguments: bias, stride, padding, dilation, transposed, output padding, groups, and which gradients of
+            inputs, weights and bias are asked for.
+    """
+    transposed, wanted = arguments[4], arguments[7]
+    places = math.prod((inputs if transposed else gradient)[2:])
+    return 2 * gradient[0] * places * math.prod(weights) * (bool(wanted[0]) + bool(wanted[1]))

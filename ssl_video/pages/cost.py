@@ -6,10 +6,9 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_video.contract import Algorithm, Task
-from ssl_video.engine import assemble
+from ssl_video.engine import assemble, operations
 from ssl_video.engine.noise import noise
 from ssl_video.registry import algorithms
 from ssl_video.spec import build
@@ -110,10 +109,10 @@ def _count(name: str, unlabeled: int) -> tuple[int, _Count]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         batch = noise(assembly, LABELED, unlabeled, classes=_CLASSES, size=SIZE)
-        with FlopCounterMode(display=False) as counter:
+        with operations.counter() as counting:
             algorithm(batch, PROGRESS).loss.backward()
     # torch counts a multiply-add as two operations.
-    return counter.get_total_flops() // 2, clips
+    return counting.get_total_flops() // 2, clips
 
 
 def _networks(algorithm: Algorithm) -> dict[str, nn.Module]:

@@ -33,6 +33,26 @@ def test_a_step_is_forward_and_backward_of_every_pass() -> None:
     assert fixmatch.step == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(("groups", "forward"), [(1, 8 * 8), (4, 8 * 2), (8, 8)])
+def test_backward_of_a_convolution_in_groups(groups: int, forward: int) -> None:
+    # 8 -> 8 channels, kernel 3 x 3, 2 images of 5 x 5 places; each gradient costs what the forward pass does.
+    layer = torch.nn.Conv2d(8, 8, 3, padding=1, groups=groups, bias=False)
+    inputs = torch.randn(2, 8, 5, 5)
+    with operations.counter() as counting:
+        layer(inputs).sum().backward()
+    assert counting.get_total_flops() == 2 * (2 * 25 * 9 * forward) * 2  # the inputs need no gradient
+    with operations.counter() as counting:
+        layer(inputs.requires_grad_()).sum().backward()
+    assert counting.get_total_flops() == 2 * (2 * 25 * 9 * forward) * 3
+
+
+def test_backward_of_a_transposed_convolution() -> None:
+    layer = torch.nn.ConvTranspose2d(8, 4, 3, stride=2, bias=False)
+    with operations.counter() as counting:
+        layer(torch.randn(2, 8, 5, 5)).sum().backward()
+    assert counting.get_total_flops() == 2 * (2 * 25 * 9 * 8 * 4) * 2
+
+
 def test_counting_draws_nothing_from_torch() -> None:
     before = torch.get_rng_state()
     operations.count(spec(algorithm="supervised"), classes=5)
