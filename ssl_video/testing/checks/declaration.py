@@ -51,9 +51,10 @@ def description(subject: Subject) -> None:
 
     Lists show its first line, and who sets an option needs its meaning, unit and source.
     """
-    text = inspect.getdoc(subject.constructor) if subject.constructor.__doc__ else ""
-    if not text:
+    if not subject.constructor.__doc__:
         raise Failed("the class has no docstring")
+    # A method that adds to another one's class need not repeat its options.
+    text = "\n".join(inspect.cleandoc(owner.__doc__ or "") for owner in subject.constructor.__mro__)
     undocumented = [name for name in subject.options if not re.search(rf"^\s+{name}: \S", text, re.MULTILINE)]
     if undocumented:
         raise Failed(f"options without a word in the class's docstring: {', '.join(undocumented)}")

@@ -135,18 +135,25 @@ def teachers_follow(subject: Subject) -> None:
 
 
 def _nearer(name: str, before: dict[str, Tensor], after: dict[str, Tensor], algorithm: Algorithm) -> None:
-    """Every value of a teacher has come nearer to the trained network of the same shape, or is there."""
+    """Every value of a teacher has come nearer to a trained network of the same shape, or is there."""
+    away = list[str]()
     for role in algorithm.roles:
         states = _state(algorithm.get_submodule(role))
         pairs = {key: mine for mine in before for key in states if mine == key or mine.endswith(f".{key}")}
         if len(pairs) < len(states):
             continue
-        for key, mine in pairs.items():
-            target = states[key].double()
-            was, now = (target - before[mine].double()).abs(), (target - after[mine].double()).abs()
-            if (was.any() and not (now <= was + 1e-7).all()) or (was.any() and not (now < was).any()):
-                raise Failed(f"{name}: {key} has not come nearer to that of {role}")
-        return
+        strayed = [k for k, mine in pairs.items() if not _approached(states[k], before[mine], after[mine])]
+        if not strayed:
+            return
+        away.append(f"{strayed[0]} has not come nearer to that of {role}")
+    if away:
+        raise Failed(f"{name}: {', and '.join(away)}")
+
+
+def _approached(target: Tensor, before: Tensor, after: Tensor) -> bool:
+    """Whether no value has moved away from its target, and some have moved nearer where they could."""
+    was, now = (target.double() - before.double()).abs(), (target.double() - after.double()).abs()
+    return not was.any() or bool((now <= was + 1e-7).all() and (now < was).any())
 
 
 @check(
