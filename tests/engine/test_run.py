@@ -117,7 +117,8 @@ FIELDS = {
     "test": int, "classes": int, "frames": int, "stride": int, "size": int, "steps": int, "predictor": str,
     "top1": float, "top5": float, "mean_class": float, "predictors": dict, "seconds": float,
     "train_seconds": float, "test_seconds": float, "clips_seen": int, "parameters": int,
-    "parameters_trained": int, "gflops": float, "training_gflops": float, "skipped_steps": int, "left_out": int, "spec": dict,
+    "parameters_trained": int, "gflops": float, "training_gflops": float,
+    "skipped_steps": int, "left_out": int, "spec": dict,
     "environment": dict, "finished": str, "validation": dict, "frame_cache": dict,
 }  # fmt: skip
 
@@ -155,7 +156,8 @@ def test_a_result_says_everything(make_plan: MakePlan, tmp_path: Path) -> None:
     assert result["parameters"] < result["parameters_trained"]
     assert result["seconds"] == pytest.approx(result["train_seconds"] + result["test_seconds"], abs=0.011)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "final.safetensors", "metrics.jsonl", "partition.txt", "predictions.npz", "result.json", "spec.yaml",
+        "final.safetensors", "metrics.jsonl", "partition.txt", "predictions.npz",
+        "pseudo-labels.npz", "result.json", "spec.yaml",
     }  # fmt: skip
     # Training reads 3 + 4 clips a step, the test 2 clips of each of 6 videos.
     assert (reports[-1].phase, reports[-1].done, reports[-1].total) == ("test", 6, 6)
