@@ -34,6 +34,7 @@ def probabilities(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
     processes: Processes | None = None,
+    changed: Callable[[str, torch.Tensor, Sequence[int]], torch.Tensor] | None = None,
 ) -> dict[str, np.ndarray]:
     """Every predictor's class probabilities for videos.
 
@@ -49,6 +50,8 @@ def probabilities(
         device: where the predictors are.
         progress: called with the number of videos done and to do.
         processes: those that share the work, all of which call this; None: this process alone.
+        changed: given a predictor's name, the clips (videos * views, 3, T, H, W) of some rows and these rows,
+            the clips that it sees in their place; None: the clips themselves.
 
     Returns:
         By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax.
@@ -71,8 +74,9 @@ def probabilities(
                     made[shape] = _clips(store, some, shape, spec).to(
                         device, memory_format=torch.channels_last_3d
                     )
+                clips = changed(name, made[shape], some) if changed else made[shape]
                 with autocast(spec, device):
-                    logits = network(made[shape])
+                    logits = network(clips)
                 # (videos * views, classes) -> (videos, views, classes) -> mean over views
                 scores = logits.double().softmax(-1).unflatten(0, (len(some), views)).mean(1).cpu().numpy()
                 if not np.isfinite(scores).all():

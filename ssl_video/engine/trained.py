@@ -1,19 +1,20 @@
 """A trained algorithm from its checkpoint, to test on a dataset or to label video files."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ssl_video.contract import Task
 from ssl_video.data.dataset import Data, short_side
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.video.decode import DecodeError
-from ssl_video.engine import checkpoint
+from ssl_video.engine import checkpoint, dynamics
 from ssl_video.engine.assemble import Assembly, assemble, resolve
 from ssl_video.engine.evaluate import accuracy, probabilities
 from ssl_video.engine.layout import place
@@ -89,10 +90,7 @@ def evaluate(trained: Trained, data: Data) -> dict[str, dict[str, float]]:
     Raises:
         InputError: see `check_classes`.
     """
-    check_classes(trained, data.index)
-    rows = data.index.rows("test")
-    numbers = np.array([trained.classes.index(name) for name in data.index.classes])
-    labels = numbers[data.index.labels[rows]]
+    rows, labels = _test_clips(trained, data.index)
     scores = probabilities(
         trained.assembly.predictors(),
         trained.assembly.shape_for,
@@ -102,6 +100,43 @@ def evaluate(trained: Trained, data: Data) -> dict[str, dict[str, float]]:
         trained.device,
     )
     return {name: accuracy(score, labels) for name, score in scores.items()}
+
+
+def sensitivity(
+    trained: Trained, data: Data, progress: Callable[[int, int], None] | None = None
+) -> dynamics.Scores:
+    """Accuracy of every predictor on a dataset's test clips with their time changed, by every change.
+
+    The classes are matched as in `evaluate`; `progress` is called with the number of clips done and to do.
+
+    Raises:
+        InputError: see `check_classes`.
+    """
+    rows, labels = _test_clips(trained, data.index)
+    predictors, shape_for = trained.assembly.predictors(), trained.assembly.shape_for
+    # A network on one change's clips counts as a predictor, so that clips are cut once for all of them.
+    pairs = {
+        f"{name} on {change} clips": (name, change) for name in predictors for change in dynamics.CHANGES
+    }
+
+    def changed(pair: str, clips: Tensor, some: Sequence[int]) -> Tensor:
+        names = [data.index.ids[row] for row in some]
+        return _changed(clips, pairs[pair][1], trained.spec.seed, names)
+
+    scores = probabilities(
+        {pair: predictors[name] for pair, (name, _) in pairs.items()},
+        lambda pair: shape_for(pairs[pair][0]),
+        data.store,
+        rows.tolist(),
+        trained.spec,
+        trained.device,
+        progress,
+        changed=changed,
+    )
+    found: dynamics.Scores = {name: {} for name in predictors}
+    for pair, (name, change) in pairs.items():
+        found[name][change] = accuracy(scores[pair], labels)
+    return found
 
 
 def label_files(
@@ -130,6 +165,25 @@ def label_files(
         except DecodeError as error:
             broken[file] = str(error)
     return found, broken
+
+
+def _test_clips(trained: Trained, index: Index) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the test clips, and their class numbers as the checkpoint counts."""
+    check_classes(trained, index)
+    rows = index.rows("test")
+    numbers = np.array([trained.classes.index(name) for name in index.classes])
+    return rows, numbers[index.labels[rows]]
+
+
+def _changed(clips: Tensor, change: str, seed: int, names: Sequence[str]) -> Tensor:
+    """Clips of named videos, as many of each, with their frames rearranged; shapes (N, 3, T, H, W)."""
+    if change == dynamics.ORIGINAL:
+        return clips
+    orders = np.stack([dynamics.positions(change, clips.shape[2], seed, name) for name in names])
+    places = torch.from_numpy(orders.repeat(len(clips) // len(names), 0)).to(clips.device)
+    # (N, 3, T, H, W) -> (N, T, 3, H, W), as indices on both sides of a slice bring their axes to the front
+    frames = clips[torch.arange(len(clips), device=clips.device)[:, None], :, places]
+    return frames.transpose(1, 2).contiguous(memory_format=torch.channels_last_3d)
 
 
 def _read(path: Path) -> dict[str, Any]:

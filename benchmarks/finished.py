@@ -1,0 +1,68 @@
+"""Finished runs by their folders, and which of them are repetitions of one method. Never imports torch."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ssl_video.errors import InputError
+
+_RESULT = "result.json"
+_KEYS = ("configuration", "dataset", "dataset_fingerprint", "protocol")
+
+
+class Finished(NamedTuple):
+    """A finished run: its folder and what is in its `result.json`."""
+
+    folder: Path
+    result: Mapping[str, Any]
+
+
+def in_folder(results: Path) -> list[Path]:
+    """The folders of all finished runs of a results folder, by name.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = sorted(file.parent for file in (results / "runs").glob(f"*/{_RESULT}"))
+    if not found:
+        raise InputError(f"there is no finished run in {results}: give --results, or the folders of runs")
+    return found
+
+
+def read(folder: Path) -> Finished:
+    """A finished run.
+
+    Raises:
+        InputError: it is no run's folder, not finished, or its record is damaged.
+    """
+    path = folder / _RESULT
+    if (folder / "runs").is_dir():
+        raise InputError(f"{folder} is a results folder: give the folders of runs, {folder / 'runs'}/*")
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in ("algorithm", "predictors", *_KEYS) if key not in result]
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{folder} is not the folder of a finished run: it holds no {_RESULT}") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {', '.join(missing)}")
+    return Finished(folder, result)
+
+
+def grouped(runs: Sequence[Finished]) -> dict[str, list[Finished]]:
+    """Runs by method, data set and protocol: what is in one group differs in seeds and draws alone.
+
+    Groups are named by these words, and by the configuration where words do not tell two of them apart.
+    """
+    groups = dict[tuple[str, ...], list[Finished]]()
+    for run in runs:
+        groups.setdefault(tuple(run.result[key] for key in _KEYS), []).append(run)
+    words = {key: f"{some[0].result['algorithm']} {key[1]} {key[3]}" for key, some in groups.items()}
+    counts = Counter(words.values())
+    return {
+        text if counts[text] == 1 else f"{text} ({key[0]}, {key[2]})": groups[key]
+        for key, text in words.items()
+    }

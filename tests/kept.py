@@ -1,0 +1,46 @@
+"""What finished runs keep beside their records: metrics, predictions, pseudo-labels, dynamics."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssl_video.engine import predictions
+from ssl_video.engine.predictions import Predictions
+from ssl_video.engine.pseudo_labels import PseudoLabels
+
+Rows = Sequence[Mapping[str, object]]
+
+
+def lines(folder: Path, name: str, rows: Rows) -> None:
+    """A file of JSON lines, with the specification that a run's folder is known by."""
+    (folder / "spec.yaml").write_text("steps: 4\n")
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def said(
+    labels: Sequence[int], guesses: Mapping[str, Sequence[int]], classes: Sequence[str], sure: float = 0.9
+) -> Predictions:
+    """Predictions with one guess for each clip, whose names are c0, c1, ..."""
+    return Predictions(
+        np.array([f"c{n}" for n in range(len(labels))]),
+        np.array(classes),
+        np.array(labels, np.int32),
+        {name: np.array(found, np.int32)[:, None] for name, found in guesses.items()},
+        {name: np.full((len(labels), 1), sure, np.float32) for name in guesses},
+    )
+
+
+def predicted(folder: Path, made: Predictions) -> None:
+    """predictions.npz."""
+    predictions.write(folder, made)
+
+
+def labeled(folder: Path, made: PseudoLabels) -> None:
+    """pseudo-labels.npz."""
+    names = ("clips", "classes", "truths", "steps", "positions")
+    arrays = {name: getattr(made, name) for name in names}
+    arrays |= {f"labels/{network}": labels for network, labels in made.labels.items()}
+    arrays |= {f"weights/{network}": weights for network, weights in made.weights.items()}
+    np.savez(folder / "pseudo-labels.npz", **arrays)
