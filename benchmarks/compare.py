@@ -8,119 +8,28 @@ intervals seldom support. Nothing is bold for the same reason.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_video.benchmarks.naming import labels, natural, prefixes
+from ssl_video.benchmarks import caveats
+from ssl_video.benchmarks.cells import (
+    COLUMN_KEYS,
+    COSTS,
+    METHOD_KEYS,
+    SIZES,
+    Cell,
+    Column,
+    Comparison,
+    Cost,
+    Row,
+)
+from ssl_video.benchmarks.naming import labels, method_facts, natural, prefixes
 from ssl_video.benchmarks.statistics import Interval, Paired, holm, intervals, paired_groups
 from ssl_video.errors import InputError
-
-METHOD_KEYS = ["algorithm", "backbone", "setting", "configuration"]
-COLUMN_KEYS = ["dataset", "protocol", "dataset_fingerprint", "labeled_in_unlabeled"]
-_SIZES = ["labeled", "unlabeled", "test", "classes"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """Runs on the same labels.
-
-    Attributes:
-        dataset, protocol, dataset_fingerprint, labeled_in_unlabeled: as in the leaderboard.
-        marks: what tells the column from others of its data set and protocol; mostly empty.
-    """
-
-    dataset: str
-    protocol: str
-    dataset_fingerprint: str
-    labeled_in_unlabeled: bool
-    marks: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """Data set, protocol and marks in one line."""
-        return ", ".join([f"{self.dataset} {self.protocol}", *self.marks])
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Top-1 of one row in one column, in [0, 1].
-
-    Attributes:
-        score: over its runs.
-        draws: number of different sets of labeled clips among its runs.
-        gain: over the runs that have a partner of the baseline: the same setting, labels and seed.
-        corrected_p: the gain's p-value after Holm's correction for all gains of the table; nan: not tested.
-    """
-
-    score: Interval
-    draws: int
-    gain: Paired | None
-    corrected_p: float = math.nan
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method, or a further network of one.
-
-    Attributes:
-        label: what tells it from the other rows.
-        algorithm, backbone, setting, configuration: as in the leaderboard.
-        network: the further network that the accuracies are of; "": the headline.
-        is_baseline: whether gains are measured against it.
-        cells: one a column; None: no run.
-    """
-
-    label: str
-    algorithm: str
-    backbone: str
-    setting: str
-    configuration: str
-    network: str
-    is_baseline: bool
-    cells: tuple[Cell | None, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A table before it is shown; `notes` are sentences that its reader has to know."""
-
-    baseline: str
-    confidence: float
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def usual_n(self) -> int:
-        """The most frequent number of runs behind a mean; other numbers are marked in the table."""
-        counts = Counter(cell.score.n for row in self.rows for cell in row.cells if cell)
-        return max(counts, key=lambda n: (counts[n], n), default=0)
-
-    @property
-    def caption(self) -> str:
-        """What the numbers are."""
-        n = f"n = {self.usual_n}" if self.usual_n > 1 else "n"
-        text = (
-            f"top-1 % on the test clips, mean ± {100 * self.confidence:g} % t-interval "
-            f"over {n} runs (seeds and label draws)"
-        )
-        if any(cell and cell.gain for row in self.rows for cell in row.cells):
-            text += f"; gain = paired difference to {self.baseline} on the same labels and seed"
-        return text
-
-    @property
-    def tests(self) -> int:
-        """How many gains could be tested for being 0."""
-        return sum(cell.corrected_p == cell.corrected_p for row in self.rows for cell in row.cells if cell)
-
-    def differs(self, cell: Cell) -> bool:
-        """Whether a gain is not 0, at the table's confidence for all of its gains together."""
-        return cell.corrected_p < 1 - self.confidence
 
 
 def comparison(
@@ -141,6 +50,8 @@ def comparison(
         return Comparison(baseline, confidence, (), (), ())
     # The first to finish counts, so that repeating a run until it pleases changes nothing.
     runs = frame.sort_values(["finished", "run"], ignore_index=True).assign(network="")
+    # A CSV of an older version has no operations, and those of the tiniest runs are rounded to 0.
+    runs[COSTS] = runs.reindex(columns=COSTS).replace(0, math.nan)
     runs["partition"] = _partition(runs)
     runs["reference"] = (runs["algorithm"] == baseline) | (runs["configuration"] == baseline)
     if predictors and "predictors" not in runs:
@@ -152,7 +63,7 @@ def comparison(
     runs = runs[~repeated].reset_index(drop=True)
 
     runs["column"], first = _numbered(runs, [*COLUMN_KEYS, "partition"], _column_order)
-    columns = _columns(first)
+    columns = _columns(first, runs)
     methods = runs.drop_duplicates(METHOD_KEYS)
     names, notes = labels(methods)
     runs = runs.merge(methods[METHOD_KEYS].assign(label=names), on=METHOD_KEYS, how="left")
@@ -161,7 +72,7 @@ def comparison(
     baseline = next(
         (row.label for row in rows if row.is_baseline and row.configuration == baseline), baseline
     )
-    notes = [*_clips(columns, runs), *_caveats(columns, runs), *notes, *_gaps(rows, baseline)]
+    notes = [*caveats.clips(columns), *caveats.labels(columns, runs), *notes, *caveats.gaps(rows, baseline)]
     if repetitions:
         notes.append(f"{repetitions} repetitions (same method, labels and seed) left out: the first counts")
     return Comparison(baseline, confidence, columns, rows, tuple(notes))
@@ -178,6 +89,7 @@ def _further_networks(runs: pd.DataFrame) -> pd.DataFrame:
     further: pd.DataFrame = runs.iloc[[position for position, _, _ in found]].copy()
     further["network"] = [network for _, network, _ in found]
     further["top1"] = [top1 for _, _, top1 in found]
+    further["gflops"] = math.nan  # the record has those of the headline
     return further
 
 
@@ -188,7 +100,7 @@ def _partition(runs: pd.DataFrame) -> "pd.Series[str]":
     A part is named by the fingerprint of its first draw.
     """
     runs = runs.sort_values(["draw", "fingerprint"]).assign(partition="")
-    for finer in (_SIZES, ["fingerprint"]):
+    for finer in (SIZES, ["fingerprint"]):
         column = [*COLUMN_KEYS, "partition"]
         differs = runs.groupby([*column, "draw"], dropna=False)["fingerprint"].transform("nunique") > 1
         torn = runs.assign(differs=differs).groupby(column, dropna=False)["differs"].transform("any")
@@ -218,18 +130,20 @@ def _row_order(run: dict[str, Any]) -> Any:
     return not run["reference"], natural(run["label"]), run["network"]
 
 
-def _columns(first: list[dict[str, Any]]) -> tuple[Column, ...]:
-    """Columns from one run of each, with the marks that they need to be told apart."""
+def _columns(first: list[dict[str, Any]], runs: pd.DataFrame) -> tuple[Column, ...]:
+    """Columns from the first run of each and all runs, with the marks that they need to be told apart."""
+    ends = runs.groupby("column")[SIZES].agg(["min", "max"]).to_numpy().reshape(len(first), -1, 2).tolist()
     versions = Counter(name for name, _ in {(run["dataset"], run["dataset_fingerprint"]) for run in first})
     short = prefixes({run[key] for run in first for key in ("dataset_fingerprint", "partition")})
     columns = []
-    for run in first:
+    for run, own in zip(first, ends, strict=True):
         marks = ["labeled in unlabeled"] if run["labeled_in_unlabeled"] else []
         if versions[run["dataset"]] > 1:
             marks.append(f"data {short[run['dataset_fingerprint']]}")
         if run["partition"]:
             marks.append(f"labels {short[run['partition']]}")
-        columns.append(Column(**{key: run[key] for key in COLUMN_KEYS}, marks=tuple(marks)))
+        sizes = {name: (least, most) for name, (least, most) in zip(SIZES, own, strict=True)}
+        columns.append(Column(**{key: run[key] for key in COLUMN_KEYS}, marks=tuple(marks), sizes=sizes))
     return tuple(columns)
 
 
@@ -237,35 +151,43 @@ def _rows(
     runs: pd.DataFrame, first: list[dict[str, Any]], columns: int, confidence: float
 ) -> tuple[Row, ...]:
     """Rows with their cells, from the first run of each and all runs."""
-    scores, gains = _scores(runs, confidence), _gains(runs, confidence)
+    scores, (gains, multiples) = _scores(runs, confidence), _gains(runs, confidence)
     corrected = dict(zip(gains, holm([gain.p for gain in gains.values()]), strict=True))
 
     def cell(place: tuple[int, int]) -> Cell | None:
         if place not in scores:
             return None
-        return Cell(*scores[place], gains.get(place), corrected.get(place, math.nan))
+        score, draws, (seconds, gflops, training) = scores[place]
+        cost = Cost(seconds, gflops, training, multiples.get(place, math.nan))
+        return Cell(score, draws, gains.get(place), corrected.get(place, math.nan), cost)
 
     return tuple(
         Row(
             label=f"{run['label']}: {run['network']}" if run["network"] else run["label"],
             is_baseline=run["reference"] and not run["network"],
             cells=tuple(cell((row, column)) for column in range(columns)),
+            facts=method_facts(run) | {"initialisation": run["initialisation"]},
             **{key: run[key] for key in (*METHOD_KEYS, "network")},
         )
         for row, run in enumerate(first)
     )
 
 
-def _scores(runs: pd.DataFrame, confidence: float) -> dict[tuple[int, int], tuple[Interval, int]]:
-    """Mean top-1 and number of label draws by (row, column)."""
+def _scores(
+    runs: pd.DataFrame, confidence: float
+) -> dict[tuple[int, int], tuple[Interval, int, list[float]]]:
+    """Mean top-1, number of label draws and mean COSTS by (row, column)."""
     place, group = _places(runs)
     scores = intervals(runs["top1"].to_numpy(float), group, len(place), confidence)
-    draws = runs.groupby(group)["fingerprint"].nunique().tolist()
-    return dict(zip(place, zip(scores, draws, strict=True), strict=True))
+    grouped = runs.groupby(group)
+    draws, costs = grouped["fingerprint"].nunique().tolist(), grouped[COSTS].mean().to_numpy().tolist()
+    return dict(zip(place, zip(scores, draws, costs, strict=True), strict=True))
 
 
-def _gains(runs: pd.DataFrame, confidence: float) -> dict[tuple[int, int], Paired]:
-    """Gain over the baseline by (row, column), where there are pairs.
+def _gains(
+    runs: pd.DataFrame, confidence: float
+) -> tuple[dict[tuple[int, int], Paired], dict[tuple[int, int], float]]:
+    """Gain over the baseline and multiple of its training cost by (row, column), where there are pairs.
 
     Further networks have none, they differ from the baseline's. Neither is there one where several
     configurations of the baseline have the same setting: none of them is more right.
@@ -275,11 +197,18 @@ def _gains(runs: pd.DataFrame, confidence: float) -> dict[tuple[int, int], Paire
     reference = runs[runs["reference"]]
     alone = reference.groupby(["column", "setting"])["row"].transform("nunique") == 1
     pairs = runs[~runs["reference"]].merge(
-        reference.loc[alone, [*same, "top1"]], on=same, suffixes=("", "_baseline"), validate="many_to_one"
+        reference.loc[alone, [*same, "top1", "training_gflops"]],
+        on=same,
+        suffixes=("", "_baseline"),
+        validate="many_to_one",
     )
     place, group = _places(pairs)
     ours, theirs = pairs["top1"].to_numpy(float), pairs["top1_baseline"].to_numpy(float)
-    return dict(zip(place, paired_groups(ours, theirs, group, len(place), confidence), strict=True))
+    gains = paired_groups(ours, theirs, group, len(place), confidence)
+    multiples = (pairs["training_gflops"] / pairs["training_gflops_baseline"]).groupby(group).mean()
+    costs = dict(zip(place, multiples.tolist(), strict=True))
+    known = reference[alone & reference["training_gflops"].notna()]
+    return dict(zip(place, gains, strict=True)), costs | dict.fromkeys(_places(known)[0], 1.0)
 
 
 def _places(runs: pd.DataFrame) -> tuple[list[tuple[int, int]], NDArray[np.int64]]:
@@ -287,59 +216,3 @@ def _places(runs: pd.DataFrame) -> tuple[list[tuple[int, int]], NDArray[np.int64
     both = runs[["row", "column"]].to_numpy(np.int64)
     places, group = np.unique(both, axis=0, return_inverse=True)
     return [(row, column) for row, column in places.tolist()], group.ravel()
-
-
-def _clips(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
-    """For each column a sentence on the clips behind it."""
-    ends = runs.groupby("column")[_SIZES].agg(["min", "max"])
-    notes = []
-    for column, sizes in zip(columns, ends.to_numpy().reshape(len(ends), -1, 2).tolist(), strict=True):
-        labeled, unlabeled, test, classes = (f"{a}" if a == b else f"{a}-{b}" for a, b in sizes)
-        labeled_too = "included" if column.labeled_in_unlabeled else "excluded"
-        notes.append(
-            f"{column.title}: {labeled} labeled, {unlabeled} unlabeled (labeled ones {labeled_too}), "
-            f"{test} test clips, {classes} classes"
-        )
-    return notes
-
-
-def _caveats(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
-    """What the reader should know of the labels behind intervals and columns."""
-    cells = runs.groupby(["column", "row"])["fingerprint"].agg(["nunique", "size"])
-    shared = (cells["size"] > cells["nunique"]).groupby("column").any()
-    single = (cells["nunique"] == 1).groupby("column").all()
-    split = runs.groupby("column")["partition"].first() != ""
-    sentences = {
-        "one draw of labels, so the intervals leave out what the choice of labels adds": shared & single,
-        "some runs share a draw of labels, so the intervals are somewhat too narrow": shared & ~single,
-        "runs with other labels for the same draw are in columns of their own": split,
-    }
-    notes = []
-    for sentence, where in sentences.items():
-        titles = [column.title for column, true in zip(columns, where, strict=True) if true]
-        if titles:
-            notes.append(f"{'all columns' if len(titles) == len(columns) else '; '.join(titles)}: {sentence}")
-    return notes
-
-
-def _gaps(rows: Sequence[Row], baseline: str) -> list[str]:
-    """Sentences on gains that are missing."""
-    references = [row for row in rows if row.is_baseline]
-    if not references:
-        return [f"no gains: no finished run of {baseline} is among these"]
-    notes = []
-    settings = Counter(row.setting for row in references)
-    for setting in sorted(s for s, count in settings.items() if count > 1):
-        several = ", ".join(f"{r.label} ({r.configuration})" for r in references if r.setting == setting)
-        notes.append(f"no gains where the baseline could be any of {several}; give one's configuration")
-    lonely = [
-        row.label
-        for row in rows
-        if not (row.is_baseline or row.network or settings[row.setting] > 1)
-        and not any(cell and cell.gain for cell in row.cells)
-    ]
-    if lonely:
-        notes.append(
-            f"no gains for {', '.join(lonely)}: no run of {baseline} has the same setting, labels and seed"
-        )
-    return notes

@@ -5,94 +5,187 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from ssl_video.benchmarks.compare import COLUMN_KEYS, METHOD_KEYS, Cell, Comparison, Row
-from ssl_video.benchmarks.numbers import EMPTY, NO_RUN, parts, written
-from ssl_video.benchmarks.statistics import Interval
-
-# One record a cell; the columns of the CSV, which stay as they are from version to version.
-FIELDS = (
-    *("method", *METHOD_KEYS, "network", *COLUMN_KEYS, "marks", "mean", "half_width", "n", "draws"),
-    *("gain", "gain_half_width", "gain_n", "wins", "ties", "losses", "p", "corrected_p"),
-    *("baseline", "confidence"),
+from ssl_video.benchmarks.cells import COLUMN_KEYS, COSTS, METHOD_KEYS, Comparison
+from ssl_video.benchmarks.layout import Costs, Grid, Scores
+from ssl_video.benchmarks.numbers import (
+    EMPTY,
+    NO_RUN,
+    PUBLISHED,
+    gain_parts,
+    parts,
+    per_cost,
+    written,
+    written_gain,
 )
+from ssl_video.benchmarks.published import Published
+
+# One record a cell; the columns of the CSV, which keep their names and meanings from version to version.
+FIELDS = {
+    "method": "what the row is called in tables",
+    "algorithm": "as in leaderboard.csv",
+    "backbone": "as in leaderboard.csv",
+    "setting": "as in leaderboard.csv",
+    "configuration": "as in leaderboard.csv",
+    "network": "the further network that the accuracies are of; empty: the headline",
+    "dataset": "as in leaderboard.csv",
+    "protocol": "as in leaderboard.csv; of published numbers the labeled share as the paper calls it",
+    "dataset_fingerprint": "as in leaderboard.csv",
+    "labeled_in_unlabeled": "as in leaderboard.csv",
+    "marks": "what tells the column from others of its data set and protocol",
+    "mean": "mean top-1 of the runs, in [0, 1]",
+    "half_width": "of the mean's t-interval; empty: one run",
+    "n": "runs",
+    "draws": "different sets of labeled clips among the runs",
+    "gain": "mean difference to the baseline on the same labels and seed",
+    "gain_half_width": "of the gain's t-interval; empty: one pair",
+    "gain_n": "pairs",
+    "wins": "pairs in which the method is above the baseline",
+    "ties": "pairs in which both are equal",
+    "losses": "pairs in which the method is below the baseline",
+    "p": "probability of such a gain or loss between equals; empty: one pair, or equal differences",
+    "corrected_p": "the same after Holm's correction for all gains of the table",
+    "baseline": "the method that gains are counted from",
+    "confidence": "of the intervals",
+    "seconds": "of training and evaluation, mean over the runs",
+    "gflops": "10^9 multiply-adds of the tested network for one test clip and crop",
+    "training_gflops": "10^9 multiply-adds of a whole training, forward and backward",
+    "cost": "training_gflops as a multiple of the baseline's",
+    "gain_per_cost": "gain divided by cost",
+    "origin": "ours, or published: then most other fields are empty",
+    "initialisation": "where the initial weights come from",
+    "modality": "of a published number: what the network sees",
+    "deviation": "of a published number: standard deviation over draws, where one is given",
+    "source": "of a published number: where it stands",
+    "certainty": "of a published number: stated by its own authors or whoever ran it, or quoted",
+    "note": "of a published number: what else has to be known",
+}
+_OF_PUBLISHED = ("initialisation", "modality", "source", "certainty", "note")
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"–": "--", "×": r"$\times$", "[": "{[}"},
 }
 
 
-def to_markdown(comparison: Comparison) -> str:
+def to_markdown(grid: Grid) -> str:
     """A GitHub table with a column of scores and one of gains for each set of labels."""
-    if not comparison.rows:
-        return EMPTY + "\n"
-    usual = comparison.usual_n
-    lines = [["method"], *([f"{'&emsp;' if row.network else ''}{row.label}"] for row in comparison.rows)]
-    for number, column in enumerate(comparison.columns):
-        cells = [row.cells[number] for row in comparison.rows]
-        shown = [[column.title], *([written(c.score, usual) if c else NO_RUN] for c in cells)]
-        if any(cell and cell.gain for cell in cells):
-            gains = [written(c.gain.difference, usual, "+") if c and c.gain else "" for c in cells]
-            shown = [[*line, gain] for line, gain in zip(shown, ["gain", *gains], strict=True)]
-        lines = [line + more for line, more in zip(lines, shown, strict=True)]
-    lines = [[text.replace("|", "\\|") for text in line] for line in lines]
-    widths = [max(map(len, texts)) for texts in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    table = "".join(
-        f"| {' | '.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])} |\n"
-        for line in (lines[0], rule, *lines[1:])
+    beneath = _markdown_published(grid.published) if grid.published else ""
+    if not grid.labels:
+        return f"{EMPTY}\n{beneath}"
+    names = (
+        f"{'&emsp;' if more else ''}{name}" for name, more in zip(grid.labels, grid.further, strict=True)
     )
-    return f"{table}\n{comparison.caption}\n\n" + "".join(f"- {note}\n" for note in comparison.notes)
+    columns = [[grid.corner, *names]]
+    for column in grid.columns:
+        columns += [[column.title, *column.texts]] if isinstance(column, Costs) else _scores(grid, column)
+    notes = "".join(f"- {note}\n" for note in grid.notes)
+    return f"{_aligned(columns)}\n{grid.comparison.caption}\n\n{notes}{beneath}"
 
 
-def to_latex(comparison: Comparison) -> str:
+def _markdown_published(published: Published) -> str:
+    """A table for each data set, and what has to be known."""
+    blocks = [
+        f"\n{PUBLISHED.format(block.dataset)}\n\n{_aligned([*block.words, *block.numbers], len(block.words))}"
+        for block in published.blocks
+    ]
+    return "".join(blocks) + "\n" + "".join(f"- {note}\n" for note in published.notes)
+
+
+def _aligned(columns: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A GitHub table from columns of texts, headers first, of which the first `left` are words."""
+    columns = [[text.replace("|", "\\|") for text in column] for column in columns]
+    padded = []
+    for place, column in enumerate(columns):
+        width = max(map(len, column))
+        header, *texts = [text.ljust(width) if place < left else text.rjust(width) for text in column]
+        padded.append([header, "-" * width if place < left else "-" * (width - 1) + ":", *texts])
+    return "".join(f"| {' | '.join(line)} |\n" for line in zip(*padded, strict=True))
+
+
+def _scores(grid: Grid, column: Scores) -> list[list[str]]:
+    """A column of scores, and one each of gains and gains for their cost where there are any."""
+    usual, cells = grid.comparison.usual_n, column.cells
+    found = [[column.title, *(written(cell.score, usual) if cell else NO_RUN for cell in cells)]]
+    if any(cell and cell.gain for cell in cells):
+        gains = [written_gain(c.gain) if c and c.gain else "" for c in cells]
+        found.append(["gain", *gains])
+        if grid.costs:
+            found.append(["gain/cost", *(per_cost(cell) if cell else "" for cell in cells)])
+    return found
+
+
+def to_latex(grid: Grid) -> str:
     """A tabular for the package booktabs, gains beneath their scores, what it all means as comments.
 
     Bold gains are not 0, at the table's confidence for all of its gains together.
     """
-    if not comparison.rows:
-        return f"% {EMPTY}\n"
+    beneath = _latex_published(grid.published) if grid.published else ""
+    if not grid.labels:
+        return f"% {EMPTY}\n{beneath}"
     titles, rules, place = [""], list[str](), 2
-    for dataset, columns in groupby(comparison.columns, key=lambda column: column.dataset):
+    for group, columns in groupby(grid.columns, key=lambda column: column.group):
         width = len(list(columns))
-        titles.append(rf"\multicolumn{{{width}}}{{c}}{{{_escaped(dataset)}}}")
+        titles.append(rf"\multicolumn{{{width}}}{{c}}{{{_escaped(group)}}}")
         rules.append(rf"\cmidrule(lr){{{place}-{place + width - 1}}}")
         place += width
-    heads = [_escaped(", ".join([column.protocol, *column.marks])) for column in comparison.columns]
-    lines = [rf"\begin{{tabular}}{{l{'r' * len(comparison.columns)}}}", r"\toprule"]
+    heads = [
+        _escaped(column.name if isinstance(column, Costs) else ", ".join(column.lines))
+        for column in grid.columns
+    ]
+    lines = [rf"\begin{{tabular}}{{l{'r' * len(heads)}}}", r"\toprule"]
     lines += [
         " & ".join(titles) + r" \\",
         " ".join(rules),
-        " & ".join(["method", *heads]) + r" \\",
+        " & ".join([_escaped(grid.corner), *heads]) + r" \\",
         r"\midrule",
     ]
-    for row in comparison.rows:
-        lines += [" & ".join(cells) + r" \\" for cells in _latex_rows(comparison, row)]
+    for number in range(len(grid.labels)):
+        lines += [" & ".join(texts) + r" \\" for texts in _latex_rows(grid, number)]
     lines += [r"\bottomrule", r"\end{tabular}"]
     bold = ["bold gains are not 0"] if any(r"\mathbf" in line for line in lines) else []
-    notes = [comparison.caption, *bold, *comparison.notes]
-    return "\n".join([*lines, *(f"% {note}" for note in notes)]) + "\n"
+    notes = [grid.comparison.caption, *bold, *grid.notes]
+    return "\n".join([*lines, *(f"% {note}" for note in notes)]) + "\n" + beneath
 
 
-def to_csv(comparison: Comparison) -> str:
+def _latex_published(published: Published) -> str:
+    """A tabular for each data set, and as comments what has to be known."""
+    lines = []
+    for block in published.blocks:
+        columns = [*block.words, *block.numbers]
+        form = "l" * len(block.words) + "r" * len(block.numbers)
+        rows = [" & ".join(map(_escaped, row)) + r" \\" for row in zip(*columns, strict=True)]
+        title = _escaped(PUBLISHED.format(block.dataset))
+        lines += ["", rf"\begin{{tabular}}{{{form}}}", r"\toprule"]
+        lines += [rf"\multicolumn{{{len(columns)}}}{{l}}{{{title}}} \\", r"\midrule"]
+        lines += [rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*lines, *(f"% {note}" for note in published.notes)]) + "\n"
+
+
+def to_csv(grid: Grid) -> str:
     """Long format: one line a cell, in full precision; accuracies and gains are shares in [0, 1]."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_records(comparison))
+    writer.writerows([*_records(grid.comparison), *_published_records(grid.published)])
     return text.getvalue()
 
 
-def to_json(comparison: Comparison) -> str:
-    """The records of the CSV, with the caption and the notes."""
-    content = {"caption": comparison.caption, "notes": comparison.notes, "cells": _records(comparison)}
+def to_json(grid: Grid) -> str:
+    """The records of the CSV, published ones by themselves, with the caption and the notes."""
+    published = grid.published
+    content = {"caption": grid.comparison.caption, "notes": grid.notes, "cells": _records(grid.comparison)}
+    content |= {
+        "published": published.records if published else [],
+        "published_notes": published.notes if published else [],
+    }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-FORMS: dict[str, Callable[[Comparison], str]] = {
+FORMS: dict[str, Callable[[Grid], str]] = {
     "markdown": to_markdown,
     "latex": to_latex,
     "csv": to_csv,
@@ -112,34 +205,52 @@ def _records(comparison: Comparison) -> list[dict[str, Any]]:
             values += [*(getattr(column, key) for key in COLUMN_KEYS), ", ".join(column.marks)]
             values += [*cell.score, cell.draws, *gain, cell.corrected_p]
             values += [comparison.baseline, comparison.confidence]
+            values += [*(getattr(cell.cost, key) for key in COSTS), cell.cost.multiple, cell.gain_per_cost]
+            values += ["ours", row.facts.get("initialisation"), *[None] * 5]
             missing = [isinstance(value, float) and math.isnan(value) for value in values]
             plain = [None if gone else value for gone, value in zip(missing, values, strict=True)]
             records.append(dict(zip(FIELDS, plain, strict=True)))
     return records
 
 
-def _latex_rows(comparison: Comparison, row: Row) -> list[list[str]]:
-    """A row's line of scores and, where it has any, its line of gains."""
-    usual = comparison.usual_n
-    label = rf"\quad {_escaped(row.label)}" if row.network else _escaped(row.label)
-    lines = [[label, *(_math(cell.score, usual) if cell else "--" for cell in row.cells)]]
-    if any(cell and cell.gain for cell in row.cells):
-        lines.append([r"\quad gain", *(_latex_gain(comparison, cell) for cell in row.cells)])
-    return lines
+def _published_records(published: Published | None) -> list[dict[str, Any]]:
+    """FIELDS of every published number, as a share in [0, 1]; most have no meaning there and are None."""
+    records = []
+    for number in published.records if published else []:
+        same = {key: number[key] for key in ("method", "backbone", "dataset", "protocol")}
+        percent = {"mean": number["value"], "deviation": number["deviation"]}
+        shares = {key: None if value is None else round(value / 100, 6) for key, value in percent.items()}
+        further = {key: number[key] for key in _OF_PUBLISHED}
+        records.append(dict.fromkeys(FIELDS) | same | further | shares | {"origin": "published"})
+    return records
 
 
-def _latex_gain(comparison: Comparison, cell: Cell | None) -> str:
-    if not (cell and cell.gain):
-        return ""
-    return _math(cell.gain.difference, comparison.usual_n, "+", bold=comparison.differs(cell))
+def _latex_rows(grid: Grid, number: int) -> list[list[str]]:
+    """A row's line of scores and, where it has any, its lines of gains."""
+    comparison, label = grid.comparison, _escaped(grid.labels[number])
+    lines = [[rf"\quad {label}" if grid.further[number] else label], [r"\quad gain"], [r"\quad gain/cost"]]
+    for column in grid.columns:
+        texts = ["", "", ""]
+        if isinstance(column, Costs):
+            texts[0] = _escaped(column.texts[number])
+        elif not (cell := column.cells[number]):
+            texts[0] = "--"
+        else:
+            texts[0] = _math(parts(cell.score, comparison.usual_n))
+            if cell.gain:
+                texts[1] = _math(gain_parts(cell.gain), bold=comparison.differs(cell))
+                texts[2] = f"${per_cost(cell)}$" if grid.costs and per_cost(cell) else ""
+        lines = [[*line, text] for line, text in zip(lines, texts, strict=True)]
+    return [lines[0], *(line for line in lines[1:] if any(line[1:]))]
 
 
-def _math(interval: Interval, usual: int, sign: str = "", bold: bool = False) -> str:
+def _math(texts: tuple[str, str, str], bold: bool = False) -> str:
     """For example "$52.0 \\pm 2.4$"."""
-    mean, half_width, mark = parts(interval, usual, sign)
+    mean, half_width, mark = texts
     text = rf"{mean} \pm {half_width}" if half_width else mean
     return (rf"$\mathbf{{{text}}}$" if bold else f"${text}$") + (f" {mark}" if mark else "")
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"[&%$#_{}\\~^–]", lambda found: _LATEX[found[0]], text)
+    # A bracket at the start of a line would be the option of the line break before it.
+    return re.sub(r"[&%$#_{}\\~^–×]|^\[", lambda found: _LATEX[found[0]], text)

@@ -10,58 +10,93 @@ import pandas as pd
 
 from ssl_video.spec import METHOD, flat
 
+# Where several keys tell rows apart equally well, these say more.
+_FIRST = ("backbone", "weights")
+
 
 def labels(methods: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Names for methods: the algorithm and, where several share it, the fewest keys that tell them apart.
+    """Names for methods: the algorithm, and what tells it from others of its name in the fewest words.
+
+    What most methods of an algorithm have in common is left out of their names.
 
     Args:
         methods: finished runs, one of each method.
 
     Returns:
-        A name for each row, for example "cmpl" or "fixmatch steps=200"; and a sentence for each algorithm
-        whose methods differ in more than their names say.
+        A name for each row, for example "cmpl" or "cmpl auxiliary.width=1 steps=200"; and sentences on
+        what the names leave out.
     """
-    names, notes = methods["algorithm"].tolist(), []
-    shared: dict[str, list[int]] = {}
-    for row, name in enumerate(names):
-        shared.setdefault(name, []).append(row)
-    for algorithm, rows in sorted((name, rows) for name, rows in shared.items() if len(rows) > 1):
-        facts = [_facts(methods.iloc[row]) for row in rows]
-        shown, hidden = _telling(facts)
-        short = _short({key for fact in facts for key in fact})
-        texts = [" ".join(f"{short[key]}={fact.get(key, 'none')}" for key in shown) for fact in facts]
+    rows = methods.to_dict("records")
+    facts = [method_facts(row) for row in rows]
+    settings = _settings(methods["setting"], facts)
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault((row["algorithm"], settings[row["setting"]]), []).append(number)
+    names, notes = [""] * len(rows), list[str]()
+    for (algorithm, setting), members in sorted(groups.items()):
+        texts, left_out = variants([facts[number] for number in members])
         counts = Counter(texts)
-        for row, text in zip(rows, texts, strict=True):
+        for number, text in zip(members, texts, strict=True):
             # A plugin whose code was changed has other configurations with the same keys.
-            same = methods["configuration"].iloc[row] if counts[text] > 1 else ""
-            names[row] = " ".join(part for part in (algorithm, text, same) if part)
-        if hidden:
-            notes.append(f"rows of {algorithm} also differ in {', '.join(short[key] for key in hidden)}")
-    return _with_settings(names, methods), notes
+            same = rows[number]["configuration"] if counts[text] > 1 else ""
+            names[number] = " ".join(part for part in (algorithm, text, same, setting) if part)
+        notes += [
+            sentence.format(" ".join(part for part in (algorithm, setting) if part)) for sentence in left_out
+        ]
+    return names, notes + _budgets(names, rows)
 
 
-def _with_settings(names: list[str], methods: pd.DataFrame) -> list[str]:
-    """Names that also say what is not the same for all rows, beside the method, where something is not.
+def _budgets(names: Sequence[str], rows: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """For each budget that methods share a sentence on their steps, which it decides."""
+    sharing: dict[str, list[str]] = {}
+    for name, row in zip(names, rows, strict=True):
+        spec = row.get("spec") or {}
+        if "match" in spec:
+            sharing.setdefault(spec["match"], []).append(f"{name} {spec['steps']:,}")
+    return [f"matched by {match}, so steps differ: {', '.join(each)}" for match, each in sharing.items()]
+
+
+def variants(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
+    """For each method the keys that tell it from the others, and sentences about `{}`, what they share."""
+    shown, hidden = _telling(facts)
+    short = _short({key for fact in facts for key in fact})
+    usual = {key: value for key in shown if (value := _usual([fact.get(key, "none") for fact in facts]))}
+    texts = [
+        " ".join(
+            f"{short[key]}={value}" for key in shown if (value := fact.get(key, "none")) != usual.get(key)
+        )
+        for fact in facts
+    ]
+    notes = []
+    if usual:
+        common = ", ".join(f"{short[key]}={value}" for key, value in usual.items())
+        notes.append(f"rows of {{}} that say nothing else: {common}")
+    if hidden:
+        notes.append(f"rows of {{}} also differ in {', '.join(short[key] for key in hidden)}")
+    return texts, notes
+
+
+def _usual(values: Sequence[str]) -> str | None:
+    """The one value that most have; None where none has more of them than every other."""
+    (value, count), *others = Counter(values).most_common()
+    return value if others and count > others[0][1] else None
+
+
+def _settings(settings: "pd.Series[str]", facts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """For each setting what is not the same for all rows, beside the method; "" where there is only one.
 
     Rows with other steps or clips stand in one table, and nobody may take them for comparable.
     """
-    settings = methods.drop_duplicates("setting")
-    if len(settings) < 2:
-        return names
-    facts = [
-        {key: value for key, value in _facts(row).items() if key.split(".")[0] not in METHOD}
-        for _, row in settings.iterrows()
-    ]
-    shown, _ = _telling(facts)
-    short = _short({key for fact in facts for key in fact})
-    marks = {
-        setting: [f"{short[key]}={fact.get(key, 'none')}" for key in shown]
-        for setting, fact in zip(settings["setting"], facts, strict=True)
+    first = dict(zip(settings[::-1], facts[::-1], strict=True))
+    if len(first) < 2:
+        return dict.fromkeys(first, "")
+    shared = [{k: v for k, v in fact.items() if k.split(".")[0] not in METHOD} for fact in first.values()]
+    shown, _ = _telling(shared)
+    short = _short({key for fact in shared for key in fact})
+    return {
+        setting: " ".join(f"{short[key]}={fact.get(key, 'none')}" for key in shown)
+        for setting, fact in zip(first, shared, strict=True)
     }
-    return [
-        " ".join([name, *(mark for mark in marks[setting] if mark not in name.split())])
-        for name, setting in zip(names, methods["setting"], strict=True)
-    ]
 
 
 def prefixes(hashes: Collection[str]) -> dict[str, str]:
@@ -76,13 +111,15 @@ def natural(text: str) -> list[Any]:
     return [float(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
-def _facts(run: "pd.Series[Any]") -> dict[str, str]:
-    """What may tell a method from others: flattened keys and their values as short texts."""
+def method_facts(run: Mapping[Any, Any]) -> dict[str, str]:
+    """What may tell a run's method from others: flattened keys and their values as short texts."""
     spec = run.get("spec")
     if spec is None:  # a frame that was read from the CSV
         spec = {key: run[key] for key in ("backbone", "initialisation", "frames", "stride", "size", "steps")}
         spec["options"] = json.loads(run["options"])
-    return {key: _text(value) for key, value in flat(spec).items()}
+    # Steps that follow from a budget tell nothing beside it.
+    known = {key: value for key, value in spec.items() if key != "steps" or "match" not in spec}
+    return {key: _text(value) for key, value in flat(known).items()}
 
 
 def _text(value: Any) -> str:
@@ -110,7 +147,9 @@ def _telling(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
 
     apart = 1
     while apart < len(facts):
-        best = max(differing, key=lambda key: (told(key), -len(key)), default="")
+        best = max(
+            differing, key=lambda key: (told(key), key.rsplit(".", 1)[-1] in _FIRST, -len(key)), default=""
+        )
         if not best or told(best) == apart:
             break
         apart = told(best)

@@ -1,9 +1,13 @@
 """How accuracies and gains are written, in every form of a table."""
 
-from ssl_video.benchmarks.statistics import Interval
+import math
+
+from ssl_video.benchmarks.cells import Cell
+from ssl_video.benchmarks.statistics import Interval, Paired
 
 EMPTY = "No finished runs yet; `ssl-video bench` makes some."
 NO_RUN = "–"
+PUBLISHED = "published for {}, not measured here: top-1 % by share of labels"
 
 
 def parts(interval: Interval, usual: int, sign: str = "") -> tuple[str, str, str]:
@@ -14,8 +18,30 @@ def parts(interval: Interval, usual: int, sign: str = "") -> tuple[str, str, str
     return text, f"{100 * half_width:.1f}" if n > 1 else "", f"(n={n})" if n == 1 or n != usual else ""
 
 
+def gain_parts(gain: Paired) -> tuple[str, str, str]:
+    """Likewise of a gain, whose mark says in how many of its pairs it is above 0."""
+    n = gain.difference.n
+    mean, half_width, mark = parts(gain.difference, n, "+")
+    return mean, half_width, mark or f"({gain.wins}/{n})"
+
+
 def written(interval: Interval, usual: int, sign: str = "", widths: tuple[int, int] = (0, 0)) -> str:
     """For example "52.0 ± 2.4" or "52.0 (n=1)", with mean and half width right-aligned in `widths`."""
-    mean, half_width, mark = parts(interval, usual, sign)
+    return _joined(parts(interval, usual, sign), widths)
+
+
+def written_gain(gain: Paired, widths: tuple[int, int] = (0, 0)) -> str:
+    """For example "+5.0 ± 9.5 (2/3)", aligned likewise."""
+    return _joined(gain_parts(gain), widths)
+
+
+def _joined(texts: tuple[str, str, str], widths: tuple[int, int]) -> str:
+    mean, half_width, mark = texts
     spread = f"± {half_width.rjust(widths[1])}" if half_width else ""
     return " ".join(part for part in (mean.rjust(widths[0]), spread, mark) if part)
+
+
+def per_cost(cell: Cell) -> str:
+    """The gain for each multiple of the baseline's training cost, in percent points; "" where unknown."""
+    value = cell.gain_per_cost
+    return "" if math.isnan(value) else f"{round(100 * value, 1) + 0.0:+.1f}"

@@ -4,9 +4,14 @@ Rows with one method, dataset and share of labels may still differ in which clip
 weights, modality, training length and test views (docs/data.md); where sources disagree, each has its row.
 """
 
+import math
+from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
+from typing import Any, NamedTuple
 
 import pandas as pd
+
+from ssl_video.benchmarks.cells import Column
 
 COLUMNS = {
     "method": "name of the algorithm here, or the paper's own where it is not among them",
@@ -21,6 +26,14 @@ COLUMNS = {
     "certainty": "stated: by its own authors or whoever ran it; quoted: from another paper, not read there",
     "note": "what else has to be known",
 }
+# Whole data sets only: a part of one under its name is another data set.
+CLASSES = {"ucf101": 101, "hmdb51": 51, "kinetics400": 400, "mini-ssv2": 87, "diving48": 48}
+CAVEAT = (
+    "published numbers are in no mean, gain or test: their labeled clips, initial weights, input, training "
+    "and test views may all be other ones, and mostly are not stated; quoted: not read in the paper itself"
+)
+# One clip per class of UCF-101 is 1.06 % of it, and called 1 %.
+_NEAR = 0.1
 SOURCES = {
     "ActNetFormer, Table 1": "arXiv:2404.06243; github.com/rana2149/ActNetFormer, assets/results.png",
     "CMPL, abstract": "arXiv:2112.09690",
@@ -37,3 +50,126 @@ def read() -> pd.DataFrame:
     """All published numbers, COLUMNS; absent deviations are NaN, absent notes empty."""
     with (resources.files("ssl_video.benchmarks") / "published.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, usecols=list(COLUMNS), keep_default_na=False, na_values={"deviation": [""]})
+
+
+class Published(NamedTuple):
+    """Published numbers to be shown.
+
+    Attributes:
+        frame: COLUMNS of those numbers.
+        notes: sentences that the reader has to know.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """COLUMNS of each number; None: there is no deviation."""
+        columns = {key: self.frame[key].tolist() for key in COLUMNS}
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return [
+            row | {"deviation": None if math.isnan(row["deviation"]) else row["deviation"]} for row in rows
+        ]
+
+    @property
+    def blocks(self) -> list["Block"]:
+        """The numbers as tables, one a data set."""
+        remarks, parts = _remarks(self.frame), dict[str, list[dict[str, Any]]]()
+        for number in self.records:
+            parts.setdefault(number["dataset"], []).append(number)
+        return [_block(dataset, numbers, remarks) for dataset, numbers in sorted(parts.items())]
+
+
+class Block(NamedTuple):
+    """A table of published numbers of one data set, column by column, headers first.
+
+    Attributes:
+        dataset: its name.
+        words: method (with the number of a note), backbone, initial weights, input, source.
+        numbers: top-1 in percent, one column for each share of labels.
+    """
+
+    dataset: str
+    words: list[list[str]]
+    numbers: list[list[str]]
+
+
+def beside(columns: Sequence[Column], methods: Collection[str] = ()) -> Published:
+    """What was published for the data sets of some columns and about their shares of labels.
+
+    Args:
+        columns: of a comparison.
+        methods: only these; empty: any.
+    """
+    frame = _of(read(), methods=methods)
+    shown, notes = pd.Series(False, frame.index), list[str]()
+    for column in columns:
+        here = frame[frame["dataset"] == column.dataset]
+        if column.sizes["classes"][0] != CLASSES.get(column.dataset):
+            continue
+        labeled, train = _labeled(column)
+        for share in here["protocol"].unique():
+            percent = 100 * labeled / train
+            if abs(percent / float(share.rstrip("%")) - 1) <= _NEAR:
+                shown |= (frame["dataset"] == column.dataset) & (frame["protocol"] == share)
+                notes.append(
+                    f"published for {share} of {column.dataset}; here {column.title} has {labeled:,} of "
+                    f"{train:,} training clips labeled ({percent:.1f} %)"
+                )
+    if not notes:
+        return Published(
+            frame[shown], ("nothing is published here for these data sets and shares of labels",)
+        )
+    return _with_notes(frame[shown], notes)
+
+
+def alone(datasets: Collection[str] = (), methods: Collection[str] = ()) -> Published:
+    """What was published for some data sets and methods; empty: any."""
+    return _with_notes(_of(read(), datasets, methods), [])
+
+
+def _of(frame: pd.DataFrame, datasets: Collection[str] = (), methods: Collection[str] = ()) -> pd.DataFrame:
+    for column, names in (("dataset", datasets), ("method", methods)):
+        if names:
+            frame = frame[frame[column].isin(list(names))]
+    return frame
+
+
+def _labeled(column: Column) -> tuple[int, int]:
+    """Labeled training clips and all of them."""
+    labeled, unlabeled = column.sizes["labeled"][1], column.sizes["unlabeled"][1]
+    return labeled, unlabeled if column.labeled_in_unlabeled else labeled + unlabeled
+
+
+def _with_notes(frame: pd.DataFrame, notes: Sequence[str]) -> Published:
+    """Numbers with the caveat and what the file says of single ones."""
+    if frame.empty:
+        return Published(
+            frame, ("nothing is published here for these data sets, methods and shares of labels",)
+        )
+    remarks = [f"[{number}] {note}" for note, number in _remarks(frame).items()]
+    return Published(frame, (CAVEAT, *notes, *remarks))
+
+
+def _remarks(frame: pd.DataFrame) -> dict[str, int]:
+    """What the file says of single numbers, and its number in the tables."""
+    return {note: number for number, note in enumerate(filter(None, frame["note"].unique()), 1)}
+
+
+def _block(dataset: str, found: Sequence[dict[str, Any]], remarks: Mapping[str, int]) -> Block:
+    keys = ("method", "backbone", "initialisation", "modality", "source", "certainty", "note")
+    shares = sorted({number["protocol"] for number in found}, key=lambda share: float(share.rstrip("%")))
+    rows = dict[tuple[str, ...], dict[str, str]]()
+    for number in found:
+        spread = "" if number["deviation"] is None else f" ± {number['deviation']:g}"
+        row = rows.setdefault(tuple(number[key] for key in keys), {})
+        row[number["protocol"]] = f"{number['value']:g}{spread}"
+    words, numbers = [["method", "backbone", "weights", "input", "source"]], [shares]
+    for key in sorted(rows, key=lambda key: (key[0].lower(), *key[1:])):
+        method, backbone, weights, modality, source, certainty, note = key
+        marked = f"{method} [{remarks[note]}]" if note else method
+        words.append([marked, backbone, weights, modality, f"{source}, {certainty}"])
+        numbers.append([rows[key].get(share, "") for share in shares])
+    turned = [[list(column) for column in zip(*lines, strict=True)] for lines in (words, numbers)]
+    return Block(dataset, *turned)

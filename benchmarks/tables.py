@@ -8,94 +8,144 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks.compare import Cell, Comparison, Row
-from ssl_video.benchmarks.numbers import EMPTY, NO_RUN, parts, written
+from ssl_video.benchmarks.cells import Cell, Comparison
+from ssl_video.benchmarks.layout import Costs, Grid, Scores
+from ssl_video.benchmarks.numbers import (
+    EMPTY,
+    NO_RUN,
+    PUBLISHED,
+    gain_parts,
+    parts,
+    per_cost,
+    written,
+    written_gain,
+)
+from ssl_video.benchmarks.published import Block
 
 # Spaces between columns, one of which the frame adds; the longest header line that a column grows to.
-_GAP, _HEADER = 2, 16
+_GAP, _HEADER = 2, 20
+_PER_COST = "  gain/cost"
 
 
-def to_terminal(comparison: Comparison, width: int = 80) -> Table:
-    """A table for each data set, each gain below its score, what it all means beneath.
+def to_terminal(grid: Grid, width: int = 80) -> Table:
+    """A table for each group of columns, each gain below its score, what it all means beneath.
 
-    Where the columns of a data set do not fit into `width` characters, they go into several tables.
+    Where the columns of a group do not fit into `width` characters, they go into several tables.
     Colour marks the gains that are not 0, at the table's confidence for all of its gains together.
     """
-    sheet = Table.grid()
-    if not comparison.rows:
+    sheet, comparison = Table.grid(), grid.comparison
+    if grid.labels:
+        for block in _blocks(grid, width):
+            sheet.add_row(block)
+            sheet.add_row("")
+        caption = comparison.caption
+        if any(cell and comparison.differs(cell) for row in comparison.rows for cell in row.cells):
+            caption += f", in colour where it is not 0 (Holm's correction for {comparison.tests})"
+        sheet.add_row(Text(caption, "dim"))
+        sheet.add_row(_listed(grid.notes))
+    else:
         sheet.add_row(EMPTY)
-        return sheet
-    for block in _blocks(comparison, width):
-        sheet.add_row(block)
+    if grid.published:
+        for part in grid.published.blocks:
+            sheet.add_row("")
+            sheet.add_row(_published(part))
         sheet.add_row("")
-    caption = comparison.caption
-    if any(cell and comparison.differs(cell) for row in comparison.rows for cell in row.cells):
-        caption += f", in colour where it is not 0 (Holm's correction for {comparison.tests})"
-    notes = Table.grid(padding=(0, 1))
-    for note in comparison.notes:
-        notes.add_row(Text("-", "dim"), Text(note, "dim"))
-    sheet.add_row(Text(caption, "dim"))
-    sheet.add_row(notes)
+        sheet.add_row(_listed(grid.published.notes))
     return sheet
 
 
-class _Shown(NamedTuple):
-    """A column as texts, one of each kind a row."""
-
-    header: str
-    scores: list[str]
-    gains: list[Text]
-    width: int
-
-
-def _blocks(comparison: Comparison, width: int) -> Iterator[Table]:
-    """Tables no wider than `width`, each with columns of one data set."""
-    room = min(max(len("method"), *(len(_indented(row)) for row in comparison.rows)), width // 2)
-    columns = comparison.columns
-    for dataset, numbers in groupby(range(len(columns)), key=lambda number: columns[number].dataset):
-        block: list[_Shown] = []
-        for shown in (_shown(comparison, number) for number in numbers):
-            if block and room + sum(_GAP + each.width for each in (*block, shown)) > width:
-                yield _table(dataset, comparison.rows, room, block)
-                block = []
-            block.append(shown)
-        yield _table(dataset, comparison.rows, room, block)
-
-
-def _table(title: str, rows: Sequence[Row], room: int, block: Sequence[_Shown]) -> Table:
-    """One table, with two lines a row where it has a gain."""
-    # Text, because rich reads square brackets in plain strings as markup.
-    table = Table(
-        title=Text(title, "bold"), title_justify="left", title_style="", box=box.SIMPLE_HEAD, show_edge=False,
-        pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="",
-    )  # fmt: skip
-    table.add_column("method", max_width=room, overflow="fold")
-    for shown in block:
-        table.add_column(Text(shown.header), width=shown.width, overflow="fold")
-    for number, row in enumerate(rows):
-        table.add_row(Text(_indented(row)), *(shown.scores[number] for shown in block))
-        if any(shown.gains[number] for shown in block):
-            table.add_row(Text("  gain", "dim"), *(shown.gains[number] for shown in block))
+def _published(block: Block) -> Table:
+    """The literature's numbers for a data set."""
+    table = _empty_table(PUBLISHED.format(block.dataset))
+    for column in block.words:
+        words = [word for text in column for word in text.split()]
+        table.add_column(Text(column[0]), overflow="fold", min_width=max(map(len, words)))
+    for column in block.numbers:
+        table.add_column(Text(column[0]), justify="right")
+    for texts in zip(*(column[1:] for column in (*block.words, *block.numbers)), strict=True):
+        table.add_row(*map(Text, texts))
     return table
 
 
-def _shown(comparison: Comparison, place: int) -> _Shown:
+def _listed(notes: Sequence[str]) -> Table:
+    """Sentences, one a line."""
+    table = Table.grid(padding=(0, 1))
+    for note in notes:
+        table.add_row(Text("-", "dim"), Text(note, "dim"))
+    return table
+
+
+class _Shown(NamedTuple):
+    """A column as texts, for each row those of its lines: score, gain, gain for its cost."""
+
+    header: str
+    lines: list[list[Text]]
+    width: int
+
+
+def _blocks(grid: Grid, width: int) -> Iterator[Table]:
+    """Tables no wider than `width`, each with columns of one group."""
+    names = [grid.corner, *_names(grid), *([_PER_COST] if grid.costs else [])]
+    room = min(max(map(len, names)), width // 2)
+    for group, columns in groupby(grid.columns, key=lambda column: column.group):
+        block: list[_Shown] = []
+        for column in columns:
+            shown = _costs(column) if isinstance(column, Costs) else _scores(grid, column)
+            if block and room + sum(_GAP + each.width for each in (*block, shown)) > width:
+                yield _table(group, grid, room, block)
+                block = []
+            block.append(shown)
+        yield _table(group, grid, room, block)
+
+
+def _table(title: str, grid: Grid, room: int, block: Sequence[_Shown]) -> Table:
+    """One table, with further lines for a row where it has a gain."""
+    table = _empty_table(title)
+    table.add_column(Text(grid.corner), max_width=room, overflow="fold")
+    for shown in block:
+        table.add_column(Text(shown.header), width=shown.width, overflow="fold")
+    for number, name in enumerate(_names(grid)):
+        for place, label in enumerate((Text(name), Text("  gain", "dim"), Text(_PER_COST, "dim"))):
+            texts = [shown.lines[number][place] for shown in block]
+            if place == 0 or any(texts):
+                table.add_row(label, *texts)
+    return table
+
+
+def _empty_table(title: str) -> Table:
+    # Text, because rich reads square brackets in plain strings as markup.
+    return Table(
+        title=Text(title, "bold"), title_justify="left", title_style="", box=box.SIMPLE_HEAD, show_edge=False,
+        pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="",
+    )  # fmt: skip
+
+
+def _scores(grid: Grid, column: Scores) -> _Shown:
     """A column's scores and gains, aligned at their decimal points and their ±."""
-    column, usual = comparison.columns[place], comparison.usual_n
-    cells = [row.cells[place] for row in comparison.rows]
-    numbers = [(c.score, "") for c in cells if c] + [(c.gain.difference, "+") for c in cells if c and c.gain]
-    spelled = [parts(interval, usual, sign) for interval, sign in numbers]
+    usual = grid.comparison.usual_n
+    spelled = [parts(cell.score, usual) for cell in column.cells if cell]
+    spelled += [gain_parts(cell.gain) for cell in column.cells if cell and cell.gain]
     widths = max(len(mean) for mean, _, _ in spelled), max(len(half_width) for _, half_width, _ in spelled)
-    scores = [written(c.score, usual, "", widths) if c else NO_RUN.rjust(widths[0]) for c in cells]
-    gains = [
-        Text(written(c.gain.difference, usual, "+", widths), _style(comparison, c))
-        if c and c.gain
-        else Text()
-        for c in cells
-    ]
-    header = "\n".join([column.protocol, *column.marks])
-    width = max(min(_HEADER, max(map(len, header.split("\n")))), *map(len, scores), *map(len, gains))
-    return _Shown(header, scores, gains, width)
+    lines = []
+    for cell in column.cells:
+        score = Text(written(cell.score, usual, "", widths) if cell else NO_RUN.rjust(widths[0]))
+        gain, cost = Text(), Text()
+        if cell and cell.gain:
+            gain = Text(written_gain(cell.gain, widths), _style(grid.comparison, cell))
+            if grid.costs and per_cost(cell):
+                cost = Text(per_cost(cell).rjust(widths[0]), "dim")
+        lines.append([score, gain, cost])
+    header = "\n".join(column.lines)
+    longest = max(len(text) for texts in lines for text in texts)
+    width = max(min(_HEADER, max(map(len, header.split("\n")))), longest)
+    return _Shown(header, lines, width)
+
+
+def _costs(column: Costs) -> _Shown:
+    """A column of costs, aligned at the right."""
+    width = max(map(len, (column.name, *column.texts)))
+    lines = [[Text(text.rjust(width)), Text(), Text()] for text in column.texts]
+    return _Shown(column.name.rjust(width), lines, width)
 
 
 def _style(comparison: Comparison, cell: Cell) -> str:
@@ -105,6 +155,6 @@ def _style(comparison: Comparison, cell: Cell) -> str:
     return "dim"
 
 
-def _indented(row: Row) -> str:
-    """A row's label, set off where it is a further network of the row above."""
-    return f"  {row.label}" if row.network else row.label
+def _names(grid: Grid) -> list[str]:
+    """Labels of rows, set off where one is a further network of the row above."""
+    return [f"  {label}" if more else label for label, more in zip(grid.labels, grid.further, strict=True)]

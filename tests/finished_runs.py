@@ -7,7 +7,9 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from ssl_video.benchmarks.compare import Comparison, comparison
+from ssl_video.benchmarks.cells import Comparison
+from ssl_video.benchmarks.compare import comparison
+from ssl_video.benchmarks.layout import Grid, plain
 from ssl_video.benchmarks.leaderboard import COLUMNS
 from ssl_video.benchmarks.tables import to_terminal
 
@@ -43,8 +45,13 @@ def draws(algorithm: str, *top1: float, **changes: Any) -> list[dict[str, Any]]:
 
 def shown(result: Comparison, width: int = 80) -> list[str]:
     """The lines that a terminal of that width shows."""
+    return shown_grid(plain(result), width)
+
+
+def shown_grid(grid: Grid, width: int = 80) -> list[str]:
+    """Likewise of a layout."""
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(to_terminal(result, width))
+    console.print(to_terminal(grid, width))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 

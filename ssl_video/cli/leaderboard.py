@@ -1,25 +1,25 @@
 """`ssl-video leaderboard`: tables from the records of finished runs. Never imports torch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
+import pandas as pd
 from rich.console import Console
 
-from ssl_video.benchmarks import exports, leaderboard, tables
+from ssl_video.benchmarks import exports, filters, layout, leaderboard, published, tables
 from ssl_video.benchmarks.compare import comparison
+from ssl_video.benchmarks.pivot import pivot
 from ssl_video.cli import options
 
 
 @click.command()
 @options.results_option
-@click.option(
-    "--algo", "--algorithm", "algorithm", multiple=True, metavar="NAMES", help="only these algorithms"
-)
-@click.option("--dataset", multiple=True, metavar="NAMES", help="only these datasets")
-@click.option("--protocol", multiple=True, metavar="NAMES", help="only these protocols")
-@click.option(
-    "--baseline", default="supervised", show_default=True, help="algorithm that gains are counted from"
-)
+@options.runs_options
+@click.option("--rows", multiple=True, metavar="KEYS", help="what makes the rows  [algorithm]")
+@click.option("--columns", multiple=True, metavar="KEYS", help="what makes the columns  [dataset,protocol]")
+@click.option("--cost", is_flag=True, help="also show operations, training cost and seconds")
+@click.option("--published", "beside", is_flag=True, help="also show the literature's numbers, by themselves")
 @click.option("--predictors", is_flag=True, help="also show networks that are not the headline one")
 @click.option(
     "--format",
@@ -33,26 +33,39 @@ def command(
     algorithm: tuple[str, ...],
     dataset: tuple[str, ...],
     protocol: tuple[str, ...],
+    where: tuple[str, ...],
     baseline: str,
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    cost: bool,
+    beside: bool,
     predictors: bool,
     form: str,
 ) -> None:
     """Compare all finished runs of a results folder, and rewrite its leaderboard.csv (one row per run)."""
-    path = leaderboard.write(results)
-    frame, problems = leaderboard.read(results)
+    conditions = options.conditions(algorithm, dataset, protocol, where)
+    methods, datasets = options.split_list(algorithm), options.split_list(dataset)
+    frame, problems = pd.DataFrame(columns=list(leaderboard.COLUMNS)), list[str]()
+    if results.is_dir() or not beside:
+        frame, problems = leaderboard.write(results)
     for problem in problems:
         click.echo(f"warning: {problem}", err=True)
-    shown = leaderboard.select(
-        frame,
-        options.split_list(algorithm),
-        options.split_list(dataset),
-        options.split_list(protocol),
-        keep=[baseline],
-    )
-    compared = comparison(shown, baseline, predictors=predictors)
+    none = frame[frame["dataset"].isin(datasets)].empty if datasets else frame.empty
+    if beside and none:
+        grid = replace(layout.plain(comparison(frame[:0])), published=published.alone(datasets, methods))
+    else:
+        compared = comparison(
+            filters.select(frame, conditions, keep=baseline), baseline, predictors=predictors
+        )
+        grid = layout.plain(compared, costs=cost)
+        if rows or columns:
+            grid = pivot(compared, options.split_list(rows), options.split_list(columns), costs=cost)
+        if beside:
+            grid = replace(grid, published=published.beside(compared.columns, methods))
     if form in exports.FORMS:
-        click.echo(exports.FORMS[form](compared), nl=False)
+        click.echo(exports.FORMS[form](grid), nl=False)
     else:
         console = Console()
-        console.print(tables.to_terminal(compared, console.width))
-        console.print(f"leaderboard: {path}", markup=False, soft_wrap=True)
+        console.print(tables.to_terminal(grid, console.width))
+        if results.is_dir():
+            console.print(f"leaderboard: {results / leaderboard.FILE}", markup=False, soft_wrap=True)

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
 from ssl_video.spec import Spec
 
+if TYPE_CHECKING:
+    from ssl_video.benchmarks.filters import Condition
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 RESULTS = "ssl-video-results"
+# A key of a specification that says how a benchmark came to the run's steps: not to be set for one run.
+_NO_FLAG = "match"
 
 
 def spec_options(*without: str) -> Callable[[Function], Function]:
@@ -19,7 +24,7 @@ def spec_options(*without: str) -> Callable[[Function], Function]:
     def add(function: Function) -> Function:
         # Options are shown in the reverse of the order in which decorators are applied.
         for name, field in reversed(Spec.model_fields.items()):
-            if name in without or get_origin(field.annotation) is dict:
+            if name in (*without, _NO_FLAG) or get_origin(field.annotation) is dict:
                 continue
             default = "" if field.default is None else f"  [{field.default}]"
             flags = [f"--{name.replace('_', '-')}"]
@@ -55,6 +60,44 @@ set_option = click.option(
 results_option = click.option(
     "--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="results folder"
 )
+
+
+def runs_options(function: Function) -> Function:
+    """Flags for which finished runs a table is about; `conditions` takes the first four."""
+    return _all(
+        function,
+        click.option(
+            "--algo", "--algorithm", "algorithm", multiple=True, metavar="NAMES",
+            help="only these algorithms and the baseline",
+        ),
+        click.option("--dataset", multiple=True, metavar="NAMES", help="only these datasets"),
+        click.option("--protocol", multiple=True, metavar="NAMES", help="only these protocols"),
+        click.option(
+            "--where", multiple=True, metavar="KEY=VALUES",
+            help="only runs with these values of a column of leaderboard.csv or a key of the specification; "
+            "also !=, >= and <=; * stands for anything",
+        ),
+        click.option(
+            "--baseline", default="supervised", show_default=True,
+            help="algorithm, or one configuration of it, that gains are counted from",
+        ),
+    )  # fmt: skip
+
+
+def conditions(
+    algorithm: tuple[str, ...], dataset: tuple[str, ...], protocol: tuple[str, ...], where: tuple[str, ...]
+) -> "list[Condition]":
+    """What `runs_options` ask for.
+
+    Raises:
+        InputError: what is not a condition.
+    """
+    from ssl_video.benchmarks import filters
+
+    given = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
+    named = {key: tuple(split_list(values)) for key, values in given.items()}
+    some = [filters.Condition(key, "=", values) for key, values in named.items() if values]
+    return [*some, *filters.parse(where)]
 
 
 def data_options(function: Function) -> Function:

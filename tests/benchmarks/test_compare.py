@@ -1,6 +1,7 @@
 """Which runs are compared with which, and what the numbers are."""
 
 import io
+import math
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ from finished_runs import compare, draws, labels, run, shown, titles
 
 from ssl_video.benchmarks.compare import comparison
 from ssl_video.benchmarks.exports import to_markdown
+from ssl_video.benchmarks.layout import plain
 from ssl_video.benchmarks.leaderboard import COLUMNS
 from ssl_video.errors import InputError
 
@@ -176,14 +178,32 @@ def test_methods_of_one_algorithm_are_named_by_the_fewest_keys() -> None:
         variant("c3", steps=200, learning_rate=0.01, networks={"auxiliary": {"width": 0.5}}),
         run("fixmatch", 0.5),
     )
-    # Each of the three keys tells one method from the other two; the shortest pair is shown.
-    assert labels(result) == [
-        "cmpl steps=200 learning_rate=0.001",
-        "cmpl steps=200 learning_rate=0.01",
-        "cmpl steps=1000 learning_rate=0.001",
-        "fixmatch",
-    ]
+    # Each of the three keys tells one method from the other two; the shortest pair is shown, where it is
+    # not what most have.
+    assert labels(result) == ["cmpl", "cmpl learning_rate=0.01", "cmpl steps=1000", "fixmatch"]
     assert "rows of cmpl also differ in auxiliary.width" in result.notes
+    assert "rows of cmpl that say nothing else: steps=200, learning_rate=0.001" in result.notes
+
+
+def test_variants_on_two_backbones_say_theirs_and_what_most_do_not() -> None:
+    """As a suite makes them: settings differ in backbone and steps, variants in the auxiliary."""
+    runs = [
+        run("cmpl", 0.5, setting=f"s{backbone}", configuration=f"c{backbone}{width}{threshold}", spec=spec)
+        for backbone, steps in (("tiny3d", 9), ("slow_r50", 8))
+        for width, threshold in ((0.25, 0.8), (0.5, 0.8), (0.25, 0.9))
+        for spec in [
+            {"backbone": backbone, "steps": steps, "options": {"threshold": threshold}}
+            | {"networks": {"primary": {"backbone": backbone}, "auxiliary": {"width": width}}}
+        ]
+    ]
+    assert labels(compare(*runs)) == [
+        "cmpl backbone=slow_r50",
+        "cmpl backbone=tiny3d",
+        "cmpl threshold=0.9 backbone=slow_r50",
+        "cmpl threshold=0.9 backbone=tiny3d",
+        "cmpl width=0.5 backbone=slow_r50",
+        "cmpl width=0.5 backbone=tiny3d",
+    ]
 
 
 def test_a_key_is_shortened_only_while_it_means_one_thing() -> None:
@@ -251,7 +271,7 @@ def test_further_networks_follow_their_method_without_a_gain() -> None:
         "supervised",
     ]
     assert "  cmpl: auxiliary   30.0 (n=1)" in shown(result)
-    assert "| &emsp;cmpl: auxiliary |" in to_markdown(result)
+    assert "| &emsp;cmpl: auxiliary |" in to_markdown(plain(result))
 
 
 def test_what_intervals_leave_out_is_said() -> None:
@@ -270,7 +290,7 @@ def test_what_intervals_leave_out_is_said() -> None:
 def test_the_caption_says_what_is_shown() -> None:
     assert compare(*draws("cmpl", 0.5, 0.6), *draws("supervised", 0.5, 0.6), confidence=0.9).caption == (
         "top-1 % on the test clips, mean ± 90 % t-interval over n = 2 runs (seeds and label draws); "
-        "gain = paired difference to supervised on the same labels and seed"
+        "gain = paired difference to supervised on the same labels and seed (in how many pairs it is above 0)"
     )
     assert "over n runs" in compare(run("cmpl", 0.5)).caption
     # Two cells of two runs against one of three: the two are not marked, the three are.
@@ -278,5 +298,33 @@ def test_the_caption_says_what_is_shown() -> None:
         *draws("cmpl", 0.5, 0.6), *draws("fixmatch", 0.5, 0.6), *draws("supervised", 0.4, 0.5, 0.6)
     )
     assert "over n = 2 runs" in three.caption
-    assert to_markdown(three).count("(n=2)") == 0
-    assert to_markdown(three).count("(n=3)") == 1
+    assert to_markdown(plain(three)).count("(n=2)") == 0
+    assert to_markdown(plain(three)).count("(n=3)") == 1
+
+
+def test_costs_are_means_and_multiples_of_the_baselines() -> None:
+    def costs(*changes: dict[str, Any]) -> list[list[float]]:
+        runs = [run("cmpl", 0.6, seed, **change) for seed, change in enumerate(changes)]
+        result = compare(*draws("supervised", 0.5, 0.5, training_gflops=200.0), *runs)
+        cells = [cell for row in result.rows for cell in row.cells if cell]
+        return [
+            [cell.cost.seconds, cell.cost.gflops, cell.cost.multiple, cell.gain_per_cost] for cell in cells
+        ]
+
+    supervised, cmpl = costs(
+        {"seconds": 10.0, "training_gflops": 500.0}, {"seconds": 20.0, "training_gflops": 500.0}
+    )
+    assert supervised == pytest.approx([30.0, 0.5, 1.0, math.nan], nan_ok=True)
+    # A gain of .1 for 2.5 times the operations.
+    assert cmpl == pytest.approx([15.0, 0.5, 2.5, 0.04])
+    # Not counted, or rounded to nothing.
+    for unknown in (math.nan, 0.0):
+        _, cmpl = costs({"training_gflops": unknown, "gflops": unknown})
+        assert cmpl == pytest.approx([30.0, math.nan, math.nan, math.nan], nan_ok=True)
+
+
+def test_a_csv_without_operations_is_compared() -> None:
+    frame = pd.DataFrame(draws("cmpl", 0.5, 0.6)).drop(columns=["gflops", "training_gflops", "spec"])
+    (row,) = comparison(frame).rows
+    assert row.cells[0] is not None
+    assert math.isnan(row.cells[0].cost.gflops)

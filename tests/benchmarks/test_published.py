@@ -1,8 +1,16 @@
 """The literature's numbers as data: complete, in range, in known words, and none twice."""
 
+import dataclasses
+import io
+import json
+
+import pandas as pd
 import pytest
+from finished_runs import compare, draws, shown_grid
 
 from ssl_video.benchmarks import published
+from ssl_video.benchmarks.exports import to_csv, to_json, to_latex, to_markdown
+from ssl_video.benchmarks.layout import Grid, plain
 
 FRAME = published.read()
 WORDS = {
@@ -87,3 +95,100 @@ def test_methods_that_are_here_have_their_names_of_here() -> None:
     ours = {name.lower().replace("-", "") for name in algorithms.builtin()}
     assert {name for name in set(FRAME["method"]) if name.lower().replace("-", "") in ours} <= set(ours)
     assert "cmpl" in set(FRAME["method"])
+
+
+# UCF-101's first split has 9,537 training clips: 10 a class are 1,010 or 10.6 %, called 10 % by the papers.
+_UCF101 = {
+    "dataset": "ucf101",
+    "classes": 101,
+    "labeled": 1010,
+    "unlabeled": 8527,
+    "protocol": "per-class:10",
+}
+
+
+def beside(**changes: object) -> Grid:
+    """Two methods of ours, with what was published."""
+    facts = _UCF101 | changes
+    comparison = compare(*draws("supervised", 0.4, 0.5, **facts), *draws("cmpl", 0.5, 0.7, **facts))
+    return dataclasses.replace(plain(comparison), published=published.beside(comparison.columns))
+
+
+def shares(grid: Grid) -> set[tuple[str, str]]:
+    assert grid.published is not None
+    return set(grid.published.frame[["dataset", "protocol"]].itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, {("ucf101", "10%")}),
+        ({"labeled": 101, "unlabeled": 9436}, {("ucf101", "1%")}),  # 1.06 %
+        ({"labeled": 300, "unlabeled": 9237}, set()),  # 3.1 %
+        ({"classes": 5}, set()),  # a part of the data set under its name
+        ({"dataset": "demo"}, set()),
+        # All 9,537 are unlabeled, too: 954 of 9,537 are 10.0 %, but 9.1 % of the sum.
+        ({"labeled": 954, "unlabeled": 9537, "labeled_in_unlabeled": True}, {("ucf101", "10%")}),
+        ({"labeled": 1400, "unlabeled": 2170, "dataset": "hmdb51", "classes": 51}, {("hmdb51", "40%")}),
+    ],
+)
+def test_what_stands_beside_a_column(changes: dict[str, object], found: set[tuple[str, str]]) -> None:
+    grid = beside(**changes)
+    assert shares(grid) == found
+    assert grid.published is not None
+    assert bool(found) == (published.CAVEAT in grid.published.notes)
+
+
+def test_published_numbers_change_nothing_of_ours() -> None:
+    grid = beside()
+    alone = dataclasses.replace(grid, published=None)
+    assert to_markdown(grid).startswith(to_markdown(alone))
+    assert to_latex(grid).startswith(to_latex(alone))
+    ours = pd.read_csv(io.StringIO(to_csv(grid))).query("origin == 'ours'")
+    pd.testing.assert_frame_equal(ours, pd.read_csv(io.StringIO(to_csv(alone))), check_dtype=False)
+    assert json.loads(to_json(grid))["cells"] == json.loads(to_json(alone))["cells"]
+
+
+def test_every_form_marks_what_is_published() -> None:
+    grid = beside()
+    assert grid.published is not None
+    note = "here ucf101 per-class:10 has 1,010 of 9,537 training clips labeled (10.6 %)"
+    for text in (to_markdown(grid), to_latex(grid), "\n".join(shown_grid(grid, 200))):
+        assert "not measured here" in text
+        assert note in text
+    lines = [line.split() for line in shown_grid(grid, 200)]
+    assert ["cmpl", "3D-R18", "scratch", "RGB", "LEViL,", "Table", "I,", "quoted", "67.6"] in lines
+    assert r"cmpl & 3D-R18 & scratch & RGB & LEViL, Table I, quoted & 67.6 \\" in to_latex(grid)
+    line = next(
+        line
+        for line in to_markdown(grid).splitlines()
+        if "| LEViL, Table I, quoted" in line and "cmpl" in line
+    )
+    assert [cell.strip() for cell in line.strip("|").split("|")][-1] == "67.6"
+    theirs = pd.read_csv(io.StringIO(to_csv(grid))).query("origin == 'published'")
+    assert len(theirs) == len(grid.published.frame)
+    assert theirs[["half_width", "n", "gain", "wins", "p", "configuration"]].isna().all().all()
+    cmpl = theirs.query("method == 'cmpl' and backbone == '3D-R18'").iloc[0]
+    assert cmpl[["protocol", "mean", "initialisation", "modality", "certainty"]].tolist() == [
+        "10%", 0.676, "scratch", "RGB", "quoted",
+    ]  # fmt: skip
+    records = json.loads(to_json(grid))["published"]
+    assert {record["protocol"] for record in records} == {"10%"}
+    assert "NaN" not in to_json(grid)
+
+
+def test_alone_in_tables_of_each_data_set() -> None:
+    made = published.alone(["mini-ssv2", "hmdb51"], ["tcl", "svformer", "fixmatch"])
+    assert [block.dataset for block in made.blocks] == ["hmdb51", "mini-ssv2"]
+    block = made.blocks[1]
+    assert [column[0] for column in block.words] == ["method", "backbone", "weights", "input", "source"]
+    assert [column[0] for column in block.numbers] == ["1%", "5%", "10%"]
+    assert {len(column) for column in (*block.words, *block.numbers)} == {len(block.words[0])}
+    # Rows that differ in their remark alone have its number.
+    marked = [name for name in block.words[0] if name.startswith("tcl [")]
+    assert len(marked) == len(set(marked)) == 2
+    number = marked[0].split("[")[1].rstrip("]")
+    assert f"[{number}] with pseudo-label fine-tuning" in made.notes
+    place = block.words[0].index("tcl")
+    assert [column[place] for column in block.numbers] == ["7.79 ± 0.57", "29.81 ± 0.77", "38.61 ± 0.91"]
+    assert len(published.alone().frame) == len(FRAME)

@@ -1,0 +1,64 @@
+"""What the reader of a comparison has to know, as sentences."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ssl_video.benchmarks.cells import SIZES, Column, Row
+
+
+def clips(columns: Sequence[Column]) -> list[str]:
+    """For each column a sentence on the clips behind it."""
+    notes = []
+    for column in columns:
+        ends = (column.sizes[name] for name in SIZES)
+        labeled, unlabeled, test, classes = (f"{a}" if a == b else f"{a}-{b}" for a, b in ends)
+        labeled_too = "included" if column.labeled_in_unlabeled else "excluded"
+        notes.append(
+            f"{column.title}: {labeled} labeled, {unlabeled} unlabeled (labeled ones {labeled_too}), "
+            f"{test} test clips, {classes} classes"
+        )
+    return notes
+
+
+def labels(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
+    """What the reader should know of the labels behind intervals and columns."""
+    cells = runs.groupby(["column", "row"])["fingerprint"].agg(["nunique", "size"])
+    shared = (cells["size"] > cells["nunique"]).groupby("column").any()
+    single = (cells["nunique"] == 1).groupby("column").all()
+    split = runs.groupby("column")["partition"].first() != ""
+    sentences = {
+        "one draw of labels, so the intervals leave out what the choice of labels adds": shared & single,
+        "some runs share a draw of labels, so the intervals are somewhat too narrow": shared & ~single,
+        "runs with other labels for the same draw are in columns of their own": split,
+    }
+    notes = []
+    for sentence, where in sentences.items():
+        titles = [column.title for column, true in zip(columns, where, strict=True) if true]
+        if titles:
+            notes.append(f"{'all columns' if len(titles) == len(columns) else '; '.join(titles)}: {sentence}")
+    return notes
+
+
+def gaps(rows: Sequence[Row], baseline: str) -> list[str]:
+    """Sentences on gains that are missing."""
+    references = [row for row in rows if row.is_baseline]
+    if not references:
+        return [f"no gains: no finished run of {baseline} is among these"]
+    notes = []
+    settings = Counter(row.setting for row in references)
+    for setting in sorted(s for s, count in settings.items() if count > 1):
+        several = ", ".join(f"{r.label} ({r.configuration})" for r in references if r.setting == setting)
+        notes.append(f"no gains where the baseline could be any of {several}; give one's configuration")
+    lonely = [
+        row.label
+        for row in rows
+        if not (row.is_baseline or row.network or settings[row.setting] > 1)
+        and not any(cell and cell.gain for cell in row.cells)
+    ]
+    if lonely:
+        notes.append(
+            f"no gains for {', '.join(lonely)}: no run of {baseline} has the same setting, labels and seed"
+        )
+    return notes

@@ -1,0 +1,143 @@
+"""What a comparison consists of: rows, columns, and the numbers in their cells."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ssl_video.benchmarks.statistics import Interval, Paired
+
+METHOD_KEYS = ["algorithm", "backbone", "setting", "configuration"]
+COLUMN_KEYS = ["dataset", "protocol", "dataset_fingerprint", "labeled_in_unlabeled"]
+SIZES = ["labeled", "unlabeled", "test", "classes"]
+COSTS = ["seconds", "gflops", "training_gflops"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Runs on the same labels.
+
+    Attributes:
+        dataset, protocol, dataset_fingerprint, labeled_in_unlabeled: as in the leaderboard.
+        marks: what tells the column from others of its data set and protocol; mostly empty.
+        sizes: the least and the most clips behind it, by SIZES.
+    """
+
+    dataset: str
+    protocol: str
+    dataset_fingerprint: str
+    labeled_in_unlabeled: bool
+    marks: tuple[str, ...]
+    sizes: Mapping[str, tuple[int, int]] = field(compare=False)
+
+    @property
+    def title(self) -> str:
+        """Data set, protocol and marks in one line."""
+        return ", ".join([f"{self.dataset} {self.protocol}", *self.marks])
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run of a cell costs; nan: no record says.
+
+    Attributes:
+        seconds: of training and evaluation.
+        gflops: 10^9 multiply-adds of the tested network for one test clip and crop.
+        training_gflops: 10^9 multiply-adds of the whole training, forward and backward.
+        multiple: training_gflops divided by the baseline's; nan where there is no gain, either.
+    """
+
+    seconds: float = math.nan
+    gflops: float = math.nan
+    training_gflops: float = math.nan
+    multiple: float = math.nan
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Top-1 of one row in one column, in [0, 1].
+
+    Attributes:
+        score: over its runs.
+        draws: number of different sets of labeled clips among its runs.
+        gain: over the runs that have a partner of the baseline: the same setting, labels and seed.
+        corrected_p: the gain's p-value after Holm's correction for all gains of the table; nan: not tested.
+        cost: of one of its runs, on average.
+    """
+
+    score: Interval
+    draws: int
+    gain: Paired | None
+    corrected_p: float = math.nan
+    cost: Cost = Cost()
+
+    @property
+    def gain_per_cost(self) -> float:
+        """The gain for each multiple of the baseline's training cost; nan: not known."""
+        return self.gain.difference.mean / self.cost.multiple if self.gain else math.nan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method, or a further network of one.
+
+    Attributes:
+        label: what tells it from the other rows.
+        algorithm, backbone, setting, configuration: as in the leaderboard.
+        network: the further network that the accuracies are of; "": the headline.
+        is_baseline: whether gains are measured against it.
+        cells: one a column; None: no run.
+        facts: what the method is: keys of the specification, `options.threshold`, and their values as texts.
+    """
+
+    label: str
+    algorithm: str
+    backbone: str
+    setting: str
+    configuration: str
+    network: str
+    is_baseline: bool
+    cells: tuple[Cell | None, ...]
+    facts: Mapping[str, str] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table before it is shown; `notes` are sentences that its reader has to know."""
+
+    baseline: str
+    confidence: float
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    @cached_property
+    def usual_n(self) -> int:
+        """The most frequent number of runs behind a mean; other numbers are marked in the table."""
+        counts = Counter(cell.score.n for row in self.rows for cell in row.cells if cell)
+        return max(counts, key=lambda n: (counts[n], n), default=0)
+
+    @property
+    def caption(self) -> str:
+        """What the numbers are."""
+        n = f"n = {self.usual_n}" if self.usual_n > 1 else "n"
+        text = (
+            f"top-1 % on the test clips, mean ± {100 * self.confidence:g} % t-interval "
+            f"over {n} runs (seeds and label draws)"
+        )
+        if any(cell and cell.gain for row in self.rows for cell in row.cells):
+            text += (
+                f"; gain = paired difference to {self.baseline} on the same labels and seed "
+                f"(in how many pairs it is above 0)"
+            )
+        return text
+
+    @property
+    def tests(self) -> int:
+        """How many gains could be tested for being 0."""
+        return sum(cell.corrected_p == cell.corrected_p for row in self.rows for cell in row.cells if cell)
+
+    def differs(self, cell: Cell) -> bool:
+        """Whether a gain is not 0, at the table's confidence for all of its gains together."""
+        return cell.corrected_p < 1 - self.confidence

@@ -1,0 +1,147 @@
+"""Where the cells of a comparison stand in a table: methods against labels, or as the user wants them.
+
+Every cell belongs to one method in one configuration and to one set of labels. A layout moves cells and never
+averages them: what rows and columns do not say is added to their names, or told in a note.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ssl_video.benchmarks.cells import Cell, Comparison
+from ssl_video.benchmarks.numbers import NO_RUN
+from ssl_video.benchmarks.published import Published
+
+COST_NOTE = (
+    "GFLOPs: 10^9 multiply-adds of the tested network for one test clip and crop; training: multiply-adds of "
+    "the whole training, as a multiple of those of {}; gain/cost: gain for each such multiple; seconds: of "
+    "training and evaluation, on whatever ran beside it"
+)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A column of accuracies.
+
+    Attributes:
+        group: what stands above it and its neighbours: a data set.
+        lines: its own name: a protocol, and marks.
+        cells: one a row; None: no run.
+    """
+
+    group: str
+    lines: tuple[str, ...]
+    cells: tuple[Cell | None, ...]
+
+    @property
+    def title(self) -> str:
+        """Group and lines in one."""
+        return ", ".join([f"{self.group} {self.lines[0]}", *self.lines[1:]])
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A column of costs: `texts`, one a row, of the runs in its `group`."""
+
+    group: str
+    name: str
+    texts: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Group and name in one."""
+        return f"{self.group} {self.name}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table before it is written in one of its forms.
+
+    Attributes:
+        comparison: where the cells are from.
+        corner: what the rows are.
+        labels: one a row.
+        further: whether a row is a further network of the row above.
+        columns: those of a group stand together.
+        notes: sentences that the reader has to know.
+        costs: whether costs are shown.
+        published: the literature's numbers, shown in a block of their own.
+    """
+
+    comparison: Comparison
+    corner: str
+    labels: tuple[str, ...]
+    further: tuple[bool, ...]
+    columns: tuple[Scores | Costs, ...]
+    notes: tuple[str, ...]
+    costs: bool
+    published: Published | None = None
+
+
+def plain(comparison: Comparison, *, costs: bool = False) -> Grid:
+    """Methods against sets of labels, as they are compared.
+
+    Args:
+        comparison: the cells.
+        costs: whether to show what they cost, too.
+    """
+    columns = [
+        Scores(
+            column.dataset,
+            (column.protocol, *column.marks),
+            tuple(row.cells[place] for row in comparison.rows),
+        )
+        for place, column in enumerate(comparison.columns)
+    ]
+    labels = tuple(row.label for row in comparison.rows)
+    further = tuple(bool(row.network) for row in comparison.rows)
+    return grid(comparison, "method", labels, further, columns, comparison.notes, costs)
+
+
+def grid(
+    comparison: Comparison,
+    corner: str,
+    labels: tuple[str, ...],
+    further: tuple[bool, ...],
+    columns: Sequence[Scores],
+    notes: Iterable[str],
+    costs: bool,
+) -> Grid:
+    """A grid, with columns of costs at the end of every group where they are wanted."""
+    shown = list[Scores | Costs]()
+    for place, column in enumerate(columns):
+        shown.append(column)
+        last = place + 1 == len(columns) or columns[place + 1].group != column.group
+        if costs and last:
+            shown += _costs(column.group, [each for each in columns if each.group == column.group])
+    extra = [COST_NOTE.format(comparison.baseline)] if costs and columns else []
+    return Grid(comparison, corner, labels, further, tuple(shown), (*notes, *extra), costs)
+
+
+def _costs(group: str, columns: Sequence[Scores]) -> list[Costs]:
+    """What the cells of a group's columns cost, row by row."""
+    rows = [[cell.cost for cell in cells if cell] for cells in zip(*(c.cells for c in columns), strict=True)]
+    return [
+        Costs(group, name, tuple(_span([getattr(cost, key) for cost in row], write) for row in rows))
+        for name, key, write in (
+            ("GFLOPs", "gflops", _digits),
+            ("training", "multiple", lambda value: f"{_digits(value)}×"),
+            ("seconds", "seconds", _digits),
+        )
+    ]
+
+
+def _span(values: Sequence[float], write: Callable[[float], str]) -> str:
+    """One number where all are written alike, otherwise the least and the most."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return NO_RUN
+    ends = [write(end) for end in (min(known), max(known))]
+    return "–".join(dict.fromkeys(ends))
+
+
+def _digits(value: float) -> str:
+    """Three digits: 0.0122, 3.31, 41.2, 3,120."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"

@@ -1,0 +1,25 @@
+"""docs/leaderboard.md names the columns that there are."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ssl_video.benchmarks.exports import FIELDS
+from ssl_video.benchmarks.leaderboard import COLUMNS
+from ssl_video.benchmarks.pivot import LABELS, METHOD
+
+PAGE = (Path(__file__).parents[2] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("title", "columns"), [("### leaderboard.csv", COLUMNS), ("### --format csv", FIELDS)]
+)
+def test_columns_are_documented(title: str, columns: dict[str, str]) -> None:
+    section = PAGE.split(f"{title}\n")[1].split("\n#")[0]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)) == columns
+
+
+def test_keys_of_rows_and_columns_are_documented() -> None:
+    section = PAGE.split("## Rows and columns\n")[1].split("```")[0]
+    assert {*METHOD, *LABELS} <= set(re.findall(r"`(\w+)`", section))

@@ -1,0 +1,87 @@
+"""`ssl-video leaderboard` in this process, on records that nobody trained."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from finished_runs import draws
+
+from ssl_video.benchmarks.leaderboard import COLUMNS
+from ssl_video.cli.leaderboard import command
+from ssl_video.errors import InputError
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Three methods, two seeds, two protocols."""
+    runs = [
+        run
+        for protocol in ("per-class:1", "per-class:5")
+        for algorithm, top1 in (("supervised", 0.4), ("cmpl", 0.5), ("fixmatch", 0.45))
+        for run in draws(algorithm, top1, top1 + 0.02, protocol=protocol)
+    ]
+    for number, run in enumerate(runs):
+        write(tmp_path, run | {"run": f"{run['algorithm']}{number}"})
+    return tmp_path
+
+
+def write(results: Path, run: dict[str, Any]) -> None:
+    predictors = {name: {"top1": top1} for name, top1 in run["predictors"].items()}
+    folder = results / "runs" / run["run"]
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps(run | {"options": {}, "predictors": predictors}))
+
+
+def call(results: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(command, ["--results", str(results), *arguments])
+
+
+def shown(results: Path, *arguments: str) -> list[str]:
+    done = call(results, *arguments)
+    assert done.exit_code == 0, done.output
+    return done.output.splitlines()
+
+
+def test_the_screen(results: Path) -> None:
+    lines = shown(results)
+    assert lines[1].split() == ["method", "per-class:1", "per-class:5"]
+    assert [line.split()[0] for line in lines[3:8]] == ["supervised", "cmpl", "gain", "fixmatch", "gain"]
+    assert lines[-1].endswith("leaderboard.csv")
+    header = (results / "leaderboard.csv").read_text().splitlines()[0]
+    assert header.split(",") == list(COLUMNS)
+
+
+def test_filters_and_layout(results: Path) -> None:
+    lines = shown(results, "--where", "algorithm=c*", "--rows", "protocol", "--columns", "algorithm")
+    assert lines[1].split() == ["protocol", "supervised", "cmpl"]
+    assert lines[3].split()[0] == "per-class:1"
+    assert not any("fixmatch" in line for line in lines)
+    with pytest.raises(InputError, match="unknown key of a run"):
+        raise call(results, "--where", "algoritm=c").exception or AssertionError
+    with pytest.raises(InputError, match="unknown key of rows and columns 'algoritm'"):
+        raise call(results, "--rows", "algoritm").exception or AssertionError
+
+
+def test_costs(results: Path) -> None:
+    lines = shown(results, "--cost")
+    assert lines[1].split()[-3:] == ["GFLOPs", "training", "seconds"]
+    assert lines[4].split()[-3:] == ["0.5", "1×", "30"]
+    # All runs cost the same: a gain of 10 points for one multiple.
+    assert lines[6].split() == ["gain/cost", "+10.0", "+10.0"]
+    assert "gain/cost" not in "".join(shown(results))
+
+
+def test_published_numbers_need_no_results(tmp_path: Path, results: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    lines = shown(nowhere, "--published", "--dataset", "ucf101", "--algo", "cmpl")
+    assert lines[0].startswith("No finished runs yet")
+    assert "published for ucf101, not measured here" in lines[2]
+    assert not nowhere.exists()
+    assert call(nowhere).exit_code == 1
+    # Neither do they where no run is on that data set; otherwise a wrong name is told.
+    assert "published for ucf101" in "".join(shown(results, "--published", "--dataset", "ucf101"))
+    with pytest.raises(InputError, match="unknown dataset"):
+        raise call(results, "--dataset", "ucf101").exception or AssertionError
+    assert "nothing is published here" in " ".join(shown(results, "--published"))
