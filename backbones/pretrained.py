@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ssl_video.backbones import files
 from ssl_video.backbones.inputs import CLIPS, Normalisation
 from ssl_video.backbones.libraries import importing
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, nearest
 
 PRETRAINED, LITE = "pretrained", "imagenet-lite"
 
@@ -64,6 +64,9 @@ def find(weights: str | Path, backbone: str) -> Source:
         if file:
             files.check(file)
         return _library(backbone)(backbone, file)
+    meant = nearest(str(weights), (PRETRAINED, LITE))
+    if meant and not Path(weights).exists():
+        raise InputError(f"there is no file {weights}; did you mean {' or '.join(meant)}?")
     files.check(weights)
     return Source(str(weights), lambda size: files.read(weights), lambda: files.content(weights))
 

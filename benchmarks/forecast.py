@@ -1,24 +1,18 @@
 """What a benchmark would do and cost, before it is started. Needs no data."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from ssl_video.benchmarks import leaderboard
-from ssl_video.contract import Task
+from ssl_video.benchmarks import costs, leaderboard
+from ssl_video.benchmarks.naming import labels
 from ssl_video.data.dataset import Progress
 from ssl_video.engine import assemble
-from ssl_video.engine.evaluate import autocast
-from ssl_video.engine.layout import place
-from ssl_video.engine.noise import noise
-from ssl_video.spec import Spec, configuration
-
-_CLIPS = 2  # labeled and as many unlabeled clips in a measured step
-_REPEAT = 3
+from ssl_video.engine.run import short_name
+from ssl_video.spec import CELL, Spec, configuration, plain, setting
 
 
 @dataclass(frozen=True)
@@ -26,7 +20,11 @@ class Line:
     """The runs of one method.
 
     Attributes:
-        algorithm, networks, protocols: what runs.
+        method: its name in tables: the algorithm and what tells it from others of that name.
+        networks: its networks in a few words.
+        data: the data sets, as specified.
+        protocols: which clips are labeled.
+        steps: of one run.
         runs: how many, over protocols, draws and seeds.
         finished: how many of them are finished in the results folder.
         clips: videos that training reads in one run.
@@ -34,11 +32,13 @@ class Line:
         measured: where the seconds are from: "finished runs", or "networks alone" without data and test.
     """
 
-    algorithm: str
+    method: str
     networks: str
+    data: tuple[str, ...]
     protocols: tuple[str, ...]
     runs: int
     finished: int
+    steps: int
     clips: int
     seconds: float | None = None
     measured: str = ""
@@ -78,14 +78,28 @@ def forecast(
     for spec in specs:
         groups.setdefault(configuration(spec, assemble.source(spec)), []).append(spec)
     lines = list[Line]()
-    for name, some in groups.items():
+    for method, (name, some) in zip(_methods(groups), groups.items(), strict=True):
         if measure:
             progress("measuring", len(lines), len(groups))
-        lines.append(_line(name, some, finished, seconds.get(name), device if measure else None))
+        lines.append(_line(method, name, some, finished, seconds.get(name), device if measure else None))
     return lines
 
 
+def _methods(groups: Mapping[str, Sequence[Spec]]) -> list[str]:
+    """The names of configurations, as tables have them."""
+    rows = [
+        {
+            **{"algorithm": short_name(spec.algorithm), "configuration": name, "setting": setting(spec)},
+            "spec": {key: value for key, value in plain(spec).items() if key not in CELL},
+        }
+        for name, (spec, *_) in groups.items()
+    ]
+    names, _ = labels(pd.DataFrame(rows))
+    return names
+
+
 def _line(
+    method: str,
     name: str,
     specs: Sequence[Spec],
     finished: set[tuple[object, ...]],
@@ -94,17 +108,18 @@ def _line(
 ) -> Line:
     """The runs of one configuration; `device` is where to measure what has no finished run."""
     spec = specs[0]
-    algorithm = assemble.check(spec, num_classes=2)
-    clips = spec.steps * (spec.labeled_batch + (spec.unlabeled_batch if algorithm.unlabeled else 0))
+    clips = spec.steps * costs.clips(spec)
     measured = "" if seconds is None else "finished runs"
     if seconds is None and device is not None:
-        seconds, measured = _seconds_per_clip(spec, device) * clips, "networks alone"
+        seconds, measured = spec.steps * costs.seconds(spec, device), "networks alone"
     return Line(
-        spec.algorithm,
+        method,
         assemble.label(spec),
+        tuple(dict.fromkeys(spec.data for spec in specs)),
         tuple(dict.fromkeys(spec.protocol for spec in specs)),
         len(specs),
         sum((name, spec.protocol, spec.label_draw, spec.seed) in finished for spec in specs),
+        spec.steps,
         clips,
         seconds,
         measured,
@@ -115,22 +130,3 @@ def _done(results: Path) -> pd.DataFrame:
     if (results / "runs").is_dir():
         return leaderboard.read(results).frame
     return pd.DataFrame(columns=list(leaderboard.COLUMNS)).astype({"seconds": float})
-
-
-def _seconds_per_clip(spec: Spec, device: torch.device) -> float:
-    """Training seconds for each video of a step, of the median of a few small steps on random clips."""
-    assembly = assemble.assemble(spec, Task(2, _CLIPS), trained=True)
-    algorithm = place(assembly.algorithm, device).train()
-    batch = noise(assembly, _CLIPS, _CLIPS, classes=2, size=spec.size, device=device)
-    clips = _CLIPS * (2 if algorithm.unlabeled else 1)
-    taken = []
-    for _ in range(1 + _REPEAT):
-        began = time.perf_counter()
-        with autocast(spec, device):
-            loss = algorithm(batch, 0.5).loss
-        loss.backward()
-        algorithm.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - began)
-    return sorted(taken[1:])[_REPEAT // 2] / clips

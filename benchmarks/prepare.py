@@ -1,15 +1,19 @@
 """From specifications to plans: everything that can be wrong is found before anything is trained."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
+from filelock import FileLock
 
 from ssl_video.contract import Algorithm
 from ssl_video.data.dataset import Data, Progress, draw, load, read_index
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
+from ssl_video.data.partitions.partition import Partition
+from ssl_video.data.paths import cache_dir
 from ssl_video.engine import assemble
 from ssl_video.engine.run import Plan, plan
 from ssl_video.errors import InputError
@@ -42,14 +46,7 @@ def plans(
             the protocols ask for; both before any video is decoded; then all broken videos.
     """
     resolved = resolve(specs, device)
-    distinct = {configuration(spec): spec for spec in resolved}
-    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, processes))
-    built = dict(zip(distinct, algorithms, strict=True))
-    indexes = dict[tuple[object, ...], Index]()
-    for spec in resolved:
-        if _index_key(spec) not in indexes:
-            indexes[_index_key(spec)] = read_index(spec, progress)
-    _collect(resolved, lambda spec: _labels(spec, indexes[_index_key(spec)], built[configuration(spec)]))
+    indexes = {_index_key(spec): index for spec, index, _ in check(resolved, processes, progress)}
     opened = dict[tuple[object, ...], Data]()
     for spec in resolved:
         if _data_key(spec) not in opened:
@@ -63,6 +60,44 @@ def plans(
     return _collect(resolved, lambda spec: plan(spec, opened[_data_key(spec)], device))
 
 
+class Checked(NamedTuple):
+    """A run that can be started: its data's index, and its labels."""
+
+    spec: Spec
+    index: Index
+    partition: Partition
+
+
+def check(specs: Sequence[Spec], processes: int = 1, progress: Progress | None = None) -> list[Checked]:
+    """Everything that can be found wrong with resolved specifications before a video is decoded.
+
+    Raises:
+        InputError: all problems with algorithms, networks and batches at once; then data that cannot be read;
+            then all problems with labels.
+    """
+    distinct = {configuration(spec): spec for spec in specs}
+    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, processes))
+    built = dict(zip(distinct, algorithms, strict=True))
+    indexes = dict[tuple[object, ...], Index]()
+    for spec in specs:
+        if _index_key(spec) not in indexes:
+            indexes[_index_key(spec)] = read_index(spec, progress)
+    drawn = dict[tuple[object, ...], Partition]()
+
+    def checked(spec: Spec) -> Checked:
+        index, key = indexes[_index_key(spec)], _partition_key(spec)
+        if key not in drawn:
+            drawn[key] = draw(spec, index)
+        if built[configuration(spec)].unlabeled and not len(drawn[key].unlabeled):
+            raise InputError(
+                f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: "
+                "use --labeled-in-unlabeled"
+            )
+        return Checked(spec, index, drawn[key])
+
+    return _collect(specs, checked)
+
+
 def resolve(specs: Sequence[Spec], device: torch.device) -> list[Spec]:
     """Specifications with everything filled in that algorithms and the device decide.
 
@@ -70,6 +105,14 @@ def resolve(specs: Sequence[Spec], device: torch.device) -> list[Spec]:
         InputError: all problems with names, options and protocols, each named once.
     """
     return _collect(specs, lambda spec: _names(spec, device))
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Of the processes of a machine one prepares its data after the other: the first does it for all."""
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_dir() / "preparing.lock"):
+        yield
 
 
 def check_writable(results: Path) -> None:
@@ -111,18 +154,13 @@ def _build(spec: Spec, processes: int) -> Algorithm:
     return algorithm
 
 
-def _labels(spec: Spec, index: Index, algorithm: Algorithm) -> None:
-    """Draw one run's labels, to see whether they can be drawn."""
-    drawn = draw(spec, index)
-    if algorithm.unlabeled and not len(drawn.unlabeled):
-        raise InputError(
-            f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: "
-            "use --labeled-in-unlabeled"
-        )
-
-
 def _index_key(spec: Spec) -> tuple[object, ...]:
     return spec.data, spec.root, spec.split
+
+
+def _partition_key(spec: Spec) -> tuple[object, ...]:
+    own = spec.protocol, spec.label_draw, spec.labeled_in_unlabeled, spec.validation, spec.lists
+    return *_index_key(spec), *own
 
 
 def _data_key(spec: Spec) -> tuple[object, ...]:

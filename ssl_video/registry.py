@@ -63,6 +63,7 @@ class Registry:
         Raises:
             InputError: no such name, no such file, or a file that does not define it.
         """
+        name = self.full_name(name)
         if ".py:" in name:
             return self._from_file(*name.rsplit(":", 1))
         if name not in self._entries:
@@ -71,6 +72,21 @@ class Registry:
             else:
                 self._from_entry_point(name)
         return self._entries[name]
+
+    def full_name(self, name: str) -> str:
+        """A name as it is; that of the one entry of a file, where only the file is given.
+
+        Raises:
+            InputError: the file cannot be read, or defines none or several.
+        """
+        if not name.endswith(".py"):
+            return name
+        inside = list(self.in_file(name))
+        if not inside:
+            raise InputError(f"{name} defines no {self.kind}: it has no class or function under @{self.kind}")
+        if len(inside) > 1:
+            raise InputError(f"{name} defines several {self.kind}s: give {' or '.join(inside)}")
+        return inside[0]
 
     def builtin(self) -> list[str]:
         """The names of the entries that come with the package."""
@@ -138,13 +154,6 @@ class Registry:
         return self._entries[name]
 
     def _from_entry_point(self, name: str) -> None:
-        if name.endswith(".py"):
-            inside = self.in_file(name)
-            raise InputError(
-                f"{self.kind} {name} is a file: write {' or '.join(inside)}"
-                if inside
-                else f"{name} defines no {self.kind}: it has no class or function under @{self.kind}"
-            )
         points = {point.value: point for point in entry_points(group=self.package, name=name)}
         if not points:
             raise InputError(unknown(self.kind, name, self.describe()))

@@ -75,6 +75,11 @@ class Spec(BaseModel):
     )
 
     steps: int = Field(400, ge=1, description="optimizer steps")
+    match: str | None = Field(
+        None,
+        pattern=r"^(clips|forwards|seconds):\d+(\.\d+)?$",
+        description="what compared methods have as much of, in place of steps; set by a benchmark",
+    )
     labeled_batch: int = Field(8, ge=1, description="labeled clips per step")
     unlabeled_batch: int = Field(16, ge=1, description="unlabeled clips per step")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimizer")
@@ -201,8 +206,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+def override(
+    values: Mapping[str, Any],
+    assignments: Iterable[str],
+    flag: str = "--set",
+    example: str = "options.threshold=0.9",
+) -> dict[str, Any]:
     """Values with `key=value` or `outer.inner=value` assignments applied; values are read as YAML.
+
+    `flag` is what they were given as, and `example` what could have been.
 
     Raises:
         InputError: an assignment without '=', of what is not YAML, or into something that is not a mapping.
@@ -211,9 +223,7 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
-            raise InputError(
-                f"--set {assignment}: expected key=value, for example --set options.threshold=0.9"
-            )
+            raise InputError(f"{flag} {assignment}: expected key=value, for example {flag} {example}")
         *outer, last = key.strip().split(".")
         target = result
         for part in outer:
@@ -221,11 +231,11 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
             target[part] = {} if target.get(part) is None else target[part]
             target = target[part]
             if not isinstance(target, dict):
-                raise InputError(f"--set {assignment}: {part!r} holds a value, not further keys")
+                raise InputError(f"{flag} {assignment}: {part!r} holds a value, not further keys")
         try:
             target[last] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise InputError(f"--set {assignment}: the value is not valid YAML: {_reason(error)}") from None
+            raise InputError(f"{flag} {assignment}: the value is not valid YAML: {_reason(error)}") from None
     return result
 
 
@@ -243,8 +253,12 @@ def flat(values: Mapping[str, Any], outer: str = "") -> dict[str, Any]:
 
 
 def setting(spec: Spec) -> str:
-    """Hash of what rows compared with each other share: everything but the method and the cell."""
-    return "s" + digest({k: v for k, v in plain(spec).items() if k not in CELL + METHOD})
+    """Hash of what rows compared with each other share: everything but the method and the cell.
+
+    Where methods are matched by something else than their steps, that is what they share.
+    """
+    own = (*CELL, *METHOD, "steps") if spec.match else CELL + METHOD
+    return "s" + digest({k: v for k, v in plain(spec).items() if k not in own})
 
 
 def configuration(spec: Spec, source: str = "") -> str:

@@ -47,7 +47,7 @@ import ssl_video.algorithms.parts.passes, ssl_video.backbones, ssl_video.benchma
 from ssl_video.registry import algorithms, backbones
 modules = ssl_video.algorithms.parts.passes, ssl_video.backbones, suite
 assert all(module.__file__.startswith(sys.argv[1]) for module in modules)
-print(*suite.names(), *algorithms.describe(), *backbones.describe())
+print(*suite.describe(), *algorithms.describe(), *backbones.describe())
 algorithms.get("cmpl"), suite.load("demo")
 """
     command = [sys.executable, "-c", code, str(tmp_path)]

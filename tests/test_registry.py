@@ -188,12 +188,18 @@ def test_what_a_file_defines_is_read_without_importing_it(widgets: Registry, tmp
         widgets.in_file(file)
 
 
-def test_a_file_without_a_name_is_met_with_its_names(widgets: Registry, tmp_path: Path) -> None:
+def test_a_file_without_a_name_stands_for_its_one_entry(widgets: Registry, tmp_path: Path) -> None:
     file = source(tmp_path / "mine.py", "def mine(): ...", "first", "second")
-    with pytest.raises(InputError, match=rf"{file} is a file: write {file}:first or {file}:second"):
+    with pytest.raises(
+        InputError, match=rf"{file} defines several widgets: give {file}:first or {file}:second"
+    ):
         widgets.get(str(file))
+    file = source(tmp_path / "own.py", "def own(): ...", "single")
+    assert widgets.full_name(str(file)) == f"{file}:single"
+    assert widgets.get(str(file)) is widgets.get(f"{file}:single")
+    file = tmp_path / "empty.py"
     file.write_text("")
-    with pytest.raises(InputError, match=r"mine\.py defines no widget"):
+    with pytest.raises(InputError, match=r"empty\.py defines no widget"):
         widgets.get(str(file))
 
 

@@ -291,6 +291,7 @@ SETTING = {
     "size": 32,
     "frame_format": "jpeg",
     "steps": 7,
+    "match": "clips:40",
     "labeled_batch": 3,
     "optimizer": "sgd",
     "learning_rate": 0.1,
@@ -331,6 +332,21 @@ def test_a_setting_changes_both(key: str) -> None:
     spec = build({key: SETTING[key]})
     assert setting(spec) != setting(build({}))
     assert configuration(spec) != configuration(build({}))
+
+
+def test_runs_of_matched_methods_share_their_budget_and_not_their_steps() -> None:
+    first, second = (build({"match": "clips:40", "steps": steps}) for steps in (5, 10))
+    assert setting(first) == setting(second)
+    assert configuration(first) != configuration(second)
+    assert setting(build({"match": "clips:41", "steps": 5})) != setting(first)
+    assert setting(build({"match": "seconds:40", "steps": 5})) != setting(first)
+    assert setting(build({"match": "clips:40", "steps": 5, "learning_rate": 0.1})) != setting(first)
+
+
+@pytest.mark.parametrize("text", ["clips", "clips:", "clips:-1", "clips:1e3", "steps:3", "clips:3 "])
+def test_a_budget_has_a_kind_and_an_amount(text: str) -> None:
+    with pytest.raises(InputError, match="match: string should match"):
+        build({"match": text})
 
 
 def test_a_plugins_source_changes_the_configuration() -> None:

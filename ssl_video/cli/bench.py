@@ -1,12 +1,18 @@
-"""`ssl-video bench`: algorithms x protocols x seeds, side by side, to a table."""
+"""`ssl-video bench`: algorithms x backbones x datasets x protocols x draws x seeds, to a table."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_video.benchmarks.executors import NAMES
 from ssl_video.cli import options
+from ssl_video.errors import InputError
+
+if TYPE_CHECKING:
+    from ssl_video.spec import Spec
 
 BASELINE = "supervised"
 
@@ -15,29 +21,52 @@ BASELINE = "supervised"
 @click.option("--algo", "--algorithm", "algorithm", multiple=True, metavar="NAMES",
               help="names or path/to/file.py:name, with commas; 'all' for every built-in one")  # fmt: skip
 @click.option("--protocol", multiple=True, metavar="NAMES", help="partition protocols, separated by commas")
-@click.option("--seeds", type=click.IntRange(1), help="number of seeds; each also draws its own labels")
+@click.option("--backbone", multiple=True, metavar="NAMES",
+              help="backbones of every network that has none of its own, with commas  [tiny3d]")  # fmt: skip
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="DATA",
+    help="'demo', a folder of class folders, a manifest (CSV), or an index file; may be repeated",
+)
+@click.option("--draws", type=click.IntRange(1), metavar="N",
+              help="draws of labels, each with all seeds  [each seed draws its own]")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1), metavar="N", help="number of seeds, counted from 0")
+@click.option("--match", metavar="steps|clips|forwards|seconds",
+              help="what all methods have as much of; clips:54000: how much, too  [steps]")  # fmt: skip
 @click.option(
     "--suite", "suite_name", metavar="NAME|FILE", help="a benchmark from a YAML file  [demo for the demo]"
 )
 @click.option("--no-baseline", is_flag=True, help=f"do not add {BASELINE}")
 @click.option(
-    "--jobs", type=click.IntRange(1), help="runs at a time  [one per core on CPU, at most 4; one on GPU]"
+    "--jobs",
+    type=click.IntRange(1),
+    help="runs at a time  [one per core on CPU, at most 4; one on GPU; all elsewhere]",
 )
+@click.option("--executor", type=click.Choice(NAMES), default="local", show_default=True,
+              help="where runs are carried out: this machine, a Ray cluster, jobs of Slurm")  # fmt: skip
+@click.option("--executor-option", "executor_options", multiple=True, metavar="KEY=VALUE",
+              help="an option of Ray's tasks (num_gpus=0.5) or of Slurm's jobs (timeout_min=60)")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="list what would run and what it costs; needs no data")
 @click.option("--measure", is_flag=True, help="with --dry-run: try a few steps of what has never run")
 @options.results_option
-@options.spec_options("algorithm", "protocol", "seed")
+@options.spec_options("algorithm", "backbone", "data", "protocol", "seed")
 @options.set_option
 @options.execution_options
 def command(
     algorithm: tuple[str, ...],
     protocol: tuple[str, ...],
+    backbone: tuple[str, ...],
+    data: tuple[str, ...],
+    draws: int | None,
     seeds: int | None,
+    match: str | None,
     suite_name: str | None,
     no_baseline: bool,
     jobs: int | None,
     dry_run: bool,
     measure: bool,
+    executor_options: tuple[str, ...],
     results: Path,
     assignments: tuple[str, ...],
     **flags: Any,
@@ -48,28 +77,47 @@ def command(
     not repeated; Ctrl-C stops, and the same command goes on.
     """
     from ssl_video.benchmarks import suite as suites
-    from ssl_video.cli.runs import Settings, carry_out
+    from ssl_video.cli.runs import Settings, carry_out, matched
     from ssl_video.registry import algorithms as registry
+    from ssl_video.spec import override
 
-    given = options.given(flags)
-    on_demo = given.get("data", "demo") == "demo"
+    on_demo = all(name == "demo" for name in data)
     suite = suites.load(suite_name or "demo") if suite_name or on_demo else suites.Suite(algorithms=["cmpl"])
-    names = options.split_list(algorithm) or suite.algorithms
+    names = options.split_list(algorithm)
     if "all" in names:
         names = list(dict.fromkeys([*registry.builtin(), *names]))
         names.remove("all")
-    if not no_baseline:
-        names = [BASELINE, *(name for name in names if name != BASELINE)]
-    suite = replace(
-        suite,
+    suite = suite.choose(
         algorithms=names,
-        protocols=options.split_list(protocol) or suite.protocols,
-        seeds=seeds or suite.seeds,
-        settings=suites.merge(suite.settings, given),
+        backbones=options.split_list(backbone),
+        datasets=data,
+        protocols=options.split_list(protocol),
     )
-    specs, settings = suite.specs(assignments), Settings.of(flags, results, jobs)
+    if flags["draw"] is not None:
+        if draws:
+            raise InputError("--draws counts draws from 0, --draw is a single one: leave out one of them")
+        suite = replace(suite, draws=None)
+    suite = replace(suite, draws=draws or suite.draws, seeds=seeds or suite.seeds, match=match or suite.match)
+    if not no_baseline:
+        suite = suite.with_baseline(BASELINE)
+    flags["executor_options"] = override({}, executor_options, "--executor-option", "num_gpus=0.5")
+    settings = Settings.of(flags, results, jobs)
+    specs = matched(suite.specs(options.given(flags), assignments), suite.match, settings)
     if dry_run:
         from ssl_video.cli import dry_run as forecast
 
-        return forecast.show(specs, settings, measure=measure)
+        return forecast.show(specs, settings, measure=measure, hints=suite.commands)
+    _check_present(specs, suite.commands)
     return carry_out(specs, settings, baseline=BASELINE)
+
+
+def _check_present(specs: Sequence["Spec"], commands: Sequence[str]) -> None:
+    """Whether the data is there; a suite says how it is made."""
+    absent = {
+        spec.data for spec in specs if spec.data != "demo" and not Path(spec.data).expanduser().exists()
+    }
+    if absent:
+        raise InputError(
+            *(f"there is no file or folder {data}: give the place of the data, --data" for data in absent),
+            *(f"the suite says how to make it: {command}" for command in commands),
+        )

@@ -40,7 +40,7 @@ def command(algorithm: str | None, only: tuple[str, ...], listed: bool) -> int:
         problems.append("give the NAME of an algorithm, or FILE.py, or --list")
     if problems or algorithm is None:
         raise InputError(*problems)
-    name, began = _named(algorithm), time.monotonic()
+    name, began = algorithms.full_name(algorithm), time.monotonic()
     console.print(name, style="bold", markup=False, highlight=False, soft_wrap=True)
     found = []
     for result in results(name, *only):
@@ -63,18 +63,6 @@ def command(algorithm: str | None, only: tuple[str, ...], listed: bool) -> int:
         highlight=False,
     )
     return 1 if counts["fail"] else 0
-
-
-def _named(algorithm: str) -> str:
-    """A name for the registry: that of the one algorithm of a file, where only the file is given."""
-    if not algorithm.endswith(".py"):
-        return algorithm
-    inside = list(algorithms.in_file(algorithm))
-    if not inside:
-        raise InputError(f'{algorithm} defines no algorithm: it has no class under @algorithm("name")')
-    if len(inside) > 1:
-        raise InputError(f"{algorithm} defines several algorithms: give {' or '.join(inside)}")
-    return inside[0]
 
 
 def _explain(console: Console, result: "Result") -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
-    from ssl_video.benchmarks.matrix import Event
+    from ssl_video.benchmarks.executors import Event
     from ssl_video.data.dataset import Progress as DataProgress
     from ssl_video.engine.run import Plan
 
@@ -44,11 +44,10 @@ class Display:
     Args:
         console: where to.
         plans: the runs that will be carried out.
-        jobs: how many at a time, for the time left.
     """
 
-    def __init__(self, console: Console, plans: Sequence["Plan"], jobs: int) -> None:
-        self.console, self.jobs = console, jobs
+    def __init__(self, console: Console, plans: Sequence["Plan"]) -> None:
+        self.console = console
         self._waiting = {plan.name: plan for plan in plans}
         self._running: dict[str, _Running] = {}
         self._seconds: dict[str, list[float]] = {}  # measured or foreseen seconds of runs, by configuration
@@ -146,7 +145,8 @@ class Display:
         slowest = max(known.values())
         seconds = sum(known.get(plan.configuration, slowest) for plan in self._waiting.values())
         seconds += sum(known.get(r.configuration, slowest) * (1 - r.share) for r in self._running.values())
-        seconds /= max(1, min(self.jobs, len(self._waiting) + len(self._running)))
+        # As many at a time as there are now.
+        seconds /= max(1, len(self._running))
         return f"about {duration(seconds)} left"
 
 
@@ -180,7 +180,8 @@ class _Running:
 def title_of(plan: "Plan") -> str:
     """A run in a few words."""
     spec = plan.spec
-    return f"{spec.algorithm.rsplit(':', 1)[-1]}  {spec.protocol.rsplit('/', 1)[-1]}  seed {spec.seed}"
+    draw = "" if spec.draw is None else f"draw {spec.draw}  "
+    return f"{spec.algorithm.rsplit(':', 1)[-1]}  {spec.protocol.rsplit('/', 1)[-1]}  {draw}seed {spec.seed}"
 
 
 def output() -> Console:

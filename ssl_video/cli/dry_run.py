@@ -11,43 +11,80 @@ from rich.text import Text
 from ssl_video.benchmarks import forecast, prepare
 from ssl_video.cli.display import duration, output, preparing
 from ssl_video.cli.runs import Settings
+from ssl_video.data.dataset import source
 from ssl_video.spec import Spec
 
 
-def show(specs: Sequence[Spec], settings: Settings, *, measure: bool) -> int:
-    """Print the forecast of a benchmark; the command's exit status."""
+def show(specs: Sequence[Spec], settings: Settings, *, measure: bool, hints: Sequence[str] = ()) -> int:
+    """Print the forecast of a benchmark; the command's exit status.
+
+    Args:
+        specs: the runs.
+        settings: how they would be carried out.
+        measure: try a few steps of what has no finished run.
+        hints: how data that is not here is made.
+    """
     console = output()
     resolved = prepare.resolve(specs, settings.device)
+    here = [spec for spec in resolved if source(spec).exists()]
     with preparing(Console(stderr=True)) as progress:
+        checked = prepare.check(here, settings.execution.processes, progress)
         lines = forecast.forecast(
             resolved, settings.results, settings.device, measure=measure, progress=progress
         )
     console.print(_table(lines))
-    for sentence in (*_data(resolved), _sum(lines, settings)):
+    wanted = [spec for spec in resolved if spec.data != "demo"]
+    absent = dict.fromkeys(spec.data for spec in wanted if not source(spec).exists())
+    sentences = [f"{data} is not here: a run needs it, this list does not" for data in absent]
+    sentences += [f"  {hint}" for hint in hints if absent]
+    protocols = {line.protocols for line in lines}
+    if len(protocols) == 1:
+        sentences.insert(0, f"protocols: {', '.join(protocols.pop())}")
+    for sentence in (*_data(checked), *sentences, *_budgets(resolved), _sum(lines, settings)):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _table(lines: Sequence[forecast.Line]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
-    for heading in ("algorithm", "networks", "protocols"):
+    # What all rows have in common is said once, below.
+    several = {"data": len({line.data for line in lines}) > 1 or any(len(line.data) > 1 for line in lines)}
+    several["protocols"] = len({line.protocols for line in lines}) > 1
+    for heading in ("method", "networks", *(key for key, shown in several.items() if shown)):
         table.add_column(heading, overflow="fold", no_wrap=True)
-    for heading in ("runs", "done", "videos", "a run"):
+    for heading in ("runs", "done", "steps", "videos", "a run"):
         table.add_column(heading, justify="right", no_wrap=True)
     for line in lines:
         time = "?" if line.seconds is None else duration(line.seconds)
-        words = (line.algorithm, line.networks.replace(" ", "\n"), "\n".join(line.protocols))
-        table.add_row(*map(Text, words), str(line.runs), str(line.finished), f"{line.clips:,}", time)
+        cells = {"data": [Path(name).stem for name in line.data], "protocols": line.protocols}
+        shown = ("\n".join(cells[key]) for key in cells if several[key])
+        words = (line.method.replace(" ", "\n  "), line.networks.replace(" ", "\n"), *shown)
+        numbers = (str(line.runs), str(line.finished), f"{line.steps:,}", f"{line.clips:,}", time)
+        table.add_row(*map(Text, words), *numbers)
     return table
 
 
-def _data(specs: Sequence[Spec]) -> list[str]:
-    """A sentence for each data set that is not here."""
-    wanted = dict.fromkeys(spec.data for spec in specs if spec.data != "demo")
+def _data(checked: Sequence[prepare.Checked]) -> list[str]:
+    """For each data set that is here its clips, and how many of them the protocols label."""
+    sentences = list[str]()
+    for spec, index, partition in checked:
+        clips = (len(index.rows(part)) for part in ("train", "test"))
+        sentences.append("{}: {:,} training and {:,} test clips, {:,} classes".format(
+            index.name, *clips, len(index.classes)
+        ))  # fmt: skip
+        sentences.append(
+            f"  {spec.protocol}: {len(partition.labeled):,} labeled, {len(partition.unlabeled):,} unlabeled"
+        )
+        sentences += [f"  {note}" for note in partition.notes]
+    return list(dict.fromkeys(sentences))
+
+
+def _budgets(specs: Sequence[Spec]) -> list[str]:
+    """A sentence for each budget that methods share."""
     return [
-        f"{data} is not here: a run needs it, this list does not"
-        for data in wanted
-        if not Path(data).exists()
+        f"matched: {match} for all methods; --match {match} keeps that when there are others"
+        for match in dict.fromkeys(spec.match for spec in specs)
+        if match
     ]
 
 
@@ -57,7 +94,7 @@ def _sum(lines: Sequence[forecast.Line], settings: Settings) -> str:
     text = f"{runs} runs, {finished} of them finished in {settings.results}"
     known = [line.left for line in todo if line.left is not None]
     if known:
-        jobs = min(settings.jobs, runs - finished)
+        jobs = min(settings.jobs or runs, runs - finished)
         text += f"; to do: about {duration(sum(known) / jobs)}, {jobs} at a time on {settings.device}"
     sources = {line.measured for line in todo if line.measured}
     if sources:

@@ -33,7 +33,7 @@ def command(kind: str | None) -> None:
         "algorithms": algorithms.describe,
         "datasets": lambda: _DATASETS,
         "protocols": protocols.describe,
-        "suites": lambda: dict.fromkeys(suite.names(), "ssl-video bench --suite NAME"),
+        "suites": suite.describe,
     }
     console = Console()
     if not console.is_terminal:

@@ -1,24 +1,24 @@
 """What `train` and `bench` share: prepare runs, carry them out, show the table. Imports torch."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from rich.console import Console
 
-from ssl_video.benchmarks import leaderboard, matrix, prepare, tables
+from ssl_video.benchmarks import executors, layout, leaderboard, matching, matrix, prepare, tables
 from ssl_video.benchmarks.compare import comparison
 from ssl_video.cli.display import Display, preparing
-from ssl_video.data.paths import cache_dir
 from ssl_video.engine import checkpoint, differences, launch
 from ssl_video.engine.assemble import choose_device, label
 from ssl_video.engine.run import Execution, Plan
-from ssl_video.spec import Spec
+from ssl_video.errors import InputError
+from ssl_video.spec import Spec, setting
 
 _MOST_JOBS = 4
 _SHOWN = 5  # clips that are left out and named
@@ -26,26 +26,32 @@ _SHOWN = 5  # clips that are left out and named
 
 @dataclass(frozen=True)
 class Settings:
-    """How runs are carried out, from a command's flags."""
+    """How runs are carried out, from a command's flags; `jobs` is None where others decide how many."""
 
     results: Path
     execution: Execution
     device: torch.device
-    jobs: int
+    jobs: int | None
     skip_broken: bool
     cache_gib: float
+    executor: str = "local"
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def of(flags: dict[str, Any], results: Path, jobs: int | None) -> "Settings":
         """The settings that flags and the machine give."""
-        device = choose_device(flags["device"])
+        executor = flags.get("executor", "local")
+        device = choose_device(flags["device"]) if executor == "local" else _device_elsewhere(flags["device"])
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # Runs of one thread side by side use cores better than one run of many threads.
         own = launch.detect(flags.get("devices"), flags.get("num_nodes"))
-        jobs = jobs or (_gpus(device) if device.type == "cuda" else min(cores, _MOST_JOBS))
+        threads = flags["threads"] or _wanted_threads()
+        if executor == "local":
+            jobs = jobs or (_gpus(device) if device.type == "cuda" else min(cores, _MOST_JOBS))
+            threads = threads or max(1, cores // (jobs * own.devices))
         execution = Execution(
             str(device),
-            flags["threads"] or _wanted_threads() or max(1, cores // (jobs * own.devices)),
+            threads or 1,
             flags["workers"],
             **own._asdict(),
             strategy=flags.get("strategy", "auto"),
@@ -54,7 +60,15 @@ class Settings:
             evaluate_every=flags["evaluate_every"],
             on_nonfinite=flags["on_nonfinite"],
         )
-        return Settings(results, execution, device, jobs, flags["skip_broken"], flags["cache_gib"])
+        return Settings(
+            results, execution, device, jobs, flags["skip_broken"], flags["cache_gib"],
+            executor, flags.get("executor_options", {}),
+        )  # fmt: skip
+
+    def make_executor(self) -> executors.Executor:
+        """What carries out the runs."""
+        conditions = executors.Conditions(self.results, self.execution, self.skip_broken, self.cache_gib)
+        return executors.make(self.executor, conditions, self.jobs, self.executor_options)
 
 
 def carry_out(
@@ -73,14 +87,15 @@ def carry_out(
     console, aside = Console(quiet=not main), Console(stderr=True, quiet=not main)
     if main:
         prepare.check_writable(settings.results)
-    matrix.start_server()
+    # Before the data is prepared: it may have something to say, and starts to load what runs need.
+    executor = settings.make_executor()
     plans = _plans(specs, settings, aside)
     if resume:
         differences.check_same(plans[0], resume)
     todo = [plan for plan in plans if not matrix.finished(settings.results, plan)]
-    _introduce(plans, todo, settings, aside)
+    _introduce(plans, todo, settings, executor, aside)
     try:
-        failures = _execute(todo, settings, aside)
+        failures = _execute(todo, settings, executor, aside)
     except KeyboardInterrupt:
         done = sum(1 for plan in plans if matrix.finished(settings.results, plan))
         aside.print(f"{done} of {len(plans)} runs are finished and kept; the same command goes on from here")
@@ -92,9 +107,20 @@ def carry_out(
     return 1 if failures else 0
 
 
+def matched(specs: Sequence[Spec], match: str, settings: Settings) -> list[Spec]:
+    """Specifications with the steps that give all methods as much, see `matching.matched`."""
+    if match == "steps":
+        return list(specs)
+    with preparing(Console(stderr=True)) as progress:
+        resolved = prepare.resolve(specs, settings.device)
+        return matching.matched(resolved, match, settings.results, settings.device, progress)
+
+
 def _plans(specs: Sequence[Spec], settings: Settings, aside: Console) -> list[Plan]:
     """The runs, their data prepared; specifications that come to the same run are one."""
-    with preparing(aside) as progress, _one_after_the_other(settings.execution):
+    # Processes that somebody else started prepare the data in turn: the first does it for the machine.
+    turn = nullcontext() if settings.execution.launcher == "self" else prepare.in_turn()
+    with preparing(aside) as progress, turn:
         plans = prepare.plans(
             specs,
             settings.device,
@@ -106,52 +132,55 @@ def _plans(specs: Sequence[Spec], settings: Settings, aside: Console) -> list[Pl
     return list({plan.name: plan for plan in plans}.values())
 
 
-def _execute(todo: Sequence[Plan], settings: Settings, aside: Console) -> list[matrix.Event]:
+def _execute(
+    todo: Sequence[Plan], settings: Settings, executor: executors.Executor, aside: Console
+) -> list[executors.Event]:
     """Carry out what is not finished; the failures."""
     if len(todo) == 1:
         for sentence in differences.unfinished(todo[0], settings.results / "runs"):
             aside.print(f"note: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if not todo:
         return []
-    with Display(aside, todo, settings.jobs) as display:
-        return matrix.execute(todo, settings.results, settings.execution, settings.jobs, display.show)
+    with Display(aside, todo) as display:
+        return matrix.execute(todo, settings.results, executor, display.show)
 
 
 def _conclude(
     plans: Sequence[Plan],
-    failures: Sequence[matrix.Event],
+    failures: Sequence[executors.Event],
     settings: Settings,
     baseline: str | None,
     console: Console,
     aside: Console,
 ) -> None:
     """Write the leaderboard and show the table, what failed, and what to run next."""
-    path = leaderboard.write(settings.results)
-    frame, problems = leaderboard.read(settings.results)
+    frame, problems = leaderboard.write(settings.results)
     for problem in problems:
         aside.print(f"warning: {problem}", markup=False)
     shown = frame[frame["run"].isin([plan.name for plan in plans])]
     if len(shown):
         compared = comparison(shown, baseline=baseline or "supervised")
-        console.print(tables.to_terminal(compared, console.width))
+        console.print(tables.to_terminal(layout.plain(compared), console.width))
+    for sentence in _unused([record for p in plans if (record := matrix.finished(settings.results, p))]):
+        aside.print(f"warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if failures and len(plans) > 1:
         # They were told as they came, perhaps hours ago.
         names = ", ".join(failure.plan.name for failure in failures)
         aside.print(f"{_count(len(failures), 'run')} failed: {names}", markup=False, soft_wrap=True)
-    console.print(f"leaderboard: {path}", markup=False, soft_wrap=True)
+    console.print(f"leaderboard: {settings.results / leaderboard.FILE}", markup=False, soft_wrap=True)
     if baseline and not failures:
         _next_steps(plans, settings, console)
 
 
-@contextmanager
-def _one_after_the_other(execution: Execution) -> Iterator[None]:
-    """Processes that somebody else started prepare the data in turn: the first does it for the machine."""
-    if execution.launcher == "self":
-        yield
-        return
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    with FileLock(cache_dir() / "preparing.lock"):
-        yield
+def _device_elsewhere(name: str) -> torch.device:
+    """The kind of device that runs have on other machines; this one may have none of that kind."""
+    if name == "auto":
+        return choose_device(name)
+    if name not in ("cpu", "cuda"):
+        raise InputError(
+            f"--device {name}: on other machines a run takes the GPU that it is given; say cpu or cuda"
+        )
+    return torch.device(name)
 
 
 def _wanted_threads() -> int:
@@ -165,7 +194,13 @@ def _gpus(device: torch.device) -> int:
     return 1 if device.index is not None else torch.cuda.device_count()
 
 
-def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, console: Console) -> None:
+def _introduce(
+    plans: Sequence[Plan],
+    todo: Sequence[Plan],
+    settings: Settings,
+    executor: executors.Executor,
+    console: Console,
+) -> None:
     """What will run, on what, with which settings."""
     for data in {id(plan.data): plan.data for plan in plans}.values():
         splits = {name: len(data.index.rows(name)) for name in ("train", "test")}
@@ -181,30 +216,50 @@ def _introduce(plans: Sequence[Plan], todo: Sequence[Plan], settings: Settings, 
             console.print(f"  left out {clip}: {reason}", markup=False, highlight=False, soft_wrap=True)
         if len(data.broken) > _SHOWN:
             console.print(f"  and {len(data.broken) - _SHOWN} more, see left-out.txt of any run")
-    spec = max((plan.spec for plan in plans), key=lambda spec: spec.unlabeled_batch)
-    networks = dict.fromkeys(label(plan.spec) for plan in plans)
-    console.print(
-        f"{', '.join(networks)}; {spec.frames}x{spec.stride} frames of {spec.size} px; {spec.steps} steps of "
-        f"{spec.labeled_batch}+{spec.unlabeled_batch} clips; {spec.optimizer}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-    threads = _count(settings.execution.threads or 1, "thread")
-    if settings.execution.processes > 1:
-        threads = f"{settings.execution.processes} processes with {threads}"
-    begun = sum((matrix.folder(settings.results, plan) / checkpoint.CURRENT).exists() for plan in todo)
+    for sentence in _settings([plan.spec for plan in plans]):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    begun = sum((executors.folder(settings.results, plan) / checkpoint.CURRENT).exists() for plan in todo)
     console.print(
         f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before"
         f"{f', {begun} to go on from a checkpoint' if begun else ''}; "
-        f"{settings.jobs} at a time on {settings.device}, {threads} each",
+        f"{executor.describe()}",
         highlight=False,
     )
+
+
+def _unused(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each algorithm and network whose pseudo-labels were never used in some run, a sentence."""
+    unused: Counter[tuple[str, str]] = Counter()
+    for record in records:
+        shares = record.get("pseudo_labels_used", {})
+        unused.update((record["algorithm"], network) for network, share in shares.items() if not share)
+    runs = Counter(record["algorithm"] for record in records)
+    return [
+        f"{algorithm} used not one pseudo-label of its network {network!r} in {count} of its "
+        f"{_count(runs[algorithm], 'run')}: is its threshold within reach?"
+        for (algorithm, network), count in unused.items()
+    ]
+
+
+def _settings(specs: Sequence[Spec]) -> list[str]:
+    """For each setting its networks, and what is the same for all of its runs."""
+    sharing = dict[str, list[Spec]]()
+    for spec in specs:
+        sharing.setdefault(setting(spec), []).append(spec)
+    sentences = []
+    for spec, *others in sharing.values():
+        networks = dict.fromkeys(map(label, (spec, *others)))
+        steps = f"{spec.match} for each method, in steps" if spec.match else f"{spec.steps} steps"
+        sentences.append(
+            f"{', '.join(networks)}; {spec.frames}x{spec.stride} frames of {spec.size} px; {steps} of "
+            f"{spec.labeled_batch}+{spec.unlabeled_batch} clips; {spec.optimizer}"
+        )
+    return sentences
 
 
 def _next_steps(plans: Sequence[Plan], settings: Settings, console: Console) -> None:
     """What to run next."""
-    last = matrix.folder(settings.results, plans[-1])
+    last = executors.folder(settings.results, plans[-1])
     data = plans[0].spec.data
     lines = [
         "next:",

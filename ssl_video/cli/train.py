@@ -10,7 +10,7 @@ from ssl_video.errors import InputError
 from ssl_video.spec import NetworkSpec
 
 
-@click.command()
+@click.command(no_args_is_help=True)
 @click.argument("file", type=click.Path(path_type=Path), required=False, metavar="[RUN.yaml]")
 @options.results_option
 @click.option(

@@ -56,6 +56,11 @@ _STALE_SECONDS = 3600
 _BT601 = np.array([[16829, 33039, 6416], [-9714, -19070, 28784], [28784, -24103, -4681]])
 
 
+def place() -> Path:
+    """The folder of the cache in which the clips are, once they are rendered."""
+    return cache_dir() / f"demo-{VERSION}"
+
+
 def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | None = None) -> Path:
     """Render the demo clips, unless they are there.
 
@@ -63,7 +68,7 @@ def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | N
     absent however many processes build it and wherever one is stopped.
 
     Args:
-        folder: where to; by default a folder of the cache, see `ssl_video.data.paths.cache_dir`.
+        folder: where to; by default `place()`.
         progress: called after each clip with the number of clips that are done and that there are.
 
     Returns:
@@ -72,7 +77,7 @@ def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | N
     Raises:
         InputError: the folder holds something else or cannot be written, or PyAV cannot encode H.264.
     """
-    folder = folder or cache_dir() / f"demo-{VERSION}"
+    folder = folder or place()
     manifest = folder / "manifest.csv"
     if manifest.is_file():
         return manifest

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import platformdirs
 
+CACHE = "SSL_VIDEO_CACHE"
+
 
 def cache_dir() -> Path:
     """The folder for rendered clips and decoded frames: SSL_VIDEO_CACHE, or the user's cache folder."""
-    given = os.environ.get("SSL_VIDEO_CACHE")
+    given = os.environ.get(CACHE)
     return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("ssl-video"))

@@ -118,7 +118,10 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
     precision = spec.precision
     if precision == "auto":
         precision = "bfloat16" if device.type == "cuda" else "float32"
-    return spec.model_copy(update={**main, "options": options, "networks": networks, "precision": precision})
+    names = {"algorithm": algorithms.full_name(spec.algorithm)}
+    return spec.model_copy(
+        update={**main, **names, "options": options, "networks": networks, "precision": precision}
+    )
 
 
 def assemble(spec: Spec, task: Task, *, trained: bool = False) -> Assembly:
@@ -252,7 +255,7 @@ def label(spec: Spec) -> str:
 def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpec:
     """One role's network: what the user gave, else the algorithm's request relative to the run."""
     given = spec.networks.get(role, NetworkSpec())
-    name = given.backbone or request.backbone or spec.backbone
+    name = backbone_registry.full_name(given.backbone or request.backbone or spec.backbone)
     backbones.find(name)
     stride = given.stride
     if stride is None:

@@ -107,12 +107,17 @@ def _moved(tensors: Sequence[Tensor]) -> list[list[Any]]:
     return [list(islice(together, len(tensor))) for tensor in tensors]
 
 
-def write(folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np.ndarray) -> None:
-    """Write a trained run's pseudo-labels as arrays, if it has any; see `PseudoLabels` for the arguments."""
+def write(folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np.ndarray) -> dict[str, float]:
+    """Write a trained run's pseudo-labels as arrays, if it has any; see `PseudoLabels` for the arguments.
+
+    Returns:
+        By network the share of its pseudo-labels that were used, in [0, 1].
+    """
     path = folder / UNFINISHED
     rows = [json.loads(line) for line in path.open(encoding="utf-8")] if path.exists() else []
     if not rows:
-        return
+        return {}
+    used = dict[str, float]()
     arrays = {
         "clips": np.array(clips),
         "classes": np.array(classes),
@@ -126,8 +131,10 @@ def write(folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np
         labels, weights = zip(*(_given(row, name) for row in rows), strict=True)
         arrays[f"labels/{name}"] = np.concatenate(labels).astype(np.int32)
         arrays[f"weights/{name}"] = np.concatenate(weights).astype(np.float32)
+        used[name] = round(float((arrays[f"weights/{name}"] > 0).mean()), 4)
     with replacing(folder / PSEUDO_LABELS) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return used
 
 
 def _given(row: Mapping[str, Any], name: str) -> tuple[list[int], list[float]]:
@@ -155,8 +162,7 @@ def read(folder: Path) -> PseudoLabels:
         )
     except FileNotFoundError:
         raise InputError(
-            f"there is no {path}: its algorithm gives none, or it is not finished, or of an "
-            "older version"
+            f"there is no {path}: its algorithm gives none, or it is not finished, or of an older version"
         ) from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is damaged: {error}") from None

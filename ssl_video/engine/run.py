@@ -127,7 +127,7 @@ def _finish(
         # In this order a run that is killed here still has its checkpoint or its result.
         exported.save(training.state(), training.folder / checkpoint.FINAL)
         predictions.write(training.folder, said)
-        _write_pseudo_labels(training)
+        result["pseudo_labels_used"] = _write_pseudo_labels(training)
         record.write_result(training.folder, result)
         _tidy(training.folder)
     return result
@@ -139,10 +139,11 @@ def _tidy(folder: Path) -> None:
     (folder / pseudo_labels.UNFINISHED).unlink(missing_ok=True)
 
 
-def _write_pseudo_labels(training: Training) -> None:
+def _write_pseudo_labels(training: Training) -> dict[str, float]:
+    """Keep them; by network the share that was used."""
     index, rows = training.data.index, training.partition.unlabeled
     clips = [index.ids[row] for row in rows.tolist()]
-    pseudo_labels.write(training.folder, clips, index.classes, training.labels[rows])
+    return pseudo_labels.write(training.folder, clips, index.classes, training.labels[rows])
 
 
 def short_name(algorithm: str) -> str:

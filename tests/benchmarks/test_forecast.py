@@ -8,7 +8,7 @@ import pytest
 import torch
 from finished_runs import run
 
-from ssl_video.benchmarks import forecast, prepare, suite
+from ssl_video.benchmarks import forecast, prepare
 from ssl_video.benchmarks.forecast import Line
 from ssl_video.engine import assemble
 from ssl_video.errors import InputError
@@ -47,10 +47,10 @@ def finish(results: Path, spec: Spec, seconds: float, **changes: Any) -> None:
 
 def test_nothing_is_known_at_first(tmp_path: Path) -> None:
     """Ten steps of 2 labeled clips, and of 2 + 6 where unlabeled ones are read."""
-    protocols = ("per-class:1", "per-class:5")
+    data, protocols = (str(Path("absent.arrow").absolute()),), ("per-class:1", "per-class:5")
     assert forecast.forecast(specs(), tmp_path / "none", CPU) == [
-        Line("supervised", "tiny3d", protocols, 4, 0, 20),
-        Line("cmpl", "primary=tiny3d auxiliary=tiny3d*0.25", protocols, 4, 0, 80),
+        Line("supervised", "tiny3d", data, protocols, 4, 0, 10, 20),
+        Line("cmpl", "primary=tiny3d auxiliary=tiny3d*0.25", data, protocols, 4, 0, 10, 80),
     ]
 
 
@@ -83,9 +83,8 @@ def test_what_cannot_be_built_is_told(tmp_path: Path) -> None:
         forecast.forecast(specs(backbone="c2d_r50", frames=1), tmp_path, CPU)
 
 
-@pytest.mark.parametrize("name", [name for name in suite.names() if name != "demo"])
-def test_the_suites_for_real_data_can_be_listed_without_it(name: str, tmp_path: Path) -> None:
-    wanted = suite.load(name)
-    lines = forecast.forecast(prepare.resolve(wanted.specs(), CPU), tmp_path, CPU)
-    assert [line.algorithm for line in lines] == wanted.algorithms
-    assert sum(line.runs for line in lines) == len(wanted.algorithms) * len(wanted.protocols) * wanted.seeds
+def test_variants_of_one_algorithm_have_names_of_their_own(tmp_path: Path) -> None:
+    """As in the table that the runs will end with."""
+    same = specs(("cmpl",), networks={"auxiliary": {"width": 1.0}})
+    found = forecast.forecast([*specs(("cmpl",)), *same], tmp_path, CPU)
+    assert [line.method for line in found] == ["cmpl auxiliary.width=0.25", "cmpl auxiliary.width=1"]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from ssl_video.benchmarks import matrix
+from ssl_video.benchmarks import executors, matrix
+from ssl_video.benchmarks.executors import local
 from ssl_video.data.dataset import load
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.run import plan
@@ -67,13 +68,13 @@ def test_an_error_in_one_process_ends_all_with_one_message(
 ) -> None:
     spec = build(SMALL | {"data": str(video_folder), "algorithm": faulty, "options": {"fault": fault}})
     made = plan(spec, load(spec), torch.device("cpu"))
-    events: list[matrix.Event] = []
+    events: list[executors.Event] = []
+    execution = Execution("cpu", 1, checkpoint_seconds=0, devices=2)
     began = time.monotonic()
     failures = matrix.execute(
         [made],
         tmp_path / "results",
-        Execution("cpu", 1, checkpoint_seconds=0, devices=2),
-        jobs=1,
+        local.Local(tmp_path / "results", execution, jobs=1),
         notify=lambda event: events.append(event) if event else None,
     )
     assert time.monotonic() - began < 60, "the other process waited for the one that is gone"
@@ -82,15 +83,15 @@ def test_an_error_in_one_process_ends_all_with_one_message(
     assert [event.kind for event in events if event.kind != "moved"] == [*again, "started", "failed"]
     (failure,) = failures
     assert message in failure.reason
-    assert (matrix.folder(tmp_path / "results", made) / "checkpoint.pt").exists()
+    assert (executors.folder(tmp_path / "results", made) / "checkpoint.pt").exists()
 
 
 def test_jobs_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert matrix._devices(Execution("cuda"), 3) == ["cuda:0", "cuda:1", "cuda:0"]
-    assert matrix._devices(Execution("cuda:1"), 2) == ["cuda:1", "cuda:1"]
-    assert matrix._devices(Execution("cuda", devices=2), 1) == ["cuda"]
-    assert matrix._devices(Execution("cpu"), 2) == ["cpu", "cpu"]
+    assert local._devices(Execution("cuda"), 3) == ["cuda:0", "cuda:1", "cuda:0"]
+    assert local._devices(Execution("cuda:1"), 2) == ["cuda:1", "cuda:1"]
+    assert local._devices(Execution("cuda", devices=2), 1) == ["cuda"]
+    assert local._devices(Execution("cpu"), 2) == ["cpu", "cpu"]
 
 
 # -- from the command line

@@ -59,7 +59,8 @@ def test_a_resumed_file_is_the_uninterrupted_one(tmp_path: Path) -> None:
 
 def test_arrays_of_a_finished_run(tmp_path: Path) -> None:
     note(tmp_path, 0, 2)
-    pseudo_labels.write(tmp_path, CLIPS, CLASSES, TRUTHS)
+    used = pseudo_labels.write(tmp_path, CLIPS, CLASSES, TRUTHS)
+    assert used == {"primary": 1.0, "auxiliary": 0.25}
     made = pseudo_labels.read(tmp_path)
     assert made.clips.tolist() == CLIPS
     assert made.classes.tolist() == CLASSES
@@ -77,7 +78,7 @@ def test_a_method_without_pseudo_labels_has_no_file(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path, 0, ALONE)
     keeper.note(0, torch.tensor([0, 1]), {})
     keeper.flush()
-    pseudo_labels.write(tmp_path, CLIPS, CLASSES, TRUTHS)
+    assert pseudo_labels.write(tmp_path, CLIPS, CLASSES, TRUTHS) == {}
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match=r"there is no .*pseudo-labels\.npz: its algorithm gives none, or"):
         pseudo_labels.read(tmp_path)

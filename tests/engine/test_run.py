@@ -119,7 +119,7 @@ FIELDS = {
     "train_seconds": float, "test_seconds": float, "clips_seen": int, "parameters": int,
     "parameters_trained": int, "gflops": float, "training_gflops": float,
     "skipped_steps": int, "left_out": int, "spec": dict,
-    "environment": dict, "finished": str, "validation": dict, "frame_cache": dict,
+    "environment": dict, "finished": str, "validation": dict, "frame_cache": dict, "pseudo_labels_used": dict,
 }  # fmt: skip
 
 

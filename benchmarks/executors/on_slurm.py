@@ -1,0 +1,110 @@
+"""Runs as jobs of Slurm, through submitit (https://github.com/facebookincubator/submitit)."""
+
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ssl_video.benchmarks.executors import Conditions
+from ssl_video.benchmarks.executors.elsewhere import Order, Outcome, carry_out
+from ssl_video.benchmarks.executors.local import Local
+from ssl_video.errors import InputError
+
+# A job that reaches its time is queued again and goes on from its checkpoint, so a limit that lets it
+# through a queue soon does more good than one that is long enough.
+_MINUTES, _REQUEUES = 240, 100
+
+
+class Slurm:
+    """A `Scheduler`: each run is a job, those that are sent together are one job array.
+
+    Jobs and their logs are kept in RESULTS/jobs.
+
+    Args:
+        conditions: a job asks for the CPUs of a run's threads, and for its GPUs.
+        options: further parameters of submitit's `update_parameters`, which win: timeout_min, mem_gb,
+            slurm_partition, slurm_account, slurm_array_parallelism, ...; `cluster`: "slurm", or "local" for
+            processes of this machine, to try things out.
+
+    Raises:
+        InputError: submitit is not installed, there is no Slurm, or submitit does not know an option.
+    """
+
+    def __init__(self, conditions: Conditions, options: Mapping[str, Any]) -> None:
+        try:
+            import submitit
+        except ImportError:
+            raise InputError("--executor slurm needs submitit: pip install 'ssl-video[slurm]'") from None
+        given, execution = dict(options), conditions.execution
+        self.cluster = str(given.pop("cluster", "slurm"))
+        asked: dict[str, Any] = {
+            "name": "ssl-video",
+            "timeout_min": _MINUTES,
+            "cpus_per_task": (execution.threads or 1) + (execution.workers or 0),
+            "gpus_per_node": execution.devices if execution.device == "cuda" else 0,
+        }
+        try:
+            self._executor = submitit.AutoExecutor(
+                conditions.results.absolute() / "jobs",
+                cluster=self.cluster,
+                slurm_max_num_timeout=_REQUEUES,
+            )
+            self._executor.update_parameters(**asked | given)
+        except RuntimeError as error:
+            raise InputError(
+                f"--executor slurm: {error} Call this where sbatch can be called, or try it without Slurm: "
+                "--executor-option cluster=local"
+            ) from None
+        except (NameError, TypeError, ValueError) as error:
+            raise InputError(f"--executor-option: {str(error).splitlines()[0]}") from None
+
+    def describe(self) -> str:
+        """Where its jobs and logs are."""
+        return f"as jobs of submitit's cluster {self.cluster}, whose logs are in {self._executor.folder}"
+
+    def send(self, orders: Sequence[Order]) -> list[Any]:
+        """Make a job of each order."""
+        with self._executor.batch():
+            return [self._executor.submit(_Job(order)) for order in orders]
+
+    def outcome(self, job: Any) -> Outcome | None:
+        """How a job ended."""
+        if not job.done():
+            return None
+        if not job.paths.result_pickle.exists() and job.state != "COMPLETED":
+            kind = "failed" if job.state.startswith("CANCELLED") else "lost"
+            return Outcome(kind, f"its job {job.job_id} ended as {job.state} (see {job.paths.stderr})")
+        error = job.exception()
+        if error is None:
+            return Outcome(*job.result())
+        trace = str(error).partition("You can check full logs")[0]
+        lines = [line for line in trace.splitlines() if line.strip("- ")]
+        return Outcome("failed", f"{lines[-1]} (see {job.paths.stderr})")
+
+    def cancel(self, jobs: Sequence[Any]) -> None:
+        """Cancel jobs; those under way write a checkpoint."""
+        for job in jobs:
+            job.cancel(check=False)
+
+
+class _Job:
+    """What submitit calls on the machine that Slurm chose."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self._local: Local | None = None
+
+    def __call__(self) -> Outcome:
+        """Carry out the run."""
+        # Sent where a job is cancelled; submitit would go on until it is killed.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        self._local = self.order.executor()
+        return carry_out(self.order, self._local)
+
+    def checkpoint(self) -> Any:
+        """The same once more, when the job is pre-empted or out of time: submitit asks for it."""
+        from submitit.helpers import DelayedSubmission
+
+        # Before the job is queued again, which ends its processes.
+        if self._local:
+            self._local.stop()
+        return DelayedSubmission(_Job(self.order))

@@ -1,0 +1,232 @@
+"""Runs that are jobs of somebody else's scheduler: what their folders say, and what is told of them."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ssl_video.benchmarks import executors, matrix, prepare
+from ssl_video.benchmarks.executors import Conditions, Event, elsewhere
+from ssl_video.benchmarks.executors.elsewhere import Elsewhere, Order, Outcome
+from ssl_video.engine.processes import Execution
+from ssl_video.engine.run import Plan
+from ssl_video.errors import InputError
+from ssl_video.spec import build
+
+CPU = torch.device("cpu")
+SMALL = {
+    "protocol": "per-class:2", "frames": 2, "stride": 2, "size": 8, "width": 0.125, "labeled_batch": 3,
+    "unlabeled_batch": 4, "test_clips": 1, "steps": 6,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plans(video_folder: Path) -> list[Plan]:
+    """Three runs of seconds."""
+    specs = [build(SMALL | {"data": str(video_folder), "seed": seed}) for seed in range(3)]
+    return prepare.plans(specs, CPU)
+
+
+def conditions(folder: Path) -> Conditions:
+    return Conditions(folder / "results", Execution("cpu", 1, checkpoint_seconds=0))
+
+
+class Told:
+    """A scheduler whose jobs end as the test says."""
+
+    def __init__(self) -> None:
+        self.orders, self.cancelled = list[Order](), list[str]()
+        self.ends: dict[str, Outcome] = {}
+
+    def describe(self) -> str:
+        return "nowhere"
+
+    def send(self, orders: Sequence[Order]) -> list[str]:
+        self.orders += orders
+        return [order.name for order in orders]
+
+    def outcome(self, job: str) -> Outcome | None:
+        return self.ends.get(job)
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        self.cancelled += jobs
+        self.ends |= {job: Outcome("stopped") for job in jobs}
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    monkeypatch.setattr(elsewhere, "_POLL_SECONDS", 0)
+    return Told()
+
+
+def test_where_a_run_stands_is_read_from_its_records(told: Told, plans: list[Plan], tmp_path: Path) -> None:
+    executor, (plan, *_) = Elsewhere(told, conditions(tmp_path), None), plans
+    metrics = executors.folder(tmp_path / "results", plan) / "metrics.jsonl"
+    metrics.parent.mkdir(parents=True)
+    metrics.write_text('{"step": 0}\n')
+    executor.submit([plan])
+    assert executor.news() == [], "it may wait in a queue, with the records of an earlier try"
+    # The last line is being written.
+    metrics.write_text("".join(f'{{"step": {step}}}\n' for step in range(4)) + '{"st')
+    started, moved = executor.news()
+    assert (started.kind, moved.kind) == ("started", "moved")
+    assert moved.report is not None
+    assert (moved.report.phase, moved.report.done, moved.report.total) == ("train", 4, 6)
+    assert executor.news() == []
+    metrics.write_text("".join(f'{{"step": {step}}}\n' for step in range(6)))
+    (moved,) = executor.news()
+    assert moved.report is not None
+    assert moved.report.phase == "test"
+
+
+def test_a_run_is_finished_when_its_folder_says_so(
+    told: Told, plans: list[Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network disk may show the result later than the scheduler tells the end; or it is no shared disk."""
+    executor = Elsewhere(told, conditions(tmp_path), None)
+    executor.submit(plans[:2])
+    shown, never = plans[0], plans[1]
+    told.ends = {plan.name: Outcome("finished", machine="node7") for plan in (shown, never)}
+    assert executor.news() == []
+    result = executors.folder(tmp_path / "results", shown) / "result.json"
+    result.write_text(json.dumps({"top1": 0.5}))
+    assert executor.news() == [Event("finished", shown, result={"top1": 0.5})]
+    monkeypatch.setattr(elsewhere, "_SEEN_SECONDS", 0)
+    (failed,) = executor.news()
+    assert failed.kind == "failed"
+    assert "on node7" in failed.reason
+    assert "share this disk" in failed.reason
+
+
+def test_what_somebody_else_stopped_counts_as_lost(told: Told, plans: list[Plan], tmp_path: Path) -> None:
+    executor = Elsewhere(told, conditions(tmp_path), None)
+    executor.submit(plans[:1])
+    told.ends = {plans[0].name: Outcome("stopped", machine="node7")}
+    (event,) = executor.news()
+    assert (event.kind, event.reason) == ("lost", "stopped (on node7)")
+
+
+def test_stopping_cancels_every_job_and_leaves_no_empty_folder(
+    told: Told, plans: list[Plan], tmp_path: Path
+) -> None:
+    executor = Elsewhere(told, conditions(tmp_path), None)
+    executor.submit(plans)
+    begun = executors.folder(tmp_path / "results", plans[1])
+    (begun / "checkpoint.pt").touch()
+    executor.stop()
+    assert told.cancelled == [plan.name for plan in plans]
+    assert list((tmp_path / "results" / "runs").iterdir()) == [begun]
+
+
+def test_another_run_than_was_ordered_is_not_begun(told: Told, plans: list[Plan], tmp_path: Path) -> None:
+    """Other data under the same name, or other code."""
+    executor = Elsewhere(told, conditions(tmp_path), None)
+    executor.submit(plans[:1])
+    (order,) = told.orders
+    other = Order("another", order.spec, order.conditions, order.directory, order.cache)
+    missing = elsewhere.carry_out(other, None)  # type: ignore[arg-type]
+    assert missing.kind == "failed"
+    assert "has to lie on a disk that all share" in missing.reason
+    (tmp_path / "results" / "runs" / "another").mkdir()
+    wrong = elsewhere.carry_out(other, None)  # type: ignore[arg-type]
+    assert wrong.kind == "failed"
+    assert f"is the run {order.name} here" in wrong.reason
+
+
+@pytest.mark.parametrize(("name", "library"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_missing_library_is_named_with_its_extra(
+    name: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(InputError, match=rf"pip install 'ssl-video\[{name}\]'"):
+        executors.make(name, conditions(tmp_path), None, {})
+
+
+def test_only_clusters_have_options(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--executor-option num_gpus: only"):
+        executors.make("local", conditions(tmp_path), 1, {"num_gpus": 1})
+
+
+# -- for real
+
+
+def steps(results: Path, plan: Plan) -> list[int]:
+    lines = (executors.folder(results, plan) / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+def test_slurm_is_asked_for_by_submitit(tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    with pytest.raises(InputError, match="cluster=local"):
+        executors.make("slurm", conditions(tmp_path), None, {})
+    with pytest.raises(InputError, match=r"--executor-option: .*minutes"):
+        executors.make("slurm", conditions(tmp_path), None, {"cluster": "local", "minutes": 5})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+def test_a_job_that_has_to_make_room_is_queued_again(video_folder: Path, tmp_path: Path) -> None:
+    """As by Slurm, which sends this signal; it goes on from its checkpoint, and nobody else need know."""
+    pytest.importorskip("submitit")
+    (plan,) = prepare.plans([build(SMALL | {"data": str(video_folder), "steps": 200})], CPU)
+    executor = executors.make("slurm", conditions(tmp_path), None, {"cluster": "local"})
+    assert isinstance(executor, Elsewhere)
+    events = list[Event]()
+
+    def notify(event: Event | None) -> None:
+        begun = any(event.report.done for event in events if event.report)
+        events.extend([event] if event else [])
+        if event and event.report and event.report.done and not begun:
+            number = executor._sent[0].job.job_id
+            (job, *_) = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+            os.kill(int(job), signal.SIGUSR2)
+
+    assert not matrix.execute([plan], tmp_path / "results", executor, notify)
+    assert [event.kind for event in events if event.kind != "moved"] == ["started", "finished"]
+    assert steps(tmp_path / "results", plan) == list(range(200))
+    (log,) = (tmp_path / "results" / "jobs").glob("*_log.out")
+    assert "Requeued job" in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Any:
+    """A machine of one CPU, beside the one without any that this process is on."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    ray.init(address=made.address, logging_level="ERROR", log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def test_a_machine_of_a_ray_cluster_is_lost(cluster: Any, video_folder: Path, tmp_path: Path) -> None:
+    """Its run goes on from its checkpoint on one that has just joined; another one fails with its reason."""
+    made = [build(SMALL | {"data": str(video_folder), "steps": steps}) for steps in (300, 6)]
+    long, wrong = prepare.plans(made, CPU)
+    (executors.folder(tmp_path / "results", wrong) / "metrics.jsonl").mkdir(parents=True)
+    executor = executors.make("ray", conditions(tmp_path), None, {})
+    assert "nodes 2, CPUs 1" in executor.describe()
+    events, lost = list[Event](), list[Any]()
+
+    def notify(event: Event | None) -> None:
+        events.extend([event] if event else [])
+        if event and event.plan is long and event.report and event.report.done and not lost:
+            lost.extend(cluster.worker_nodes)
+            cluster.add_node(num_cpus=1)
+            cluster.remove_node(lost[0], allow_graceful=False)
+
+    (failure,) = matrix.execute([long, wrong], tmp_path / "results", executor, notify)
+    assert failure.plan is wrong
+    assert "metrics.jsonl" in failure.reason
+    # What is left of the lost machine, which is on this one, may hold the run for a moment.
+    ends = [event.kind for event in events if event.plan is long and event.is_end and event.kind != "busy"]
+    assert ends == ["crashed", "finished"]
+    assert steps(tmp_path / "results", long) == list(range(300))

@@ -1,0 +1,105 @@
+"""What `ssl-video bench` makes of its flags and of suites, listed without training."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from ssl_video.cli import cli
+from ssl_video.cli.runs import _unused
+from ssl_video.engine import assemble
+from ssl_video.errors import InputError
+from ssl_video.spec import build
+
+DATA = ("--data", "absent.arrow", "--protocol", "per-class:1", "--frames", "4", "--size", "16")
+PLUGIN = '''from ssl_video import algorithm
+from ssl_video.algorithms.supervised import Supervised
+
+@algorithm("{name}")
+class Mine(Supervised):
+    """Nothing new."""
+'''
+
+
+def bench(*arguments: object) -> str:
+    """What a dry run prints, without line breaks."""
+    done = CliRunner().invoke(cli, ["bench", "--dry-run", *map(str, arguments)], catch_exceptions=False)
+    assert done.exit_code == 0
+    return " ".join(done.stdout.split())
+
+
+def test_flags_are_axes(tmp_path: Path) -> None:
+    """Two methods on two backbones, two data sets, three draws and two seeds."""
+    printed = bench(
+        *("--algo", "fixmatch", "--backbone", "tiny3d,c2d_r50", *DATA, "--data", "other.arrow"),
+        *("--draws", 3, "--seeds", 2, "--results", tmp_path / "none"),
+    )
+    assert " 48 runs, 0 of them finished" in printed
+    # A row for each method on each backbone.
+    assert printed.count("backbone=tiny3d") == printed.count("backbone=c2d_r50") == 2
+    assert "other.arrow is not here" in printed
+
+
+def test_the_flag_match_is_the_suite_s_key(tmp_path: Path) -> None:
+    """100 steps of 8 + 16 videos are 300 of 8."""
+    (tmp_path / "mine.yaml").write_text("algorithms: [fixmatch]\nmatch: clips\nsettings: {steps: 100}\n")
+    suite = ("--suite", tmp_path / "mine.yaml", *DATA, "--seeds", 1, "--results", tmp_path / "none")
+    printed = bench(*suite)
+    assert "supervised tiny3d 1 0 300 2,400" in printed
+    assert "matched: clips:2400 for all methods; --match clips:2400 keeps that" in printed
+    assert "supervised tiny3d 1 0 100 800" in bench(*suite, "--match", "steps")
+    assert "fixmatch tiny3d 1 0 10 240" in bench(*suite, "--match", "clips:240")
+
+
+def test_one_draw_and_a_number_of_draws_exclude_each_other(tmp_path: Path) -> None:
+    arguments = (*DATA, "--algo", "supervised", "--seeds", 2, "--results", tmp_path / "none")
+    with pytest.raises(InputError, match="--draws counts draws from 0"):
+        bench(*arguments, "--draw", 1, "--draws", 2)
+    (tmp_path / "mine.yaml").write_text("algorithms: [supervised]\ndraws: 3\n")
+    suite = ("--suite", tmp_path / "mine.yaml", *arguments)
+    assert " 6 runs, " in bench(*suite)
+    assert " 2 runs, " in bench(*suite, "--draw", 1)
+
+
+def test_a_suite_whose_data_is_not_there_says_how_to_make_it() -> None:
+    done = CliRunner().invoke(cli, ["bench", "--suite", "ucf101"])
+    assert isinstance(done.exception, InputError)
+    assert done.exception.problems == (
+        "there is no file or folder ucf101.arrow: give the place of the data, --data",
+        "the suite says how to make it: ssl-video index ucfTrainTestlist --videos UCF-101 -o ucf101.arrow",
+    )
+
+
+def test_a_file_with_one_algorithm_needs_no_name(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN.format(name="mine"))
+    assert "mine tiny3d 3 0 400" in bench(*DATA, "--algo", file, "--results", tmp_path / "none")
+    spec = assemble.resolve(build({"algorithm": str(file)}), torch.device("cpu"))
+    assert spec == assemble.resolve(build({"algorithm": f"{file}:mine"}), torch.device("cpu"))
+    file.write_text(PLUGIN.format(name="mine") + PLUGIN.format(name="yours"))
+    with pytest.raises(InputError, match=rf"several algorithms: give {file}:mine or {file}:yours"):
+        bench(*DATA, "--algo", file)
+
+
+def test_weights_that_are_nearly_a_word(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file pretraind; did you mean pretrained"):
+        bench(*DATA, "--algo", "supervised", "--weights", "pretraind", "--results", tmp_path / "none")
+
+
+def test_pseudo_labels_that_were_never_used_are_told() -> None:
+    records = [
+        {"algorithm": "cmpl", "pseudo_labels_used": {"primary": 0.0, "auxiliary": 0.5}},
+        {"algorithm": "cmpl", "pseudo_labels_used": {"primary": 0.1, "auxiliary": 0.5}},
+        {"algorithm": "supervised", "pseudo_labels_used": {}},
+        {"algorithm": "old"},
+    ]
+    assert _unused(records) == [
+        "cmpl used not one pseudo-label of its network 'primary' in 1 of its 2 runs: "
+        "is its threshold within reach?"
+    ]
+
+
+def test_training_has_to_be_asked_for() -> None:
+    done = CliRunner().invoke(cli, ["train"])
+    assert "Usage: cli train" in done.output
