@@ -1,0 +1,161 @@
+"""The pseudo-label audit: what each method's labels were worth, when, for which classes and clips."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ssl_video.benchmarks import audit
+from ssl_video.benchmarks.report import charts
+from ssl_video.benchmarks.report.charts import Series
+from ssl_video.benchmarks.report.confusion import DRAWN, most_confused
+from ssl_video.benchmarks.report.curves import FEWEST, curve
+from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.benchmarks.report.groups import Group, drawn
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import paragraph
+from ssl_video.benchmarks.report.sheet import plain_table
+
+if TYPE_CHECKING:
+    from ssl_video.engine.pseudo_labels import PseudoLabels
+
+WINDOWS = 20
+_METHODS = 24
+_NAMED = 6  # clips and confusions in a table
+_HEIGHT = 150.0
+
+
+def section(material: Material) -> Section | None:
+    """Every network's labels over time, by class, and the mistakes that it made most."""
+    html = drawn(material, partial(_method, material), grid=False, most=_METHODS)
+    if not html:
+        return None
+    told = paragraph(
+        "Every pseudo-label that training saw, against the clip's label, which training did not see.",
+        "`coverage`: share of the labels that is used; `precision`: share of the used ones that is right;",
+        "`misled`: share of all that is used and wrong; `imbalance`: share of the used ones that would have",
+        "to be of other classes to be as frequent as the classes are.",
+        f"The steps are cut into {WINDOWS} windows. Curves are means over runs, bands reach from the lowest",
+        f"run to the highest, and a precision is drawn where a run used {FEWEST} labels or more. Maps and",
+        "tables are over the labels of all runs of a method; in maps, darker is more, and grey is where",
+        "there is no label. `ssl-video audit RUN` has the numbers.",
+    )
+    return Section("audit", "Pseudo-label audit", told + html)
+
+
+def fewest_hidden(found: audit.OverTime) -> audit.OverTime:
+    """The same without the precision and imbalance of fewer than FEWEST labels."""
+    enough = found.coverage * found.seen > FEWEST - 0.5
+    return replace(
+        found,
+        precision=np.where(enough, found.precision, np.nan),
+        imbalance=np.where(enough, found.imbalance, np.nan),
+    )
+
+
+def shown_classes(made: "PseudoLabels", network: str) -> NDArray[np.int64]:
+    """Numbers of the classes that a map shows: all, or the DRAWN whose clips have most wrong labels."""
+    if len(made.classes) <= DRAWN:
+        return np.arange(len(made.classes))
+    counts = audit.confusion(made, network)
+    wrong = counts.sum(1) - counts.diagonal()
+    return np.sort(np.argsort(-wrong, kind="stable")[:DRAWN])
+
+
+def _method(material: Material, group: Group) -> str:
+    runs = [made for run in group.runs if (made := material.pseudo_labels(run))]
+    if not runs:
+        return ""
+    windows = min([WINDOWS, *(int(made.steps.max(initial=0)) + 1 for made in runs)])
+    pool = audit.pooled(runs)
+    blocks = [_network(runs, pool, network, windows) for network in pool.labels]
+    blocks += [_agreement(pool, *pair, windows) for pair in combinations(pool.labels, 2)]
+    count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
+    heading = f"<h4>{escape(group.method)} <span class='soft'>{count}</span></h4>"
+    return f"{heading}<div class='charts'>{''.join(blocks)}</div>"
+
+
+def _network(runs: Sequence["PseudoLabels"], pool: "PseudoLabels", network: str, windows: int) -> str:
+    """One network's labels: a chart over time, two maps of its classes over time, its mistakes."""
+    found = [
+        fewest_hidden(audit.over_time(made, windows)[network]) for made in runs if network in made.labels
+    ]
+    series = [
+        curve([pd.Series(getattr(one, kind), one.starts) for one in found], kind)
+        for kind in ("coverage", "precision", "misled", "imbalance")
+    ]
+    parts = [charts.lines(f"labels by {network}", series, "step", "share", y_range=(0, 1), height=_HEIGHT)]
+    used = int(sum((made.weights[network] > 0).sum() for made in runs))
+    if not used:
+        return f"{parts[0]}<p class='soft'>No label by {escape(network)} was used.</p>"
+    return "".join(
+        [*parts, *_maps(pool, network, windows), _mistakes(pool, network), _confusions(pool, network)]
+    )
+
+
+def _maps(pool: "PseudoLabels", network: str, windows: int) -> Iterator[str]:
+    """Precision and coverage, class by window."""
+    by_class, chosen = audit.by_class(pool, windows)[network], shown_classes(pool, network)
+    names = [str(name) for name in pool.classes[chosen]]
+    starts = [str(start) for start in by_class.starts]
+    left = (
+        f", the {DRAWN} of {len(pool.classes)} classes with most wrong labels"
+        if len(chosen) < len(pool.classes)
+        else ""
+    )
+    for title, values, rows in (
+        ("precision", by_class.precision, "class that the label says"),
+        ("coverage", by_class.coverage, "class of the clip"),
+    ):
+        yield charts.heatmap(
+            f"{title} of labels by {network}{left}", values[:, chosen].T, names, starts, rows, "from step"
+        )
+
+
+def _mistakes(pool: "PseudoLabels", network: str) -> str:
+    rows = [
+        (f"{found.wrong}\u00a0of\u00a0{found.seen}", found.truth, found.label, found.clip)
+        for found in audit.mistakes(pool, network, _NAMED)
+    ]
+    if not rows:
+        return ""
+    title = f"clips labeled wrong most often by {network}"
+    table = plain_table(("wrong", "class", "labeled", "clip"), rows, title)
+    return f"<div><h5>{escape(title)}</h5>{table}</div>"
+
+
+def _confusions(pool: "PseudoLabels", network: str) -> str:
+    rows = [
+        (pair.truth, pair.guess, str(pair.clips), f"{100 * pair.share:.0f} %")
+        for pair in most_confused(
+            audit.confusion(pool, network), pool.classes.tolist(), _NAMED, by_clips=True
+        )
+    ]
+    if not rows:
+        return ""
+    title = f"classes that {network} takes for others"
+    table = plain_table(("class", "labeled", "labels", "of the class"), rows, title)
+    return f"<div><h5>{escape(title)}</h5>{table}</div>"
+
+
+def _agreement(pool: "PseudoLabels", one: str, other: str, windows: int) -> str:
+    """Which of two networks is right about the clips, whether the labels are used or not."""
+    found = audit.agreement(pool, one, other, windows)
+    shares = found.right / np.maximum(found.right.sum((1, 2), keepdims=True), 1)
+    starts = found.starts.tolist()
+    series = [
+        Series(name, starts, shares[:, a, b].tolist())
+        for name, a, b in (
+            ("both right", 1, 1),
+            (f"{one} alone", 1, 0),
+            (f"{other} alone", 0, 1),
+            ("neither", 0, 0),
+        )
+    ]
+    title = f"who is right about a clip, labels used or not: {one}, {other}"
+    return charts.lines(title, series, "step", "share of clips", y_range=(0, 1), height=_HEIGHT)

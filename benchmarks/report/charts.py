@@ -1,0 +1,312 @@
+"""Charts as inline SVG: pure functions from numbers to text, which need nothing but a browser.
+
+Values that are not finite are not drawn. All texts are escaped here; callers give them as they are.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_video.benchmarks.report import drawing
+from ssl_video.benchmarks.report.drawing import (
+    FONT,
+    MARGIN,
+    WIDTH,
+    Scale,
+    colour,
+    fitted,
+    number,
+    plain,
+    text_width,
+)
+
+NO_LIMITS = -math.inf, math.inf
+_ROW = 22.0
+_FEW = 12  # rows or columns of a matrix up to which its values are written into it
+_MANY = 40  # and up to which they have names
+_SHADES = 10
+
+
+class Series(NamedTuple):
+    """A curve.
+
+    Attributes:
+        name: for the legend.
+        x, y: its points; where y is not finite the curve has a gap.
+        low, high: a band around it, as long as x, or empty.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+class Estimate(NamedTuple):
+    """A value with its interval: value ± half_width, which is nan where it is not known (one run).
+
+    Attributes:
+        label: what it is of.
+        note: for whoever points at it.
+        accent: whether it is to stand out.
+    """
+
+    label: str
+    value: float
+    half_width: float = math.nan
+    note: str = ""
+    accent: bool = False
+
+
+class Bar(NamedTuple):
+    """A signed value; `note` as in `Estimate`."""
+
+    label: str
+    value: float
+    note: str = ""
+
+
+def lines(
+    title: str,
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    *,
+    description: str = "",
+    y_range: tuple[float, float] | None = None,
+    height: float = 200.0,
+    width: float = WIDTH,
+) -> str:
+    """Curves over a common x, with a legend above and, where given, bands.
+
+    Args:
+        title: the chart's.
+        series: in the order of the legend and of the colours.
+        x_label, y_label: the axes', with units.
+        description: for those who do not see it; by default its names and ends.
+        y_range: ends of the vertical axis, instead of round numbers around the values.
+        height: of the plot alone.
+        width: of the chart; a narrower one than usual is for a narrower column.
+    """
+    parts, top = drawing.legend([s.name for s in series] if len(series) > 1 else [], width)
+    top += 28
+    ys = [v for s in series for v in (*s.y, *s.low, *s.high)]
+    vertical = drawing.scale(ys, top + height, top, within=y_range)
+    left = 10 + max(text_width(plain(tick)) for tick in vertical.ticks())
+    xs = [v for s in series for v in s.x if math.isfinite(v)] or [0.0, 1.0]
+    horizontal = Scale(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, left, width - MARGIN)
+    parts += drawing.ground(horizontal, vertical, x_label, y_label)
+    for place, one in enumerate(series):
+        if one.low and one.high:
+            parts.append(_band(one, horizontal, vertical, place))
+    for place, one in enumerate(series):
+        parts.append(drawing.hinted(one.name, *_curve(one, horizontal, vertical, place)))
+    ends = "; ".join(f"{s.name}: {_end(s)}" for s in series)
+    return drawing.figure(
+        title, description or f"{y_label} over {x_label}. At the end: {ends}", top + height + 44, parts, width
+    )
+
+
+def _end(series: Series) -> str:
+    finite = [value for value in series.y if math.isfinite(value)]
+    return plain(float(f"{finite[-1]:.3g}")) if finite else "no value"
+
+
+def _curve(series: Series, horizontal: Scale, vertical: Scale, place: int) -> list[str]:
+    """A path for each stretch of finite values; a dot for a stretch of one."""
+    parts = []
+    points = list(zip(series.x, series.y, strict=True))
+    for finite, stretch in groupby(points, key=lambda point: math.isfinite(point[1])):
+        if not finite:
+            continue
+        places = [(horizontal(x), vertical.inside(y)) for x, y in stretch]
+        if len(places) == 1:
+            parts.append(drawing.dot(*places[0], colour(place), 2.5))
+            continue
+        path = "L".join(f"{number(x)} {number(y)}" for x, y in places)
+        parts.append(f'<path class="curve {colour(place)}" d="M{path}"/>')
+    return parts
+
+
+def _band(series: Series, horizontal: Scale, vertical: Scale, place: int) -> str:
+    kept = [
+        (horizontal(x), vertical.inside(low), vertical.inside(high))
+        for x, low, high in zip(series.x, series.low, series.high, strict=True)
+        if math.isfinite(low) and math.isfinite(high)
+    ]
+    around = [(x, high) for x, _, high in kept] + [(x, low) for x, low, _ in reversed(kept)]
+    path = "L".join(f"{number(x)} {number(y)}" for x, y in around)
+    return f'<path class="band {colour(place)}" d="M{path}Z"/>' if around else ""
+
+
+def intervals(
+    title: str,
+    rows: Sequence[Estimate],
+    x_label: str,
+    *,
+    description: str = "",
+    zero: bool = False,
+    limits: tuple[float, float] = NO_LIMITS,
+) -> str:
+    """A dot with its interval for each row (a forest plot); a hollow dot has none.
+
+    Args:
+        title, description: see `lines`.
+        rows: from top to bottom.
+        x_label: the axis's, with its unit.
+        zero: whether 0 is on the axis, and marked.
+        limits: beyond which no value is possible, so that intervals are cut there.
+    """
+    room = _names([row.label for row in rows])
+    ends = [v for r in rows for v in (r.value, r.value - r.half_width, r.value + r.half_width)]
+    horizontal = drawing.scale(ends, room + 12, WIDTH - MARGIN, include=(0.0,) if zero else (), limits=limits)
+    bottom = len(rows) * _ROW + 6
+    parts = [drawing.line(horizontal(t), 0, horizontal(t), bottom, "grid") for t in horizontal.ticks()]
+    if zero:
+        parts.append(drawing.line(horizontal(0), 0, horizontal(0), bottom, "zero"))
+    for place, row in enumerate(rows):
+        parts.append(_interval(row, horizontal, place * _ROW + _ROW / 2 + 3, room))
+    parts += drawing.below(horizontal, bottom, x_label)
+    spoken = "; ".join(f"{r.label}: {r.note or plain(round(r.value, 2))}" for r in rows)
+    return drawing.figure(title, description or f"{x_label}. {spoken}", bottom + 44, parts)
+
+
+def _interval(row: Estimate, horizontal: Scale, y: float, room: float) -> str:
+    kind = "accent" if row.accent else "quiet"
+    parts = [drawing.text(room, y + 4, fitted(row.label, room), "name", "end")]
+    if math.isfinite(row.value):
+        x, known = horizontal(row.value), math.isfinite(row.half_width)
+        if known:
+            ends = [horizontal.inside(row.value + side * row.half_width) for side in (-1, 1)]
+            parts.append(drawing.line(ends[0], y, ends[1], y, f"whisker {kind}"))
+        parts.append(drawing.dot(x, y, kind if known else f"{kind} hollow"))
+    return drawing.hinted(f"{row.label}: {row.note or plain(round(row.value, 2))}", *parts)
+
+
+def _names(labels: Sequence[str]) -> float:
+    """Room for names of rows."""
+    return min(max((text_width(label) for label in labels), default=0.0), WIDTH * 0.45)
+
+
+def bars(title: str, rows: Sequence[Bar], x_label: str, *, description: str = "") -> str:
+    """A horizontal bar for each row, to the right of 0 or to the left, with its value at its end.
+
+    Args:
+        title, description: see `lines`.
+        rows: from top to bottom.
+        x_label: the axis's, with its unit.
+    """
+    room = _names([row.label for row in rows])
+    values = [row.value for row in rows]
+    # Room for the numbers at the ends of the longest bars.
+    left = room + (54 if any(value < 0 for value in values) else 12)
+    horizontal = drawing.scale(values, left, WIDTH - 54 - MARGIN, include=(0.0,))
+    bottom = len(rows) * _ROW + 6
+    parts = [drawing.line(horizontal(t), 0, horizontal(t), bottom, "grid") for t in horizontal.ticks()]
+    for place, row in enumerate(rows):
+        y = place * _ROW + 3
+        shown = [drawing.text(room, y + 15, fitted(row.label, room), "name", "end")]
+        if math.isfinite(row.value):
+            x, zero = horizontal(row.value), horizontal(0)
+            up = row.value >= 0
+            shown.append(
+                drawing.box(min(x, zero), y + 4, max(abs(x - zero), 0.5), _ROW - 8, "up" if up else "down")
+            )
+            words = f"{row.value + 0.0:+.1f}".replace("-", "−")
+            shown.append(
+                drawing.text(x + (5 if up else -5), y + 15, words, "small", "start" if up else "end")
+            )
+        parts.append(drawing.hinted(f"{row.label}: {row.note or plain(row.value)}", *shown))
+    parts.append(drawing.line(horizontal(0), 0, horizontal(0), bottom, "zero"))
+    parts += drawing.below(horizontal, bottom, x_label)
+    spoken = "; ".join(f"{row.label}: {plain(round(row.value, 2))}" for row in rows)
+    return drawing.figure(title, description or f"{x_label}. {spoken}", bottom + 44, parts)
+
+
+def heatmap(
+    title: str,
+    matrix: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    row_label: str,
+    column_label: str,
+    *,
+    description: str = "",
+) -> str:
+    """A matrix (R, C) of shares in [0, 1] as shades, with values in per cent where there are few.
+
+    What is not finite is grey.
+
+    Args:
+        title, description: see `lines`.
+        matrix: (R, C).
+        rows, columns: names, R and C of them; left out where there are too many to read.
+        row_label, column_label: what rows and columns are.
+    """
+    named, few = max(matrix.shape) <= _MANY, max(matrix.shape) <= _FEW
+    side = _names(rows) * 0.8 if named else 0.0
+    cell = min((WIDTH - side - 8) / matrix.shape[1], 34.0)
+    left, font = side + 8, min(FONT, cell * 0.7)
+    head = max(min(max(map(len, columns), default=0) * font * 0.6, 110.0), 12.0) if named else 0.0
+    top = head + 30
+    parts = [drawing.text(0, FONT, f"{row_label} ↓   {column_label} →", "label")]
+    if named:
+        for place, name in enumerate(columns):
+            x = left + (place + 0.5) * cell + font * 0.35
+            turned = (
+                f' transform="rotate(-90 {number(x)} {number(top - 6)})" style="font-size:{number(font)}px"'
+            )
+            parts.append(drawing.text(x, top - 6, fitted(name, head, font), "name", more=turned))
+    for place, name in enumerate(rows):
+        y = top + place * cell
+        if named:
+            style = f' style="font-size:{number(font)}px"'
+            shown = fitted(name, side, font)
+            parts.append(drawing.text(side, y + cell / 2 + font * 0.35, shown, "name", "end", style))
+        if few:
+            parts += _cells(matrix[place], name, columns, left, y, cell)
+    if not few:
+        parts += _shades(matrix, left, top, cell)
+    spoken = f"{row_label} by {column_label}, {matrix.shape[0]} by {matrix.shape[1]}"
+    return drawing.figure(title, description or spoken, top + len(rows) * cell + 6, parts)
+
+
+def _cells(
+    values: NDArray[np.float64], row: str, columns: Sequence[str], left: float, y: float, cell: float
+) -> list[str]:
+    """One row of a matrix, with its values; where they are 0 the ground is left."""
+    parts = []
+    for place, value in enumerate(values.tolist()):
+        x, known = left + place * cell, math.isfinite(value)
+        if known and value <= 0:
+            continue
+        hint = f"{100 * value:.0f} %" if known else "none"
+        opacity = f' style="opacity:{0.08 + 0.92 * min(value, 1.0):.2f}"' if known else ""
+        shown = [drawing.box(x, y, cell - 1, cell - 1, "heat" if known else "absent", opacity)]
+        if known:
+            kind = "onheat" if value > 0.5 else ""
+            middle = x + (cell - 1) / 2, y + cell / 2 + 4
+            shown.append(drawing.text(*middle, f"{100 * value:.0f}", kind, "middle"))
+        parts.append(drawing.hinted(f"{row} → {columns[place]}: {hint}", *shown))
+    return parts
+
+
+def _shades(matrix: NDArray[np.float64], left: float, top: float, cell: float) -> list[str]:
+    """All cells of a large matrix: a path for each of SHADES, as an element for each cell slows browsers."""
+    level = np.where(np.isfinite(matrix), np.ceil(np.clip(np.nan_to_num(matrix), 0, 1) * _SHADES), -1)
+    parts = []
+    size = number(cell - min(1.0, cell * 0.1))
+    for shade in np.unique(level[level != 0]).tolist():
+        places = np.argwhere(level == shade).tolist()
+        path = "".join(
+            f"M{number(left + column * cell)} {number(top + row * cell)}h{size}v{size}h-{size}z"
+            for row, column in places
+        )
+        opacity = f' style="opacity:{0.08 + 0.92 * shade / _SHADES:.2f}"' if shade > 0 else ""
+        parts.append(f'<path class="{"heat" if shade > 0 else "absent"}"{opacity} d="{path}"/>')
+    return parts

@@ -1,0 +1,140 @@
+"""What accuracies cost: operations, time, parameters."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from ssl_video.benchmarks.cells import COLUMN_KEYS, METHOD_KEYS, Cell
+from ssl_video.benchmarks.numbers import NO_RUN, written
+from ssl_video.benchmarks.report import sheet
+from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import paragraph
+from ssl_video.benchmarks.report.scatter import Point, scatter
+
+PLOTS = 6  # protocols that are drawn
+POINTS = 40  # methods that one plot shows
+
+
+class _Axis(NamedTuple):
+    """What accuracy is drawn against."""
+
+    title: str
+    label: str
+    value: Callable[[Cell], float]
+
+
+_AXES = (
+    _Axis("Against test cost", "GFLOPs of one test clip and crop (multiply-adds)", lambda c: c.cost.gflops),
+    _Axis(
+        "Against training cost",
+        "GFLOPs of the whole training (multiply-adds)",
+        lambda c: c.cost.training_gflops,
+    ),
+    _Axis("Against time", "seconds of training and evaluation", lambda c: c.cost.seconds),
+)
+_COSTS = (
+    sheet.Column("method"),
+    sheet.Column("algorithm", choice=True, shown=False),
+    sheet.Column("dataset", choice=True),
+    sheet.Column("protocol", choice=True),
+    sheet.Column("top-1 %", "number"),
+    sheet.Column("seconds", "number", "of training and evaluation, mean over runs"),
+    sheet.Column("clips/s", "number", "clips that training passed through networks, by these seconds"),
+    sheet.Column(
+        "training GFLOPs", "number", "10^9 multiply-adds of the whole training, forward and backward"
+    ),
+    sheet.Column("× baseline", "number", "training GFLOPs divided by the baseline's"),
+    sheet.Column("points per ×", "number", "gain for each multiple of the baseline's training cost"),
+    sheet.Column(
+        "test GFLOPs", "number", "10^9 multiply-adds of the tested network for one test clip and crop"
+    ),
+    sheet.Column("parameters", "number", "of the tested network, in millions"),
+    sheet.Column("trained", "number", "parameters of all trained networks, in millions"),
+)
+
+
+def section(material: Material) -> Section:
+    """Accuracy per compute, and the table of costs."""
+    compared = material.comparison
+    parts = [
+        paragraph(
+            "A method that trains two networks pays more for the same number of steps.",
+            "Operations are counted, so they are the same on every machine; seconds also depend on what else",
+            "the machine did. The dashed line is the baseline's accuracy.",
+            "A cost that is the same for all methods of a protocol is not drawn.",
+            "Points that stand too close have no names: pointing at one tells it, and the table has all.",
+        )
+    ]
+    if len(compared.columns) > PLOTS:
+        drawn = f"The first {PLOTS} of {len(compared.columns)} protocols are drawn, in the table's order."
+        parts.append(paragraph(drawn))
+    for place, column in enumerate(compared.columns[:PLOTS]):
+        figures = "".join(_figures(material, place))
+        if figures:
+            parts.append(f"<h3>{escape(column.title)}</h3><div class='charts'>{figures}</div>")
+    parts.append("<h3>Costs</h3>" + sheet.sheet("costs", "costs of methods", _COSTS, list(_rows(material))))
+    return Section("compute", "Accuracy per compute", "".join(parts))
+
+
+def _figures(material: Material, place: int) -> Iterator[str]:
+    """Top-1 against each cost that is not the same for all."""
+    compared = material.comparison
+    cells = [(row, cell) for row in compared.rows if (cell := row.cells[place]) and not row.network][:POINTS]
+    level = next((100 * cell.score.mean for row, cell in cells if row.is_baseline), math.nan)
+    for axis in _AXES:
+        points = [
+            Point(
+                *(row.label, axis.value(cell), 100 * cell.score.mean, 100 * cell.score.half_width),
+                written(cell.score, compared.usual_n),
+            )
+            for row, cell in cells
+            if axis.value(cell) > 0
+        ]
+        costs = [point.x for point in points]
+        if len(set(costs)) > 1:
+            log = max(costs) > 20 * min(costs)
+            yield scatter(axis.title, points, axis.label, "top-1 %", log_x=log, level=level, limits=(0, 100))
+
+
+def _rows(material: Material) -> Iterator[list[str | sheet.Cell]]:
+    compared, means = material.comparison, _means(material.frame)
+    for place, column in enumerate(compared.columns):
+        labels = tuple(getattr(column, key) for key in COLUMN_KEYS)
+        for row in compared.rows:
+            cell = row.cells[place]
+            if cell and not row.network:
+                method = tuple(getattr(row, key) for key in METHOD_KEYS)
+                mean = means[method + labels]
+                protocol = ", ".join([column.protocol, *column.marks])
+                score = written(cell.score, compared.usual_n)
+                yield [row.label, row.algorithm, column.dataset, protocol, score, *_costs(cell, mean)]
+
+
+def _costs(cell: Cell, mean: dict[str, float]) -> list[str]:
+    cost, seconds = cell.cost, cell.cost.seconds
+    return [
+        _digits(seconds),
+        _digits(mean["clips_seen"] / seconds if seconds else math.nan),
+        *map(_digits, (cost.training_gflops, cost.multiple)),
+        NO_RUN if math.isnan(cell.gain_per_cost) else f"{100 * cell.gain_per_cost:+.1f}".replace("-", "−"),
+        *map(_digits, (cost.gflops, mean["parameters"] / 1e6, mean["parameters_trained"] / 1e6)),
+    ]
+
+
+def _digits(value: float) -> str:
+    """Three digits of a number that is not negative, or all before its point."""
+    if math.isnan(value):
+        return NO_RUN
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _means(frame: pd.DataFrame) -> dict[Any, dict[str, float]]:
+    """Means over runs of what the comparison does not have, by method and labels."""
+    groups = frame.groupby([*METHOD_KEYS, *COLUMN_KEYS])
+    names = ["clips_seen", "parameters", "parameters_trained"]
+    means = groups[names].mean()
+    rows = means.itertuples(index=False, name=None)
+    return {key: dict(zip(names, row, strict=True)) for key, row in zip(means.index, rows, strict=True)}

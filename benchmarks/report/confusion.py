@@ -1,0 +1,95 @@
+"""Confusion matrices: which classes each method takes for which."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_video.benchmarks.report import charts
+from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.benchmarks.report.groups import Group, drawn
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.sheet import plain_table
+from ssl_video.engine.predictions import Predictions
+
+DRAWN = 30  # classes up to which a matrix is drawn
+_PAIRS = 10
+
+
+class Confusion(NamedTuple):
+    """Clips of one class that are taken for another: how many, and which share of the class's clips."""
+
+    truth: str
+    guess: str
+    clips: int
+    share: float
+
+
+def confusion(runs: Sequence[Predictions], network: str) -> NDArray[np.int64]:
+    """Clips by true class and first guess, (C, C), summed over runs with the same classes."""
+    classes = len(runs[0].classes)
+    counts = np.zeros((classes, classes), np.int64)
+    for said in runs:
+        np.add.at(counts, (said.labels, said.guesses[network][:, 0]), 1)
+    return counts
+
+
+def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each row divided by its sum, (C, C); nan for a class without clips."""
+    total = counts.sum(1, keepdims=True)
+    return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
+
+
+def most_confused(
+    counts: NDArray[np.int64], classes: Sequence[str], most: int = _PAIRS, *, by_clips: bool = False
+) -> list[Confusion]:
+    """The pairs of different classes that are confused most, at most `most` of them.
+
+    Args:
+        counts: as from `confusion`.
+        classes: names, C of them.
+        most: how many pairs.
+        by_clips: order them by their clips; otherwise by the share of the true class's clips.
+    """
+    wrong = shares(counts)
+    np.fill_diagonal(wrong, 0)
+    off = counts - np.diag(counts.diagonal())
+    order = np.argsort(-(off if by_clips else np.nan_to_num(wrong)), axis=None, kind="stable")[:most]
+    pairs = [divmod(int(place), len(classes)) for place in order]
+    return [
+        Confusion(str(classes[a]), str(classes[b]), int(counts[a, b]), float(wrong[a, b]))
+        for a, b in pairs
+        if wrong[a, b] > 0
+    ]
+
+
+def section(material: Material) -> Section | None:
+    """The matrix of every method's headline network; of many classes the pairs that are confused most."""
+    html = drawn(material, partial(_matrix, material))
+    if not html:
+        return None
+    told = (
+        "What the network that is used for inference takes the test clips of each class for: per cent of "
+        "the class's clips, over all runs of the method. "
+        f"Where there are more than {DRAWN} classes, the {_PAIRS} largest confusions are listed instead."
+    )
+    return Section("confusion", "Confusions", f"<p>{told}</p>{html}")
+
+
+def _matrix(material: Material, group: Group) -> str:
+    runs = [said for run in group.runs if (said := material.predictions(run))]
+    if not runs:
+        return ""
+    network = material.run(group.runs[0])["predictor"]
+    classes = [str(name) for name in runs[0].classes]
+    counts = confusion(runs, network)
+    if len(classes) <= DRAWN:
+        return charts.heatmap(group.method, shares(counts), classes, classes, "true class", "first guess")
+    rows = [
+        (pair.truth, pair.guess, str(pair.clips), f"{100 * pair.share:.0f} %")
+        for pair in most_confused(counts, classes)
+    ]
+    table = plain_table(("true class", "taken for", "clips", "of the class"), rows, "confusions")
+    return f"<div><h4>{escape(group.method)}</h4>{table}</div>"

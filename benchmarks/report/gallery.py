@@ -1,0 +1,225 @@
+"""Clips with their true, given and predicted labels, chosen by rules and shown as short films."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ssl_video.benchmarks import audit, pair
+from ssl_video.benchmarks.cells import COLUMN_KEYS
+from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.benchmarks.report.films import FRAMES, SIDE, Film, Source
+from ssl_video.benchmarks.report.groups import Group, groups
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import notes, paragraph
+from ssl_video.errors import InputError
+
+if TYPE_CHECKING:
+    from ssl_video.engine.pseudo_labels import PseudoLabels
+
+METHODS, CLIPS = 4, 4  # methods of a data set, and clips of each kind
+LARGEST = 2_500_000  # bytes of all films together
+_LOOKED_AT = 200
+
+
+class Shown(NamedTuple):
+    """A clip with its class and what was said of it."""
+
+    clip: str
+    truth: str
+    said: tuple[str, ...]
+
+
+class Kind(NamedTuple):
+    """Clips that were chosen by one rule."""
+
+    rule: str
+    clips: list[Shown]
+
+
+def section(material: Material) -> Section | None:
+    """Clips of the best methods of each data set whose files are at hand."""
+    if not material.gallery:
+        return None
+    store, parts, reasons = _Store(), list[str](), list[str]()
+    for (data, fingerprint), found in groupby(_first_protocols(material), key=lambda one: one[0]):
+        chosen = best(material, [group for _, group in found])
+        run = material.run(chosen[0].runs[0]) if chosen else None
+        result = material.result(run["run"]) if run else None
+        try:
+            source = Source(result["spec"], fingerprint) if result else None
+        except InputError as error:
+            reasons += [f"{data}: no clips, {problem}" for problem in error.problems]
+            continue
+        if source:
+            parts += [_method(material, group, source, store) for group in chosen]
+    if not any(parts):
+        return Section("gallery", "Clips", notes(reasons)) if reasons else None
+    told = paragraph(
+        f"Clips of the {METHODS} methods with the highest mean top-1 on the first protocol of each data set,",
+        "beside the baseline; of each the run of the first draw and seed. They are chosen by the rules",
+        "that stand above them, at most one of a class; the surest are those with the highest confidence of",
+        f"either. A film is {FRAMES} frames, evenly spaced over the whole clip, the square in its middle. It",
+        "plays where a pointer rests on it or where it is selected.",
+        f"All films together take {store.size / 1e6:.1f} MB; `--no-gallery` leaves them out.",
+    )
+    play = '<label class="playall"><input type="checkbox" class="play"> play all</label>'
+    html = f"{told}{notes(reasons)}{play}{store.style()}{''.join(parts)}"
+    return Section("gallery", "Clips", html)
+
+
+def best(material: Material, found: Iterable[Group]) -> list[Group]:
+    """The METHODS groups of a protocol with the highest mean top-1, without the baseline's."""
+    top1 = material.frame.set_index("run")["top1"]
+    others = [group for group in found if not _is_baseline(material, group.runs[0])]
+    return sorted(others, key=lambda group: -float(top1[list(group.runs)].mean()))[:METHODS]
+
+
+def partner(material: Material, run: str) -> str | None:
+    """The baseline's run with the same labels and seed, and the same setting where there is one."""
+    own = material.run(run)
+    found = [
+        (other["setting"] != own["setting"], other["run"])
+        for other in material.frame.to_dict("records")
+        if _is_baseline(material, other["run"])
+        and all(other[key] == own[key] for key in (*COLUMN_KEYS, "fingerprint", "seed"))
+    ]
+    return min(found)[1] if found else None
+
+
+def one_a_class(clips: Iterable[Shown], most: int = CLIPS) -> list[Shown]:
+    """The first `most` clips in which no class comes twice."""
+    chosen: dict[str, Shown] = {}
+    for shown in clips:
+        if len(chosen) < most:
+            chosen.setdefault(shown.truth, shown)
+    return list(chosen.values())
+
+
+def pseudo_labels(made: "PseudoLabels", network: str) -> Iterator[Kind]:
+    """Clips of which wrong labels by a network were used most often, and those of which right ones were."""
+    wrong = (
+        Shown(
+            found.clip,
+            found.truth,
+            (f"✗ {found.label}", f"wrong and used {found.wrong} of {found.seen} times"),
+        )
+        for found in audit.mistakes(made, network, _LOOKED_AT)
+    )
+    yield Kind(f"wrong labels by {network}, used most often", one_a_class(wrong))
+    labels, used = made.labels[network], made.weights[network] > 0
+    right = np.bincount(
+        made.positions[used & (labels == made.truths[made.positions])], minlength=len(made.clips)
+    )
+    seen = np.bincount(made.positions[labels >= 0], minlength=len(made.clips))
+    order = np.lexsort((made.clips, -right))[: min(_LOOKED_AT, int((right > 0).sum()))]
+    always = (
+        Shown(
+            str(made.clips[clip]),
+            (truth := str(made.classes[made.truths[clip]])),
+            (f"✓ {truth}", f"right and used {right[clip]} of {seen[clip]} times"),
+        )
+        for clip in order.tolist()
+    )
+    yield Kind(f"right labels by {network}, used most often", one_a_class(always))
+
+
+def tests(found: pair.Pair, method: str, baseline: str) -> Iterator[Kind]:
+    """Test clips that only the method has right, and those that only the baseline has, surest first."""
+    rows = [
+        (truth, Shown(clip, truth, (_guess(method, truth, ours), _guess(baseline, truth, theirs))), ours[0])
+        for clip, truth, ours, theirs in found.disagreements()
+    ]
+    wins = one_a_class(shown for truth, shown, guess in rows if guess == truth)
+    losses = one_a_class(shown for truth, shown, guess in rows if guess != truth)
+    yield Kind(f"test clips that {method} has right and {baseline} has wrong, the surest", wins)
+    yield Kind(f"test clips that {baseline} has right and {method} has wrong, the surest", losses)
+
+
+class _Store:
+    """The films of the page, each kept once, up to LARGEST bytes."""
+
+    def __init__(self) -> None:
+        self._films: dict[Film, int] = {}
+        self.size = 0
+
+    def name(self, film: Film | None) -> str:
+        """The class of page elements that show a film; "" where there is none, or no more room."""
+        if film is None or (film not in self._films and self.size + len(film.address) > LARGEST):
+            return ""
+        if film not in self._films:
+            self._films[film] = len(self._films)
+            self.size += len(film.address)
+        return f"film{self._films[film]}"
+
+    def style(self) -> str:
+        """A style sheet with all films."""
+        rules = [f".film{n}{{background-image:url({film.address})}}" for film, n in self._films.items()]
+        return f"<style>{''.join(rules)}</style>"
+
+
+def _first_protocols(material: Material) -> list[tuple[tuple[str, str], Group]]:
+    """The groups of the first protocol of each data set, with its name and fingerprint."""
+    found, first = [], dict[tuple[str, str], str]()
+    for group in groups(material):
+        run = material.run(group.runs[0])
+        key = run["dataset"], run["dataset_fingerprint"]
+        if first.setdefault(key, group.labels) == group.labels:
+            found.append((key, group))
+    return sorted(found, key=lambda one: one[0])
+
+
+def _is_baseline(material: Material, run: str) -> bool:
+    own = material.run(run)
+    return material.baseline in (own["algorithm"], own["configuration"])
+
+
+def _method(material: Material, group: Group, source: Source, store: _Store) -> str:
+    """The clips of one method's first run."""
+    run, kinds = group.runs[0], list[Kind]()
+    made = material.pseudo_labels(run)
+    for network in made.labels if made else ():
+        assert made
+        kinds += pseudo_labels(made, network)
+    other = partner(material, run)
+    try:
+        found = pair.load(material.folder(run), material.folder(other)) if other else None
+    except InputError:
+        found = None
+    if found:
+        kinds += tests(found, group.method, material.labels[other or ""])
+    parts = [_kind(kind, source, store) for kind in kinds]
+    if not any(parts):
+        return ""
+    where = f"{group.labels}, seed {material.run(run)['seed']}"
+    heading = f"<h3>{escape(group.method)} <span class='soft'>{escape(where)}</span></h3>"
+    return heading + "".join(parts)
+
+
+def _kind(kind: Kind, source: Source, store: _Store) -> str:
+    figures = []
+    for shown in kind.clips:
+        film = source.film(shown.clip)
+        name = store.name(film)
+        if film and name:
+            figures.append(_figure(shown, name, film.side))
+    if not figures:
+        return ""
+    return f"<h5>{escape(kind.rule)}</h5><div class='films'>{''.join(figures)}</div>"
+
+
+def _figure(shown: Shown, name: str, side: int) -> str:
+    spoken = f"{FRAMES} frames of {shown.clip}: {shown.truth}; {'; '.join(shown.said)}"
+    small = " small" if side < SIDE else ""
+    lines = "".join(f"<br>{escape(text)}" for text in shown.said)
+    return (
+        f'<figure class="clip" tabindex="0"><div class="film {name}{small}" role="img" '
+        f'aria-label="{escape(spoken)}" title="{escape(shown.clip)}"></div>'
+        f"<figcaption><b>{escape(shown.truth)}</b>{lines}</figcaption></figure>"
+    )
+
+
+def _guess(method: str, truth: str, guess: tuple[str, float]) -> str:
+    name, confidence = guess
+    return f"{'✓' if name == truth else '✗'} {method}: {name} {confidence:.2f}"

@@ -1,0 +1,40 @@
+"""Numbers from papers beside the measured ones, set apart: other labels, weights, lengths, test views."""
+
+from collections.abc import Iterator
+
+from ssl_video.benchmarks import published
+from ssl_video.benchmarks.numbers import NO_RUN, written
+from ssl_video.benchmarks.report import sheet
+from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import notes, paragraph
+
+
+def section(material: Material) -> Section | None:
+    """What was published for these data sets and shares of labels, and ours below for context."""
+    found = published.beside(material.comparison.columns)
+    if found.frame.empty:
+        return None
+    parts = [paragraph("Context, not a comparison: nothing here was run by the code that made this page.")]
+    for block in found.blocks:
+        head, *rows = zip(*block.words, *block.numbers, strict=True)
+        told = sheet.plain_table(head, rows, f"published: {block.dataset}")
+        parts.append(
+            f'<div class="literature"><h3>{escape(block.dataset)}, published top-1 %</h3>{told}</div>'
+        )
+        parts += _ours(material, block.dataset)
+    return Section("literature", "Published numbers", "".join(parts) + notes(found.notes))
+
+
+def _ours(material: Material, dataset: str) -> Iterator[str]:
+    """The measured means on a data set, a column for each protocol."""
+    compared = material.comparison
+    places = [place for place, column in enumerate(compared.columns) if column.dataset == dataset]
+    head = ["method", *(compared.columns[place].title.removeprefix(f"{dataset} ") for place in places)]
+    rows = [
+        [row.label, *(written(cell.score, compared.usual_n) if cell else NO_RUN for cell in cells)]
+        for row in compared.rows
+        if any(cells := [row.cells[place] for place in places]) and not row.network
+    ]
+    yield f"<h3>{escape(dataset)}, measured here</h3>"
+    yield sheet.plain_table(head, rows, f"measured: {dataset}")

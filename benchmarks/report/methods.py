@@ -1,0 +1,124 @@
+"""The leaderboard, one line a method and protocol; and all its runs, one line each."""
+
+import math
+from collections.abc import Iterator
+
+from ssl_video.benchmarks.cells import Cell, Column, Comparison, Row
+from ssl_video.benchmarks.numbers import NO_RUN, written
+from ssl_video.benchmarks.report import sheet
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import notes, paragraph
+
+_CELLS = (
+    sheet.Column("method", hint="algorithm, and what tells it from others of its name"),
+    sheet.Column("algorithm", choice=True, shown=False),
+    sheet.Column("dataset", choice=True),
+    sheet.Column("protocol", choice=True, hint="which training clips are labeled"),
+    sheet.Column("top-1 %", "number", "mean and interval on the test clips"),
+    sheet.Column("n", "number", "runs behind the mean"),
+    sheet.Column("draws", "number", "different sets of labeled clips among these runs"),
+    sheet.Column("gain", "number", "paired difference to the baseline on the same labels and seed"),
+    sheet.Column("pairs", "number", "runs with a run of the baseline on the same labels and seed"),
+    sheet.Column("wins/ties/losses", "number", "pairs in which it is better, equal and worse"),
+    sheet.Column("p (Holm)", "number", "of the gain, after Holm's correction for all gains of this table"),
+)
+_RUNS = (
+    sheet.Column("method"),
+    sheet.Column("algorithm", choice=True, shown=False),
+    sheet.Column("dataset", choice=True),
+    sheet.Column("protocol", choice=True),
+    sheet.Column("draw", "number", "number of the random draw of labels"),
+    sheet.Column("seed", "number"),
+    sheet.Column("top-1 %", "number"),
+    sheet.Column("top-5 %", "number"),
+    sheet.Column("class mean %", "number", "mean over classes of the share of their clips guessed right"),
+    sheet.Column("steps", "number"),
+    sheet.Column("seconds", "number", "of training and evaluation"),
+    sheet.Column("labels", "code", "fingerprint of the partition: labeled, unlabeled and test clips"),
+    sheet.Column("finished (UTC)"),
+    sheet.Column("run", "code", "its folder in runs/"),
+)
+
+
+def leaderboard(material: Material) -> Section:
+    """Means, intervals and gains of all methods on all protocols, and what has to be known about them."""
+    compared = material.comparison
+    rows = [
+        _cells(compared, row, column, cell)
+        for place, column in enumerate(compared.columns)
+        for row in compared.rows
+        if (cell := row.cells[place])
+    ]
+    html = paragraph(
+        f"{compared.caption[:1].upper()}{compared.caption[1:]}.",
+        *_marked(compared),
+        "The order is the baseline, then the alphabet: an order by accuracy would claim a ranking that the",
+        "intervals seldom support.",
+    )
+    html += sheet.sheet("leaderboard", "methods and protocols", _CELLS, rows) + notes(compared.notes)
+    return Section("leaderboard-section", "Leaderboard", html)
+
+
+def _marked(compared: Comparison) -> Iterator[str]:
+    """What colours and marks mean, where there are any."""
+    if compared.tests:
+        share = f"{100 * compared.confidence:g} %"
+        yield f"Gains in colour are not 0 at {share}, after Holm's correction for {compared.tests} tests."
+    if any(cell and cell.score.n == 1 for row in compared.rows for cell in row.cells):
+        yield "Marked cells rest on one run: nothing is known of how far it is from the mean."
+
+
+def _cells(compared: Comparison, row: Row, column: Column, cell: Cell) -> list[str | sheet.Cell]:
+    once = "once" if cell.score.n == 1 else ""
+    protocol = ", ".join([column.protocol, *column.marks])
+    name = sheet.Cell(row.label, "base") if row.is_baseline or row.network else row.label
+    return [
+        *(name, row.algorithm, column.dataset, protocol),
+        sheet.Cell(written(cell.score, compared.usual_n), once),
+        sheet.Cell(str(cell.score.n), once),
+        *(str(cell.draws), *_gain(compared, cell)),
+    ]
+
+
+def _gain(compared: Comparison, cell: Cell) -> list[str | sheet.Cell]:
+    """Gain, pairs, wins and p of a cell."""
+    if not cell.gain:
+        return [NO_RUN] * 4
+    gain, mark = cell.gain, ""
+    if compared.differs(cell):
+        mark = "up" if gain.difference.mean > 0 else "down"
+    elif gain.difference.n == 1:
+        mark = "once"
+    text = written(gain.difference, compared.usual_n, "+").replace("-", "−")
+    counts = f"{gain.wins}/{gain.ties}/{gain.losses}"
+    return [sheet.Cell(text, mark), str(gain.difference.n), counts, probability(cell.corrected_p)]
+
+
+def probability(p: float) -> str:
+    """A p-value in two digits."""
+    if math.isnan(p):
+        return NO_RUN
+    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def runs(material: Material) -> Section:
+    """All finished runs."""
+    frame = material.frame
+    rows = list(_run_rows(material))
+    html = paragraph(
+        "Every finished run. leaderboard.csv in the results folder, which `ssl-video leaderboard` writes,",
+        "has more columns in full precision.",
+    ) + sheet.sheet("runs", "finished runs", _RUNS, rows)
+    return Section("runs-section", f"All {len(frame)} runs" if len(frame) > 1 else "The run", html)
+
+
+def _run_rows(material: Material) -> Iterator[list[str | sheet.Cell]]:
+    keys = ["run", "algorithm", "dataset", "protocol", "draw", "seed", "top1", "top5", "mean_class", "steps"]
+    keys += ["seconds", "fingerprint", "finished"]
+    for run, *words, draw, seed, top1, top5, mean_class, steps, seconds, labels, finished in material.frame[
+        keys
+    ].itertuples(index=False, name=None):
+        shares = [f"{100 * share:.1f}" for share in (top1, top5, mean_class)]
+        numbers = [str(draw), str(seed), *shares, str(steps), f"{seconds:.0f}"]
+        ended = str(finished).replace("T", " ").removesuffix("Z")
+        yield [material.labels[run], *words, *numbers, labels, ended, run]

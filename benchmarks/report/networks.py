@@ -1,0 +1,145 @@
+"""What the networks of a method do for each other: gains by class, and accuracies under changed time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ssl_video.benchmarks.report import charts
+from ssl_video.benchmarks.report.charts import Estimate
+from ssl_video.benchmarks.report.groups import Group, drawn
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.statistics import Interval, interval
+from ssl_video.engine.dynamics import CHANGES, ORIGINAL
+from ssl_video.engine.predictions import Predictions
+
+_LIMITS = (-100.0, 100.0)
+_ENDS = 15  # classes shown from either end where there are many
+
+
+class Gain(NamedTuple):
+    """By how much one network is better at a class than another, over runs, and the class's clips per run."""
+
+    name: str
+    clips: int
+    gain: Interval
+
+
+def by_class(said: Predictions, network: str) -> np.ndarray:
+    """Top-1 of each class's test clips, (C,); nan for a class without any."""
+    right = said.guesses[network][:, 0] == said.labels
+    classes = len(said.classes)
+    clips = np.bincount(said.labels, minlength=classes)
+    hits = np.bincount(said.labels, right, classes)
+    return np.divide(hits, clips, out=np.full(classes, np.nan), where=clips > 0)
+
+
+def gains(runs: Sequence[Predictions], network: str, other: str) -> list[Gain]:
+    """Top-1 of `network` minus that of `other` for each class with test clips, the largest first.
+
+    Args:
+        runs: predictions on the same test clips.
+        network, other: two of their networks.
+    """
+    differences = np.array([by_class(said, network) - by_class(said, other) for said in runs])
+    clips = np.bincount(runs[0].labels, minlength=len(runs[0].classes))
+    found = [
+        Gain(str(name), int(clips[place]), interval(differences[:, place]))
+        for place, name in enumerate(runs[0].classes)
+        if clips[place]
+    ]
+    return sorted(found, key=lambda gain: (-gain.gain.mean, gain.name))
+
+
+def losses(runs: Sequence[Mapping[str, Any]], network: str) -> dict[str, Interval]:
+    """Top-1 on clips whose time is changed, minus that on the clips as they are, by change."""
+    return {
+        change: interval(
+            [scores[network][change]["top1"] - scores[network][ORIGINAL]["top1"] for scores in runs]
+        )
+        for change in CHANGES
+        if change != ORIGINAL
+    }
+
+
+def class_gains(material: Material) -> Section | None:
+    """The headline network against every other one, class by class."""
+    html = drawn(material, partial(_gains, material))
+    if not html:
+        return None
+    told = (
+        "Top-1 of the network that is used for inference minus that of another one of the same method, for "
+        "the test clips of each class: to the right of 0 the first is better, to the left the other. Mean "
+        "over runs with its 95 % t-interval; a hollow dot is one run. With few clips in a class, the "
+        "difference moves in large steps. The order is by the difference itself, so the classes at the ends "
+        "are in part there by chance."
+    )
+    return Section("class-gain", "Gain of one network over the other, by class", f"<p>{told}</p>{html}")
+
+
+def dynamics(material: Material) -> Section | None:
+    """Every network on clips that are slowed, frozen, reversed, shuffled."""
+    html = drawn(material, partial(_losses, material))
+    if not html:
+        return None
+    told = (
+        "What each network loses where the time of the test clips is changed: top-1 on the changed clips "
+        "minus top-1 on the clips as they are, mean over runs with its 95 % t-interval. Slowed clips show "
+        "the middle at half or a quarter of its speed, frozen ones the middle frame alone; reversed and "
+        "shuffled ones have the same frames in another order."
+    )
+    return Section("dynamics", "Networks under changed time", f"<p>{told}</p>{html}")
+
+
+def _gains(material: Material, group: Group) -> str:
+    runs = [said for run in group.runs if (said := material.predictions(run))]
+    headline = material.run(group.runs[0])["predictor"]
+    others = [name for name in runs[0].guesses if name != headline] if runs else []
+    made = []
+    for other in others:
+        found = gains(runs, headline, other)
+        ends = found if len(found) <= 2 * _ENDS else [*found[:_ENDS], *found[-_ENDS:]]
+        rows = [
+            _estimate(
+                gain.name,
+                gain.gain,
+                note=f"{gain.clips} clip{'s' if gain.clips > 1 else ''}",
+                accent=gain.gain.mean > 0,
+            )
+            for gain in ends
+        ]
+        left = f" ({len(found) - len(ends)} classes between are left out)" if len(ends) < len(found) else ""
+        title = f"{group.method}: {headline} minus {other}{left}"
+        made.append(charts.intervals(title, rows, "gain in points of top-1", zero=True, limits=_LIMITS))
+    return "".join(made)
+
+
+def _losses(material: Material, group: Group) -> str:
+    runs = [found["predictors"] for run in group.runs if (found := material.dynamics(run))]
+    if not runs:
+        return ""
+    headline = material.run(group.runs[0])["predictor"]
+    networks = {name: losses(runs, name) for name in runs[0]}
+    rows = [
+        _estimate(f"{change}: {name}" if len(networks) > 1 else change, lost[change], accent=name == headline)
+        for change in CHANGES
+        if change != ORIGINAL
+        for name, lost in networks.items()
+    ]
+    plain = ", ".join(
+        f"{name} {100 * interval([scores[name][ORIGINAL]['top1'] for scores in runs]).mean:.1f} %"
+        for name in networks
+    )
+    title = f"{group.method} (as they are: {plain})"
+    return charts.intervals(title, rows, "change in points of top-1", zero=True, limits=_LIMITS)
+
+
+def _estimate(label: str, found: Interval, note: str = "", accent: bool = False) -> Estimate:
+    mean, half_width, n = found
+    spread = f" ± {100 * half_width:.1f}" if math.isfinite(half_width) else ""
+    told = ", ".join(
+        [f"{100 * mean:+.1f}{spread} points", f"{n} runs" if n > 1 else "1 run", *([note] if note else [])]
+    )
+    return Estimate(label, 100 * mean, 100 * half_width, told, accent)

@@ -1,0 +1,134 @@
+"""The whole page: its parts in order, what is left out, and the frame around them."""
+
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from ssl_video.benchmarks.report import (
+    audit,
+    compute,
+    confusion,
+    curves,
+    gallery,
+    literature,
+    methods,
+    networks,
+    protocols,
+    rebuild,
+    summary,
+)
+from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import notes, paragraph
+from ssl_video.errors import InputError
+from ssl_video.files import replace_text
+
+
+class Part(NamedTuple):
+    """A section that the page has where there is material for it.
+
+    Attributes:
+        title: what it is called where it is left out.
+        make: gives the section, or None where its material is absent.
+        otherwise: how to get the material; made of texts without markup.
+    """
+
+    title: str
+    make: Callable[[Material], Section | None]
+    otherwise: str = ""
+
+
+PARTS = (
+    Part("summary", summary.section),
+    Part("leaderboard", methods.leaderboard),
+    Part("protocols", protocols.section),
+    Part("accuracy per compute", compute.section),
+    Part("learning curves", curves.section, "the runs hold no metrics.jsonl"),
+    Part(
+        "pseudo-label audit",
+        audit.section,
+        "no method here gives pseudo-labels, or the runs are of a version that did not keep them",
+    ),
+    Part("class-wise gain", networks.class_gains, "no method here has a second network that was tested"),
+    Part("networks under changed time", networks.dynamics, "`ssl-video dynamics` measures it"),
+    Part("confusions", confusion.section, "the runs hold no predictions.npz"),
+    Part("clips", gallery.section, "there is nothing to choose them by, or --no-gallery was given"),
+    Part(
+        "published numbers",
+        literature.section,
+        "benchmarks/published.csv has none for these data sets and shares of labels",
+    ),
+    Part("settings", rebuild.settings),
+    Part("labels", rebuild.partitions),
+    Part("commands", rebuild.commands),
+    Part("environment", rebuild.environments, "runs of an older version did not record it"),
+    Part("runs", methods.runs),
+)
+# The page asks for nothing outside itself, and a browser would refuse it.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+def page(material: Material, step: Callable[[int, int], None] = lambda *_: None) -> str:
+    """The page as HTML, a function of the results alone.
+
+    Args:
+        material: what it is about; at least one run.
+        step: told how many parts are done, and of how many.
+    """
+    sections, left_out = list[Section](), list[Part]()
+    for number, part in enumerate(PARTS):
+        step(number, len(PARTS))
+        section = part.make(material)
+        if section:
+            sections.append(section)
+        else:
+            left_out.append(part)
+    step(len(PARTS), len(PARTS))
+    return _frame(material, sections, left_out)
+
+
+def write(folder: Path, html: str) -> Path:
+    """Put the page into a folder, made if needed, in place of an older one.
+
+    Raises:
+        InputError: the folder cannot be made or written to.
+    """
+    target = folder / "index.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_text(target, html)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}; give another folder with -o") from None
+    return target
+
+
+def _frame(material: Material, sections: Sequence[Section], left_out: Sequence[Part]) -> str:
+    title = f"Semi-supervised video benchmark: {', '.join(sorted(set(material.frame['dataset'])))}"
+    last = str(material.frame["finished"].max()).replace("T", " ").removesuffix("Z")
+    contents = "".join(f'<li><a href="#{s.anchor}">{escape(s.title)}</a></li>' for s in sections)
+    body = "".join(f'<section id="{s.anchor}"><h2>{escape(s.title)}</h2>{s.html}</section>' for s in sections)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{escape(title)}</title>\n<style>{_file('page.css')}</style>"
+        # Before anything is shown, so that controls which need scripts do not shift what is there already.
+        "<script>document.documentElement.classList.add('js')</script></head>\n"
+        f'<body><div class="page"><header><h1>{escape(title)}</h1>'
+        f'<p class="soft">{len(material.frame)} finished runs, the last of {escape(last)} UTC, '
+        f"made by ssl-video from their records</p></header>"
+        f'<nav class="contents" aria-label="contents"><ol>{contents}</ol></nav>\n<main>{body}</main>\n'
+        f"<footer>{_left_out(left_out)}</footer></div>\n<script>{_file('page.js')}</script></body></html>\n"
+    )
+
+
+def _left_out(parts: Sequence[Part]) -> str:
+    if not parts:
+        return ""
+    told = paragraph("Left out, because these runs have nothing for it:")
+    return told + notes(f"{part.title}: {part.otherwise}" for part in parts)
+
+
+def _file(name: str) -> str:
+    return (resources.files("ssl_video.benchmarks.report") / name).read_text(encoding="utf-8")

@@ -1,0 +1,125 @@
+"""For each protocol the accuracies and gains of all methods, with their intervals."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ssl_video.benchmarks.cells import Column, Comparison, Row
+from ssl_video.benchmarks.numbers import written
+from ssl_video.benchmarks.report import charts, drawing
+from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import paragraph
+from ssl_video.benchmarks.statistics import Interval
+
+PLOTS = 12  # protocols that are drawn
+ROWS = 40  # methods that one plot shows
+CURVES = 18  # methods with a plot over the number of labels
+
+
+def section(material: Material) -> Section:
+    """Two plots a protocol: top-1 and, where there are any, gains."""
+    compared = material.comparison
+    share = f"{100 * compared.confidence:g} %"
+    parts = [
+        paragraph(
+            f"Dots are means over runs, lines their {share} intervals; a hollow dot is a single run.",
+            f"Gains are paired differences to {compared.baseline}: what two runs on the same labels share",
+            "cancels, so a gain may be certain where the accuracies overlap.",
+            "Coloured gains are not 0 after Holm's correction.",
+        )
+    ]
+    parts += _limits(compared)
+    for place, column in enumerate(compared.columns[:PLOTS]):
+        figures = "".join(_figures(compared, place))
+        parts.append(f"<h3>{escape(column.title)}</h3>{_labels(column)}<div class='charts'>{figures}</div>")
+    parts += _by_labels(compared)
+    return Section("protocols", "Accuracies and gains by protocol", "".join(parts))
+
+
+def _limits(compared: Comparison) -> Iterator[str]:
+    """What is not drawn."""
+    if len(compared.columns) > PLOTS:
+        yield paragraph(
+            f"The first {PLOTS} of {len(compared.columns)} protocols are drawn, in the table's order."
+        )
+    most = max(sum(row.cells[c] is not None for row in compared.rows) for c in range(len(compared.columns)))
+    if most > ROWS:
+        yield paragraph(f"A plot has the first {ROWS} of its methods, in the table's order.")
+
+
+def _labels(column: Column) -> str:
+    (labeled, most), (classes, _) = column.sizes["labeled"], column.sizes["classes"]
+    count = f"{labeled}" if labeled == most else f"{labeled} to {most}"
+    return paragraph(f"{count} labeled clips of {classes} classes", kind="soft")
+
+
+def _figures(compared: Comparison, place: int) -> Iterator[str]:
+    cells = [(row, cell) for row in compared.rows if (cell := row.cells[place])][:ROWS]
+
+    def estimate(label: str, found: Interval, sign: str = "", accent: bool = False) -> charts.Estimate:
+        note = written(found, compared.usual_n, sign)
+        return charts.Estimate(label, 100 * found.mean, 100 * found.half_width, note, accent)
+
+    scores = [estimate(row.label, cell.score) for row, cell in cells]
+    yield charts.intervals("Top-1", scores, "top-1 %", limits=(0, 100))
+    gains = [
+        estimate(row.label, cell.gain.difference, "+", compared.differs(cell))
+        for row, cell in cells
+        if cell.gain
+    ]
+    if gains:
+        label = f"percentage points over {compared.baseline}"
+        yield charts.intervals("Gain", gains, label, zero=True)
+
+
+def _by_labels(compared: Comparison) -> Iterator[str]:
+    """For each data set with several numbers of labels: every method beside the baseline, over the labels."""
+    base = next((row for row in compared.rows if row.is_baseline), None)
+    datasets = Counter(column.dataset for column in compared.columns if not column.marks)
+    for dataset in [name for name, columns in datasets.items() if columns > 1]:
+        places = [
+            place
+            for place, column in enumerate(compared.columns)
+            if column.dataset == dataset and not column.marks and len(set(column.sizes["labeled"])) == 1
+        ]
+        places.sort(key=lambda place: compared.columns[place].sizes["labeled"])
+        rows = [
+            row
+            for row in compared.rows
+            if not row.network
+            and row is not base
+            and sum(row.cells[place] is not None for place in places) > 1
+        ][:CURVES]
+        if rows:
+            figures = "".join(_curves(compared, rows, base, places))
+            yield f"<h3>{escape(dataset)}: over the number of labels</h3>"
+            yield f"<div class='charts small'>{figures}</div>"
+
+
+def _curves(compared: Comparison, rows: list[Row], base: Row | None, places: list[int]) -> Iterator[str]:
+    """Top-1 of each method, and of the baseline, over the number of labeled clips; all on one scale."""
+    beside = [_curve(compared, base, places)] if base else []
+    curves = [_curve(compared, row, places) for row in rows]
+    values = [value for curve in (*curves, *beside) for value in (*curve.y, *curve.low, *curve.high)]
+    within = drawing.scale(values, 0, 1, limits=(0, 100))
+    for curve in curves:
+        yield charts.lines(
+            curve.name,
+            [curve, *beside],
+            "labeled clips",
+            "top-1 %",
+            y_range=(within.low, within.high),
+            height=120,
+            width=300,
+        )
+
+
+def _curve(compared: Comparison, row: Row, places: list[int]) -> charts.Series:
+    found = [(compared.columns[place].sizes["labeled"][0], row.cells[place]) for place in places]
+    labels = [count for count, cell in found if cell]
+    scores = [cell.score for _, cell in found if cell]
+    means = [100 * score.mean for score in scores]
+    halves = [100 * score.half_width for score in scores]
+    low = [mean - half for mean, half in zip(means, halves, strict=True)]
+    high = [mean + half for mean, half in zip(means, halves, strict=True)]
+    return charts.Series(row.label, labels, means, low, high)

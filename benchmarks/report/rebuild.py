@@ -1,0 +1,157 @@
+"""How to make the same numbers again: environments, commands, partitions, settings."""
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import yaml
+
+from ssl_video.benchmarks.cells import Row
+from ssl_video.benchmarks.report import sheet
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import copied, folded, paragraph
+from ssl_video.spec import CELL, METHOD
+
+COMMANDS = 40  # methods whose commands are in the page
+_LABELS = (
+    sheet.Column("dataset", choice=True),
+    sheet.Column("protocol", choice=True),
+    sheet.Column("draw", "number", "number of the random draw of labels"),
+    sheet.Column("labels", "code", "fingerprint of the partition: labeled, unlabeled and test clips"),
+    sheet.Column("data", "code", "fingerprint of the data set's clips and labels"),
+    *(sheet.Column(title, "number") for title in ("labeled", "unlabeled", "test", "classes", "runs")),
+)
+
+
+def environments(material: Material) -> Section | None:
+    """Every combination of versions and devices that runs were made with, and how many were."""
+    found: Counter[str] = Counter()
+    for run in material.frame["run"]:
+        result = material.result(run)
+        if result and isinstance(result.get("environment"), dict):
+            found[json.dumps(result["environment"])] += 1
+    if not found:
+        return None
+    kinds = [(json.loads(text), count) for text, count in found.most_common()]
+    keys = list(dict.fromkeys(key for kind, _ in kinds for key in kind))
+    rows = [[key, *(str(kind.get(key, "")) for kind, _ in kinds)] for key in keys]
+    rows.append(["runs", *(str(count) for _, count in kinds)])
+    names = ["", *(f"environment {number}" for number in range(1, len(kinds) + 1))]
+    html = paragraph(
+        "What the numbers were made with.",
+        "The runs were made in more than one environment, so their seconds are not comparable."
+        if len(kinds) > 1
+        else "",
+    ) + sheet.plain_table(names, rows, "environments")
+    return Section("environment", "Environment", html)
+
+
+def commands(material: Material) -> Section:
+    """For each method a file and the commands that make its runs again."""
+    rows = [row for row in material.comparison.rows if not row.network]
+    runs = material.frame.assign(label=material.frame["run"].map(material.labels)).groupby("label")["run"]
+    by_label = {str(label): list(names) for label, names in runs}
+    html = paragraph(
+        "Each block writes a method's settings to a file and makes its runs again. A run whose folder is",
+        "there already is not repeated: give another --results for a second opinion.",
+    )
+    if len(rows) > COMMANDS:
+        html += paragraph(
+            f"These are the first {COMMANDS} of {len(rows)} methods, in the table's order; of every run,",
+            "`ssl-video train` reads spec.yaml in its folder.",
+        )
+    for row in rows[:COMMANDS]:
+        specs = [spec for run in by_label[row.label] if (spec := _spec(material, run))]
+        if specs:
+            count = f"{len(specs)} run{'s' if len(specs) > 1 else ''}"
+            html += folded(row.label, count, copied("\n".join(_block(row.label, specs))))
+    return Section("commands", "Commands", html)
+
+
+def _spec(material: Material, run: str) -> dict[str, Any] | None:
+    spec: dict[str, Any] | None = (material.result(run) or {}).get("spec")
+    return spec
+
+
+def _block(label: str, specs: list[dict[str, Any]]) -> Iterator[str]:
+    """Lines for a shell: the settings that all runs of a method share, and a loop for each set of labels."""
+    file = "".join(c if c.isalnum() or c in "-_.=" else "-" for c in label) + ".yaml"
+    shared = {key: value for key, value in specs[0].items() if key not in CELL}
+    yield f"cat > {shlex.quote(file)} <<'YAML'"
+    yield yaml.safe_dump(shared, sort_keys=False, allow_unicode=True).rstrip("\n")
+    yield "YAML"
+
+    def labels(spec: dict[str, Any]) -> list[str]:
+        return [_flag(key, spec[key]) for key in CELL if key in spec and key != "seed"]
+
+    for flags, group in groupby(sorted(specs, key=lambda s: (labels(s), s["seed"])), key=labels):
+        seeds = " ".join(str(spec["seed"]) for spec in group)
+        yield f"for seed in {seeds}; do"
+        yield f"  ssl-video train {shlex.quote(file)} {' '.join(flags)} --seed $seed"
+        yield "done"
+
+
+def _flag(key: str, value: Any) -> str:
+    name = key.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {shlex.quote(str(value))}"
+
+
+def partitions(material: Material) -> Section:
+    """The fingerprint of every partition, with how many runs have it."""
+    keys = ["dataset", "protocol", "draw", "fingerprint", "dataset_fingerprint"]
+    keys += ["labeled", "unlabeled", "test", "classes"]
+    counted = material.frame.groupby(keys).size().reset_index(name="runs")
+    rows = [[str(value) for value in row] for row in counted.itertuples(index=False, name=None)]
+    html = paragraph(
+        "A fingerprint names which clips are labeled, unlabeled and for test: runs with one fingerprint had",
+        "the same. The clips themselves are in partition.txt of each run.",
+    ) + sheet.sheet("partitions", "partitions", _LABELS, rows)
+    return Section("labels", "Labels", html)
+
+
+def settings(material: Material) -> Section:
+    """What methods do not have in common, and what they do."""
+    rows = [row for row in material.comparison.rows if not row.network]
+    keys = list(dict.fromkeys(key for row in rows for key in row.facts))
+    values = {key: _owners(rows, key) for key in keys}
+    shared = {key: next(iter(found)) for key, found in values.items() if len(found) == 1}
+    differing = [key for key in keys if key not in shared]
+    unequal = [key for key in differing if key.split(".")[0] not in METHOD]
+    html = paragraph(
+        "These differ although they are no part of a method, so whoever compares has to know."
+        if unequal
+        else "All that is no part of a method is the same for all rows."
+    )
+    if unequal:
+        html += _differences(unequal, values, len(rows))
+    own = [key for key in differing if key not in unequal and key != "algorithm"]
+    if own:
+        html += folded("Settings of the methods", f"{len(own)}", _differences(own, values, len(rows)))
+    if shared:
+        common = sheet.plain_table(["setting", "value"], shared.items(), "settings that all methods share")
+        html += folded("Settings that all methods share", f"{len(shared)}", common)
+    return Section("settings", "Settings", html)
+
+
+def _owners(rows: list[Row], key: str) -> dict[str, list[str]]:
+    """The methods with each value of a key."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.facts.get(key, "not set"), []).append(row.label)
+    return found
+
+
+def _differences(keys: list[str], values: dict[str, dict[str, list[str]]], methods: int) -> str:
+    rows = list[list[str | sheet.Cell]]()
+    for key in keys:
+        for value, owners in sorted(values[key].items(), key=lambda item: -len(item[1])):
+            if value != "not set" or not key.startswith(("options.", "networks.")):
+                many = len(owners) > 6
+                who = f"{len(owners)} of {methods} methods" if many else ", ".join(owners)
+                rows.append([key, value, sheet.Cell(who, "wrap")])
+    return sheet.plain_table(["setting", "value", "methods"], rows, "settings that differ")

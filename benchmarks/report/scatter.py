@@ -1,0 +1,110 @@
+"""A scatter plot whose points have names, as far as there is room for them."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ssl_video.benchmarks.report import drawing
+from ssl_video.benchmarks.report.charts import NO_LIMITS
+from ssl_video.benchmarks.report.drawing import FONT, MARGIN, WIDTH, fitted, plain, text_width
+
+_Box = tuple[float, float, float, float]
+# Where a point's name may stand, the best first: to the right, to the left, above, below, between them.
+_AROUND = ((1, 0), (-1, 0), (0, -1), (0, 1), (0.7, -0.7), (0.7, 0.7), (-0.7, -0.7), (-0.7, 0.7))
+
+
+class Point(NamedTuple):
+    """A point.
+
+    Attributes:
+        label: its name.
+        x, y: where it is.
+        half_width: of its vertical interval, nan where it is not known.
+        note: for whoever points at it.
+    """
+
+    label: str
+    x: float
+    y: float
+    half_width: float = math.nan
+    note: str = ""
+
+
+def scatter(
+    title: str,
+    points: Sequence[Point],
+    x_label: str,
+    y_label: str,
+    *,
+    description: str = "",
+    log_x: bool = False,
+    level: float = math.nan,
+    limits: tuple[float, float] = NO_LIMITS,
+    height: float = 260.0,
+) -> str:
+    """Points with vertical intervals, each named beside it where there is room for a name.
+
+    Args:
+        title, x_label, y_label, description, height: see `charts.lines`.
+        points: in the order in which names get the free places.
+        log_x: whether the horizontal axis is logarithmic; points that are not above 0 are left out then.
+        level: where a horizontal line is drawn, such as the baseline's accuracy.
+        limits: see `charts.intervals`.
+    """
+    points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y) and (p.x > 0 or not log_x)]
+    top = 28.0
+    ends = [v for p in points for v in (p.y, p.y - p.half_width, p.y + p.half_width)]
+    vertical = drawing.scale(ends, top + height, top, limits=limits)
+    left = 10 + max(text_width(plain(tick)) for tick in vertical.ticks())
+    horizontal = drawing.scale([p.x for p in points], left, WIDTH - MARGIN, log=log_x)
+    parts = drawing.ground(horizontal, vertical, x_label, y_label)
+    if math.isfinite(level):
+        parts.append(drawing.line(left, vertical(level), WIDTH - MARGIN, vertical(level), "zero d2"))
+    places = [(horizontal(p.x), vertical(p.y)) for p in points]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
+    names = list[str]()
+    for point, (x, y) in zip(points, places, strict=True):
+        shown = [drawing.dot(x, y, "quiet" if math.isfinite(point.half_width) else "quiet hollow")]
+        if math.isfinite(point.half_width):
+            high, low = (vertical.inside(point.y + side * point.half_width) for side in (1, -1))
+            shown.insert(0, drawing.line(x, high, x, low, "whisker quiet faint"))
+        parts.append(drawing.hinted(f"{point.label}: {point.note}", *shown))
+        names += _placed(point.label, x, y, taken, (left, top, WIDTH, top + height))
+    parts += names  # above all intervals
+    spoken = "; ".join(f"{p.label}: {plain(round(p.x, 3))}, {plain(round(p.y, 2))}" for p in points)
+    return drawing.figure(
+        title, description or f"{y_label} over {x_label}. {spoken}", top + height + 44, parts
+    )
+
+
+def _placed(label: str, x: float, y: float, taken: list[_Box], area: _Box) -> list[str]:
+    """A point's name where it covers neither points nor names nor leaves the plot; none where it would.
+
+    Next to the point or, at the end of a thin line, further away.
+    """
+    shown = fitted(label, 150)
+    wide, size = text_width(shown, FONT - 1), FONT - 1
+    for away in (8.0, 22.0, 38.0, 56.0):
+        for across, down in _AROUND:
+            left = x + across * away - wide * (1 - across) / 2
+            base = y + down * away + size * (0.35 + 0.35 * down)
+            own = left, base - size * 0.85, left + wide, base + size * 0.25
+            inside = own[0] >= area[0] and own[1] >= area[1] and own[2] <= area[2] and own[3] <= area[3]
+            leader = _leader(x + across * 9, y + down * 9, x + across * away, y + down * away)
+            if inside and not any(_overlap(one, other) for one in (own, *leader) for other in taken):
+                taken += [own, *leader]
+                name = drawing.text(left, base, shown, "small")
+                end = x + across * (away - 2), y + down * (away - 2)
+                return [drawing.line(x, y, *end, "leader"), name] if leader else [name]
+    return []
+
+
+def _leader(x1: float, y1: float, x2: float, y2: float) -> list[_Box]:
+    """The small boxes that a line covers; none for one as short as the way to a name beside its point."""
+    steps = int(math.dist((x1, y1), (x2, y2)) / 4)
+    along = [(x1 + (x2 - x1) * n / steps, y1 + (y2 - y1) * n / steps) for n in range(steps)]
+    return [(x - 1, y - 1, x + 1, y + 1) for x, y in along]
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

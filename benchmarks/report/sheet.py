@@ -1,0 +1,151 @@
+"""Tables that can be sorted and filtered where scripts run, and read and printed where they do not.
+
+A table's cells are texts. Its first page is in the HTML; all its rows are in the page as JSON as well, from
+which page.js shows other rows in the same form.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ssl_video.benchmarks.report.drawing import escape
+
+PAGE = 200
+
+
+class Column(NamedTuple):
+    """A column.
+
+    Attributes:
+        title: its heading.
+        kind: "text"; "number": aligned right, sorted by value; "code": in a fixed-width font.
+        hint: what it is, for whoever points at the heading.
+        choice: whether rows can be chosen by its values.
+        shown: a hidden column can still be chosen by.
+    """
+
+    title: str
+    kind: str = "text"
+    hint: str = ""
+    choice: bool = False
+    shown: bool = True
+
+
+class Cell(NamedTuple):
+    """A text with a mark, a class of page.css: "up" and "down" for gains that are not 0, "once" for n = 1."""
+
+    text: str
+    mark: str = ""
+
+
+def sheet(anchor: str, caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> str:
+    """A table.
+
+    Args:
+        anchor: its id, unique in the page.
+        caption: what it holds.
+        columns: C of them.
+        rows: R of C cells, in the order in which they are shown at first.
+    """
+    columns = [
+        column._replace(shown=column.shown and not _constant(column, [row[place] for row in rows]))
+        for place, column in enumerate(columns)
+    ]
+    first = "".join(_row(columns, row) for row in rows[:PAGE])
+    heads = "".join(_head(column) for column in columns if column.shown)
+    table = _table(caption, heads, first)
+    return (
+        f'<div class="sheet" id="{anchor}" data-page="{PAGE}">{_tools(anchor, columns, rows)}'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">{table}</div>'
+        f"{_pages(len(rows))}{island(f'{anchor}-data', _content(columns, rows))}</div>"
+    )
+
+
+def _constant(column: Column, cells: Sequence[str | Cell]) -> bool:
+    """Whether a column that rows could be chosen by says the same of all: then it takes room from others."""
+    return column.choice and len(cells) > 1 and len(set(map(_cell, cells))) == 1
+
+
+def island(anchor: str, content: Any) -> str:
+    """Data for scripts inside a page, in which no text can end the element that holds it."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return f'<script type="application/json" id="{anchor}">{safe}</script>'
+
+
+def plain_table(head: Sequence[str], rows: Iterable[Sequence[str | Cell]], caption: str) -> str:
+    """A small table without controls."""
+    columns = [Column(title) for title in head]
+    body = "".join(_row(columns, row) for row in rows)
+    heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
+    return f'<div class="wide" tabindex="0">{_table(caption, heads, body)}</div>'
+
+
+def _table(caption: str, heads: str, body: str) -> str:
+    named = f"<caption>{escape(caption)}</caption>"
+    return f"<table>{named}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _head(column: Column) -> str:
+    hint = f' title="{escape(column.hint)}"' if column.hint else ""
+    button = f'<button type="button"{hint}>{escape(column.title)}</button>'
+    return f'<th scope="col" class="{column.kind}" aria-sort="none">{button}</th>'
+
+
+def _row(columns: Sequence[Column], row: Sequence[str | Cell]) -> str:
+    cells = []
+    for column, cell in zip(columns, row, strict=True):
+        if column.shown:
+            text, mark = _cell(cell)
+            cells.append(f'<td class="{f"{column.kind} {mark}".strip()}">{escape(text)}</td>')
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell(cell: str | Cell) -> Cell:
+    return cell if isinstance(cell, Cell) else Cell(cell)
+
+
+def _tools(anchor: str, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> str:
+    """A box to search in and a choice for each column that has one; hidden where scripts do not run."""
+    parts = [
+        f'<label>search <input type="search" id="{anchor}-search" placeholder="any words" '
+        f'autocomplete="off" spellcheck="false"></label>'
+    ]
+    for place, column in enumerate(columns):
+        values = list(dict.fromkeys(_cell(row[place]).text for row in rows)) if column.choice else []
+        if len(values) > 1:
+            choices = "".join(f"<option>{escape(value)}</option>" for value in values)
+            parts.append(
+                f'<label>{escape(column.title)} <select id="{anchor}-{place}" data-column="{place}">'
+                f'<option value="">all</option>{choices}</select></label>'
+            )
+    parts.append('<button type="button" class="save">save as CSV</button>')
+    return f'<div class="tools">{"".join(parts)}</div>'
+
+
+def _pages(rows: int) -> str:
+    """Which rows are shown, and ways to others."""
+    last = min(rows, PAGE)
+    told = f"{rows} rows" if rows <= PAGE else f"rows 1 to {last} of {rows}"
+    turning = (
+        '<span class="turn"><button type="button" class="back" disabled>back</button> '
+        '<button type="button" class="on">on</button></span>'
+        if rows > PAGE
+        else ""
+    )
+    return f'<p class="pages"><span class="told" role="status">{told}</span>{turning}</p>'
+
+
+def _content(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> list[dict[str, Any]]:
+    """For each column its different cells, and the number of each row's cell."""
+    content = []
+    for place, column in enumerate(columns):
+        numbers: dict[Cell, int] = {}
+        codes = [numbers.setdefault(_cell(row[place]), len(numbers)) for row in rows]
+        values = [[*cell] if cell.mark else cell.text for cell in numbers]
+        found: dict[str, Any] = {"title": column.title, "kind": column.kind, "values": values}
+        if not column.shown:
+            found["hidden"] = True
+        # Where all differ, the numbers are 0, 1, 2, ...
+        content.append(found if len(values) == len(rows) else found | {"codes": codes})
+    return content

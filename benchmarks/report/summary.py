@@ -1,0 +1,64 @@
+"""What the page holds and what it found, in a few numbers and sentences."""
+
+from collections.abc import Iterator
+
+from ssl_video.benchmarks.cells import Cell, Comparison
+from ssl_video.benchmarks.numbers import written
+from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.prose import notes, paragraph
+
+_NAMED = 8  # gains that are told one by one
+
+
+def section(material: Material) -> Section:
+    """Counts, and the gains that are not 0."""
+    frame, compared = material.frame, material.comparison
+    facts = {
+        "algorithms": frame["algorithm"].nunique(),
+        "methods": sum(not row.network for row in compared.rows),
+        "data sets": frame["dataset"].nunique(),
+        "protocols": len(compared.columns),
+        "runs": len(frame),
+        "baseline": compared.baseline,
+    }
+    shown = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
+    html = f'<dl class="facts">{shown}</dl>' + "".join(map(paragraph, _findings(compared)))
+    if material.problems:
+        html += paragraph("Results that could not be used:") + notes(material.problems)
+    return Section("summary", "In short", html)
+
+
+def _findings(compared: Comparison) -> Iterator[str]:
+    cells = [
+        (row.label, column.title, cell)
+        for row in compared.rows
+        for column, cell in zip(compared.columns, row.cells, strict=True)
+        if cell
+    ]
+    sure = [found for found in cells if compared.differs(found[2])]
+    if compared.tests:
+        tested = f"Of {compared.tests} gains over {compared.baseline} that can be tested, "
+        verb = f"{len(sure) or 'none'} differ{'' if len(sure) > 1 else 's'} from 0 "
+        share = f"at {100 * compared.confidence:g} % (Holm's correction for all of them)"
+        yield f"{tested}{verb}{share}{_list(compared, sure)}."
+        if len(sure) < compared.tests:
+            unsure = "The others may be" if sure else "All may be"
+            yield f"{unsure} gains, losses or neither: these runs do not say."
+    else:
+        yield f"No gain over {compared.baseline} can be tested: that takes two runs on labels of their own."
+    once = sum(cell.score.n == 1 for _, _, cell in cells)
+    if once:
+        yield f"{once} of {len(cells)} means rest on a single run and have no interval."
+
+
+def _list(compared: Comparison, sure: list[tuple[str, str, Cell]]) -> str:
+    several = len(compared.columns) > 1
+    named = [
+        f"{label} {written(cell.gain.difference, compared.usual_n, '+').replace('-', '−')}"
+        + (f" ({title})" if several else "")
+        for label, title, cell in sure[:_NAMED]
+        if cell.gain
+    ]
+    more = f" and {len(sure) - _NAMED} more" if len(sure) > _NAMED else ""
+    return f": {', '.join(named)}{more}" if named else ""
