@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from filelock import FileLock
@@ -46,7 +47,7 @@ def plans(
             the protocols ask for; both before any video is decoded; then all broken videos.
     """
     resolved = resolve(specs, device)
-    indexes = {_index_key(spec): index for spec, index, _ in check(resolved, processes, progress)}
+    indexes = {_index_key(found.spec): found.index for found in check(resolved, processes, progress)}
     opened = dict[tuple[object, ...], Data]()
     for spec in resolved:
         if _data_key(spec) not in opened:
@@ -60,7 +61,8 @@ def plans(
     return _collect(resolved, lambda spec: plan(spec, opened[_data_key(spec)], device))
 
 
-class Checked(NamedTuple):
+@dataclass(frozen=True)
+class Checked:
     """A run that can be started: its data's index, and its labels."""
 
     spec: Spec

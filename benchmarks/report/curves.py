@@ -77,11 +77,11 @@ def _charts(material: Material, schedules: set[tuple[float, ...]], group: Group)
     run = material.run(group.runs[0])
     steps, batch = int(run["steps"]), run["spec"].get("unlabeled_batch", 1)
     width = -(-steps // POINTS)
-    tables = [windowed(found, steps, width, batch) for run in group.runs if (found := material.curves(run))]
+    tables = [windowed(curves, steps, width, batch) for run in group.runs if (curves := material.curves(run))]
     looks = [found for run in group.runs if (found := material.validation(run))]
     if not tables:
         return ""
-    names = list(dict.fromkeys(name for table in tables for name in table))
+    names = list(dict.fromkeys(str(name) for table in tables for name in table))
     kinds = {
         kind: [n for n in names if n.startswith(f"{kind}/")] for kind in ("loss", "coverage", "precision")
     }

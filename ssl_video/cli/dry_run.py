@@ -67,14 +67,14 @@ def _table(lines: Sequence[forecast.Line]) -> Table:
 def _data(checked: Sequence[prepare.Checked]) -> list[str]:
     """For each data set that is here its clips, and how many of them the protocols label."""
     sentences = list[str]()
-    for spec, index, partition in checked:
+    for found in checked:
+        index, partition = found.index, found.partition
         clips = (len(index.rows(part)) for part in ("train", "test"))
         sentences.append("{}: {:,} training and {:,} test clips, {:,} classes".format(
             index.name, *clips, len(index.classes)
         ))  # fmt: skip
-        sentences.append(
-            f"  {spec.protocol}: {len(partition.labeled):,} labeled, {len(partition.unlabeled):,} unlabeled"
-        )
+        labeled, unlabeled = len(partition.labeled), len(partition.unlabeled)
+        sentences.append(f"  {found.spec.protocol}: {labeled:,} labeled, {unlabeled:,} unlabeled")
         sentences += [f"  {note}" for note in partition.notes]
     return list(dict.fromkeys(sentences))
 

@@ -87,7 +87,7 @@ class Keeper:
     def _rows(self) -> list[dict[str, Any]]:
         """What is pending as plain values, one row a batch."""
         places = _moved([batch.positions for batch in self._pending])
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"step": batch.step, "positions": some, "networks": {}}
             for batch, some in zip(self._pending, places, strict=True)
         ]
@@ -156,9 +156,9 @@ def read(folder: Path) -> PseudoLabels:
             arrays = {name: file[name] for name in file.files}
         names = [name.removeprefix("labels/") for name in arrays if name.startswith("labels/")]
         return PseudoLabels(
-            *(arrays[key] for key in ("clips", "classes", "truths", "steps", "positions")),
-            {name: arrays[f"labels/{name}"] for name in names},
-            {name: arrays[f"weights/{name}"] for name in names},
+            **{key: arrays[key] for key in ("clips", "classes", "truths", "steps", "positions")},
+            labels={name: arrays[f"labels/{name}"] for name in names},
+            weights={name: arrays[f"weights/{name}"] for name in names},
         )
     except FileNotFoundError:
         raise InputError(
