@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from ssl_video.benchmarks.cells import Comparison
-from ssl_video.benchmarks.compare import comparison
-from ssl_video.benchmarks.layout import Grid, plain
-from ssl_video.benchmarks.leaderboard import COLUMNS
-from ssl_video.benchmarks.tables import to_terminal
+from ssl_video.benchmarks.tables.cells import Comparison
+from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.layout import Grid, plain
+from ssl_video.benchmarks.tables.leaderboard import COLUMNS
+from ssl_video.benchmarks.tables.terminal import to_terminal
 
 FACTS: dict[str, Any] = {
     "backbone": "tiny3d", "initialisation": "scratch", "dataset": "demo", "protocol": "per-class:4",

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from ssl_video.benchmarks import leaderboard
 from ssl_video.benchmarks.report.material import Material
+from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.spec import build, plain
 
 SPEC = plain(build({}))

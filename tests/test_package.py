@@ -43,7 +43,7 @@ def test_the_wheel_works_from_elsewhere(built: Path, tmp_path: Path) -> None:
     code = """
 import sys
 sys.path.insert(0, "site")
-import ssl_video.algorithms.parts.passes, ssl_video.backbones, ssl_video.benchmarks.suite as suite
+import ssl_video.algorithms.parts.passes, ssl_video.backbones, ssl_video.benchmarks.running.suite as suite
 from ssl_video.registry import algorithms, backbones
 modules = ssl_video.algorithms.parts.passes, ssl_video.backbones, suite
 assert all(module.__file__.startswith(sys.argv[1]) for module in modules)

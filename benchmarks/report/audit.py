@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_video.benchmarks import audit
+from ssl_video.benchmarks.analysis import audit
 from ssl_video.benchmarks.report import charts
 from ssl_video.benchmarks.report.charts import Series
 from ssl_video.benchmarks.report.confusion import DRAWN, most_confused

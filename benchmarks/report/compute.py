@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ssl_video.benchmarks.cells import COLUMN_KEYS, METHOD_KEYS, Cell
-from ssl_video.benchmarks.numbers import NO_RUN, written
 from ssl_video.benchmarks.report import sheet
 from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import paragraph
 from ssl_video.benchmarks.report.scatter import Point, scatter
+from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, METHOD_KEYS, Cell
+from ssl_video.benchmarks.tables.numbers import NO_RUN, written
 
 PLOTS = 6  # protocols that are drawn
 POINTS = 40  # methods that one plot shows

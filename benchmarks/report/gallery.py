@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ssl_video.benchmarks import audit, pair
-from ssl_video.benchmarks.cells import COLUMN_KEYS
+from ssl_video.benchmarks.analysis import audit, pair
 from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.films import FRAMES, SIDE, Film, Source
 from ssl_video.benchmarks.report.groups import Group, groups
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
+from ssl_video.benchmarks.tables.cells import COLUMN_KEYS
 from ssl_video.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pandas as pd
 
-from ssl_video.benchmarks import watch
-from ssl_video.benchmarks.cells import METHOD_KEYS, Comparison
-from ssl_video.benchmarks.compare import comparison
+from ssl_video.benchmarks.running import watch
+from ssl_video.benchmarks.tables.cells import METHOD_KEYS, Comparison
+from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.engine import predictions
 from ssl_video.engine.predictions import Predictions
 from ssl_video.errors import InputError

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator
 
-from ssl_video.benchmarks.cells import Cell, Column, Comparison, Row
-from ssl_video.benchmarks.numbers import NO_RUN, written
 from ssl_video.benchmarks.report import sheet
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
+from ssl_video.benchmarks.tables.cells import Cell, Column, Comparison, Row
+from ssl_video.benchmarks.tables.numbers import NO_RUN, written
 
 _CELLS = (
     sheet.Column("method", hint="algorithm, and what tells it from others of its name"),

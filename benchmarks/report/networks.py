@@ -11,7 +11,7 @@ from ssl_video.benchmarks.report import charts
 from ssl_video.benchmarks.report.charts import Estimate
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.statistics import Interval, interval
+from ssl_video.benchmarks.tables.statistics import Interval, interval
 from ssl_video.engine.dynamics import CHANGES, ORIGINAL
 from ssl_video.engine.predictions import Predictions
 

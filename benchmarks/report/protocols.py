@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from ssl_video.benchmarks.cells import Column, Comparison, Row
-from ssl_video.benchmarks.numbers import written
 from ssl_video.benchmarks.report import charts, drawing
 from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import paragraph
-from ssl_video.benchmarks.statistics import Interval
+from ssl_video.benchmarks.tables.cells import Column, Comparison, Row
+from ssl_video.benchmarks.tables.numbers import written
+from ssl_video.benchmarks.tables.statistics import Interval
 
 PLOTS = 12  # protocols that are drawn
 ROWS = 40  # methods that one plot shows

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from ssl_video.benchmarks.cells import Row
 from ssl_video.benchmarks.report import sheet
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import copied, folded, paragraph
+from ssl_video.benchmarks.tables.cells import Row
 from ssl_video.spec import CELL, METHOD
 
 COMMANDS = 40  # methods whose commands are in the page

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks import audit, finished
+from ssl_video.benchmarks.analysis import audit, finished
 from ssl_video.cli.display import output
 from ssl_video.errors import InputError
 

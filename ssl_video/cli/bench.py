@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_video.benchmarks.executors import NAMES
+from ssl_video.benchmarks.running.executors import NAMES
 from ssl_video.cli import options
 from ssl_video.errors import InputError
 
@@ -76,7 +76,7 @@ def command(
     Without --data it runs on the embedded demo clips. Finished runs are kept in the results folder and
     not repeated; Ctrl-C stops, and the same command goes on.
     """
-    from ssl_video.benchmarks import suite as suites
+    from ssl_video.benchmarks.running import suite as suites
     from ssl_video.cli.runs import Settings, carry_out, matched
     from ssl_video.registry import algorithms as registry
     from ssl_video.spec import override

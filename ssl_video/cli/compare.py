@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks import pair
+from ssl_video.benchmarks.analysis import pair
 from ssl_video.cli.display import output
 
 _CHANCE = (

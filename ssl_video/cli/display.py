@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
-    from ssl_video.benchmarks.executors import Event
+    from ssl_video.benchmarks.running.executors import Event
     from ssl_video.data.dataset import Progress as DataProgress
     from ssl_video.engine.run import Plan
 

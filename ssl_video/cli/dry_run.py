@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks import forecast, prepare
+from ssl_video.benchmarks.running import forecast, prepare
 from ssl_video.cli.display import duration, output, preparing
 from ssl_video.cli.runs import Settings
 from ssl_video.data.dataset import source

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks import finished
-from ssl_video.benchmarks.statistics import interval
+from ssl_video.benchmarks.analysis import finished
+from ssl_video.benchmarks.tables.statistics import interval
 from ssl_video.cli import options
 from ssl_video.cli.display import output, preparing
 from ssl_video.engine import dynamics

@@ -7,9 +7,10 @@ import click
 import pandas as pd
 from rich.console import Console
 
-from ssl_video.benchmarks import exports, filters, layout, leaderboard, published, tables
-from ssl_video.benchmarks.compare import comparison
-from ssl_video.benchmarks.pivot import pivot
+from ssl_video.benchmarks.tables import exports, filters, layout, leaderboard, published
+from ssl_video.benchmarks.tables import terminal as tables
+from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.pivot import pivot
 from ssl_video.cli import options
 
 

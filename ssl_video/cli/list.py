@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks import suite
+from ssl_video.benchmarks.running import suite
 from ssl_video.cli import reference
 from ssl_video.data.partitions import protocols
 from ssl_video.errors import InputError, unknown

@@ -9,7 +9,7 @@ import click
 from ssl_video.spec import Spec
 
 if TYPE_CHECKING:
-    from ssl_video.benchmarks.filters import Condition
+    from ssl_video.benchmarks.tables.filters import Condition
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -92,7 +92,7 @@ def conditions(
     Raises:
         InputError: what is not a condition.
     """
-    from ssl_video.benchmarks import filters
+    from ssl_video.benchmarks.tables import filters
 
     given = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
     named = {key: tuple(split_list(values)) for key, values in given.items()}

@@ -35,9 +35,9 @@ def command(
     A browser opens it from disk and without a network, and it prints. It is made of the runs' records; the
     clips in it are taken from the data sets that are at hand. RESULTS is the same as --results RESULTS.
     """
-    from ssl_video.benchmarks import filters, leaderboard
     from ssl_video.benchmarks.report import page
     from ssl_video.benchmarks.report.material import Material
+    from ssl_video.benchmarks.tables import filters, leaderboard
 
     results = place or results
     with preparing(Console(stderr=True)) as progress:

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from ssl_video.benchmarks import executors, layout, leaderboard, matching, matrix, prepare, tables
-from ssl_video.benchmarks.compare import comparison
+from ssl_video.benchmarks.running import executors, matching, matrix, prepare
+from ssl_video.benchmarks.tables import layout, leaderboard
+from ssl_video.benchmarks.tables import terminal as tables
+from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.cli.display import Display, preparing
 from ssl_video.engine import checkpoint, differences, launch
 from ssl_video.engine.assemble import choose_device, label

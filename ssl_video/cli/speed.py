@@ -12,8 +12,8 @@ from rich.table import Table
 from ssl_video.cli import options
 
 if TYPE_CHECKING:
-    from ssl_video.benchmarks.speed_data import Field
-    from ssl_video.benchmarks.speed_step import StepCost
+    from ssl_video.benchmarks.speed.data import Field
+    from ssl_video.benchmarks.speed.step import StepCost
 
 
 @click.group()
@@ -34,8 +34,9 @@ def step(algorithm: str, repeat: int, textbook: bool, assignments: tuple[str, ..
     """Measure a training step: data, the networks' own passes (run again alone), and everything else."""
     import torch
 
-    from ssl_video.benchmarks import prepare, speed_step
-    from ssl_video.benchmarks.suite import with_demo_settings
+    from ssl_video.benchmarks.running import prepare
+    from ssl_video.benchmarks.running.suite import with_demo_settings
+    from ssl_video.benchmarks.speed import step as speed_step
     from ssl_video.cli.display import preparing
     from ssl_video.cli.runs import Settings
     from ssl_video.engine.train import Training
@@ -62,8 +63,8 @@ def step(algorithm: str, repeat: int, textbook: bool, assignments: tuple[str, ..
 
 
 def _show_step(cost: "StepCost", title: str, place: str, gpu: str) -> None:
-    from ssl_video.benchmarks import speed_step
-    from ssl_video.benchmarks.speed_data import ratio
+    from ssl_video.benchmarks.speed import step as speed_step
+    from ssl_video.benchmarks.speed.data import ratio
 
     table = Table(title=title, title_justify="left", show_footer=True)
     table.add_column("part", footer="whole step")
@@ -106,7 +107,7 @@ def data(data: str, videos: int, rounds: int, frames: int, stride: int, size: in
     """Measure decode -> weak + strong view of DATA's videos, against pytorchvideo and plain PyAV code."""
     import torch
 
-    from ssl_video.benchmarks import speed_data
+    from ssl_video.benchmarks.speed import data as speed_data
     from ssl_video.cli.display import preparing
     from ssl_video.data.dataset import read_index
     from ssl_video.spec import build
@@ -130,7 +131,7 @@ def data(data: str, videos: int, rounds: int, frames: int, stride: int, size: in
 
 
 def _show(field: "Field", seconds: dict[str, list[float]], title: str) -> None:
-    from ssl_video.benchmarks.speed_data import PYAV, PYTORCHVIDEO, ratio
+    from ssl_video.benchmarks.speed.data import PYAV, PYTORCHVIDEO, ratio
 
     baselines = {
         name: word for name, word in ((PYTORCHVIDEO, PYTORCHVIDEO), (PYAV, "PyAV")) if name in seconds

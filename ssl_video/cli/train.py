@@ -41,7 +41,7 @@ def command(
     Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint; the status is
     130 for Ctrl-C and 75 for the others, which asks a scheduler to start it again.
     """
-    from ssl_video.benchmarks.suite import merge, with_demo_settings
+    from ssl_video.benchmarks.running.suite import merge, with_demo_settings
     from ssl_video.cli.runs import Settings, carry_out
     from ssl_video.spec import build, override, read_yaml
 

@@ -33,7 +33,7 @@ def command(
     """
     from rich.console import Console
 
-    from ssl_video.benchmarks.suite import with_demo_settings
+    from ssl_video.benchmarks.running.suite import with_demo_settings
     from ssl_video.cli.display import preparing
     from ssl_video.data import demo
     from ssl_video.data.views import sheet

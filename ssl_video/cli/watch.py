@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks import watch
+from ssl_video.benchmarks.running import watch
 from ssl_video.cli import options
 from ssl_video.errors import InputError
 

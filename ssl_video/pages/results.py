@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_video.benchmarks import published
-from ssl_video.benchmarks.statistics import interval
+from ssl_video.benchmarks.tables import published
+from ssl_video.benchmarks.tables.statistics import interval
 from ssl_video.pages.markdown import linked, table
 
 # What has to be equal for runs to be one number, but for the labels that were drawn.

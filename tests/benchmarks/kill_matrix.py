@@ -36,7 +36,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from kill_resume import differences, outcome, videos
 
-from ssl_video.benchmarks.executors import local
+from ssl_video.benchmarks.running.executors import local
 from ssl_video.cli import main as ssl_video
 from ssl_video.cli import runs as _  # noqa: F401, loads what a benchmark needs
 from ssl_video.engine.holder import held

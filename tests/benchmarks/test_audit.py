@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_video.benchmarks import audit
-from ssl_video.benchmarks.audit import RIGHT, UNUSED, WRONG, Mistake
+from ssl_video.benchmarks.analysis import audit
+from ssl_video.benchmarks.analysis.audit import RIGHT, UNUSED, WRONG, Mistake
 from ssl_video.contract import Pseudo
 from ssl_video.engine.audit import audit as audit_of_a_step
 from ssl_video.engine.pseudo_labels import PseudoLabels

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from finished_runs import compare, draws, labels, run, shown, titles
 
-from ssl_video.benchmarks.compare import comparison
-from ssl_video.benchmarks.exports import to_markdown
-from ssl_video.benchmarks.layout import plain
-from ssl_video.benchmarks.leaderboard import COLUMNS
+from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.exports import to_markdown
+from ssl_video.benchmarks.tables.layout import plain
+from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 from ssl_video.errors import InputError
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from ssl_video.benchmarks import executors, matrix, prepare
-from ssl_video.benchmarks.executors import Conditions, Event, elsewhere
-from ssl_video.benchmarks.executors.elsewhere import Elsewhere, Order, Outcome
+from ssl_video.benchmarks.running import executors, matrix, prepare
+from ssl_video.benchmarks.running.executors import Conditions, Event, elsewhere
+from ssl_video.benchmarks.running.executors.elsewhere import Elsewhere, Order, Outcome
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.run import Plan
 from ssl_video.errors import InputError

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from finished_runs import benchmark, compare, run, shown
 
-from ssl_video.benchmarks.compare import comparison
-from ssl_video.benchmarks.exports import FIELDS, to_csv, to_json, to_latex, to_markdown
-from ssl_video.benchmarks.layout import plain
-from ssl_video.benchmarks.leaderboard import COLUMNS
+from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.exports import FIELDS, to_csv, to_json, to_latex, to_markdown
+from ssl_video.benchmarks.tables.layout import plain
+from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 
 
 def test_markdown() -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from finished_runs import run
 
-from ssl_video.benchmarks.filters import Condition, parse, select
+from ssl_video.benchmarks.tables.filters import Condition, parse, select
 from ssl_video.errors import InputError
 
 

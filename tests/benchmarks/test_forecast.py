@@ -8,8 +8,8 @@ import pytest
 import torch
 from finished_runs import run
 
-from ssl_video.benchmarks import forecast, prepare
-from ssl_video.benchmarks.forecast import Line
+from ssl_video.benchmarks.running import forecast, prepare
+from ssl_video.benchmarks.running.forecast import Line
 from ssl_video.engine import assemble
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, build, configuration

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_video.benchmarks import index_scale
+from ssl_video.benchmarks.speed import index_scale
 from ssl_video.data.importers import read
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ssl_video.benchmarks import leaderboard
+from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.errors import InputError
 from ssl_video.spec import CELL, Spec, configuration
 
@@ -222,7 +222,7 @@ def test_processes_may_write_at_once(tmp_path: Path, write: Write) -> None:
 
 
 def test_the_leaderboard_needs_no_torch() -> None:
-    code = "import sys, ssl_video.benchmarks.tables, ssl_video.benchmarks.leaderboard as _\n"
+    code = "import sys, ssl_video.benchmarks.tables.terminal, ssl_video.benchmarks.tables.leaderboard as _\n"
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

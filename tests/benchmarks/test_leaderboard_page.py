@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ssl_video.benchmarks.exports import FIELDS
-from ssl_video.benchmarks.leaderboard import COLUMNS
-from ssl_video.benchmarks.pivot import LABELS, METHOD
+from ssl_video.benchmarks.tables.exports import FIELDS
+from ssl_video.benchmarks.tables.leaderboard import COLUMNS
+from ssl_video.benchmarks.tables.pivot import LABELS, METHOD
 
 PAGE = (Path(__file__).parents[2] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ssl_video.benchmarks import leaderboard, leaderboard_scale, record_cache
-from ssl_video.benchmarks.compare import comparison
+from ssl_video.benchmarks.speed import leaderboard_scale
+from ssl_video.benchmarks.tables import leaderboard, record_cache
+from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.engine.record import read_result
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from ssl_video.benchmarks import costs, matching, prepare
-from ssl_video.benchmarks.naming import labels
+from ssl_video.benchmarks.running import costs, matching, prepare
+from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.engine import noise
 from ssl_video.errors import InputError
 from ssl_video.spec import CELL, Spec, build, configuration, plain, setting

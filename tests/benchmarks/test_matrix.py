@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from ssl_video.benchmarks import matrix
-from ssl_video.benchmarks.executors import Event
+from ssl_video.benchmarks.running import matrix
+from ssl_video.benchmarks.running.executors import Event
 from ssl_video.engine.holder import holding
 from ssl_video.engine.run import Plan
 from ssl_video.signals import Preempted

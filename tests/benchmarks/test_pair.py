@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from ssl_video.benchmarks.pair import Pair, load
+from ssl_video.benchmarks.analysis.pair import Pair, load
 from ssl_video.cli.compare import command
 from ssl_video.engine.predictions import PREDICTIONS, predictions, write
 from ssl_video.errors import InputError

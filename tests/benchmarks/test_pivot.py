@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from finished_runs import compare, draws, run, shown_grid
 
-from ssl_video.benchmarks.cells import Cell, Comparison
-from ssl_video.benchmarks.exports import to_csv, to_latex, to_markdown
-from ssl_video.benchmarks.layout import Grid, Scores, plain
-from ssl_video.benchmarks.pivot import pivot
+from ssl_video.benchmarks.tables.cells import Cell, Comparison
+from ssl_video.benchmarks.tables.exports import to_csv, to_latex, to_markdown
+from ssl_video.benchmarks.tables.layout import Grid, Scores, plain
+from ssl_video.benchmarks.tables.pivot import pivot
 from ssl_video.errors import InputError
 
 # Training costs of supervised are 700, twice that and three times that.

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from finished_runs import compare, draws, shown_grid
 
-from ssl_video.benchmarks import published
-from ssl_video.benchmarks.exports import to_csv, to_json, to_latex, to_markdown
-from ssl_video.benchmarks.layout import Grid, plain
+from ssl_video.benchmarks.tables import published
+from ssl_video.benchmarks.tables.exports import to_csv, to_json, to_latex, to_markdown
+from ssl_video.benchmarks.tables.layout import Grid, plain
 
 FRAME = published.read()
 WORDS = {

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from places import LISTS
 
-from ssl_video.benchmarks import suite
+from ssl_video.benchmarks.running import suite
 from ssl_video.cli import cli
 from ssl_video.data.importers import index_file
 from ssl_video.data.importers.make import Request, make

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from finished_runs import FACTS, run
 
-from ssl_video.benchmarks import leaderboard, record_cache, records
+from ssl_video.benchmarks.tables import leaderboard, record_cache, records
 
 
 def write(results: Path, name: str, top1: float = 0.5) -> None:

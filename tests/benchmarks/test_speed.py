@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from ssl_video.benchmarks import speed_data
-from ssl_video.benchmarks.speed_data import PYAV, PYTORCHVIDEO, Clip, assemble, race, ratio
+from ssl_video.benchmarks.speed import data as speed_data
+from ssl_video.benchmarks.speed.data import PYAV, PYTORCHVIDEO, Clip, assemble, race, ratio
 from ssl_video.errors import InputError
 
 SMALL = Clip(frames=4, stride=2, size=16)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ssl_video.benchmarks import speed_step
+from ssl_video.benchmarks.speed import step as speed_step
 from ssl_video.data.dataset import load
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.run import plan

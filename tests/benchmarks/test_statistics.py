@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ssl_video.benchmarks.statistics import holm, interval, intervals, paired, paired_groups
+from ssl_video.benchmarks.tables.statistics import holm, interval, intervals, paired, paired_groups
 from ssl_video.errors import InputError
 
 

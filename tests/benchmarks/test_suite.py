@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ssl_video.benchmarks.suite import Suite, load, with_demo_settings
+from ssl_video.benchmarks.running.suite import Suite, load, with_demo_settings
 from ssl_video.errors import InputError
 from ssl_video.registry import algorithms
 from ssl_video.spec import Spec, build, plain

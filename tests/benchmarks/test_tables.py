@@ -6,8 +6,8 @@ import pytest
 from finished_runs import benchmark, compare, draws, run, shown
 from rich.console import Console
 
-from ssl_video.benchmarks.layout import plain
-from ssl_video.benchmarks.tables import to_terminal
+from ssl_video.benchmarks.tables.layout import plain
+from ssl_video.benchmarks.tables.terminal import to_terminal
 
 
 def test_the_terminal_table() -> None:

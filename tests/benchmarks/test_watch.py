@@ -11,7 +11,7 @@ import pytest
 import yaml
 from filelock import Timeout
 
-from ssl_video.benchmarks import watch
+from ssl_video.benchmarks.running import watch
 from ssl_video.engine.holder import held, holding
 from ssl_video.errors import InputError
 

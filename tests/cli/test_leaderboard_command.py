@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from finished_runs import draws
 
-from ssl_video.benchmarks.leaderboard import COLUMNS
+from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 from ssl_video.cli.leaderboard import command
 from ssl_video.errors import InputError
 

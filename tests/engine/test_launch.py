@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from ssl_video.benchmarks import executors, matrix
-from ssl_video.benchmarks.executors import local
+from ssl_video.benchmarks.running import executors, matrix
+from ssl_video.benchmarks.running.executors import local
 from ssl_video.data.dataset import load
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.run import plan

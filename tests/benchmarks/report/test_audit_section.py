@@ -8,7 +8,7 @@ import numpy as np
 from finished_runs import draws
 from pages_of_runs import Document, folder, material, write
 
-from ssl_video.benchmarks import audit as numbers
+from ssl_video.benchmarks.analysis import audit as numbers
 from ssl_video.benchmarks.report import audit
 from ssl_video.engine.pseudo_labels import PseudoLabels
 

@@ -13,7 +13,7 @@ from finished_runs import draws
 from pages_of_runs import Document, folder, material, write
 from PIL import Image
 
-from ssl_video.benchmarks import pair
+from ssl_video.benchmarks.analysis import pair
 from ssl_video.benchmarks.report import gallery, groups
 from ssl_video.benchmarks.report.films import FRAMES, SIDE, Source, film
 from ssl_video.benchmarks.report.gallery import Shown, one_a_class

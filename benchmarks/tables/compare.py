@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_video.benchmarks import caveats
-from ssl_video.benchmarks.cells import (
+from ssl_video.benchmarks.tables import caveats
+from ssl_video.benchmarks.tables.cells import (
     COLUMN_KEYS,
     COSTS,
     METHOD_KEYS,
@@ -27,8 +27,8 @@ from ssl_video.benchmarks.cells import (
     Cost,
     Row,
 )
-from ssl_video.benchmarks.naming import labels, method_facts, natural, prefixes
-from ssl_video.benchmarks.statistics import Interval, Paired, holm, intervals, paired_groups
+from ssl_video.benchmarks.tables.naming import labels, method_facts, natural, prefixes
+from ssl_video.benchmarks.tables.statistics import Interval, Paired, holm, intervals, paired_groups
 from ssl_video.errors import InputError
 
 

@@ -1,4 +1,4 @@
-"""What a table of many runs costs: python -m ssl_video.benchmarks.leaderboard_scale --runs 10000 100000.
+"""What many runs cost: python -m ssl_video.benchmarks.speed.leaderboard_scale --runs 10000 100000.
 
 Records of runs that nobody trained are written to a temporary folder. Each stage is shown with the seconds
 that passed and those that a processor worked, which differ where other programs run beside it. The command's
@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from rich.console import Console
 
-from ssl_video.benchmarks import exports, layout, leaderboard, record_cache, tables
-from ssl_video.benchmarks.compare import comparison
+from ssl_video.benchmarks.tables import exports, layout, leaderboard, record_cache
+from ssl_video.benchmarks.tables import terminal as tables
+from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.engine.record import read_result
 from ssl_video.spec import CELL, Spec, digest, plain
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ssl_video.benchmarks.statistics import Interval, Paired
+from ssl_video.benchmarks.tables.statistics import Interval, Paired
 
 METHOD_KEYS = ["algorithm", "backbone", "setting", "configuration"]
 COLUMN_KEYS = ["dataset", "protocol", "dataset_fingerprint", "labeled_in_unlabeled"]

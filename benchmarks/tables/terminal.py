@@ -8,9 +8,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks.cells import Cell, Comparison
-from ssl_video.benchmarks.layout import Costs, Grid, Scores
-from ssl_video.benchmarks.numbers import (
+from ssl_video.benchmarks.tables.cells import Cell, Comparison
+from ssl_video.benchmarks.tables.layout import Costs, Grid, Scores
+from ssl_video.benchmarks.tables.numbers import (
     EMPTY,
     NO_RUN,
     PUBLISHED,
@@ -20,7 +20,7 @@ from ssl_video.benchmarks.numbers import (
     written,
     written_gain,
 )
-from ssl_video.benchmarks.published import Block
+from ssl_video.benchmarks.tables.published import Block
 
 # Spaces between columns, one of which the frame adds; the longest header line that a column grows to.
 _GAP, _HEADER = 2, 20

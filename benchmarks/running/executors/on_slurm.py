@@ -4,9 +4,9 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssl_video.benchmarks.executors import Conditions
-from ssl_video.benchmarks.executors.elsewhere import Order, Outcome, carry_out
-from ssl_video.benchmarks.executors.local import Local
+from ssl_video.benchmarks.running.executors import Conditions
+from ssl_video.benchmarks.running.executors.elsewhere import Order, Outcome, carry_out
+from ssl_video.benchmarks.running.executors.local import Local
 from ssl_video.errors import InputError
 
 # A job that reaches its time is queued again and goes on from its checkpoint, so a limit that lets it

@@ -1,4 +1,4 @@
-"""What each way to store decoded frames costs: python -m ssl_video.benchmarks.cache_formats FOLDER.
+"""What each way to store decoded frames costs: python -m ssl_video.benchmarks.speed.cache_formats FOLDER.
 
 Every format stores the same clips. Reads are what training does: the frames of one window, out of a file of
 its own. Times are medians over clips: of the processor alone, and for cold files of the clock. The choice of

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import feather
 
-from ssl_video.benchmarks.records import COLUMNS, FURTHER
+from ssl_video.benchmarks.tables.records import COLUMNS, FURTHER
 from ssl_video.files import replacing
 
 FILE = ".records.arrow"

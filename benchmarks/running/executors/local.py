@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from filelock import Timeout
 
-from ssl_video.benchmarks.executors import Event, folder
+from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.data.paths import CACHE
 from ssl_video.engine import launch
 from ssl_video.engine.holder import holding

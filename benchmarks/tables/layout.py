@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ssl_video.benchmarks.cells import Cell, Comparison
-from ssl_video.benchmarks.numbers import NO_RUN
-from ssl_video.benchmarks.published import Published
+from ssl_video.benchmarks.tables.cells import Cell, Comparison
+from ssl_video.benchmarks.tables.numbers import NO_RUN
+from ssl_video.benchmarks.tables.published import Published
 
 COST_NOTE = (
     "GFLOPs: 10^9 multiply-adds of the tested network for one test clip and crop; training: multiply-adds of "

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from ssl_video.benchmarks.cells import COLUMN_KEYS, COSTS, METHOD_KEYS, Comparison
-from ssl_video.benchmarks.layout import Costs, Grid, Scores
-from ssl_video.benchmarks.numbers import (
+from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, COSTS, METHOD_KEYS, Comparison
+from ssl_video.benchmarks.tables.layout import Costs, Grid, Scores
+from ssl_video.benchmarks.tables.numbers import (
     EMPTY,
     NO_RUN,
     PUBLISHED,
@@ -21,7 +21,7 @@ from ssl_video.benchmarks.numbers import (
     written,
     written_gain,
 )
-from ssl_video.benchmarks.published import Published
+from ssl_video.benchmarks.tables.published import Published
 
 # One record a cell; the columns of the CSV, which keep their names and meanings from version to version.
 FIELDS = {

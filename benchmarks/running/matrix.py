@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ssl_video.benchmarks.executors import Event, Executor, folder
+from ssl_video.benchmarks.running.executors import Event, Executor, folder
 from ssl_video.engine.holder import held
 from ssl_video.engine.record import read_result
 from ssl_video.engine.run import Plan

@@ -2,8 +2,8 @@
 
 import math
 
-from ssl_video.benchmarks.cells import Cell
-from ssl_video.benchmarks.statistics import Interval, Paired
+from ssl_video.benchmarks.tables.cells import Cell
+from ssl_video.benchmarks.tables.statistics import Interval, Paired
 
 EMPTY = "No finished runs yet; `ssl-video bench` makes some."
 NO_RUN = "–"

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from ssl_video.benchmarks import prepare
-from ssl_video.benchmarks.executors import Conditions, Event, folder
-from ssl_video.benchmarks.executors.local import Local
+from ssl_video.benchmarks.running import prepare
+from ssl_video.benchmarks.running.executors import Conditions, Event, folder
+from ssl_video.benchmarks.running.executors.local import Local
 from ssl_video.data.paths import CACHE
 from ssl_video.engine.record import METRICS, read_result
 from ssl_video.engine.run import Plan, Report

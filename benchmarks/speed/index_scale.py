@@ -1,4 +1,4 @@
-"""What an index costs in time and memory: python -m ssl_video.benchmarks.index_scale --rows 10000 1000000.
+"""What an index costs: python -m ssl_video.benchmarks.speed.index_scale --rows 10000 1000000.
 
 For Linux. Each stage runs in a process of its own, so that its memory is its own, too. `peak` is what it
 took beyond what it had before, mapped files included. The worker is a process that is sent what a loader's

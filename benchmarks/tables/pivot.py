@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ssl_video.benchmarks.cells import Cell, Column, Comparison
-from ssl_video.benchmarks.layout import Grid, Scores, grid
-from ssl_video.benchmarks.naming import natural, variants
+from ssl_video.benchmarks.tables.cells import Cell, Column, Comparison
+from ssl_video.benchmarks.tables.layout import Grid, Scores, grid
+from ssl_video.benchmarks.tables.naming import natural, variants
 from ssl_video.errors import InputError, unknown
 from ssl_video.spec import METHOD as OF_ALGORITHM
 

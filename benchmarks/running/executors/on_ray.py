@@ -6,8 +6,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssl_video.benchmarks.executors import Conditions
-from ssl_video.benchmarks.executors.elsewhere import Order, Outcome, carry_out
+from ssl_video.benchmarks.running.executors import Conditions
+from ssl_video.benchmarks.running.executors.elsewhere import Order, Outcome, carry_out
 from ssl_video.errors import InputError
 
 _ADDRESS = "RAY_ADDRESS"

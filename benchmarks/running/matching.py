@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from ssl_video.benchmarks import costs
+from ssl_video.benchmarks.running import costs
 from ssl_video.data.dataset import Progress
 from ssl_video.engine import assemble
 from ssl_video.errors import InputError

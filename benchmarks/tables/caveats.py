@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ssl_video.benchmarks.cells import SIZES, Column, Row
+from ssl_video.benchmarks.tables.cells import SIZES, Column, Row
 
 
 def clips(columns: Sequence[Column]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import bdtr
 
-from ssl_video.benchmarks import watch
+from ssl_video.benchmarks.running import watch
 from ssl_video.engine.predictions import Predictions, read
 from ssl_video.errors import InputError, unknown
 from ssl_video.spec import flat, read_yaml

@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssl_video.benchmarks import record_cache, records
-from ssl_video.benchmarks.record_cache import Stamp
-from ssl_video.benchmarks.records import ACCURACIES, COLUMNS, COUNTS, FURTHER, NEWER
+from ssl_video.benchmarks.tables import record_cache, records
+from ssl_video.benchmarks.tables.record_cache import Stamp
+from ssl_video.benchmarks.tables.records import ACCURACIES, COLUMNS, COUNTS, FURTHER, NEWER
 from ssl_video.errors import InputError
 from ssl_video.files import replace_text
 

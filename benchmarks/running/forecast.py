@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from ssl_video.benchmarks import costs, leaderboard
-from ssl_video.benchmarks.naming import labels
+from ssl_video.benchmarks.running import costs
+from ssl_video.benchmarks.tables import leaderboard
+from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.data.dataset import Progress
 from ssl_video.engine import assemble
 from ssl_video.engine.run import short_name

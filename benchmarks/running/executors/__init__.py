@@ -3,7 +3,7 @@
 An executor is handed runs and tells what happens to them. Each run is carried out by the same code in the
 same place, its folder under the results folder, which all machines share: what it was to do and what came of
 it stand there, and the lock in it keeps everybody else out. Who waits and who is tried again is decided in
-`ssl_video.benchmarks.matrix`; which machine a run goes to, by Ray or Slurm.
+`ssl_video.benchmarks.running.matrix`; which machine a run goes to, by Ray or Slurm.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,20 +98,20 @@ def make(name: str, conditions: Conditions, jobs: int | None, options: Mapping[s
         InputError: its library is not installed, it cannot be reached, or an option that it does not have.
     """
     if name == "local":
-        from ssl_video.benchmarks.executors.local import Local
+        from ssl_video.benchmarks.running.executors.local import Local
 
         if options:
             raise InputError(
                 f"--executor-option {next(iter(options))}: only --executor ray and slurm have options"
             )
         return Local(conditions.results, conditions.execution, jobs or 1)
-    from ssl_video.benchmarks.executors.elsewhere import Elsewhere
+    from ssl_video.benchmarks.running.executors.elsewhere import Elsewhere
 
     if name == "ray":
-        from ssl_video.benchmarks.executors.on_ray import Ray
+        from ssl_video.benchmarks.running.executors.on_ray import Ray
 
         return Elsewhere(Ray(conditions, options), conditions, jobs)
-    from ssl_video.benchmarks.executors.on_slurm import Slurm
+    from ssl_video.benchmarks.running.executors.on_slurm import Slurm
 
     return Elsewhere(Slurm(conditions, options), conditions, jobs)
 

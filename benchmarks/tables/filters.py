@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ssl_video.benchmarks.records import COLUMNS
+from ssl_video.benchmarks.tables.records import COLUMNS
 from ssl_video.errors import InputError, unknown
 from ssl_video.spec import flat
 

@@ -1,0 +1,1 @@
+"""What steps, data and tables cost: the scripts behind every claim about speed."""
