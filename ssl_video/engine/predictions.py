@@ -3,15 +3,14 @@
 So accuracies per class, confusions and the clips on which runs disagree need neither networks nor data.
 """
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ssl_video.engine import arrays
 from ssl_video.errors import InputError
-from ssl_video.files import replacing
 
 PREDICTIONS = "predictions.npz"
 _KEPT = 5
@@ -50,11 +49,10 @@ def predictions(
 
 def write(folder: Path, made: Predictions) -> None:
     """Keep them in a run's folder, as arrays without pickled objects."""
-    arrays = {"clips": made.clips, "classes": made.classes, "labels": made.labels}
-    arrays |= {f"guesses/{name}": guess for name, guess in made.guesses.items()}
-    arrays |= {f"confidences/{name}": kept for name, kept in made.confidences.items()}
-    with replacing(folder / PREDICTIONS) as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    content = {"clips": made.clips, "classes": made.classes, "labels": made.labels}
+    content |= {f"guesses/{name}": guess for name, guess in made.guesses.items()}
+    content |= {f"confidences/{name}": kept for name, kept in made.confidences.items()}
+    arrays.save(folder / PREDICTIONS, content)
 
 
 def read(folder: Path) -> Predictions:
@@ -64,18 +62,11 @@ def read(folder: Path) -> Predictions:
         InputError: there is none, or it is damaged.
     """
     path = folder / PREDICTIONS
+    content = arrays.load(path, "the run is not finished, or is of an older version")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        names = [name.removeprefix("guesses/") for name in arrays if name.startswith("guesses/")]
-        return Predictions(
-            arrays["clips"],
-            arrays["classes"],
-            arrays["labels"],
-            {name: arrays[f"guesses/{name}"] for name in names},
-            {name: arrays[f"confidences/{name}"] for name in names},
-        )
-    except FileNotFoundError:
-        raise InputError(f"there is no {path}: the run is not finished, or is of an older version") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged: {error}") from None
+        clips, classes, labels = (content[key] for key in ("clips", "classes", "labels"))
+    except KeyError as error:
+        raise InputError(f"{path} is damaged: it has no {error}") from None
+    return Predictions(
+        clips, classes, labels, arrays.named(content, "guesses"), arrays.named(content, "confidences")
+    )

@@ -6,7 +6,6 @@ finished run holds them as arrays, with the clips' names and hidden labels.
 """
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,10 +17,10 @@ import torch
 from torch import Tensor
 
 from ssl_video.contract import Pseudo
+from ssl_video.engine import arrays
 from ssl_video.engine.lines import Lines
 from ssl_video.engine.processes import Processes
 from ssl_video.errors import InputError
-from ssl_video.files import replacing
 
 UNFINISHED, PSEUDO_LABELS = "pseudo-labels.jsonl", "pseudo-labels.npz"
 
@@ -118,7 +117,7 @@ def write(folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np
     if not rows:
         return {}
     used = dict[str, float]()
-    arrays = {
+    content = {
         "clips": np.array(clips),
         "classes": np.array(classes),
         "truths": truths.astype(np.int32),
@@ -129,11 +128,10 @@ def write(folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np
     }
     for name in dict.fromkeys(name for row in rows for name in row["networks"]):
         labels, weights = zip(*(_given(row, name) for row in rows), strict=True)
-        arrays[f"labels/{name}"] = np.concatenate(labels).astype(np.int32)
-        arrays[f"weights/{name}"] = np.concatenate(weights).astype(np.float32)
-        used[name] = round(float((arrays[f"weights/{name}"] > 0).mean()), 4)
-    with replacing(folder / PSEUDO_LABELS) as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        content[f"labels/{name}"] = np.concatenate(labels).astype(np.int32)
+        content[f"weights/{name}"] = np.concatenate(weights).astype(np.float32)
+        used[name] = round(float((content[f"weights/{name}"] > 0).mean()), 4)
+    arrays.save(folder / PSEUDO_LABELS, content)
     return used
 
 
@@ -151,18 +149,12 @@ def read(folder: Path) -> PseudoLabels:
         InputError: there is none, or it is damaged.
     """
     path = folder / PSEUDO_LABELS
+    content = arrays.load(path, "its algorithm gives none, or it is not finished, or of an older version")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        names = [name.removeprefix("labels/") for name in arrays if name.startswith("labels/")]
         return PseudoLabels(
-            **{key: arrays[key] for key in ("clips", "classes", "truths", "steps", "positions")},
-            labels={name: arrays[f"labels/{name}"] for name in names},
-            weights={name: arrays[f"weights/{name}"] for name in names},
+            **{key: content[key] for key in ("clips", "classes", "truths", "steps", "positions")},
+            labels=arrays.named(content, "labels"),
+            weights=arrays.named(content, "weights"),
         )
-    except FileNotFoundError:
-        raise InputError(
-            f"there is no {path}: its algorithm gives none, or it is not finished, or of an older version"
-        ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged: {error}") from None
+    except KeyError as error:
+        raise InputError(f"{path} is damaged: it has no {error}") from None
