@@ -208,7 +208,7 @@ def test_processes_may_write_at_once(tmp_path: Path, write: Write) -> None:
     leaderboard.write(tmp_path)
     size = (tmp_path / "leaderboard.csv").stat().st_size
     code = (
-        "import sys; from pathlib import Path; from ssl_video.benchmarks import leaderboard\n"
+        "import sys; from pathlib import Path; from ssl_video.benchmarks.tables import leaderboard\n"
         "for _ in range(12): leaderboard.write(Path(sys.argv[1]))"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]

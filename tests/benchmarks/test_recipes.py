@@ -15,7 +15,7 @@ from ssl_video.data.importers.make import Request, make
 from ssl_video.data.index import Index
 
 needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="needs the published lists")
-FILES = Path(suite.__file__).parent / "suites"
+FILES = Path(__file__).parents[2] / "benchmarks" / "suites"
 # Clips for training and for test, classes. Kinetics-400 as PySlowFast and SVFormer have its test part.
 SIZES = {"ucf101": (9537, 3783, 101), "hmdb51": (3570, 1530, 51), "kinetics400": (240000, 19761, 400)}
 
