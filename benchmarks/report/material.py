@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 
+# Where each reader of a run's folder looks.
+_FILES = {
+    "result": "result.json",
+    "curves": "metrics.jsonl",
+    "validation": "validation.jsonl",
+    "predictions": predictions.PREDICTIONS,
+    "pseudo-labels": "pseudo-labels.npz",
+    "dynamics": "dynamics.json",
+}
+
 
 class Section(NamedTuple):
     """A part of the page.
@@ -38,7 +48,8 @@ class Section(NamedTuple):
 class Material:
     """The finished runs that a report is about, and readers of their folders.
 
-    Readers give None where a run has no such file, or a damaged one; what they gave is kept.
+    Readers give None where a run has no such file, or a damaged one, which is then named in `damaged`; what
+    they gave is kept.
 
     Args:
         results: the results folder.
@@ -58,6 +69,7 @@ class Material:
     ) -> None:
         self.results, self.frame, self.problems, self.baseline = results, frame, list(problems), baseline
         self.gallery = gallery
+        self.damaged = list[str]()
         self._read: dict[tuple[str, str], Any] = {}
 
     @cached_property
@@ -89,7 +101,7 @@ class Material:
 
     def result(self, run: str) -> dict[str, Any] | None:
         """The run's result.json."""
-        return self._once("result", run, lambda folder: _json(folder / "result.json"))
+        return self._once("result", run, lambda folder: _json(folder / _FILES["result"]))
 
     def curves(self, run: str) -> dict[str, list[tuple[int, float]]] | None:
         """The run's metrics.jsonl: values with their steps, by metric; steps without a value are left out."""
@@ -97,7 +109,7 @@ class Material:
 
     def validation(self, run: str) -> list[dict[str, Any]] | None:
         """The run's validation.jsonl: {"step": n, <network>: {"top1": ...}}, one a look."""
-        return self._once("validation", run, lambda folder: _json_lines(folder / "validation.jsonl"))
+        return self._once("validation", run, lambda folder: _json_lines(folder / _FILES["validation"]))
 
     def predictions(self, run: str) -> Predictions | None:
         """What the run's networks said of the test clips."""
@@ -109,7 +121,7 @@ class Material:
 
     def dynamics(self, run: str) -> dict[str, Any] | None:
         """The run's dynamics.json, which `ssl-video dynamics` writes."""
-        return self._once("dynamics", run, lambda folder: _json(folder / "dynamics.json"))
+        return self._once("dynamics", run, lambda folder: _json(folder / _FILES["dynamics"]))
 
     def _once(self, kind: str, run: str, read: Callable[[Path], Content | None]) -> Content | None:
         """What a reader gives for a run, read once."""
@@ -118,6 +130,8 @@ class Material:
                 self._read[kind, run] = read(self.folder(run))
             except (InputError, OSError, ValueError):
                 self._read[kind, run] = None
+                if (self.folder(run) / _FILES[kind]).exists():
+                    self.damaged.append(f"runs/{run}/{_FILES[kind]} cannot be read and is left out")
         content: Content | None = self._read[kind, run]
         return content
 
@@ -143,7 +157,7 @@ def _curves(folder: Path) -> dict[str, list[tuple[int, float]]] | None:
 
 
 def _pseudo_labels(folder: Path) -> "PseudoLabels | None":
-    if not (folder / "pseudo-labels.npz").exists():
+    if not (folder / _FILES["pseudo-labels"]).exists():
         return None
     # Its module imports torch, for which a report of runs without pseudo-labels does not wait.
     from ssl_video.engine import pseudo_labels

@@ -119,7 +119,7 @@ def _frame(material: Material, sections: Sequence[Section], left_out: Sequence[P
         f'<p class="soft">{len(material.frame)} finished runs, the last of {escape(last)} UTC, '
         f"made by ssl-video from their records</p></header>"
         f'<nav class="contents" aria-label="contents"><ol>{contents}</ol></nav>\n<main>{body}</main>\n'
-        f"<footer>{_left_out(left_out)}</footer></div>\n<script>{_file('page.js')}</script></body></html>\n"
+        f"<footer>{_left_out(left_out)}{_damaged(material)}</footer></div>\n<script>{_file('page.js')}</script></body></html>\n"
     )
 
 
@@ -128,6 +128,14 @@ def _left_out(parts: Sequence[Part]) -> str:
         return ""
     told = paragraph("Left out, because these runs have nothing for it:")
     return told + notes(f"{part.title}: {part.otherwise}" for part in parts)
+
+
+def _damaged(material: Material) -> str:
+    """What the sections did not get to see."""
+    if not material.damaged:
+        return ""
+    told = paragraph("Left out, so that the numbers of these parts are of fewer runs:")
+    return told + notes(material.damaged)
 
 
 def _file(name: str) -> str:

@@ -49,5 +49,7 @@ def command(
         shown = filters.select(frame, options.conditions(algorithm, dataset, protocol, where), keep=baseline)
         material = Material(results, shown, problems, baseline, gallery=not no_gallery)
         made = page.page(material, lambda done, total: progress("sections", done, total))
+        for sentence in material.damaged:
+            click.echo(f"warning: {sentence}", err=True)
     target = page.write(output, made)
     click.echo(f"{target} ({target.stat().st_size / 1e6:.1f} MB): {len(shown)} runs; open it in a browser")

@@ -176,3 +176,18 @@ def test_mistakes_are_told(results: Path, tmp_path: Path) -> None:
     assert "there is no finished run in" in told(tmp_path / "empty")
     (tmp_path / "file").write_text("")
     assert "cannot write" in told(results, "-o", tmp_path / "file")
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    results = write(tmp_path / "r", *draws("supervised", 0.5, 0.6), *draws("cmpl", 0.6, 0.7))
+    first, second = sorted((results / "runs").glob("cmpl-*"))
+    (first / "predictions.npz").write_bytes(b"PK\x03\x04 cut off")
+    (second / "pseudo-labels.npz").write_bytes(b"")
+    done = CliRunner().invoke(command, [str(results), "-o", str(tmp_path / "page")])
+    assert done.exit_code == 0, done.output
+    html = (tmp_path / "page" / "index.html").read_text()
+    for file in (f"{first.name}/predictions.npz", f"{second.name}/pseudo-labels.npz"):
+        assert done.stderr.count(f"warning: runs/{file} cannot be read and is left out") == 1
+        assert f"runs/{file} cannot be read and is left out" in html
+    # What is not there at all is not damaged.
+    assert done.stderr.count("warning") == 2
