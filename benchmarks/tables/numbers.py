@@ -5,7 +5,7 @@ import math
 from ssl_video.benchmarks.tables.cells import Cell
 from ssl_video.benchmarks.tables.statistics import Interval, Paired
 
-EMPTY = "No finished runs yet; `ssl-video bench` makes some."
+EMPTY = "No finished runs to show; `ssl-video bench` makes some."
 NO_RUN = "–"
 PUBLISHED = "published for {}, not measured here: top-1 % by share of labels"
 

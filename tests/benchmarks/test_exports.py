@@ -128,9 +128,9 @@ def test_corrected_p_values_are_those_of_the_whole_table() -> None:
 
 def test_an_empty_leaderboard_says_what_to_do() -> None:
     empty = comparison(pd.DataFrame(columns=list(COLUMNS)))
-    assert shown(empty) == ["No finished runs yet; `ssl-video bench` makes some."]
-    assert to_markdown(plain(empty)) == "No finished runs yet; `ssl-video bench` makes some.\n"
+    assert shown(empty) == ["No finished runs to show; `ssl-video bench` makes some."]
+    assert to_markdown(plain(empty)) == "No finished runs to show; `ssl-video bench` makes some.\n"
     assert to_csv(plain(empty)).startswith("method,algorithm,")
     assert len(to_csv(plain(empty)).splitlines()) == 1
-    assert to_latex(plain(empty)).startswith("% No finished runs yet")
+    assert to_latex(plain(empty)).startswith("% No finished runs to show")
     assert json.loads(to_json(plain(empty)))["cells"] == []

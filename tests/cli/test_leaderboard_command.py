@@ -76,7 +76,7 @@ def test_costs(results: Path) -> None:
 def test_published_numbers_need_no_results(tmp_path: Path, results: Path) -> None:
     nowhere = tmp_path / "nowhere"
     lines = shown(nowhere, "--published", "--dataset", "ucf101", "--algo", "cmpl")
-    assert lines[0].startswith("No finished runs yet")
+    assert lines[0].startswith("No finished runs to show")
     assert "published for ucf101, not measured here" in lines[2]
     assert not nowhere.exists()
     assert call(nowhere).exit_code == 1
