@@ -77,16 +77,20 @@ def probabilities(
                 clips = changed(name, made[shape], some) if changed else made[shape]
                 with autocast(spec, device):
                     logits = network(clips)
-                # (videos * views, classes) -> (videos, views, classes) -> mean over views
-                scores = logits.double().softmax(-1).unflatten(0, (len(some), views)).mean(1).cpu().numpy()
-                if not np.isfinite(scores).all():
-                    raise InputError(f"the network {name!r} gives outputs that are not finite")
-                parts[name][first] = scores
+                parts[name][first] = _mean_over_views(name, logits, len(some))
             if progress:
                 progress(min(first + at_once * (size - rank), len(rows)), len(rows))
     shares = processes.gather(parts) if processes else [parts]
     merged = {name: dict(sorted(pair for share in shares for pair in share[name].items())) for name in parts}
     return {name: np.concatenate(list(part.values())) for name, part in merged.items()}
+
+
+def _mean_over_views(name: str, logits: torch.Tensor, videos: int) -> np.ndarray:
+    """Logits (videos * views, classes) of a predictor -> probabilities (videos, classes)."""
+    scores = logits.double().softmax(-1).unflatten(0, (videos, -1)).mean(1).cpu().numpy()
+    if not np.isfinite(scores).all():
+        raise InputError(f"the network {name!r} gives outputs that are not finite")
+    return np.asarray(scores)
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
