@@ -21,8 +21,8 @@ import pandas as pd
 from rich.console import Console
 
 from ssl_video.benchmarks.tables import exports, layout, leaderboard, record_cache
-from ssl_video.benchmarks.tables import terminal as tables
 from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.engine.record import read_result
 from ssl_video.spec import CELL, Spec, digest, plain
 
@@ -116,7 +116,7 @@ def measure(results: Path, folders: list[Path]) -> Iterator[Stage]:
     grid = layout.plain(comparison(frame))
     with open(os.devnull, "w") as nothing:
         console = Console(file=nothing, width=120)
-        yield _timed("terminal", lambda: console.print(tables.to_terminal(grid, 120)))
+        yield _timed("terminal", lambda: console.print(to_terminal(grid, 120)))
     for name, form in exports.FORMS.items():
         yield _timed(name, functools.partial(form, grid))
     command = [sys.executable, "-m", "ssl_video", "leaderboard", "--results", str(results)]

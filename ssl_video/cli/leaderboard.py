@@ -8,9 +8,9 @@ import pandas as pd
 from rich.console import Console
 
 from ssl_video.benchmarks.tables import exports, filters, layout, leaderboard, published
-from ssl_video.benchmarks.tables import terminal as tables
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.pivot import pivot
+from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.cli import options
 
 
@@ -67,6 +67,6 @@ def command(
         click.echo(exports.FORMS[form](grid), nl=False)
     else:
         console = Console()
-        console.print(tables.to_terminal(grid, console.width))
+        console.print(to_terminal(grid, console.width))
         if results.is_dir():
             console.print(f"leaderboard: {results / leaderboard.FILE}", markup=False, soft_wrap=True)

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from ssl_video.benchmarks.running import executors, matching, matrix, prepare
 from ssl_video.benchmarks.tables import layout, leaderboard
-from ssl_video.benchmarks.tables import terminal as tables
 from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.cli.display import Display, preparing
 from ssl_video.engine import checkpoint, differences, launch
 from ssl_video.engine.assemble import choose_device, label
@@ -162,7 +162,7 @@ def _conclude(
     shown = frame[frame["run"].isin([plan.name for plan in plans])]
     if len(shown):
         compared = comparison(shown, baseline=baseline or "supervised")
-        console.print(tables.to_terminal(layout.plain(compared), console.width))
+        console.print(to_terminal(layout.plain(compared), console.width))
     for sentence in _unused([record for p in plans if (record := matrix.finished(settings.results, p))]):
         aside.print(f"warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if failures and len(plans) > 1:
