@@ -85,7 +85,7 @@ def _gain(compared: Comparison, cell: Cell) -> list[str | sheet.Cell]:
     if not cell.gain:
         return [NO_RUN] * 4
     gain, mark = cell.gain, ""
-    if compared.differs(cell):
+    if compared.differs(cell.corrected_p):
         mark = "up" if gain.difference.mean > 0 else "down"
     elif gain.difference.n == 1:
         mark = "once"

@@ -36,7 +36,7 @@ def _findings(compared: Comparison) -> Iterator[str]:
         for column, cell in zip(compared.columns, row.cells, strict=True)
         if cell
     ]
-    sure = [found for found in cells if compared.differs(found[2])]
+    sure = [found for found in cells if compared.differs(found[2].corrected_p)]
     if compared.tests:
         tested = f"Of {compared.tests} gains over {compared.baseline} that can be tested, "
         verb = f"{len(sure) or 'none'} differ{'' if len(sure) > 1 else 's'} from 0 "

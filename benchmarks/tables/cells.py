@@ -138,6 +138,6 @@ class Comparison:
         """How many gains could be tested for being 0."""
         return sum(cell.corrected_p == cell.corrected_p for row in self.rows for cell in row.cells if cell)
 
-    def differs(self, cell: Cell) -> bool:
-        """Whether a gain is not 0, at the table's confidence for all of its gains together."""
-        return cell.corrected_p < 1 - self.confidence
+    def differs(self, corrected_p: float) -> bool:
+        """Whether a gain is not 0, at the table's confidence for all that it was corrected for."""
+        return corrected_p < 1 - self.confidence

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, COSTS, METHOD_KEYS, Comparison
-from ssl_video.benchmarks.tables.layout import Costs, Grid, Scores
+from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, COSTS, METHOD_KEYS, Cell, Comparison
+from ssl_video.benchmarks.tables.layout import Costs, Gains, Grid, Scores
+from ssl_video.benchmarks.tables.means import MeanGain
 from ssl_video.benchmarks.tables.numbers import (
     EMPTY,
     NO_RUN,
@@ -64,6 +65,7 @@ FIELDS = {
     "note": "of a published number: what else has to be known",
 }
 _OF_PUBLISHED = ("initialisation", "modality", "source", "certainty", "note")
+_OF_MEANS = ("gain", "gain_half_width", "gain_n", "wins", "ties", "losses", "p", "corrected_p")
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
@@ -81,7 +83,7 @@ def to_markdown(grid: Grid) -> str:
     )
     columns = [[grid.corner, *names]]
     for column in grid.columns:
-        columns += [[column.title, *column.texts]] if isinstance(column, Costs) else _scores(grid, column)
+        columns += _scores(grid, column) if isinstance(column, Scores) else [[column.title, *_texts(column)]]
     notes = "".join(f"- {note}\n" for note in grid.notes)
     return f"{_aligned(columns)}\n{grid.comparison.caption}\n\n{notes}{beneath}"
 
@@ -118,6 +120,13 @@ def _scores(grid: Grid, column: Scores) -> list[list[str]]:
     return found
 
 
+def _texts(column: Gains | Costs) -> list[str]:
+    """A column that has no scores."""
+    if isinstance(column, Costs):
+        return list(column.texts)
+    return [written_gain(mean.gain) if mean else "" for mean in column.gains]
+
+
 def to_latex(grid: Grid) -> str:
     """A tabular for the package booktabs, gains beneath their scores, what it all means as comments.
 
@@ -133,7 +142,7 @@ def to_latex(grid: Grid) -> str:
         rules.append(rf"\cmidrule(lr){{{place}-{place + width - 1}}}")
         place += width
     heads = [
-        _escaped(column.name if isinstance(column, Costs) else ", ".join(column.lines))
+        _escaped(", ".join(column.lines) if isinstance(column, Scores) else column.name)
         for column in grid.columns
     ]
     lines = [rf"\begin{{tabular}}{{l{'r' * len(heads)}}}", r"\toprule"]
@@ -175,10 +184,11 @@ def to_csv(grid: Grid) -> str:
 
 
 def to_json(grid: Grid) -> str:
-    """The records of the CSV, published ones by themselves, with the caption and the notes."""
+    """The records of the CSV, published ones and mean gains by themselves, with the caption and the notes."""
     published = grid.published
     content = {"caption": grid.comparison.caption, "notes": grid.notes, "cells": _records(grid.comparison)}
     content |= {
+        "mean_gains": _mean_gains(grid),
         "published": published.records if published else [],
         "published_notes": published.notes if published else [],
     }
@@ -207,10 +217,25 @@ def _records(comparison: Comparison) -> list[dict[str, Any]]:
             values += [comparison.baseline, comparison.confidence]
             values += [*(getattr(cell.cost, key) for key in COSTS), cell.cost.multiple, cell.gain_per_cost]
             values += ["ours", row.facts.get("initialisation"), *[None] * 5]
-            missing = [isinstance(value, float) and math.isnan(value) for value in values]
-            plain = [None if gone else value for gone, value in zip(missing, values, strict=True)]
-            records.append(dict(zip(FIELDS, plain, strict=True)))
+            records.append(dict(zip(FIELDS, _plain(values), strict=True)))
     return records
+
+
+def _mean_gains(grid: Grid) -> list[dict[str, Any]]:
+    """Every mean gain, in the words of FIELDS; None: there is no such number."""
+    return [
+        {"method": label, "group": column.group}
+        | dict(zip(_OF_MEANS, _plain([*mean.gain.difference, *mean.gain[1:], mean.corrected_p]), strict=True))
+        for column in grid.columns
+        if isinstance(column, Gains)
+        for label, mean in zip(grid.labels, column.gains, strict=True)
+        if mean
+    ]
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    """None in place of nan."""
+    return [None if isinstance(value, float) and math.isnan(value) else value for value in values]
 
 
 def _published_records(published: Published | None) -> list[dict[str, Any]]:
@@ -233,15 +258,24 @@ def _latex_rows(grid: Grid, number: int) -> list[list[str]]:
         texts = ["", "", ""]
         if isinstance(column, Costs):
             texts[0] = _escaped(column.texts[number])
+        elif isinstance(column, Gains):
+            texts[1] = _latex_gain(grid, column.gains[number])
         elif not (cell := column.cells[number]):
             texts[0] = "--"
         else:
             texts[0] = _math(parts(cell.score, comparison.usual_n))
             if cell.gain:
-                texts[1] = _math(gain_parts(cell.gain), bold=comparison.differs(cell))
+                texts[1] = _latex_gain(grid, cell)
                 texts[2] = f"${per_cost(cell)}$" if grid.costs and per_cost(cell) else ""
         lines = [[*line, text] for line, text in zip(lines, texts, strict=True)]
     return [lines[0], *(line for line in lines[1:] if any(line[1:]))]
+
+
+def _latex_gain(grid: Grid, found: Cell | MeanGain | None) -> str:
+    """A gain, bold where it is not 0."""
+    if not found or not found.gain:
+        return ""
+    return _math(gain_parts(found.gain), bold=grid.comparison.differs(found.corrected_p))
 
 
 def _math(texts: tuple[str, str, str], bold: bool = False) -> str:

@@ -7,7 +7,9 @@ averages them: what rows and columns do not say is added to their names, or told
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+from ssl_video.benchmarks.tables import means
 from ssl_video.benchmarks.tables.cells import Cell, Comparison
 from ssl_video.benchmarks.tables.numbers import NO_RUN
 from ssl_video.benchmarks.tables.published import Published
@@ -54,6 +56,20 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class Gains:
+    """A column of mean gains over the columns of its `group`, one a row; None: no gain there."""
+
+    group: str
+    gains: tuple[means.MeanGain | None, ...]
+    name: str = means.NAME
+
+    @property
+    def title(self) -> str:
+        """Group and name in one."""
+        return f"{self.group} {self.name}"
+
+
+@dataclass(frozen=True)
 class Grid:
     """A table before it is written in one of its forms.
 
@@ -72,18 +88,19 @@ class Grid:
     corner: str
     labels: tuple[str, ...]
     further: tuple[bool, ...]
-    columns: tuple[Scores | Costs, ...]
+    columns: tuple[Scores | Gains | Costs, ...]
     notes: tuple[str, ...]
     costs: bool
     published: Published | None = None
 
 
-def plain(comparison: Comparison, *, costs: bool = False) -> Grid:
+def plain(comparison: Comparison, *, costs: bool = False, mean_gains: bool = False) -> Grid:
     """Methods against sets of labels, as they are compared.
 
     Args:
         comparison: the cells.
         costs: whether to show what they cost, too.
+        mean_gains: whether to show mean gains over the columns of each data set, too.
     """
     columns = [
         Scores(
@@ -95,7 +112,7 @@ def plain(comparison: Comparison, *, costs: bool = False) -> Grid:
     ]
     labels = tuple(row.label for row in comparison.rows)
     further = tuple(bool(row.network) for row in comparison.rows)
-    return grid(comparison, "method", labels, further, columns, comparison.notes, costs)
+    return grid(comparison, "method", labels, further, columns, comparison.notes, costs, mean_gains)
 
 
 def grid(
@@ -106,15 +123,24 @@ def grid(
     columns: Sequence[Scores],
     notes: Iterable[str],
     costs: bool,
+    mean_gains: bool,
 ) -> Grid:
-    """A grid, with columns of costs at the end of every group where they are wanted."""
-    shown = list[Scores | Costs]()
-    for place, column in enumerate(columns):
-        shown.append(column)
-        last = place + 1 == len(columns) or columns[place + 1].group != column.group
-        if costs and last:
-            shown += _costs(column.group, [each for each in columns if each.group == column.group])
-    extra = [COST_NOTE.format(comparison.baseline)] if costs and columns else []
+    """A grid, at the end of every group with columns of mean gains and of costs where they are wanted."""
+    shown, extra = list[Scores | Gains | Costs](), list[str]()
+    for group, members in groupby(columns, key=lambda column: column.group):
+        own = list(members)
+        shown += own
+        if mean_gains and len(own) > 1:
+            rows = zip(*(column.cells for column in own), strict=True)
+            shown.append(Gains(group, means.over_columns(list(rows), comparison.confidence)))
+        if costs:
+            shown += _costs(group, own)
+    if any(isinstance(column, Gains) for column in shown):
+        extra.append(means.NOTE)
+    elif mean_gains:
+        extra.append(means.NONE)
+    if costs and columns:
+        extra.append(COST_NOTE.format(comparison.baseline))
     return Grid(comparison, corner, labels, further, tuple(shown), (*notes, *extra), costs)
 
 

@@ -53,7 +53,12 @@ class _Side(NamedTuple):
 
 
 def pivot(
-    comparison: Comparison, rows: Sequence[str] = (), columns: Sequence[str] = (), *, costs: bool = False
+    comparison: Comparison,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    *,
+    costs: bool = False,
+    mean_gains: bool = False,
 ) -> Grid:
     """The cells of a comparison, laid out by keys.
 
@@ -67,13 +72,20 @@ def pivot(
         rows: keys of the rows; empty: `algorithm`, or data set and protocol where the columns are algorithms.
         columns: keys of the columns; empty: data set and protocol, or `algorithm` where the rows are labels.
         costs: whether to show what they cost, too.
+        mean_gains: whether to show mean gains over the columns of each group, too.
 
     Raises:
-        InputError: every key that there is not, or that is given twice.
+        InputError: every key that there is not, or that is given twice; mean gains over columns that are not
+            sets of labels.
     """
     entries = list(_entries(comparison))
     down, across = _sides(rows, columns)
     _check(entries, [*down.keys, *across.keys])
+    if mean_gains and {*across.keys} - {*LABELS}:
+        raise InputError(
+            f"mean gains are over sets of labels, not over {', '.join(across.keys)}: columns by "
+            f"{', '.join(LABELS)} have one"
+        )
     lines, notes = _places(entries, down, across)
     heads, more = _places(entries, across, down)
     lines, heads = _apart(entries, lines, heads, down.method)
@@ -88,7 +100,7 @@ def pivot(
     names = tuple(" ".join((*line.values, *line.further)) for line in lines)
     all_notes = [*comparison.notes, *notes, *more]
     corner, further = ", ".join(down.keys), (False,) * len(lines)
-    return grid(comparison, corner, names, further, columns_of_cells, all_notes, costs)
+    return grid(comparison, corner, names, further, columns_of_cells, all_notes, costs, mean_gains)
 
 
 def _entries(comparison: Comparison) -> Iterator[_Entry]:

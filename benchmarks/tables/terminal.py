@@ -8,8 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks.tables.cells import Cell, Comparison
-from ssl_video.benchmarks.tables.layout import Costs, Grid, Scores
+from ssl_video.benchmarks.tables.cells import Comparison
+from ssl_video.benchmarks.tables.layout import Costs, Gains, Grid, Scores
 from ssl_video.benchmarks.tables.numbers import (
     EMPTY,
     NO_RUN,
@@ -21,6 +21,7 @@ from ssl_video.benchmarks.tables.numbers import (
     written_gain,
 )
 from ssl_video.benchmarks.tables.published import Block
+from ssl_video.benchmarks.tables.statistics import Paired
 
 # Spaces between columns, one of which the frame adds; the longest header line that a column grows to.
 _GAP, _HEADER = 2, 20
@@ -39,7 +40,9 @@ def to_terminal(grid: Grid, width: int = 80) -> Table:
             sheet.add_row(block)
             sheet.add_row("")
         caption = comparison.caption
-        if any(cell and comparison.differs(cell) for row in comparison.rows for cell in row.cells):
+        if any(
+            cell and comparison.differs(cell.corrected_p) for row in comparison.rows for cell in row.cells
+        ):
             caption += f", in colour where it is not 0 (Holm's correction for {comparison.tests})"
         sheet.add_row(Text(caption, "dim"))
         sheet.add_row(_listed(grid.notes))
@@ -90,7 +93,7 @@ def _blocks(grid: Grid, width: int) -> Iterator[Table]:
     for group, columns in groupby(grid.columns, key=lambda column: column.group):
         block: list[_Shown] = []
         for column in columns:
-            shown = _costs(column) if isinstance(column, Costs) else _scores(grid, column)
+            shown = _shown(grid, column)
             if block and room + sum(_GAP + each.width for each in (*block, shown)) > width:
                 yield _table(group, grid, room, block)
                 block = []
@@ -120,6 +123,12 @@ def _empty_table(title: str) -> Table:
     )  # fmt: skip
 
 
+def _shown(grid: Grid, column: Scores | Gains | Costs) -> _Shown:
+    if isinstance(column, Scores):
+        return _scores(grid, column)
+    return _gains(grid, column) if isinstance(column, Gains) else _costs(column)
+
+
 def _scores(grid: Grid, column: Scores) -> _Shown:
     """A column's scores and gains, aligned at their decimal points and their ±."""
     usual = grid.comparison.usual_n
@@ -131,7 +140,7 @@ def _scores(grid: Grid, column: Scores) -> _Shown:
         score = Text(written(cell.score, usual, "", widths) if cell else NO_RUN.rjust(widths[0]))
         gain, cost = Text(), Text()
         if cell and cell.gain:
-            gain = Text(written_gain(cell.gain, widths), _style(grid.comparison, cell))
+            gain = Text(written_gain(cell.gain, widths), _style(grid.comparison, cell.gain, cell.corrected_p))
             if grid.costs and per_cost(cell):
                 cost = Text(per_cost(cell).rjust(widths[0]), "dim")
         lines.append([score, gain, cost])
@@ -141,6 +150,21 @@ def _scores(grid: Grid, column: Scores) -> _Shown:
     return _Shown(header, lines, width)
 
 
+def _gains(grid: Grid, column: Gains) -> _Shown:
+    """A column of mean gains, aligned likewise, each in the line of gains."""
+    spelled = [gain_parts(mean.gain) for mean in column.gains if mean]
+    means, half_widths = ([len(texts[place]) for texts in spelled] for place in (0, 1))
+    widths = max(means, default=0), max(half_widths, default=0)
+    lines = []
+    for mean in column.gains:
+        gain = Text()
+        if mean:
+            gain = Text(written_gain(mean.gain, widths), _style(grid.comparison, mean.gain, mean.corrected_p))
+        lines.append([Text(), gain, Text()])
+    longest = max(len(text) for texts in lines for text in texts)
+    return _Shown(column.name, lines, max(len(column.name), longest))
+
+
 def _costs(column: Costs) -> _Shown:
     """A column of costs, aligned at the right."""
     width = max(map(len, (column.name, *column.texts)))
@@ -148,10 +172,10 @@ def _costs(column: Costs) -> _Shown:
     return _Shown(column.name.rjust(width), lines, width)
 
 
-def _style(comparison: Comparison, cell: Cell) -> str:
+def _style(comparison: Comparison, gain: Paired, corrected_p: float) -> str:
     """Colour for a gain that is not 0."""
-    if cell.gain and comparison.differs(cell):
-        return "green" if cell.gain.difference.mean > 0 else "red"
+    if comparison.differs(corrected_p):
+        return "green" if gain.difference.mean > 0 else "red"
     return "dim"
 
 

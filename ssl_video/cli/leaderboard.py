@@ -19,6 +19,7 @@ from ssl_video.cli import options
 @options.runs_options
 @click.option("--rows", multiple=True, metavar="KEYS", help="what makes the rows  [algorithm]")
 @click.option("--columns", multiple=True, metavar="KEYS", help="what makes the columns  [dataset,protocol]")
+@click.option("--mean-gain", "mean_gains", is_flag=True, help="also show mean gains over the columns")
 @click.option("--cost", is_flag=True, help="also show operations, training cost and seconds")
 @click.option("--published", "beside", is_flag=True, help="also show the literature's numbers, by themselves")
 @click.option("--predictors", is_flag=True, help="also show networks that are not the headline one")
@@ -38,6 +39,7 @@ def command(
     baseline: str,
     rows: tuple[str, ...],
     columns: tuple[str, ...],
+    mean_gains: bool,
     cost: bool,
     beside: bool,
     predictors: bool,
@@ -58,9 +60,10 @@ def command(
         compared = comparison(
             filters.select(frame, conditions, keep=baseline), baseline, predictors=predictors
         )
-        grid = layout.plain(compared, costs=cost)
+        grid = layout.plain(compared, costs=cost, mean_gains=mean_gains)
         if rows or columns:
-            grid = pivot(compared, options.split_list(rows), options.split_list(columns), costs=cost)
+            keys = options.split_list(rows), options.split_list(columns)
+            grid = pivot(compared, *keys, costs=cost, mean_gains=mean_gains)
         if beside:
             grid = replace(grid, published=published.beside(compared.columns, methods))
     if form in exports.FORMS:

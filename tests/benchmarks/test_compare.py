@@ -32,7 +32,7 @@ def test_scores_and_paired_gains() -> None:
     assert cell.gain[1:4] == (2, 1, 0)
     # The only test of the table: t = .05 / (.05 / sqrt(3)) = sqrt(3), p = 1 - sqrt(3 / 5) = .225403.
     assert cell.corrected_p == cell.gain.p == pytest.approx(0.225403, abs=1e-6)
-    assert not result.differs(cell)
+    assert not result.differs(cell.corrected_p)
     assert baseline.cells[0] is not None
     assert baseline.cells[0].gain is None
 

@@ -89,7 +89,7 @@ def test_a_gain_that_only_stands_out_alone_is_not_in_colour() -> None:
         assert cell is not None
         assert cell.gain is not None
         assert cell.gain.p == pytest.approx(0.0188, abs=1e-4)
-        assert result.differs(cell) == coloured
+        assert result.differs(cell.corrected_p) == coloured
         console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system="standard")
         console.print(to_terminal(plain(result)))
         assert isinstance(console.file, io.StringIO)

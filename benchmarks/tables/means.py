@@ -1,0 +1,45 @@
+"""A method's mean gain over several sets of labels: does it help at all, wherever it was tried?
+
+Accuracies of different protocols have no common mean worth reading, paired gains have one. Every column
+counts once, however many runs it has, and the interval is over the columns' gains: runs within a column may
+share their labels, or much of what makes these labels easy, and are not counted as if each were news.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ssl_video.benchmarks.tables.cells import Cell
+from ssl_video.benchmarks.tables.statistics import Paired, holm, paired
+
+NAME = "mean gain"
+NOTE = (
+    f"{NAME}: over the columns in which a method has a gain, two or more, each of which counts once; the "
+    "interval is over columns (in how many the gain is above 0); Holm's correction for all rows with one. "
+    "The columns share their test clips"
+)
+NONE = f"no {NAME}: it takes two columns of one data set"
+
+
+class MeanGain(NamedTuple):
+    """The mean of a row's gains, and its p-value after Holm's correction for all rows; nan: not tested."""
+
+    gain: Paired
+    corrected_p: float
+
+
+def over_columns(
+    rows: Sequence[Sequence[Cell | None]], confidence: float = 0.95
+) -> tuple[MeanGain | None, ...]:
+    """For each of some rows the mean gain over its cells; None: fewer than two of them have one.
+
+    Args:
+        rows: the cells of each row; None: no run.
+        confidence: of the interval.
+    """
+    gains = [[cell.gain.difference.mean for cell in cells if cell and cell.gain] for cells in rows]
+    found = [paired(own, np.zeros(len(own)), confidence) if len(own) > 1 else None for own in gains]
+    corrected = holm([gain.p if gain else math.nan for gain in found])
+    return tuple(MeanGain(gain, p) if gain else None for gain, p in zip(found, corrected, strict=True))

@@ -1,0 +1,24 @@
+"""Mean gains in the page: those of the tables, for data sets with several protocols."""
+
+from pathlib import Path
+
+from finished_runs import draws
+from pages_of_runs import Document, material, write
+
+from ssl_video.benchmarks.report.protocols import section
+
+
+def test_mean_gains(tmp_path: Path) -> None:
+    """CMPL gains 2, 4 and 6 points in three protocols: 4 on average, see tests/benchmarks/test_means.py."""
+    runs = []
+    for labeled, gain in ((1, 0.02), (2, 0.04), (5, 0.06)):
+        protocol = {"protocol": f"per-class:{labeled}", "labeled": 10 * labeled}
+        runs += [
+            *draws("supervised", 0.3, 0.4, **protocol),
+            *draws("cmpl", 0.3 + gain, 0.4 + gain, **protocol),
+        ]
+    three = Document(section(material(write(tmp_path / "three", *runs))).html)
+    assert "demo: mean gain over protocols" in three.text
+    assert any("cmpl: +4.0 ± 5.0 (3/3)" in text for text in three.text)
+    one = Document(section(material(write(tmp_path / "one", *runs[:4]))).html)
+    assert not any("mean gain" in text for text in one.text)
