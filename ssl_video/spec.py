@@ -145,7 +145,7 @@ def check_options(owner: str, constructor: Any, options: Mapping[str, Any]) -> d
         InputError: all unknown options and values of a wrong type; an option without a value.
     """
     try:
-        hints = get_type_hints(constructor.__init__)
+        hints = get_type_hints(constructor.__init__, include_extras=True)
     except NameError:
         # Annotations that only a type checker can resolve.
         hints = {}
@@ -264,6 +264,11 @@ def setting(spec: Spec) -> str:
 def configuration(spec: Spec, source: str = "") -> str:
     """Hash of everything but data, protocol, draw and seed; `source` is a plugin's code."""
     return "c" + digest([{k: v for k, v in plain(spec).items() if k not in CELL}, source])
+
+
+def short_name(algorithm: str) -> str:
+    """An algorithm's name without the file it comes from."""
+    return algorithm.rsplit(":", 1)[-1]
 
 
 def digest(value: Any) -> str:

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ssl_video.errors import InputError
+import pandas as pd
 
-_RESULT = "result.json"
+from ssl_video.benchmarks.tables.naming import labels
+from ssl_video.errors import InputError
+from ssl_video.spec import CELL
+
+RESULT = "result.json"
 _KEYS = ("configuration", "dataset", "dataset_fingerprint", "protocol")
 
 
@@ -25,7 +29,7 @@ def in_folder(results: Path) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    found = sorted(file.parent for file in (results / "runs").glob(f"*/{_RESULT}"))
+    found = sorted(file.parent for file in (results / "runs").glob(f"*/{RESULT}"))
     if not found:
         raise InputError(f"there is no finished run in {results}: give --results, or the folders of runs")
     return found
@@ -37,14 +41,14 @@ def read(folder: Path) -> Finished:
     Raises:
         InputError: it is no run's folder, not finished, or its record is damaged.
     """
-    path = folder / _RESULT
+    path = folder / RESULT
     if (folder / "runs").is_dir():
         raise InputError(f"{folder} is a results folder: give the folders of runs, {folder / 'runs'}/*")
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in ("algorithm", "predictors", *_KEYS) if key not in result]
+        missing = [key for key in ("algorithm", "predictors", "setting", "spec", *_KEYS) if key not in result]
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{folder} is not the folder of a finished run: it holds no {_RESULT}") from None
+        raise InputError(f"{folder} is not the folder of a finished run: it holds no {RESULT}") from None
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged: {error}") from None
     if missing:
@@ -55,14 +59,22 @@ def read(folder: Path) -> Finished:
 def grouped(runs: Sequence[Finished]) -> dict[str, list[Finished]]:
     """Runs by method, data set and protocol: what is in one group differs in seeds and draws alone.
 
-    Groups are named by these words, and by the configuration where words do not tell two of them apart.
+    Groups are named as tables name methods, then data set and protocol; and by the version of the data where
+    that does not tell two of them apart.
     """
     groups = dict[tuple[str, ...], list[Finished]]()
     for run in runs:
         groups.setdefault(tuple(run.result[key] for key in _KEYS), []).append(run)
-    words = {key: f"{some[0].result['algorithm']} {key[1]} {key[3]}" for key, some in groups.items()}
+    methods = {run.result["configuration"]: _method(run.result) for run in runs}
+    names = dict(zip(methods, labels(pd.DataFrame(methods.values()))[0], strict=True)) if methods else {}
+    words = {key: f"{names[key[0]]} {key[1]} {key[3]}" for key in groups}
     counts = Counter(words.values())
     return {
-        text if counts[text] == 1 else f"{text} ({key[0]}, {key[2]})": groups[key]
-        for key, text in words.items()
+        text if counts[text] == 1 else f"{text} (data {key[2]})": groups[key] for key, text in words.items()
     }
+
+
+def _method(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method's name in tables is made of."""
+    spec = {key: value for key, value in result["spec"].items() if key not in CELL}
+    return {key: result[key] for key in ("algorithm", "configuration", "setting")} | {"spec": spec}

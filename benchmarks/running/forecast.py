@@ -1,6 +1,6 @@
 """What a benchmark would do and cost, before it is started. Needs no data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +9,10 @@ import torch
 
 from ssl_video.benchmarks.running import costs
 from ssl_video.benchmarks.tables import leaderboard
-from ssl_video.benchmarks.tables.naming import labels
+from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.data.dataset import Progress
 from ssl_video.engine import assemble
-from ssl_video.engine.run import short_name
-from ssl_video.spec import CELL, Spec, configuration, plain, setting
+from ssl_video.spec import Spec, configuration
 
 
 @dataclass(frozen=True)
@@ -79,24 +78,14 @@ def forecast(
     for spec in specs:
         groups.setdefault(configuration(spec, assemble.source(spec)), []).append(spec)
     lines = list[Line]()
-    for method, (name, some) in zip(_methods(groups), groups.items(), strict=True):
+    methods = method_names({name: spec for name, (spec, *_) in groups.items()})
+    for name, some in groups.items():
         if measure:
             progress("measuring", len(lines), len(groups))
-        lines.append(_line(method, name, some, finished, seconds.get(name), device if measure else None))
+        lines.append(
+            _line(methods[name], name, some, finished, seconds.get(name), device if measure else None)
+        )
     return lines
-
-
-def _methods(groups: Mapping[str, Sequence[Spec]]) -> list[str]:
-    """The names of configurations, as tables have them."""
-    rows = [
-        {
-            **{"algorithm": short_name(spec.algorithm), "configuration": name, "setting": setting(spec)},
-            "spec": {key: value for key, value in plain(spec).items() if key not in CELL},
-        }
-        for name, (spec, *_) in groups.items()
-    ]
-    names, _ = labels(pd.DataFrame(rows))
-    return names
 
 
 def _line(

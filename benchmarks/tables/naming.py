@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ssl_video.spec import METHOD, flat
+from ssl_video.spec import CELL, METHOD, Spec, flat, plain, setting, short_name
 
 # Where several keys tell rows apart equally well, these say more.
 _FIRST = ("backbone", "weights")
@@ -28,22 +28,38 @@ def labels(methods: pd.DataFrame) -> tuple[list[str], list[str]]:
     """
     rows = methods.to_dict("records")
     facts = [method_facts(row) for row in rows]
-    settings = _settings(methods["setting"], facts)
+    different = _settings(methods["setting"], facts)
     groups: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(rows):
-        groups.setdefault((row["algorithm"], settings[row["setting"]]), []).append(number)
+        groups.setdefault((row["algorithm"], different[row["setting"]]), []).append(number)
     names, notes = [""] * len(rows), list[str]()
-    for (algorithm, setting), members in sorted(groups.items()):
+    for (algorithm, beside), members in sorted(groups.items()):
         texts, left_out = variants([facts[number] for number in members])
         counts = Counter(texts)
         for number, text in zip(members, texts, strict=True):
             # A plugin whose code was changed has other configurations with the same keys.
             same = rows[number]["configuration"] if counts[text] > 1 else ""
-            names[number] = " ".join(part for part in (algorithm, text, same, setting) if part)
+            names[number] = " ".join(part for part in (algorithm, text, same, beside) if part)
         notes += [
-            sentence.format(" ".join(part for part in (algorithm, setting) if part)) for sentence in left_out
+            sentence.format(" ".join(part for part in (algorithm, beside) if part)) for sentence in left_out
         ]
     return names, notes + _budgets(names, rows)
+
+
+def method_names(specs: Mapping[str, Spec]) -> dict[str, str]:
+    """The names that tables will have for methods that are still to run, by configuration.
+
+    Args:
+        specs: a resolved specification of each configuration.
+    """
+    rows = [
+        {
+            **{"algorithm": short_name(spec.algorithm), "configuration": name, "setting": setting(spec)},
+            "spec": {key: value for key, value in plain(spec).items() if key not in CELL},
+        }
+        for name, spec in specs.items()
+    ]
+    return dict(zip(specs, labels(pd.DataFrame(rows))[0], strict=True)) if rows else {}
 
 
 def _budgets(names: Sequence[str], rows: Sequence[Mapping[Any, Any]]) -> list[str]:

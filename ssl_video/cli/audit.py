@@ -1,6 +1,7 @@
 """`ssl-video audit`: what the pseudo-labels of finished runs were worth."""
 
 import json
+import sys
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -44,9 +45,9 @@ def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> 
     RUNs are runs' folders. Runs that differ in seed and draw alone are put together: a share is one of all
     their labels. The tables by class and of two networks are of the last window.
     """
-    from ssl_video.engine.pseudo_labels import read
+    from ssl_video.engine.pseudo_labels import PSEUDO_LABELS, read
 
-    found, problems = dict[Path, "PseudoLabels"](), list[str]()
+    found, problems, without = dict[Path, "PseudoLabels"](), list[str](), list[str]()
     groups = list[finished.Finished]()
     for folder in runs:
         try:
@@ -54,9 +55,10 @@ def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> 
             found[folder] = read(folder)
             groups.append(run)
         except InputError as error:
-            problems += error.problems
+            none = (folder / finished.RESULT).exists() and not (folder / PSEUDO_LABELS).exists()
+            (without if none else problems).extend(error.problems)
     if not found:
-        raise InputError(*problems)
+        raise InputError(*problems, *without)
     pools = {
         f"{title}, {len(some)} runs" if len(some) > 1 else title: audit.pooled(
             [found[r.folder] for r in some]
@@ -67,6 +69,10 @@ def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> 
         print(json.dumps({title: _plain(made, windows, clips) for title, made in pools.items()}, indent=1))
     else:
         _show(pools, windows, clips)
+    if without:
+        # With RUNS/* the runs of supervised are among them, and nothing is wrong.
+        what = "1 run keeps" if len(without) == 1 else f"{len(without)} runs keep"
+        print(f"{what} no pseudo-labels and {'is' if len(without) == 1 else 'are'} left out", file=sys.stderr)
     for problem in problems:
         Console(stderr=True).print(f"error: {problem}", markup=False, highlight=False, soft_wrap=True)
     return 1 if problems else 0

@@ -1,7 +1,7 @@
 """Live progress: what runs, how far, how fast, how long still. Plain lines where there is no terminal."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -44,13 +44,16 @@ class Display:
     Args:
         console: where to.
         plans: the runs that will be carried out.
+        methods: what to call each configuration.
     """
 
-    def __init__(self, console: Console, plans: Sequence["Plan"]) -> None:
+    def __init__(self, console: Console, plans: Sequence["Plan"], methods: Mapping[str, str]) -> None:
         self.console = console
         self._waiting = {plan.name: plan for plan in plans}
         self._running: dict[str, _Running] = {}
         self._seconds: dict[str, list[float]] = {}  # measured or foreseen seconds of runs, by configuration
+        self._methods = methods
+        self._several = len({plan.data.index.name for plan in plans}) > 1
         self._total, self._done, self._printed = len(plans), 0, time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -85,7 +88,7 @@ class Display:
 
     def _started(self, event: "Event") -> None:
         plan = self._waiting.pop(event.plan.name, event.plan)
-        title = title_of(plan)
+        title = self._title(plan)
         task = self._progress.add_task(title, total=plan.spec.steps, note="starting")
         self._running[plan.name] = _Running(title, task, plan.spec.steps, plan.configuration)
 
@@ -102,23 +105,21 @@ class Display:
         running = self._leave(event.plan.name)
         if running:
             self._seconds.setdefault(running.configuration, []).append(time.monotonic() - running.began)
-        result = event.result
-        text = (
-            f"finished {title_of(event.plan)}: top-1 {100 * result['top1']:.1f} in {result['seconds']:.0f} s"
-        )
+        top1, seconds = 100 * event.result["top1"], event.result["seconds"]
+        text = f"finished {self._title(event.plan)}: top-1 {top1:.1f} in {seconds:.0f} s"
         self.console.print(text, style="dim", markup=False, highlight=False)
 
     def _failed(self, event: "Event") -> None:
         self._done += 1
         self._leave(event.plan.name)
         self.console.print(
-            f"failed {title_of(event.plan)}: {event.reason}", style="red", markup=False, soft_wrap=True
+            f"failed {self._title(event.plan)}: {event.reason}", style="red", markup=False, soft_wrap=True
         )
 
     def _crashed(self, event: "Event") -> None:
         self._ended(event)
         self.console.print(
-            f"{title_of(event.plan)} was {event.reason}; once more from its last checkpoint",
+            f"{self._title(event.plan)} was {event.reason}; once more from its last checkpoint",
             style="yellow", markup=False, soft_wrap=True,
         )  # fmt: skip
 
@@ -133,6 +134,13 @@ class Display:
         if running:
             self._progress.remove_task(running.task)
         return running
+
+    def _title(self, plan: "Plan") -> str:
+        """A run in a few words: what tells it from the others."""
+        spec = plan.spec
+        words = [self._methods[plan.configuration], *([plan.data.index.name] if self._several else [])]
+        words += [spec.protocol.rsplit("/", 1)[-1], *([] if spec.draw is None else [f"draw {spec.draw}"])]
+        return "  ".join([*words, f"seed {spec.seed}"])
 
     def _time_left(self) -> str:
         """Foreseen from runs of the same configuration, or from the slowest known where there is none yet."""
@@ -175,13 +183,6 @@ class _Running:
         (first, before), (last, now) = self._marks[0], self._marks[-1]
         if last > first:
             self.rate = (now - before) / (last - first)
-
-
-def title_of(plan: "Plan") -> str:
-    """A run in a few words."""
-    spec = plan.spec
-    draw = "" if spec.draw is None else f"draw {spec.draw}  "
-    return f"{spec.algorithm.rsplit(':', 1)[-1]}  {spec.protocol.rsplit('/', 1)[-1]}  {draw}seed {spec.seed}"
 
 
 def output() -> Console:

@@ -14,6 +14,7 @@ from rich.console import Console
 from ssl_video.benchmarks.running import executors, matching, matrix, prepare
 from ssl_video.benchmarks.tables import layout, leaderboard
 from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.cli.display import Display, preparing
 from ssl_video.engine import checkpoint, differences, launch
@@ -143,7 +144,8 @@ def _execute(
             aside.print(f"note: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if not todo:
         return []
-    with Display(aside, todo) as display:
+    methods = method_names({plan.configuration: plan.spec for plan in todo})
+    with Display(aside, todo, methods) as display:
         return matrix.execute(todo, settings.results, executor, display.show)
 
 

@@ -21,7 +21,7 @@ from ssl_video.engine.processes import Execution
 from ssl_video.engine.score import final_test, validate
 from ssl_video.engine.train import Report, Stopped, Training, fit
 from ssl_video.files import replace_text
-from ssl_video.spec import Spec, configuration, digest, plain, setting
+from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
 
 __all__ = ["Execution", "Plan", "Report", "Stopped", "plan", "run"]
 
@@ -144,11 +144,6 @@ def _write_pseudo_labels(training: Training) -> dict[str, float]:
     index, rows = training.data.index, training.partition.unlabeled
     clips = [index.ids[row] for row in rows.tolist()]
     return pseudo_labels.write(training.folder, clips, index.classes, training.labels[rows])
-
-
-def short_name(algorithm: str) -> str:
-    """An algorithm's name without the file it comes from."""
-    return algorithm.rsplit(":", 1)[-1]
 
 
 def _result(

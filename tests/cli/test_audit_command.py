@@ -13,7 +13,8 @@ from ssl_video.errors import InputError
 
 RESULT = {
     "algorithm": "cmpl", "configuration": "c1", "dataset": "demo", "dataset_fingerprint": "d1",
-    "protocol": "per-class:1", "predictors": {},
+    "protocol": "per-class:1", "predictors": {}, "setting": "s1",
+    "spec": {"algorithm": "cmpl", "options": {"threshold": 0.8}, "seed": 0},
 }  # fmt: skip
 # Two classes, three clips, two steps of two clips each; at the end the primary uses a right and a wrong one.
 LABELS = {
@@ -64,17 +65,22 @@ def test_runs_of_one_configuration_are_put_together(
     runs = [
         make(tmp_path / "one"), make(tmp_path / "two"), make(tmp_path / "three", configuration="c2"),
         make(tmp_path / "four", protocol="per-class:2"),
+        make(tmp_path / "five", configuration="c3", spec=RESULT["spec"] | {"options": {"threshold": 0.9}}),
+        make(tmp_path / "six", dataset_fingerprint="d2"),
     ]  # fmt: skip
     assert call(*runs, "--json", "--windows", 1) == 0
     found = json.loads(capsys.readouterr().out)
     assert {title: body["networks"]["primary"]["over_time"]["seen"] for title, body in found.items()} == {
-        "cmpl demo per-class:1 (c1, d1), 2 runs": [8],
-        "cmpl demo per-class:1 (c2, d1)": [4],
-        "cmpl demo per-class:2": [4],
+        # A plugin whose code was changed has the same words.
+        "cmpl c1 demo per-class:1 (data d1), 2 runs": [8],
+        "cmpl c2 demo per-class:1": [4],
+        "cmpl c1 demo per-class:2": [4],
+        "cmpl threshold=0.9 demo per-class:1": [4],
+        "cmpl c1 demo per-class:1 (data d2)": [4],
     }
-    primary = found["cmpl demo per-class:1 (c1, d1), 2 runs"]["networks"]["primary"]
+    primary = found["cmpl c1 demo per-class:1 (data d1), 2 runs"]["networks"]["primary"]
     assert primary["mistakes"] == [{"clip": "z", "truth": "b", "label": "a", "wrong": 2, "seen": 2}]
-    (both,) = found["cmpl demo per-class:2"]["agreement"]
+    (both,) = found["cmpl c1 demo per-class:2"]["agreement"]
     assert (both["one"], both["other"]) == ("primary", "auxiliary")
     assert np.sum(both["counts"]) == 4
 
@@ -97,9 +103,11 @@ def test_a_run_without_labels_does_not_cost_the_others(
     assert call(good, none, damaged, tmp_path / "nowhere") == 1
     screen, aside = capsys.readouterr()
     assert "cmpl demo per-class:1: labels by primary" in screen
-    assert aside.count("error:") == 3
-    for name in ("none", "damaged", "nowhere"):
+    assert aside.count("error:") == 2
+    for name in ("damaged", "nowhere"):
         assert str(tmp_path / name) in aside
+    assert "1 run keeps no pseudo-labels and is left out" in aside
+    assert call(good, none) == 0  # as with runs/*, where those of supervised are among them
     with pytest.raises(InputError) as caught:
         call(none, damaged)
     assert len(caught.value.problems) == 2

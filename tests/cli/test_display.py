@@ -1,0 +1,51 @@
+"""Progress without a terminal: runs under way are told apart by what tells their methods apart."""
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ssl_video.benchmarks.running.executors import Event
+from ssl_video.benchmarks.tables.naming import method_names
+from ssl_video.cli.display import Display
+from ssl_video.spec import build, configuration
+
+
+def plan(dataset: str = "demo", **values: Any) -> Any:
+    """What a display needs of a plan."""
+    spec = build({"protocol": "per-class:3", "steps": 10, **values})
+    made = SimpleNamespace(spec=spec, configuration=configuration(spec), name=f"{dataset}{values}")
+    made.data = SimpleNamespace(index=SimpleNamespace(name=dataset))
+    return made
+
+
+def shown(*plans: Any) -> list[str]:
+    """The lines of runs that finish one after the other."""
+    console = Console(file=io.StringIO(), width=160)
+    with Display(console, plans, method_names({each.configuration: each.spec for each in plans})) as display:
+        for each in plans:
+            display.show(Event("started", each))
+            display.show(Event("finished", each, result={"top1": 0.5, "seconds": 7.2}))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_variants_of_one_algorithm() -> None:
+    assert shown(
+        plan(algorithm="fixmatch", options={"threshold": 0.95}),
+        plan(algorithm="fixmatch", options={"threshold": 0.8}),
+        plan(algorithm="some/where.py:mine", seed=1, draw=4),
+    ) == [
+        "finished fixmatch threshold=0.95  per-class:3  seed 0: top-1 50.0 in 7 s",
+        "finished fixmatch threshold=0.8  per-class:3  seed 0: top-1 50.0 in 7 s",
+        "finished mine  per-class:3  draw 4  seed 1: top-1 50.0 in 7 s",
+    ]
+
+
+@pytest.mark.parametrize("other", ["demo", "mine"])
+def test_several_data_sets(other: str) -> None:
+    lines = shown(plan(algorithm="cmpl"), plan(other, algorithm="cmpl", data="mine.csv"))
+    second = "finished cmpl  per-class:3" if other == "demo" else "finished cmpl  mine  per-class:3"
+    assert lines[1].startswith(second)
