@@ -25,7 +25,7 @@ from ssl_video.algorithms.parts.contrast import info_nce, projection
 from ssl_video.algorithms.parts.features import Features
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.contract import Batch, LossOutput, Network, Task
+from ssl_video.contract import Batch, LossOutput, Network, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -52,7 +52,7 @@ class ActNetFormer(CMPL):
         primary: nn.Module,
         auxiliary: nn.Module,
         *,
-        threshold: float = 0.8,
+        threshold: Share = 0.8,
         weight: float = 1.0,
         contrast_weight: float = 1.0,
         temperature: float = 0.5,

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.passes import Passes, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
-from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -50,7 +50,7 @@ class CMPL(Algorithm):
         primary: nn.Module,
         auxiliary: nn.Module,
         *,
-        threshold: float = 0.8,
+        threshold: Share = 0.8,
         weight: float = 1.0,
         passes: Passes = "separate",
     ) -> None:

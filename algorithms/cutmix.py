@@ -26,7 +26,7 @@ from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.mixing import beta_share, box_tube, mix
 from ssl_video.algorithms.parts.passes import Passes, in_passes
 from ssl_video.algorithms.parts.pseudo import masked_cross_entropy
-from ssl_video.contract import Batch, LossOutput, Pseudo, Task
+from ssl_video.contract import Batch, LossOutput, Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -48,7 +48,7 @@ class CutMix(FixMatch):
         task: Task,
         model: nn.Module,
         *,
-        threshold: float = 0.95,
+        threshold: Share = 0.95,
         weight: float = 1.0,
         concentration: float = 1.0,
         passes: Passes = "separate",

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.passes import Passes, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
-from ssl_video.contract import Algorithm, Batch, LossOutput, Pseudo, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, Pseudo, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -41,7 +41,7 @@ class FixMatch(Algorithm):
         task: Task,
         model: nn.Module,
         *,
-        threshold: float = 0.95,
+        threshold: Share = 0.95,
         weight: float = 1.0,
         passes: Passes = "separate",
     ) -> None:

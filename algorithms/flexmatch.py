@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.contract import Pseudo, Task
+from ssl_video.contract import Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -76,7 +76,7 @@ class FlexMatch(FixMatch):
         task: Task,
         model: nn.Module,
         *,
-        threshold: float = 0.95,
+        threshold: Share = 0.95,
         threshold_warmup: bool = True,
         weight: float = 1.0,
         passes: Passes = "separate",

@@ -23,7 +23,7 @@ from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.averages import Average
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.contract import Pseudo, Task
+from ssl_video.contract import Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -98,7 +98,7 @@ class FreeMatch(FixMatch):
         task: Task,
         model: nn.Module,
         *,
-        decay: float = 0.999,
+        decay: Share = 0.999,
         weight: float = 1.0,
         fairness_weight: float = 0.001,
         passes: Passes = "separate",

@@ -30,7 +30,7 @@ from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, started
 from ssl_video.algorithms.parts.temporal_gradient import temporal_gradient
-from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Share, Task, View
 from ssl_video.errors import InputError
 from ssl_video.registry import algorithm
 
@@ -70,12 +70,12 @@ class LTG(Algorithm):
         model: nn.Module,
         gradient: nn.Module,
         *,
-        threshold: float = 0.3,
+        threshold: Share = 0.3,
         weight: float = 1.0,
         alignment_weight: float = 1.0,
         contrast_weight: float = 1.0,
         temperature: float = 0.5,
-        supervised_share: float = 0.167,
+        supervised_share: Share = 0.167,
     ) -> None:
         super().__init__()
         self.model, self.gradient, self.select = model, gradient, Threshold(threshold)

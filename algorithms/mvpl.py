@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ssl_video.algorithms.parts.passes import Passes, averages_untouched, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, started
 from ssl_video.algorithms.parts.temporal_gradient import temporal_gradient
-from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -45,9 +45,9 @@ class MvPL(Algorithm):
         task: Task,
         model: nn.Module,
         *,
-        threshold: float = 0.3,
+        threshold: Share = 0.3,
         weight: float = 1.0,
-        supervised_share: float = 0.125,
+        supervised_share: Share = 0.125,
         passes: Passes = "separate",
     ) -> None:
         super().__init__()

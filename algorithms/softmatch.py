@@ -19,7 +19,7 @@ from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.averages import Average
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.contract import Pseudo, Task
+from ssl_video.contract import Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -77,7 +77,7 @@ class SoftMatch(FixMatch):
         model: nn.Module,
         *,
         sigmas: float = 2.0,
-        decay: float = 0.999,
+        decay: Share = 0.999,
         weight: float = 1.0,
         passes: Passes = "separate",
     ) -> None:

@@ -34,7 +34,7 @@ from ssl_video.algorithms.parts.mixing import beta_share, mix, patch_tube
 from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, started
 from ssl_video.algorithms.parts.teacher import Taught
-from ssl_video.contract import Batch, LossOutput, Pseudo, Task, View
+from ssl_video.contract import Batch, LossOutput, Pseudo, Share, Task, View
 from ssl_video.errors import InputError
 from ssl_video.registry import algorithm
 
@@ -62,13 +62,13 @@ class SVFormer(Taught):
         task: Task,
         model: nn.Module,
         *,
-        threshold: float = 0.3,
+        threshold: Share = 0.3,
         weight: float = 2.0,
         mix_weight: float = 2.0,
         concentration: float = 10.0,
         patch: int = 16,
-        decay: float = 0.9999,
-        supervised_share: float = 0.0,
+        decay: Share = 0.9999,
+        supervised_share: Share = 0.0,
     ) -> None:
         super().__init__(model, decay)
         if patch < 1:

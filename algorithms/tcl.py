@@ -25,7 +25,7 @@ from ssl_video.algorithms.parts.contrast import info_nce
 from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import Threshold, started
-from ssl_video.contract import Algorithm, Batch, LossOutput, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -52,7 +52,7 @@ class TCL(Algorithm):
         weight: float = 9.0,
         group_weight: float = 1.0,
         temperature: float = 0.5,
-        supervised_share: float = 0.125,
+        supervised_share: Share = 0.125,
     ) -> None:
         super().__init__()
         self.model, self.select = model, Threshold(0.0)

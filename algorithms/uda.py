@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.pseudo import Threshold, sharpen
-from ssl_video.contract import Pseudo, Task
+from ssl_video.contract import Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -52,7 +52,7 @@ class UDA(FixMatch):
         task: Task,
         model: nn.Module,
         *,
-        threshold: float = 0.8,
+        threshold: Share = 0.8,
         temperature: float = 0.4,
         weight: float = 1.0,
         passes: Passes = "separate",

@@ -15,6 +15,7 @@ _HOME = {
     "LossOutput": "contract",
     "Network": "contract",
     "Pseudo": "contract",
+    "Share": "contract",
     "Task": "contract",
     "View": "contract",
     "Features": "algorithms.parts.features",
@@ -39,6 +40,7 @@ __all__ = [
     "LossOutput",
     "Network",
     "Pseudo",
+    "Share",
     "Task",
     "Taught",
     "Teacher",
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     from ssl_video.algorithms.parts.processes import gather
     from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
     from ssl_video.algorithms.parts.teacher import Taught, Teacher
-    from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Pseudo, Task, View
+    from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Pseudo, Share, Task, View
     from ssl_video.errors import InputError
     from ssl_video.registry import algorithm, backbone
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import pytest
 import yaml
 
+from ssl_video.contract import Share
 from ssl_video.errors import InputError
 from ssl_video.spec import (
     Spec,
@@ -158,6 +159,19 @@ def test_options_without_annotations() -> None:
         "p: weight.float: input should be a valid number, unable to parse string as a number, found 'x'",
         "p: name: input should be a valid string, found 3",
         "p: option 'needed' has no default: give a value",
+    )
+
+
+def test_a_share_is_from_0_to_1() -> None:
+    """FixMatch with the threshold 1.7 would train for a day and use no clip."""
+
+    class Plugin:
+        def __init__(self, task: object, *, threshold: Share = 0.95, decay: "Share" = 1) -> None: ...
+
+    assert check_options("p", Plugin, {"threshold": 0}) == {"threshold": 0.0, "decay": 1.0}
+    assert problems(check_options, "p", Plugin, {"threshold": 1.7, "decay": -0.1}) == (
+        "p: threshold: input should be less than or equal to 1, found 1.7",
+        "p: decay: input should be greater than or equal to 0, found -0.1",
     )
 
 

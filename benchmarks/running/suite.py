@@ -12,7 +12,7 @@ import functools
 import inspect
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -163,7 +163,7 @@ def load(name: str) -> Suite:
     if not isinstance(values.get("match", ""), str):
         problems.append(f"match must be a word such as clips, found {values['match']!r}")
     problems += _setting_problems(values)
-    problems += _rule_problems(values.get("overrides", []))
+    problems += _rule_problems(values.get("overrides", []), _names(values.get("algorithms", [])))
     if problems:
         raise InputError(*(f"{name}: {problem}" for problem in problems))
     return Suite(**values, commands=re.findall(r"^#\s+(ssl-video index .*)$", path.read_text("utf-8"), re.M))
@@ -191,6 +191,14 @@ def _is(known: Mapping[str, Any], key: str, wanted: Any) -> bool:
     """Whether a run's key has a value, or one of a list."""
     value = known.get(key, Spec.model_fields[key].default)
     return value in (wanted if isinstance(wanted, list) else [wanted])
+
+
+def _names(entries: Any) -> set[str]:
+    """The algorithms that entries are of, as far as these are what they should be."""
+    if not isinstance(entries, list):
+        return set()
+    own = (entry.get("algorithm") if isinstance(entry, dict) else entry for entry in entries)
+    return {name for name in own if isinstance(name, str)}
 
 
 def _axis_problems(axis: str, entries: Any) -> list[str]:
@@ -221,7 +229,8 @@ def _setting_problems(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _rule_problems(rules: Any) -> list[str]:
+def _rule_problems(rules: Any, names: Collection[str]) -> list[str]:
+    """What is wrong with overrides; `names`: the suite's own algorithms."""
     shape = "overrides must be a list of {when: {KEY: VALUE}, set: {KEY: VALUE}}"
     if not isinstance(rules, list):
         return [f"{shape}, found {rules!r}"]
@@ -233,7 +242,19 @@ def _rule_problems(rules: Any) -> list[str]:
             continue
         known = Spec.model_fields
         problems += [unknown("key", key, known) + " (in when)" for key in rule["when"] if key not in known]
+        problems += _absent(rule["when"], names)
     return problems
+
+
+def _absent(when: Mapping[str, Any], names: Collection[str]) -> list[str]:
+    """Algorithms that no run can have, so that a misspelled rule is not lost; `names`: the suite's own."""
+    wanted = when.get("algorithm", [])
+    known = {*names, *algorithms.describe()}
+    return [
+        unknown("algorithm", str(name), known) + " (in when)"
+        for name in (wanted if isinstance(wanted, list) else [wanted])
+        if name not in known and ".py" not in str(name)  # a file may come with --algo
+    ]
 
 
 def _concerns(algorithm: str, assignment: str) -> bool:

@@ -12,7 +12,7 @@ from ssl_video.benchmarks.running import forecast, prepare
 from ssl_video.cli.display import duration, output, preparing
 from ssl_video.cli.runs import Settings
 from ssl_video.data.dataset import source
-from ssl_video.spec import Spec
+from ssl_video.spec import Spec, digest, plain
 
 
 def show(specs: Sequence[Spec], settings: Settings, *, measure: bool, hints: Sequence[str] = ()) -> int:
@@ -25,7 +25,8 @@ def show(specs: Sequence[Spec], settings: Settings, *, measure: bool, hints: Seq
         hints: how data that is not here is made.
     """
     console = output()
-    resolved = prepare.resolve(specs, settings.device)
+    # Specifications that come to the same run are one.
+    resolved = list({digest(plain(spec)): spec for spec in prepare.resolve(specs, settings.device)}.values())
     here = [spec for spec in resolved if source(spec).exists()]
     with preparing(Console(stderr=True)) as progress:
         checked = prepare.check(here, settings.execution.processes, progress)

@@ -14,6 +14,7 @@ from ssl_video import (
     Batch,
     LossOutput,
     Network,
+    Share,
     Task,
     Threshold,
     View,
@@ -48,7 +49,7 @@ class MyMethod(Algorithm):
         task: Task,
         model: nn.Module,
         *,
-        threshold: float = 0.95,
+        threshold: Share = 0.95,
         weight: float = 1.0,
     ) -> None:
         super().__init__()

@@ -170,6 +170,7 @@ def test_everything_that_is_wrong_in_a_file_is_told_at_once(tmp_path: Path) -> N
             "settings: {protocol: per-class:1, data: b, draw: 3, seed: 1, split: c}\n"
             "overrides:\n"
             "  - {when: {algoritm: cmpl}, set: {steps: 3}}\n"
+            "  - {when: {algorithm: [cmlp, mvpl, mine.py:cmlp]}, set: {steps: 3}}\n"
             "  - {cmpl: {steps: 3}}\n",
         )
     problems = [problem.removeprefix(f"{tmp_path / 'mine.yaml'}: ") for problem in caught.value.problems]
@@ -189,6 +190,7 @@ def test_everything_that_is_wrong_in_a_file_is_told_at_once(tmp_path: Path) -> N
         "settings.draw has no effect beside draws: leave it out",
         "settings.seed has no effect beside seeds: leave it out",
         "unknown key 'algoritm'; did you mean algorithm? (in when)",
+        "unknown algorithm 'cmlp'; did you mean cmpl or tcl or mvpl? (in when)",
         f"{shape}, found {{'cmpl': {{'steps': 3}}}} among them",
     ]
 

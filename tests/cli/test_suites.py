@@ -41,6 +41,13 @@ def test_flags_are_axes(tmp_path: Path) -> None:
     assert "other.arrow is not here" in printed
 
 
+def test_an_entry_that_is_there_twice_counts_once(tmp_path: Path) -> None:
+    again = "[supervised, fixmatch, {algorithm: fixmatch, options: {threshold: 0.95}}]"
+    (tmp_path / "mine.yaml").write_text(f"algorithms: {again}\nseeds: 3\n")
+    printed = bench("--suite", tmp_path / "mine.yaml", *DATA, "--results", tmp_path / "none")
+    assert " 6 runs, 0 of them finished" in printed
+
+
 def test_the_flag_match_is_the_suite_s_key(tmp_path: Path) -> None:
     """100 steps of 8 + 16 videos are 300 of 8."""
     (tmp_path / "mine.yaml").write_text("algorithms: [fixmatch]\nmatch: clips\nsettings: {steps: 100}\n")
