@@ -1,6 +1,8 @@
 """The whole page: its parts in order, what is left out, and the frame around them."""
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -88,19 +90,35 @@ def page(material: Material, step: Callable[[int, int], None] = lambda *_: None)
     return _frame(material, sections, left_out)
 
 
-def write(folder: Path, html: str) -> Path:
-    """Put the page into a folder, made if needed, in place of an older one.
+def make_folder(folder: Path) -> None:
+    """Make the folder of a page if needed, and see that it can be written to: the page takes minutes.
 
     Raises:
-        InputError: the folder cannot be made or written to.
+        InputError: it cannot.
+    """
+    with _refused(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+
+def write(folder: Path, html: str) -> Path:
+    """Put the page into a folder that is there, in place of an older one.
+
+    Raises:
+        InputError: the folder cannot be written to.
     """
     target = folder / "index.html"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _refused(target):
         replace_text(target, html)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}; give another folder with -o") from None
     return target
+
+
+@contextmanager
+def _refused(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {place}: {error.strerror}; give another folder with -o") from None
 
 
 def _frame(material: Material, sections: Sequence[Section], left_out: Sequence[Part]) -> str:

@@ -78,17 +78,12 @@ def command(
     """
     from ssl_video.benchmarks.running import suite as suites
     from ssl_video.cli.runs import Settings, carry_out, matched
-    from ssl_video.registry import algorithms as registry
     from ssl_video.spec import override
 
     on_demo = all(name == "demo" for name in data)
     suite = suites.load(suite_name or "demo") if suite_name or on_demo else suites.Suite(algorithms=["cmpl"])
-    names = options.split_list(algorithm)
-    if "all" in names:
-        names = list(dict.fromkeys([*registry.builtin(), *names]))
-        names.remove("all")
     suite = suite.choose(
-        algorithms=names,
+        algorithms=_algorithms(algorithm),
         backbones=options.split_list(backbone),
         datasets=data,
         protocols=options.split_list(protocol),
@@ -109,6 +104,17 @@ def command(
         return forecast.show(specs, settings, measure=measure, hints=suite.commands)
     _check_present(specs, suite.commands)
     return carry_out(specs, settings, baseline=BASELINE)
+
+
+def _algorithms(given: tuple[str, ...]) -> list[str]:
+    """Names that were given, with all built-in ones in place of `all`."""
+    from ssl_video.registry import algorithms as registry
+
+    names = options.split_list(given)
+    if "all" in names:
+        names = list(dict.fromkeys([*registry.builtin(), *names]))
+        names.remove("all")
+    return names
 
 
 def _check_present(specs: Sequence["Spec"], commands: Sequence[str]) -> None:

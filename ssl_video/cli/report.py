@@ -47,9 +47,10 @@ def command(
         if frame.empty:
             raise InputError(f"there is no finished run in {results}; `ssl-video bench` makes some")
         shown = filters.select(frame, options.conditions(algorithm, dataset, protocol, where), keep=baseline)
+        page.make_folder(output)
         material = Material(results, shown, problems, baseline, gallery=not no_gallery)
         made = page.page(material, lambda done, total: progress("sections", done, total))
         for sentence in material.damaged:
             click.echo(f"warning: {sentence}", err=True)
-    target = page.write(output, made)
+        target = page.write(output, made)
     click.echo(f"{target} ({target.stat().st_size / 1e6:.1f} MB): {len(shown)} runs; open it in a browser")

@@ -153,33 +153,14 @@ def _result(
     train_seconds: float,
     test_seconds: float,
 ) -> dict[str, Any]:
-    spec, index, partition = todo.spec, todo.data.index, todo.partition
-    headline = next(iter(scores))
+    """The record of a finished run."""
+    spec, headline = todo.spec, next(iter(scores))
     predictor = training.assembly.predictors()[headline]
-    weights = [n.weights for n in spec.networks.values()]
-    counted = operations.count(spec, len(index.classes))
+    counted = operations.count(spec, len(todo.data.index.classes))
     return {
         "run": todo.name,
-        "algorithm": short_name(spec.algorithm),
-        "options": plain(spec)["options"],
-        "backbone": assemble.label(spec),
-        "initialisation": " ".join(Path(w).name if w else "scratch" for w in weights)
-        if any(weights)
-        else "scratch",
-        "dataset": index.name,
-        "dataset_fingerprint": "d" + index.fingerprint,
-        "protocol": spec.protocol,
-        "labeled_in_unlabeled": partition.labeled_in_unlabeled,
-        "draw": spec.label_draw,
-        "seed": spec.seed,
-        "fingerprint": "p" + partition.fingerprint,
-        "setting": setting(spec),
-        "configuration": todo.configuration,
-        "labeled": len(partition.labeled),
-        "unlabeled": len(partition.unlabeled),
-        "test": len(partition.test),
-        "classes": len(index.classes),
-        **{key: getattr(spec, key) for key in ("frames", "stride", "size", "steps")},
+        **_method(todo),
+        **_labels(todo),
         "predictor": headline,
         **scores[headline],
         "predictors": scores,
@@ -197,6 +178,40 @@ def _result(
         "spec": plain(spec),
         "environment": environment(training.device) | {"processes": training.processes.size},
         "finished": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _method(todo: Plan) -> dict[str, Any]:
+    """What was trained, and how."""
+    spec = todo.spec
+    weights = [network.weights for network in spec.networks.values()]
+    names = [Path(weight).name if weight else "scratch" for weight in weights]
+    return {
+        "algorithm": short_name(spec.algorithm),
+        "options": plain(spec)["options"],
+        "backbone": assemble.label(spec),
+        "initialisation": " ".join(names) if any(weights) else "scratch",
+        "setting": setting(spec),
+        "configuration": todo.configuration,
+        **{key: getattr(spec, key) for key in ("frames", "stride", "size", "steps")},
+    }
+
+
+def _labels(todo: Plan) -> dict[str, Any]:
+    """On which clips, and which of them were labeled."""
+    spec, index, partition = todo.spec, todo.data.index, todo.partition
+    return {
+        "dataset": index.name,
+        "dataset_fingerprint": "d" + index.fingerprint,
+        "protocol": spec.protocol,
+        "labeled_in_unlabeled": partition.labeled_in_unlabeled,
+        "draw": spec.label_draw,
+        "seed": spec.seed,
+        "fingerprint": "p" + partition.fingerprint,
+        "labeled": len(partition.labeled),
+        "unlabeled": len(partition.unlabeled),
+        "test": len(partition.test),
+        "classes": len(index.classes),
     }
 
 

@@ -167,7 +167,7 @@ def test_some_algorithms_and_the_baseline(results: Path, tmp_path: Path) -> None
     }
 
 
-def test_mistakes_are_told(results: Path, tmp_path: Path) -> None:
+def test_mistakes_are_told(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(*arguments: object) -> str:
         return str(CliRunner().invoke(command, [str(a) for a in arguments]).exception)
 
@@ -175,6 +175,8 @@ def test_mistakes_are_told(results: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "there is no finished run in" in told(tmp_path / "empty")
     (tmp_path / "file").write_text("")
+    # Before the page is made, which takes minutes.
+    monkeypatch.setattr(page, "page", lambda *_: pytest.fail("made a page that has no place"))
     assert "cannot write" in told(results, "-o", tmp_path / "file")
 
 
