@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_video.benchmarks.analysis import audit
-from ssl_video.benchmarks.report import charts
+from ssl_video.benchmarks.report import charts, heatmap
 from ssl_video.benchmarks.report.charts import Series
 from ssl_video.benchmarks.report.confusion import DRAWN, most_confused
 from ssl_video.benchmarks.report.curves import FEWEST, curve
@@ -112,7 +112,7 @@ def _maps(pool: "PseudoLabels", network: str, windows: int) -> Iterator[str]:
         ("precision", by_class.precision, "class that the label says"),
         ("coverage", by_class.coverage, "class of the clip"),
     ):
-        yield charts.heatmap(
+        yield heatmap.heatmap(
             f"{title} of labels by {network}{left}", values[:, chosen].T, names, starts, rows, "from step"
         )
 

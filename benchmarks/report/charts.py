@@ -8,12 +8,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ssl_video.benchmarks.report import drawing
 from ssl_video.benchmarks.report.drawing import (
-    FONT,
     MARGIN,
     WIDTH,
     Scale,
@@ -26,9 +22,6 @@ from ssl_video.benchmarks.report.drawing import (
 
 NO_LIMITS = -math.inf, math.inf
 _ROW = 22.0
-_FEW = 12  # rows or columns of a matrix up to which its values are written into it
-_MANY = 40  # and up to which they have names
-_SHADES = 10
 
 
 class Series(NamedTuple):
@@ -162,7 +155,7 @@ def intervals(
         zero: whether 0 is on the axis, and marked.
         limits: beyond which no value is possible, so that intervals are cut there.
     """
-    room = _names([row.label for row in rows])
+    room = drawing.room_for([row.label for row in rows])
     ends = [v for r in rows for v in (r.value, r.value - r.half_width, r.value + r.half_width)]
     horizontal = drawing.scale(ends, room + 12, WIDTH - MARGIN, include=(0.0,) if zero else (), limits=limits)
     bottom = len(rows) * _ROW + 6
@@ -188,11 +181,6 @@ def _interval(row: Estimate, horizontal: Scale, y: float, room: float) -> str:
     return drawing.hinted(f"{row.label}: {row.note or plain(round(row.value, 2))}", *parts)
 
 
-def _names(labels: Sequence[str]) -> float:
-    """Room for names of rows."""
-    return min(max((text_width(label) for label in labels), default=0.0), WIDTH * 0.45)
-
-
 def bars(title: str, rows: Sequence[Bar], x_label: str, *, description: str = "") -> str:
     """A horizontal bar for each row, to the right of 0 or to the left, with its value at its end.
 
@@ -201,7 +189,7 @@ def bars(title: str, rows: Sequence[Bar], x_label: str, *, description: str = ""
         rows: from top to bottom.
         x_label: the axis's, with its unit.
     """
-    room = _names([row.label for row in rows])
+    room = drawing.room_for([row.label for row in rows])
     values = [row.value for row in rows]
     # Room for the numbers at the ends of the longest bars.
     left = room + (54 if any(value < 0 for value in values) else 12)
@@ -226,87 +214,3 @@ def bars(title: str, rows: Sequence[Bar], x_label: str, *, description: str = ""
     parts += drawing.below(horizontal, bottom, x_label)
     spoken = "; ".join(f"{row.label}: {plain(round(row.value, 2))}" for row in rows)
     return drawing.figure(title, description or f"{x_label}. {spoken}", bottom + 44, parts)
-
-
-def heatmap(
-    title: str,
-    matrix: NDArray[np.float64],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    row_label: str,
-    column_label: str,
-    *,
-    description: str = "",
-) -> str:
-    """A matrix (R, C) of shares in [0, 1] as shades, with values in per cent where there are few.
-
-    What is not finite is grey.
-
-    Args:
-        title, description: see `lines`.
-        matrix: (R, C).
-        rows, columns: names, R and C of them; left out where there are too many to read.
-        row_label, column_label: what rows and columns are.
-    """
-    named, few = max(matrix.shape) <= _MANY, max(matrix.shape) <= _FEW
-    side = _names(rows) * 0.8 if named else 0.0
-    cell = min((WIDTH - side - 8) / matrix.shape[1], 34.0)
-    left, font = side + 8, min(FONT, cell * 0.7)
-    head = max(min(max(map(len, columns), default=0) * font * 0.6, 110.0), 12.0) if named else 0.0
-    top = head + 30
-    parts = [drawing.text(0, FONT, f"{row_label} ↓   {column_label} →", "label")]
-    if named:
-        for place, name in enumerate(columns):
-            x = left + (place + 0.5) * cell + font * 0.35
-            turned = (
-                f' transform="rotate(-90 {number(x)} {number(top - 6)})" style="font-size:{number(font)}px"'
-            )
-            parts.append(drawing.text(x, top - 6, fitted(name, head, font), "name", more=turned))
-    for place, name in enumerate(rows):
-        y = top + place * cell
-        if named:
-            style = f' style="font-size:{number(font)}px"'
-            shown = fitted(name, side, font)
-            parts.append(drawing.text(side, y + cell / 2 + font * 0.35, shown, "name", "end", style))
-        if few:
-            parts += _cells(matrix[place], name, columns, left, y, cell)
-    if not few:
-        parts += _shades(matrix, left, top, cell)
-    spoken = f"{row_label} by {column_label}, {matrix.shape[0]} by {matrix.shape[1]}"
-    return drawing.figure(title, description or spoken, top + len(rows) * cell + 6, parts)
-
-
-def _cells(
-    values: NDArray[np.float64], row: str, columns: Sequence[str], left: float, y: float, cell: float
-) -> list[str]:
-    """One row of a matrix, with its values; where they are 0 the ground is left."""
-    parts = []
-    for place, value in enumerate(values.tolist()):
-        x, known = left + place * cell, math.isfinite(value)
-        if known and value <= 0:
-            continue
-        hint = f"{100 * value:.0f} %" if known else "none"
-        opacity = f' style="opacity:{0.08 + 0.92 * min(value, 1.0):.2f}"' if known else ""
-        shown = [drawing.box(x, y, cell - 1, cell - 1, "heat" if known else "absent", opacity)]
-        if known:
-            kind = "onheat" if value > 0.5 else ""
-            middle = x + (cell - 1) / 2, y + cell / 2 + 4
-            shown.append(drawing.text(*middle, f"{100 * value:.0f}", kind, "middle"))
-        parts.append(drawing.hinted(f"{row} → {columns[place]}: {hint}", *shown))
-    return parts
-
-
-def _shades(matrix: NDArray[np.float64], left: float, top: float, cell: float) -> list[str]:
-    """All cells of a large matrix: a path for each of SHADES, as an element for each cell slows browsers."""
-    level = np.where(np.isfinite(matrix), np.ceil(np.clip(np.nan_to_num(matrix), 0, 1) * _SHADES), -1)
-    parts = []
-    size = number(cell - min(1.0, cell * 0.1))
-    for shade in np.unique(level[level != 0]).tolist():
-        places = np.argwhere(level == shade).tolist()
-        path = "".join(
-            f"M{number(left + column * cell)} {number(top + row * cell)}h{size}v{size}h-{size}z"
-            for row, column in places
-        )
-        opacity = f' style="opacity:{0.08 + 0.92 * shade / _SHADES:.2f}"' if shade > 0 else ""
-        parts.append(f'<path class="{"heat" if shade > 0 else "absent"}"{opacity} d="{path}"/>')
-    return parts

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_video.benchmarks.report import charts
+from ssl_video.benchmarks.report import heatmap
 from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
@@ -86,7 +86,7 @@ def _matrix(material: Material, group: Group) -> str:
     classes = [str(name) for name in runs[0].classes]
     counts = confusion(runs, network)
     if len(classes) <= DRAWN:
-        return charts.heatmap(group.method, shares(counts), classes, classes, "true class", "first guess")
+        return heatmap.heatmap(group.method, shares(counts), classes, classes, "true class", "first guess")
     rows = [
         (pair.truth, pair.guess, str(pair.clips), f"{100 * pair.share:.0f} %")
         for pair in most_confused(counts, classes)

@@ -54,6 +54,11 @@ def fitted(text: str, width: float, font: float = FONT) -> str:
     return f"{text[:head]}…{text[len(text) - (room - 1 - head) :]}"
 
 
+def room_for(labels: Sequence[str]) -> float:
+    """Width for names of rows."""
+    return min(max((text_width(label) for label in labels), default=0.0), WIDTH * 0.45)
+
+
 class Scale(NamedTuple):
     """A mapping of values to coordinates.
 

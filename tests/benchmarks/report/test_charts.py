@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pages_of_runs import Document
 
-from ssl_video.benchmarks.report import charts
+from ssl_video.benchmarks.report import charts, heatmap
 from ssl_video.benchmarks.report.charts import Bar, Estimate, Series
 from ssl_video.benchmarks.report.drawing import WIDTH, text_width
 from ssl_video.benchmarks.report.scatter import Point, scatter
@@ -79,7 +79,7 @@ def test_bars_go_both_ways_from_zero() -> None:
 
 def test_a_matrix_is_as_dark_as_its_values() -> None:
     page = Document(
-        charts.heatmap("t", np.array([[1, 0], [0.25, 0.75]]), ["a", "b"], ["c", "d"], "true", "said")
+        heatmap.heatmap("t", np.array([[1, 0], [0.25, 0.75]]), ["a", "b"], ["c", "d"], "true", "said")
     )
     shades = [float(cell["style"].removeprefix("opacity:")) for cell in page.named("rect", "heat")]
     assert shades == pytest.approx([1, 0.31, 0.77])  # 0.08 + 0.92 * share; 0 is the ground
@@ -90,7 +90,7 @@ def test_a_matrix_is_as_dark_as_its_values() -> None:
 
 def test_a_large_matrix_has_no_names_to_be_unreadable() -> None:
     names = [f"class {n}" for n in range(101)]
-    page = Document(charts.heatmap("t", np.eye(101), names, names, "true", "said"))
+    page = Document(heatmap.heatmap("t", np.eye(101), names, names, "true", "said"))
     assert not page.named("text", "name")
     (shade,) = page.named("path", "heat")
     assert shade["d"].count("M") == 101
@@ -139,7 +139,7 @@ def test_a_point_by_hand() -> None:
         charts.intervals("<b>", [Estimate("<script>alert(1)</script>", math.nan)], "&"),
         charts.intervals("none", [], "x"),
         charts.bars("<b>", [Bar("</text>", 0)], "&"),
-        charts.heatmap("<b>", np.zeros((1, 1)), ["<i>"], ["</title>"], "&", "&"),
+        heatmap.heatmap("<b>", np.zeros((1, 1)), ["<i>"], ["</title>"], "&", "&"),
         scatter("<b>", [Point("</title><b>", 1, 1)], "&", "<", log_x=True),
         scatter("none", [], "x", "y"),
     ],
