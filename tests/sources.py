@@ -1,13 +1,11 @@
 """Small made-up sources of data sets. Clips are files of one byte: nothing here is decoded."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from places import LISTS
 
 from ssl_video.data.index import Index
-from ssl_video.errors import InputError
 
 needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="needs the published lists")
 
@@ -34,13 +32,6 @@ def manifest(folder: Path, *lines: str, name: str = "manifest.csv") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder / name
-
-
-def problems(function: Callable[..., object], *args: object, **kwargs: object) -> tuple[str, ...]:
-    """What a call that must fail complains about."""
-    with pytest.raises(InputError) as caught:
-        function(*args, **kwargs)
-    return caught.value.problems
 
 
 def parts(index: Index) -> dict[str, str]:

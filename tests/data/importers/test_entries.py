@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from complaints import problems
 from places import LISTS
-from sources import manifest, needs_lists, problems
+from sources import manifest, needs_lists
 
 from ssl_video.data.importers.entries import Entry, read
 from ssl_video.data.names import folder, key, stem

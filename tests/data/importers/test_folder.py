@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from sources import FILES, parts, problems, touch
+from complaints import problems
+from sources import FILES, parts, touch
 
 from ssl_video.data.importers import read
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sources import manifest, problems, touch
+from complaints import problems
+from sources import manifest, touch
 
 from ssl_video.data.importers.kinds import recognise
 from ssl_video.data.importers.kinetics import from_kinetics

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from sources import FILES, ROWS, manifest, problems, touch
+from complaints import problems
+from sources import FILES, ROWS, manifest, touch
 
 from ssl_video.data.importers import read
 from ssl_video.data.importers.kinds import KINDS, recognise

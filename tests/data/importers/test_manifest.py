@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sources import FILES, ROWS, manifest, problems, touch
+from complaints import problems
+from sources import FILES, ROWS, manifest, touch
 
 from ssl_video.data.importers import read
 

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from complaints import problems
 from places import LISTS
-from sources import manifest, needs_lists, problems, touch
+from sources import manifest, needs_lists, touch
 
 from ssl_video.data.importers.draft import Draft
 from ssl_video.data.importers.make import Request, make

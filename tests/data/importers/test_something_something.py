@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from sources import problems, touch
+from complaints import problems
+from sources import touch
 
 from ssl_video.data.importers.kinds import recognise
 from ssl_video.data.importers.make import Request, make

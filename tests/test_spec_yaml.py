@@ -1,0 +1,113 @@
+"""Specifications from YAML files, and `--set` on top of them."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from complaints import problems
+
+from ssl_video.errors import InputError
+from ssl_video.spec import build, override, read_yaml
+
+# -- files
+
+
+def read(tmp_path: Path, text: str | bytes) -> dict[str, Any]:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_yaml(path)
+
+
+def test_yaml(tmp_path: Path) -> None:
+    text = "algorithm: cmpl\noptions: {threshold: 0.9}\ndraw:\nlearning_rate: 1e-3\n"
+    spec = build(read(tmp_path, text))
+    assert (spec.algorithm, spec.options, spec.draw, spec.learning_rate) == (
+        "cmpl",
+        {"threshold": 0.9},
+        None,
+        0.001,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps: 1\nseed: [1, 2\ndata: x", r"run\.yaml is not valid YAML: expected .*, line 3, column 5"),
+        ("steps: 1\n\tseed: 2", r"found character '\\t' that cannot start any token, line 2, column 1"),
+        ("steps: 1: 2", "mapping values are not allowed here, line 1, column 9"),
+        ("data: !!python/object/apply:os.getcwd []", "could not determine a constructor.*, line 1, column 7"),
+        (b"\xff\xfe\x00", "is not valid YAML: 'utf-8' codec can't decode byte 0xff in position 0"),
+        ("", "expected 'key: value' lines, found nothing"),
+        ("- 1\n- 2", "expected 'key: value' lines, found a list"),
+        ("cmpl", "expected 'key: value' lines, found a str"),
+    ],
+)
+def test_yaml_errors_say_what_and_where(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, text)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot read .*absent\.yaml: No such file"):
+        read_yaml(tmp_path / "absent.yaml")
+    with pytest.raises(InputError, match="Is a directory"):
+        read_yaml(tmp_path)
+
+
+def test_a_key_that_is_given_twice_is_no_yaml(tmp_path: Path) -> None:
+    """On any level; YAML itself would take the second without a word."""
+    file = tmp_path / "run.yaml"
+    for text, line in (
+        ("algorithm: fixmatch\nalgorithm: cmpl\n", 2),
+        ("options: {weight: 1, weight: 2}\n", 1),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match=rf"is given twice, line {line}"):
+            read_yaml(file)
+    file.write_text("defaults: &a {weight: 1}\noptions: {<<: *a, weight: 2}\n")
+    assert read_yaml(file)["options"] == {"weight": 2}
+
+
+# -- --set
+
+
+def test_assignments_override_nested_values_and_leave_the_originals() -> None:
+    values = {"steps": 5, "options": {"weight": 1.0}}
+    assert override(
+        values,
+        ["options.threshold=0.9", "networks.auxiliary.width=0.5", "steps = 7", "data=a=b", "draw="],
+    ) == {
+        "steps": 7,
+        "options": {"weight": 1.0, "threshold": 0.9},
+        "networks": {"auxiliary": {"width": 0.5}},
+        "data": "a=b",
+        "draw": None,
+    }
+    assert values == {"steps": 5, "options": {"weight": 1.0}}
+
+
+def test_assignments_into_an_empty_key() -> None:
+    """The line "options:" alone is None in YAML."""
+    assert override({"options": None}, ["options.threshold=0.9"]) == {"options": {"threshold": 0.9}}
+
+
+def test_assignments_leave_what_json_cannot_hold() -> None:
+    """YAML makes dates of what looks like one: a sentence of the specification's, not a crash here."""
+    values = override({"data": datetime.date(2024, 1, 1)}, ["steps=3"])
+    assert problems(build, values) == (
+        "data: input should be a valid string, found datetime.date(2024, 1, 1)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("steps", "--set steps: expected key=value, for example"),
+        ("steps.x=3", "--set steps.x=3: 'steps' holds a value, not further keys"),
+        ("data=[1", "--set data=\\[1: the value is not valid YAML: expected"),
+    ],
+)
+def test_assignments_that_cannot_be(assignment: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        override({"steps": 5}, [assignment])
