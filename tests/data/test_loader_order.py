@@ -1,0 +1,69 @@
+"""Batches are a function of seed, purpose, step and slot, however they are loaded."""
+
+import numpy as np
+import pytest
+import torch
+from loading import Facts, Noise, all_batches, assert_same, pool, request
+
+from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.views.augment import Transform
+
+
+def test_batches_do_not_depend_on_workers_or_on_where_a_run_resumes() -> None:
+    straight = all_batches(Noise(), range(9))
+    for workers in (1, 4):
+        assert_same(all_batches(Noise(), range(9), workers=workers), straight)
+    assert_same(all_batches(Noise(), range(4, 9)), straight[4:])
+    assert_same(all_batches(Noise(), range(4, 9), workers=2), straight[4:])
+
+
+def test_batches_depend_on_the_seed() -> None:
+    ours, others = all_batches(Noise(), range(3)), all_batches(Noise(), range(3), seed=1)
+    assert not all(torch.equal(a.positions, b.positions) for a, b in zip(ours, others, strict=True))
+
+
+@pytest.mark.parametrize("window", ["shared", "own"])
+def test_every_step_slot_and_purpose_has_a_window_of_its_own(
+    store: FrameStore, clip_facts: Facts, window: str
+) -> None:
+    # One clip everywhere, with 11 places for a window: columns of 12 starts agree by chance in 11^-12.
+    starts = [
+        [[clip_facts(view)[0][0] for view in made] for made in steps]
+        for steps in (
+            [
+                pool(store, {"a": request(window=window)}, purpose, [5], 3).clips(step)["a"]
+                for step in range(12)
+            ]
+            for purpose in ("labeled", "unlabeled")
+        )
+    ]
+    columns = np.concatenate(starts, axis=1).T  # (purposes * slots, steps)
+    assert len({tuple(column) for column in columns}) == 6
+    assert all(len(set(column)) > 1 for column in columns)
+
+
+def test_every_step_slot_and_purpose_has_a_transform_of_its_own(transforms: list[Transform]) -> None:
+    for purpose in ("labeled", "unlabeled"):
+        for step in range(3):
+            pool(Noise(), {"a": request("strong")}, purpose, [5], 4).clips(step)
+    assert len({transform.matrix.tobytes() for transform in transforms}) == 2 * 3 * 4
+
+
+def test_kinds_of_clips_come_in_orders_of_their_own() -> None:
+    orders = [pool(Noise(), {}, purpose).positions(0).tolist() for purpose in ("labeled", "unlabeled")]
+    assert orders[0] != orders[1]
+
+
+def test_loading_leaves_torchs_generator_alone() -> None:
+    before = torch.get_rng_state()
+    for workers in (0, 2):
+        all_batches(Noise(), range(2), workers)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_positions_go_on_over_steps_and_passes() -> None:
+    for batch in (1, 4, 7):
+        some = pool(Noise(), {}, batch=batch)
+        drawn = np.concatenate([some.positions(step) for step in range(36)])
+        assert all(sorted(drawn[first : first + 18]) == list(range(18)) for first in (0, 18))
+        assert drawn[:36].tolist() == [pool(Noise(), {}, batch=1).positions(n)[0] for n in range(36)]
