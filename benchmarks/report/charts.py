@@ -22,6 +22,7 @@ from ssl_video.benchmarks.report.drawing import (
 
 NO_LIMITS = -math.inf, math.inf
 _ROW = 22.0
+_LINE = 15.0  # each further line of a name
 
 
 class Series(NamedTuple):
@@ -158,20 +159,25 @@ def intervals(
     room = drawing.room_for([row.label for row in rows])
     ends = [v for r in rows for v in (r.value, r.value - r.half_width, r.value + r.half_width)]
     horizontal = drawing.scale(ends, room + 12, WIDTH - MARGIN, include=(0.0,) if zero else (), limits=limits)
-    bottom = len(rows) * _ROW + 6
+    names = [drawing.broken(row.label, room) for row in rows]
+    height = _ROW + _LINE * (max(map(len, names), default=1) - 1)
+    bottom = len(rows) * height + 6
     parts = [drawing.line(horizontal(t), 0, horizontal(t), bottom, "grid") for t in horizontal.ticks()]
     if zero:
         parts.append(drawing.line(horizontal(0), 0, horizontal(0), bottom, "zero"))
-    for place, row in enumerate(rows):
-        parts.append(_interval(row, horizontal, place * _ROW + _ROW / 2 + 3, room))
+    for place, (row, lines) in enumerate(zip(rows, names, strict=True)):
+        y = (place + 0.5) * height + 3
+        first = y + 4 - _LINE * (len(lines) - 1) / 2
+        name = [drawing.text(room, first + n * _LINE, line, "name", "end") for n, line in enumerate(lines)]
+        parts.append(_interval(row, name, horizontal, y))
     parts += drawing.below(horizontal, bottom, x_label)
     spoken = "; ".join(f"{r.label}: {r.note or plain(round(r.value, 2))}" for r in rows)
     return drawing.figure(title, description or f"{x_label}. {spoken}", bottom + 44, parts)
 
 
-def _interval(row: Estimate, horizontal: Scale, y: float, room: float) -> str:
-    kind = "accent" if row.accent else "quiet"
-    parts = [drawing.text(room, y + 4, fitted(row.label, room), "name", "end")]
+def _interval(row: Estimate, name: Sequence[str], horizontal: Scale, y: float) -> str:
+    """A row at height `y`, beside its name as it is drawn."""
+    kind, parts = "accent" if row.accent else "quiet", [*name]
     if math.isfinite(row.value):
         x, known = horizontal(row.value), math.isfinite(row.half_width)
         if known:

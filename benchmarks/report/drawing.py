@@ -5,6 +5,7 @@ are classes (`s0` to `s7`, see page.css), so that they follow the reader's dark 
 """
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from html import escape as _escape
 from typing import NamedTuple
@@ -52,6 +53,14 @@ def fitted(text: str, width: float, font: float = FONT) -> str:
         return text
     head = (room - 1 + 1) // 2
     return f"{text[:head]}…{text[len(text) - (room - 1 - head) :]}"
+
+
+def broken(text: str, width: float, most: int = 3) -> list[str]:
+    """The text in at most `most` lines, broken at spaces; a line that is still too wide is `fitted`."""
+    room = max(int(width / (FONT * _GLYPH)), 3)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+    lines = [*lines[: most - 1], " ".join(lines[most - 1 :])] if len(lines) > most else lines
+    return [fitted(line, width) for line in lines]
 
 
 def room_for(labels: Sequence[str]) -> float:

@@ -102,7 +102,7 @@ def _mean_gains(compared: Comparison) -> Iterator[str]:
 
 def _by_labels(compared: Comparison) -> Iterator[str]:
     """For each data set with several numbers of labels: every method beside the baseline, over the labels."""
-    base = next((row for row in compared.rows if row.is_baseline), None)
+    bases = {row.setting: row for row in reversed(compared.rows) if row.is_baseline}
     datasets = Counter(column.dataset for column in compared.columns if not column.marks)
     for dataset in [name for name, columns in datasets.items() if columns > 1]:
         places = [
@@ -115,30 +115,27 @@ def _by_labels(compared: Comparison) -> Iterator[str]:
             row
             for row in compared.rows
             if not row.network
-            and row is not base
+            and not row.is_baseline
             and sum(row.cells[place] is not None for place in places) > 1
         ][:CURVES]
         if rows:
-            figures = "".join(_curves(compared, rows, base, places))
+            figures = "".join(_curves(compared, rows, bases, places))
             yield f"<h3>{escape(dataset)}: over the number of labels</h3>"
             yield f"<div class='charts small'>{figures}</div>"
 
 
-def _curves(compared: Comparison, rows: list[Row], base: Row | None, places: list[int]) -> Iterator[str]:
-    """Top-1 of each method, and of the baseline, over the number of labeled clips; all on one scale."""
-    beside = [_curve(compared, base, places)] if base else []
-    curves = [_curve(compared, row, places) for row in rows]
-    values = [value for curve in (*curves, *beside) for value in (*curve.y, *curve.low, *curve.high)]
+def _curves(compared: Comparison, rows: list[Row], bases: dict[str, Row], places: list[int]) -> Iterator[str]:
+    """Top-1 of each method and of its setting's baseline over the number of labels, all on one scale."""
+    plots = []
+    for row in rows:
+        shown = [row, *([bases[row.setting]] if row.setting in bases else [])]
+        plots.append([_curve(compared, each, places) for each in shown])
+    values = [value for plot in plots for curve in plot for value in (*curve.y, *curve.low, *curve.high)]
     within = drawing.scale(values, 0, 1, limits=(0, 100))
-    for curve in curves:
+    limits = within.low, within.high
+    for plot in plots:
         yield charts.lines(
-            curve.name,
-            [curve, *beside],
-            "labeled clips",
-            "top-1 %",
-            y_range=(within.low, within.high),
-            height=120,
-            width=300,
+            plot[0].name, plot, "labeled clips", "top-1 %", y_range=limits, height=120, width=300
         )
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ssl_video.benchmarks.report.drawing import WIDTH, Scale, fitted, legend, plain, scale, text_width
+from ssl_video.benchmarks.report.drawing import WIDTH, Scale, broken, fitted, legend, plain, scale, text_width
 
 
 def test_values_are_where_they_belong() -> None:
@@ -70,3 +70,18 @@ def test_a_legend_breaks_its_lines() -> None:
     rows = {part.split(' y="')[1].split('"')[0] for part in parts}
     assert len(rows) > 1
     assert height > len(rows) * 13
+
+
+def test_long_names_are_broken_at_spaces() -> None:
+    """A character is 13 * 0.63 wide: 20 of them fit into 165."""
+    assert broken("cmpl", 165) == ["cmpl"]
+    assert broken("cmpl auxiliary.width=1 weights=none", 165) == [
+        "cmpl",
+        "auxiliary.width=1",
+        "weights=none",
+    ]
+    assert broken("cmpl weights=none auxiliary.backbone=timesformer_tiny", 165, most=2) == [
+        "cmpl weights=none",
+        "auxiliary.…rmer_tiny",
+    ]
+    assert broken("", 165) == [""]
