@@ -11,18 +11,29 @@ own. The keyword-only arguments of its constructor are its configuration schema.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 # How clips are normalised: (pixel - MEAN) / DEVIATION for pixels in [0, 1]. The values of PySlowFast and
 # pytorchvideo for Kinetics.
 MEAN, DEVIATION = 0.45, 0.225
 
-# The annotation of an option that is a share or a probability: another number is refused before a run starts.
-Share = Annotated[float, Field(ge=0, le=1)]
+
+class Between(NamedTuple):
+    """Both ends of what an option may be; in its annotation, so that others are refused before a run."""
+
+    least: float
+    most: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """What pydantic, by which options are read, asks an annotation for."""
+        return handler(source) | {"ge": self.least, "le": self.most}
+
+
+# Of an option that is a share or a probability.
+Share = Annotated[float, Between(0, 1)]
 
 
 @dataclass(frozen=True)
