@@ -12,7 +12,7 @@ from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.errors import InputError
 from ssl_video.spec import CELL
 
-RESULT = "result.json"
+_RESULT = "result.json"
 _KEYS = ("configuration", "dataset", "dataset_fingerprint", "protocol")
 
 
@@ -29,7 +29,7 @@ def in_folder(results: Path) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    found = sorted(file.parent for file in (results / "runs").glob(f"*/{RESULT}"))
+    found = sorted(file.parent for file in (results / "runs").glob(f"*/{_RESULT}"))
     if not found:
         raise InputError(f"there is no finished run in {results}: give --results, or the folders of runs")
     return found
@@ -41,14 +41,14 @@ def read(folder: Path) -> Finished:
     Raises:
         InputError: it is no run's folder, not finished, or its record is damaged.
     """
-    path = folder / RESULT
+    path = folder / _RESULT
     if (folder / "runs").is_dir():
         raise InputError(f"{folder} is a results folder: give the folders of runs, {folder / 'runs'}/*")
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         missing = [key for key in ("algorithm", "predictors", "setting", "spec", *_KEYS) if key not in result]
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{folder} is not the folder of a finished run: it holds no {RESULT}") from None
+        raise InputError(f"{folder} is not the folder of a finished run: it holds no {_RESULT}") from None
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged: {error}") from None
     if missing:

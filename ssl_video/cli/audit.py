@@ -47,18 +47,21 @@ def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> 
     """
     from ssl_video.engine.pseudo_labels import PSEUDO_LABELS, read
 
-    found, problems, without = dict[Path, "PseudoLabels"](), list[str](), list[str]()
+    found, problems, without = dict[Path, "PseudoLabels"](), list[str](), list[Path]()
     groups = list[finished.Finished]()
     for folder in runs:
         try:
             run = finished.read(folder)
-            found[folder] = read(folder)
-            groups.append(run)
+            if (folder / PSEUDO_LABELS).exists():
+                found[folder] = read(folder)
+                groups.append(run)
+            else:
+                without.append(folder)
         except InputError as error:
-            none = (folder / finished.RESULT).exists() and not (folder / PSEUDO_LABELS).exists()
-            (without if none else problems).extend(error.problems)
+            problems += error.problems
     if not found:
-        raise InputError(*problems, *without)
+        none = "its algorithm gives none, or it is of an older version"
+        raise InputError(*problems, *(f"{folder} keeps no pseudo-labels: {none}" for folder in without))
     pools = {
         f"{title}, {len(some)} runs" if len(some) > 1 else title: audit.pooled(
             [found[r.folder] for r in some]

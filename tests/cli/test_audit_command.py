@@ -107,6 +107,10 @@ def test_a_run_without_labels_does_not_cost_the_others(
     for name in ("damaged", "nowhere"):
         assert str(tmp_path / name) in aside
     assert "1 run keeps no pseudo-labels and is left out" in aside
+    bare = make(tmp_path / "bare")
+    (bare / "result.json").write_text("{")
+    (bare / PSEUDO_LABELS).unlink()
+    assert call(good, bare) == 1  # damaged, not without labels
     assert call(good, none) == 0  # as with runs/*, where those of supervised are among them
     with pytest.raises(InputError) as caught:
         call(none, damaged)
