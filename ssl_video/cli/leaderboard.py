@@ -12,6 +12,7 @@ from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.pivot import pivot
 from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.cli import options
+from ssl_video.errors import InputError
 
 
 @click.command()
@@ -46,6 +47,8 @@ def command(
     form: str,
 ) -> None:
     """Compare all finished runs of a results folder, and rewrite its leaderboard.csv (one row per run)."""
+    if mean_gains and form == "csv":
+        raise InputError("--format csv has one record a cell and no mean gains: --format json has them")
     conditions = options.conditions(algorithm, dataset, protocol, where)
     methods, datasets = options.split_list(algorithm), options.split_list(dataset)
     frame, problems = pd.DataFrame(columns=list(leaderboard.COLUMNS)), list[str]()

@@ -85,3 +85,18 @@ def test_published_numbers_need_no_results(tmp_path: Path, results: Path) -> Non
     with pytest.raises(InputError, match="unknown dataset"):
         raise call(results, "--dataset", "ucf101").exception or AssertionError
     assert "nothing is published here" in " ".join(shown(results, "--published"))
+
+
+def test_mean_gains(results: Path) -> None:
+    """CMPL is 10 points above the baseline in both protocols, FixMatch 5; the CSV has no place for that."""
+    lines = shown(results, "--mean-gain")
+    assert lines[1].split()[-2:] == ["mean", "gain"]
+    assert [line.split()[-4:] for line in lines if line.startswith("  gain")] == [
+        ["+10.0", "±", "0.0", "(2/2)"],
+        ["+5.0", "±", "0.0", "(2/2)"],
+    ]
+    assert "mean gain" not in "\n".join(shown(results))
+    with pytest.raises(InputError, match="--format json has them"):
+        CliRunner().invoke(
+            command, ["--results", str(results), "--mean-gain", "--format", "csv"], catch_exceptions=False
+        )
