@@ -263,7 +263,12 @@ def setting(spec: Spec) -> str:
 
 def configuration(spec: Spec, source: str = "") -> str:
     """Hash of everything but data, protocol, draw and seed; `source` is a plugin's code."""
-    return "c" + digest([{k: v for k, v in plain(spec).items() if k not in CELL}, source])
+    return "c" + digest([without_cell(plain(spec)), source])
+
+
+def without_cell(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A specification's plain values but for data, protocol, draw and seed: what is repeated over these."""
+    return {key: value for key, value in values.items() if key not in CELL}
 
 
 def short_name(algorithm: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.errors import InputError
-from ssl_video.spec import CELL
+from ssl_video.spec import without_cell
 
 _RESULT = "result.json"
 _KEYS = ("configuration", "dataset", "dataset_fingerprint", "protocol")
@@ -76,5 +76,5 @@ def grouped(runs: Sequence[Finished]) -> dict[str, list[Finished]]:
 
 def _method(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a method's name in tables is made of."""
-    spec = {key: value for key, value in result["spec"].items() if key not in CELL}
-    return {key: result[key] for key in ("algorithm", "configuration", "setting")} | {"spec": spec}
+    words = {key: result[key] for key in ("algorithm", "configuration", "setting")}
+    return words | {"spec": without_cell(result["spec"])}

@@ -13,7 +13,7 @@ from ssl_video.benchmarks.report import sheet
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import copied, folded, paragraph
 from ssl_video.benchmarks.tables.cells import Row
-from ssl_video.spec import CELL, METHOD
+from ssl_video.spec import CELL, METHOD, without_cell
 
 COMMANDS = 40  # methods whose commands are in the page
 _LABELS = (
@@ -79,7 +79,7 @@ def _spec(material: Material, run: str) -> dict[str, Any] | None:
 def _block(label: str, specs: list[dict[str, Any]]) -> Iterator[str]:
     """Lines for a shell: the settings that all runs of a method share, and a loop for each set of labels."""
     file = "".join(c if c.isalnum() or c in "-_.=" else "-" for c in label) + ".yaml"
-    shared = {key: value for key, value in specs[0].items() if key not in CELL}
+    shared = without_cell(specs[0])
     yield f"cat > {shlex.quote(file)} <<'YAML'"
     yield yaml.safe_dump(shared, sort_keys=False, allow_unicode=True).rstrip("\n")
     yield "YAML"

@@ -24,7 +24,7 @@ from ssl_video.benchmarks.tables import exports, layout, leaderboard, record_cac
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.engine.record import read_result
-from ssl_video.spec import CELL, Spec, digest, plain
+from ssl_video.spec import Spec, digest, plain, without_cell
 
 # Runs are this many seeds of this many protocols of this many algorithms, and configurations of those.
 _SEEDS, _PROTOCOLS, _ALGORITHMS = 20, 10, 25
@@ -69,7 +69,7 @@ def _record(spec: dict[str, Any], protocol: str, number: int) -> dict[str, Any]:
         "fingerprint": "p" + digest([labels, spec["seed"]]),
         "labeled_in_unlabeled": False,
         "setting": "s00000000",
-        "configuration": "c" + digest({key: value for key, value in spec.items() if key not in CELL}),
+        "configuration": "c" + digest(without_cell(spec)),
         **{"labeled": 40, "unlabeled": 460, "test": _TEST_CLIPS, "classes": 10, "clips_seen": 10800},
         **scores,
         "predictors": {"model": scores, "ema": scores},

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ssl_video.spec import CELL, METHOD, Spec, flat, plain, setting, short_name
+from ssl_video.spec import METHOD, Spec, flat, plain, setting, short_name, without_cell
 
 # Where several keys tell rows apart equally well, these say more.
 _FIRST = ("backbone", "weights")
@@ -55,7 +55,7 @@ def method_names(specs: Mapping[str, Spec]) -> dict[str, str]:
     rows = [
         {
             **{"algorithm": short_name(spec.algorithm), "configuration": name, "setting": setting(spec)},
-            "spec": {key: value for key, value in plain(spec).items() if key not in CELL},
+            "spec": without_cell(plain(spec)),
         }
         for name, spec in specs.items()
     ]

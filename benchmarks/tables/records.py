@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ssl_video.spec import CELL
+from ssl_video.spec import without_cell
 
 COLUMNS: dict[str, str] = {
     "algorithm": "name of the algorithm",
@@ -105,7 +105,7 @@ def row(content: bytes, folder: str, known: dict[str, dict[str, Any]]) -> dict[s
     if shared is None:
         shared = known[record["configuration"]] = {
             "options": json.dumps(record["options"], separators=(",", ":"), sort_keys=True),
-            "spec": {key: value for key, value in record["spec"].items() if key not in CELL},
+            "spec": without_cell(record["spec"]),
         }
     values = {key: record[key] for key in COLUMNS} | shared
     values["predictors"] = {name: scores["top1"] for name, scores in record["predictors"].items()}
