@@ -63,7 +63,7 @@ def section(material: Material) -> Section:
         paragraph(
             "A method that trains two networks pays more for the same number of steps.",
             "Operations are counted, so they are the same on every machine; seconds also depend on what else",
-            "the machine did. The dashed line is the baseline's accuracy.",
+            "the machine did. Dashed lines are the accuracies of baselines.",
             "A cost that is the same for all methods of a protocol is not drawn.",
             "Points that stand too close have no names: pointing at one tells it, and the table has all.",
         )
@@ -83,7 +83,7 @@ def _figures(material: Material, place: int) -> Iterator[str]:
     """Top-1 against each cost that is not the same for all."""
     compared = material.comparison
     cells = [(row, cell) for row in compared.rows if (cell := row.cells[place]) and not row.network][:POINTS]
-    level = next((100 * cell.score.mean for row, cell in cells if row.is_baseline), math.nan)
+    levels = {row.label: 100 * cell.score.mean for row, cell in cells if row.is_baseline}
     for axis in _AXES:
         points = [
             Point(
@@ -96,7 +96,9 @@ def _figures(material: Material, place: int) -> Iterator[str]:
         costs = [point.x for point in points]
         if len(set(costs)) > 1:
             log = max(costs) > 20 * min(costs)
-            yield scatter(axis.title, points, axis.label, "top-1 %", log_x=log, level=level, limits=(0, 100))
+            yield scatter(
+                *(axis.title, points, axis.label, "top-1 %"), log_x=log, levels=levels, limits=(0, 100)
+            )
 
 
 def _rows(material: Material) -> Iterator[list[str | sheet.Cell]]:

@@ -1,7 +1,7 @@
 """A scatter plot whose points have names, as far as there is room for them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ssl_video.benchmarks.report import drawing
@@ -38,7 +38,7 @@ def scatter(
     *,
     description: str = "",
     log_x: bool = False,
-    level: float = math.nan,
+    levels: Mapping[str, float] | None = None,
     limits: tuple[float, float] = NO_LIMITS,
     height: float = 260.0,
 ) -> str:
@@ -48,7 +48,7 @@ def scatter(
         title, x_label, y_label, description, height: see `charts.lines`.
         points: in the order in which names get the free places.
         log_x: whether the horizontal axis is logarithmic; points that are not above 0 are left out then.
-        level: where a horizontal line is drawn, such as the baseline's accuracy.
+        levels: where horizontal lines are drawn, by what they are, such as a baseline's accuracy.
         limits: see `charts.intervals`.
     """
     points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y) and (p.x > 0 or not log_x)]
@@ -58,8 +58,9 @@ def scatter(
     left = 10 + max(text_width(plain(tick)) for tick in vertical.ticks())
     horizontal = drawing.scale([p.x for p in points], left, WIDTH - MARGIN, log=log_x)
     parts = drawing.ground(horizontal, vertical, x_label, y_label)
-    if math.isfinite(level):
-        parts.append(drawing.line(left, vertical(level), WIDTH - MARGIN, vertical(level), "zero d2"))
+    for name, level in (levels or {}).items():
+        across = drawing.line(left, vertical(level), WIDTH - MARGIN, vertical(level), "zero d2")
+        parts.append(drawing.hinted(f"{name}: {plain(round(level, 2))}", across))
     places = [(horizontal(p.x), vertical(p.y)) for p in points]
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
     names = list[str]()

@@ -132,6 +132,16 @@ def test_a_point_by_hand() -> None:
     assert float(whisker["y1"]) < float(high["cy"]) < float(whisker["y2"])
 
 
+def test_each_baseline_has_a_line_with_its_name() -> None:
+    points = [Point("a", 1, 40), Point("b", 2, 50)]
+    html = scatter("t", points, "x", "y", levels={"old recipe": 40, "new recipe": 50})
+    low, high = Document(html).named("line", "zero")
+    heights = {float(circle["cy"]) for circle in Document(html).named("circle")}
+    assert {float(line["y1"]) for line in (low, high)} == heights
+    assert low["y1"] == low["y2"]
+    assert re.findall(r"<title>(\w+ recipe: \d+)</title><line", html) == ["old recipe: 40", "new recipe: 50"]
+
+
 @pytest.mark.parametrize(
     "html",
     [
