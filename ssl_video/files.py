@@ -1,11 +1,12 @@
 """Files that are whole or absent, whatever happens while they are written; text that is text."""
 
+import json
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ssl_video.errors import InputError
 
@@ -37,6 +38,15 @@ def replace_text(path: Path, text: str) -> None:
     """Replace a text file in one step."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds; None where there is none, or one that is damaged or holds no object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def read_text(path: Path) -> str:

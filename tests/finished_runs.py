@@ -18,7 +18,7 @@ FACTS: dict[str, Any] = {
     "labeled": 40, "unlabeled": 560, "test": 200, "classes": 10, "frames": 8, "stride": 2, "size": 32,
     "steps": 300, "predictor": "model", "top5": 0.9, "mean_class": 0.5, "seconds": 30.0, "clips_seen": 9600,
     "parameters": 1000, "parameters_trained": 1000, "gflops": 0.5, "training_gflops": 900.0, "options": "{}",
-    "labeled_in_unlabeled": False,
+    "labeled_in_unlabeled": False, "validation": 0.0,
     "dataset_fingerprint": "d0123456789ab", "setting": "s00000000", "finished": "2026-11-21T21:40:00Z",
 }  # fmt: skip
 

@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, METHOD_KEYS, label_marks
 from ssl_video.benchmarks.tables.naming import labels
+from ssl_video.benchmarks.tables.records import with_validation
 from ssl_video.errors import InputError
 from ssl_video.spec import without_cell
 
 _RESULT = "result.json"
-_KEYS = ("configuration", "dataset", "dataset_fingerprint", "protocol")
+_KEYS = (*METHOD_KEYS, *COLUMN_KEYS)
 
 
 class Finished(NamedTuple):
-    """A finished run: its folder and what is in its `result.json`."""
+    """A finished run: its folder and what is in its `result.json`, with `records.with_validation`."""
 
     folder: Path
     result: Mapping[str, Any]
@@ -45,11 +47,11 @@ def read(folder: Path) -> Finished:
     if (folder / "runs").is_dir():
         raise InputError(f"{folder} is a results folder: give the folders of runs, {folder / 'runs'}/*")
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in ("algorithm", "predictors", "setting", "spec", *_KEYS) if key not in result]
+        result = with_validation(json.loads(path.read_text(encoding="utf-8")))
+        missing = [key for key in ("predictors", "spec", *_KEYS) if key not in result]
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder} is not the folder of a finished run: it holds no {_RESULT}") from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is damaged: {error}") from None
     if missing:
         raise InputError(f"{path} is damaged: it lacks {', '.join(missing)}")
@@ -57,21 +59,27 @@ def read(folder: Path) -> Finished:
 
 
 def grouped(runs: Sequence[Finished]) -> dict[str, list[Finished]]:
-    """Runs by method, data set and protocol: what is in one group differs in seeds and draws alone.
+    """Runs by row and column of tables: what is in one group differs in seeds and draws alone.
 
-    Groups are named as tables name methods, then data set and protocol; and by the version of the data where
-    that does not tell two of them apart.
+    Groups are named as tables name methods and columns; and by the version of the data where that does not
+    tell two of them apart.
     """
-    groups = dict[tuple[str, ...], list[Finished]]()
+    groups = dict[tuple[Any, ...], list[Finished]]()
     for run in runs:
         groups.setdefault(tuple(run.result[key] for key in _KEYS), []).append(run)
     methods = {run.result["configuration"]: _method(run.result) for run in runs}
     names = dict(zip(methods, labels(pd.DataFrame(methods.values()))[0], strict=True)) if methods else {}
-    words = {key: f"{names[key[0]]} {key[1]} {key[3]}" for key in groups}
+    firsts = {key: members[0].result for key, members in groups.items()}
+    words = {key: _title(names[first["configuration"]], first) for key, first in firsts.items()}
     counts = Counter(words.values())
     return {
-        text if counts[text] == 1 else f"{text} (data {key[2]})": groups[key] for key, text in words.items()
+        text if counts[text] == 1 else f"{text} (data {firsts[key]['dataset_fingerprint']})": groups[key]
+        for key, text in words.items()
     }
+
+
+def _title(method: str, result: Mapping[str, Any]) -> str:
+    return ", ".join([f"{method} {result['dataset']} {result['protocol']}", *label_marks(result)])
 
 
 def _method(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def _side(folder: Path, network: str | None) -> Side:
         pass
     said = read(folder)
     if not run.result:
-        raise InputError(f"{folder} is not finished")
+        raise InputError(f"{folder} is not finished: it has no result.json, or one that is damaged")
     network = network or next(iter(said.guesses))
     if network not in said.guesses:
         raise InputError(unknown(f"network of {folder.name}", network, said.guesses))

@@ -75,8 +75,11 @@ def _figures(compared: Comparison, place: int) -> Iterator[str]:
 
 def _mean_gains(compared: Comparison) -> Iterator[str]:
     """For each data set with several protocols: every method's mean gain over them."""
-    for dataset in dict.fromkeys(column.dataset for column in compared.columns):
-        places = [place for place, column in enumerate(compared.columns) if column.dataset == dataset]
+    sets = dict.fromkeys(column.data for column in compared.columns)
+    versions = Counter(name for name, _ in sets)
+    for data in sets:
+        name = data[0] if versions[data[0]] == 1 else f"{data[0]}, data {data[1]}"
+        places = [place for place, column in enumerate(compared.columns) if column.data == data]
         found = means.over_columns(
             [[row.cells[place] for place in places] for row in compared.rows], compared.confidence
         )
@@ -91,7 +94,7 @@ def _mean_gains(compared: Comparison) -> Iterator[str]:
         if gains:
             label = f"percentage points over {compared.baseline}"
             figure = charts.intervals("Mean gain", gains, label, zero=True)
-            yield f"<h3>{escape(dataset)}: mean gain over protocols</h3>"
+            yield f"<h3>{escape(name)}: mean gain over protocols</h3>"
             yield paragraph(
                 "Every protocol in which a method has a gain counts once; the interval is over protocols,",
                 "in brackets in how many the gain is above 0. All share their test clips.",

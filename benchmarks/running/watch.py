@@ -15,10 +15,13 @@ import yaml
 
 from ssl_video.engine.holder import held
 from ssl_video.errors import InputError
+from ssl_video.files import read_object
 
 _SPEC, _METRICS, _RESULT = "spec.yaml", "metrics.jsonl", "result.json"
 # A run on another machine that has written nothing for so long is taken for stopped.
 _QUIET_SECONDS = 120.0
+# What is shown of a result; without it, it is damaged, and its run as good as not finished.
+_NEEDED = {"fingerprint", "predictors", "top1"}
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -89,12 +92,12 @@ class Watched:
                 self._read += len(line)
                 self._add(row)
                 yield row
-        result = self.folder / _RESULT
-        if not self.result and result.exists():
-            self.result = json.loads(result.read_text(encoding="utf-8"))
+        found = None if self.result else read_object(self.folder / _RESULT)
+        if found and found.keys() >= _NEEDED:
+            self.result = found
             yield {"step": self.steps} | {
                 f"test/{name}/{predictor}": value
-                for predictor, scores in self.result["predictors"].items()
+                for predictor, scores in found["predictors"].items()
                 for name, value in scores.items()
             }
 

@@ -5,13 +5,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from ssl_video.benchmarks.tables.statistics import Interval, Paired
 
 METHOD_KEYS = ["algorithm", "backbone", "setting", "configuration"]
-COLUMN_KEYS = ["dataset", "protocol", "dataset_fingerprint", "labeled_in_unlabeled"]
+COLUMN_KEYS = ["dataset", "protocol", "dataset_fingerprint", "labeled_in_unlabeled", "validation"]
 SIZES = ["labeled", "unlabeled", "test", "classes"]
 COSTS = ["seconds", "gflops", "training_gflops"]
+
+
+def label_marks(run: Mapping[Any, Any]) -> list[str]:
+    """What is said of a run's labels beside data set and protocol; mostly nothing."""
+    marks = ["labeled in unlabeled"] if run["labeled_in_unlabeled"] else []
+    return [*marks, f"validation {run['validation']:g}"] if run["validation"] else marks
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class Column:
     """Runs on the same labels.
 
     Attributes:
-        dataset, protocol, dataset_fingerprint, labeled_in_unlabeled: as in the leaderboard.
+        dataset, protocol, dataset_fingerprint, labeled_in_unlabeled, validation: as in the leaderboard.
         marks: what tells the column from others of its data set and protocol; mostly empty.
         sizes: the least and the most clips behind it, by SIZES.
     """
@@ -28,6 +35,7 @@ class Column:
     protocol: str
     dataset_fingerprint: str
     labeled_in_unlabeled: bool
+    validation: float
     marks: tuple[str, ...]
     sizes: Mapping[str, tuple[int, int]] = field(compare=False)
 
@@ -35,6 +43,11 @@ class Column:
     def title(self) -> str:
         """Data set, protocol and marks in one line."""
         return ", ".join([f"{self.dataset} {self.protocol}", *self.marks])
+
+    @property
+    def data(self) -> tuple[str, str]:
+        """Name and fingerprint of the data set: columns in which both are equal share their test clips."""
+        return self.dataset, self.dataset_fingerprint
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class Cell:
     """Top-1 of one row in one column, in [0, 1].
 
     Attributes:
+        data: of its column.
         score: over its runs.
         draws: number of different sets of labeled clips among its runs.
         gain: over the runs that have a partner of the baseline: the same setting, labels and seed.
@@ -66,6 +80,7 @@ class Cell:
         cost: of one of its runs, on average.
     """
 
+    data: tuple[str, str]
     score: Interval
     draws: int
     gain: Paired | None

@@ -8,7 +8,7 @@ intervals seldom support. Nothing is bold for the same reason.
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from ssl_video.benchmarks.tables.cells import (
     Comparison,
     Cost,
     Row,
+    label_marks,
 )
 from ssl_video.benchmarks.tables.naming import labels, method_facts, natural, prefixes
 from ssl_video.benchmarks.tables.statistics import Interval, Paired, holm, intervals, paired_groups
@@ -50,8 +51,9 @@ def comparison(
         return Comparison(baseline, confidence, (), (), ())
     # The first to finish counts, so that repeating a run until it pleases changes nothing.
     runs = frame.sort_values(["finished", "run"], ignore_index=True).assign(network="")
-    # A CSV of an older version has no operations, and those of the tiniest runs are rounded to 0.
+    # A CSV of an older version has neither, and the operations of the tiniest runs are rounded to 0.
     runs[COSTS] = runs.reindex(columns=COSTS).replace(0, math.nan)
+    runs[["validation"]] = runs.reindex(columns=["validation"]).fillna(0.0)
     runs["partition"] = _partition(runs)
     runs["reference"] = (runs["algorithm"] == baseline) | (runs["configuration"] == baseline)
     if predictors and "predictors" not in runs:
@@ -68,7 +70,7 @@ def comparison(
     names, notes = labels(methods)
     runs = runs.merge(methods[METHOD_KEYS].assign(label=names), on=METHOD_KEYS, how="left")
     runs["row"], first = _numbered(runs, [*METHOD_KEYS, "network"], _row_order)
-    rows = _rows(runs, first, len(columns), confidence)
+    rows = _rows(runs, first, columns, confidence)
     baseline = next(
         (row.label for row in rows if row.is_baseline and row.configuration == baseline), baseline
     )
@@ -122,7 +124,8 @@ def _numbered(
 
 
 def _column_order(run: dict[str, Any]) -> Any:
-    further = [run[key] for key in ("labeled_in_unlabeled", "dataset_fingerprint", "partition")]
+    keys = ("labeled_in_unlabeled", "validation", "dataset_fingerprint", "partition")
+    further = [run[key] for key in keys]
     return natural(run["dataset"]), natural(run["protocol"]), further
 
 
@@ -137,7 +140,7 @@ def _columns(first: list[dict[str, Any]], runs: pd.DataFrame) -> tuple[Column, .
     short = prefixes({run[key] for run in first for key in ("dataset_fingerprint", "partition")})
     columns = []
     for run, own in zip(first, ends, strict=True):
-        marks = ["labeled in unlabeled"] if run["labeled_in_unlabeled"] else []
+        marks = label_marks(run)
         if versions[run["dataset"]] > 1:
             marks.append(f"data {short[run['dataset_fingerprint']]}")
         if run["partition"]:
@@ -148,7 +151,7 @@ def _columns(first: list[dict[str, Any]], runs: pd.DataFrame) -> tuple[Column, .
 
 
 def _rows(
-    runs: pd.DataFrame, first: list[dict[str, Any]], columns: int, confidence: float
+    runs: pd.DataFrame, first: list[dict[str, Any]], columns: Sequence[Column], confidence: float
 ) -> tuple[Row, ...]:
     """Rows with their cells, from the first run of each and all runs."""
     scores, (gains, multiples) = _scores(runs, confidence), _gains(runs, confidence)
@@ -159,13 +162,14 @@ def _rows(
             return None
         score, draws, (seconds, gflops, training) = scores[place]
         cost = Cost(seconds, gflops, training, multiples.get(place, math.nan))
-        return Cell(score, draws, gains.get(place), corrected.get(place, math.nan), cost)
+        data = columns[place[1]].data
+        return Cell(data, score, draws, gains.get(place), corrected.get(place, math.nan), cost)
 
     return tuple(
         Row(
             label=f"{run['label']}: {run['network']}" if run["network"] else run["label"],
             is_baseline=run["reference"] and not run["network"],
-            cells=tuple(cell((row, column)) for column in range(columns)),
+            cells=tuple(cell((row, column)) for column in range(len(columns))),
             facts=method_facts(run) | {"initialisation": run["initialisation"]},
             **{key: run[key] for key in (*METHOD_KEYS, "network")},
         )

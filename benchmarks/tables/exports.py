@@ -36,6 +36,7 @@ FIELDS = {
     "protocol": "as in leaderboard.csv; of published numbers the labeled share as the paper calls it",
     "dataset_fingerprint": "as in leaderboard.csv",
     "labeled_in_unlabeled": "as in leaderboard.csv",
+    "validation": "as in leaderboard.csv",
     "marks": "what tells the column from others of its data set and protocol",
     "mean": "mean top-1 of the runs, in [0, 1]",
     "half_width": "of the mean's t-interval; empty: one run",

@@ -101,6 +101,9 @@ def plain(comparison: Comparison, *, costs: bool = False, mean_gains: bool = Fal
         comparison: the cells.
         costs: whether to show what they cost, too.
         mean_gains: whether to show mean gains over the columns of each data set, too.
+
+    Raises:
+        InputError: mean gains over several versions of one data set.
     """
     columns = [
         Scores(

@@ -25,7 +25,9 @@ __all__ = ["COLUMNS", "FILE", "Leaderboard", "read", "write"]
 FILE = "leaderboard.csv"
 _SPECIAL = re.compile(r'[",\r\n]')
 _ORDER = ["dataset", "protocol", "algorithm", "configuration", "draw", "seed", "run"]
-_TYPES = dict.fromkeys(COUNTS, "int64") | dict.fromkeys((*ACCURACIES, "seconds", *NEWER), "float64")
+_TYPES = dict.fromkeys(COUNTS, "int64") | dict.fromkeys(
+    (*ACCURACIES, "validation", "seconds", *NEWER), "float64"
+)
 
 
 class Leaderboard(NamedTuple):

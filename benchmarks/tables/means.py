@@ -6,13 +6,14 @@ share their labels, or much of what makes these labels easy, and are not counted
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ssl_video.benchmarks.tables.cells import Cell
 from ssl_video.benchmarks.tables.statistics import Paired, holm, paired
+from ssl_video.errors import InputError
 
 NAME = "mean gain"
 NOTE = (
@@ -38,8 +39,27 @@ def over_columns(
     Args:
         rows: the cells of each row; None: no run.
         confidence: of the interval.
+
+    Raises:
+        InputError: a row's gains are on several data sets, or versions of one.
     """
-    gains = [[cell.gain.difference.mean for cell in cells if cell and cell.gain] for cells in rows]
+    with_gains = [[cell for cell in cells if cell and cell.gain] for cells in rows]
+    for cells in with_gains:
+        _check({cell.data for cell in cells})
+    gains = [[cell.gain.difference.mean for cell in cells if cell.gain] for cells in with_gains]
     found = [paired(own, np.zeros(len(own)), confidence) if len(own) > 1 else None for own in gains]
     corrected = holm([gain.p if gain else math.nan for gain in found])
     return tuple(MeanGain(gain, p) if gain else None for gain, p in zip(found, corrected, strict=True))
+
+
+def _check(data: Collection[tuple[str, str]]) -> None:
+    """Refuse a mean over these data sets, by name and fingerprint, unless they are one."""
+    if len(data) < 2:
+        return
+    names, versions = sorted({name for name, _ in data}), sorted(version for _, version in data)
+    if len(names) > 1:
+        found, choice = " and ".join(names), "--dataset NAME, or --columns dataset,protocol"
+    else:
+        found = f"{len(versions)} versions of {names[0]}"
+        choice = " or ".join(f"--where dataset_fingerprint={version}" for version in versions)
+    raise InputError(f"a {NAME} is over columns of one data set, and a row here has {found}: give {choice}")

@@ -76,7 +76,7 @@ def pivot(
 
     Raises:
         InputError: every key that there is not, or that is given twice; mean gains over columns that are not
-            sets of labels.
+            sets of labels, or are of several data sets.
     """
     entries = list(_entries(comparison))
     down, across = _sides(rows, columns)

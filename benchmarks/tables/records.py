@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssl_video.spec import without_cell
@@ -36,6 +36,7 @@ COLUMNS: dict[str, str] = {
     "training_gflops": "10^9 multiply-adds of the whole training, forward and backward",
     "options": "the algorithm's own hyper-parameters, as JSON",
     "labeled_in_unlabeled": "whether the labeled clips are also unlabeled ones",
+    "validation": "labeled clips kept for validation: a share below 1, or a number per class; 0: none",
     "dataset_fingerprint": "hash of the data set's clips and labels",
     "setting": "hash of what comparable runs share: network, clip, steps, optimizer, evaluation",
     "configuration": "hash of the whole specification except data, protocol, draw and seed",
@@ -71,7 +72,7 @@ def _rule(key: str) -> tuple[Callable[[Any], bool], str]:
         return _share, "a share between 0 and 1"
     if key in NEWER:
         return lambda value: _finite(value) or value != value, "a number"
-    if key == "seconds":
+    if key in ("seconds", "validation"):
         return _finite, "a number"
     if key in ("options", *FURTHER):
         return lambda value: type(value) is dict, "an object"
@@ -85,6 +86,13 @@ def _rule(key: str) -> tuple[Callable[[Any], bool], str]:
 
 
 _RULES = {key: _rule(key) for key in (*COLUMNS, *FURTHER)}
+
+
+def with_validation(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result whose `validation` is the setting; a file has accuracies on the validation clips there."""
+    spec = result.get("spec")
+    setting = spec.get("validation", 0.0) if isinstance(spec, Mapping) else 0.0
+    return {**result, "validation": setting}
 
 
 def row(content: bytes, folder: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -125,7 +133,7 @@ def _checked(content: bytes) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"expected an object, found {type(record).__name__}")
     counted: dict[str, Any] = dict.fromkeys(NEWER, math.nan)
-    record = counted | record
+    record = counted | with_validation(record)
     missing = [key for key in _RULES if key not in record]
     if missing:
         raise ValueError(f"it lacks {', '.join(missing)}")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ssl_video.engine.lines import Lines
 from ssl_video.engine.processes import Processes
-from ssl_video.files import replace_text
+from ssl_video.files import read_object, replace_text
 
 METRICS, RESULT, SPEC = "metrics.jsonl", "result.json", "spec.yaml"
 VALIDATION = "validation.jsonl"
@@ -104,11 +104,7 @@ def _quotient(above: float, below: float) -> float:
 
 def read_result(folder: Path) -> dict[str, Any] | None:
     """The result of a run, if it is finished."""
-    try:
-        result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return result
+    return read_object(folder / RESULT)
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> None:

@@ -212,7 +212,8 @@ def _results(method: str, folder: Path) -> str:
     measured, reported = results.measured(method, folder), results.reported(method)
     parts = []
     if measured:
-        parts.append(f"Measured with this code: mean ± 95 % interval over draws of labels.\n\n{measured}")
+        what = "mean ± 95 % interval over runs (seeds and, where the protocol draws, labels)"
+        parts.append(f"Measured with this code: {what}.\n\n{measured}")
     if reported:
         parts.append(
             "Published, as their sources print them; they differ in labeled clips, initial weights, input "

@@ -1,15 +1,24 @@
 """A method's measured results, and what papers report of it."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ssl_video.benchmarks.tables import published
-from ssl_video.benchmarks.tables.statistics import interval
-from ssl_video.pages.markdown import linked, table
+from ssl_video.benchmarks.tables.cells import Row
+from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.naming import natural, variants
+from ssl_video.benchmarks.tables.records import NEWER
+from ssl_video.benchmarks.tables.statistics import Interval
+from ssl_video.pages.markdown import code, linked, table
 
-# What has to be equal for runs to be one number, but for the labels that were drawn.
-_CELL = ["dataset", "protocol", "backbone", "initialisation", "setting", "configuration"]
+_HEAD = (
+    *("dataset", "protocol", "backbone", "initial weights", "clip", "steps"),
+    *("variant", "top-1 %", "runs"),
+)
+_HASH = "options do not tell it from others: that is its `configuration` in leaderboard.csv"
 
 
 def measured(algorithm: str, results: Path) -> str:
@@ -20,19 +29,57 @@ def measured(algorithm: str, results: Path) -> str:
         results: a folder; it need not exist.
     """
     files = sorted([*results.glob("leaderboard.csv"), *results.glob("*/leaderboard.csv")])
-    frames = [pd.read_csv(file, keep_default_na=False) for file in files]
+    absent = {key: [""] for key in NEWER}
+    frames = [pd.read_csv(file, keep_default_na=False, na_values=absent) for file in files]
     runs = [frame[frame["algorithm"] == algorithm] for frame in frames]
     if not sum(map(len, runs)):
         return ""
-    rows = []
-    for cell, group in pd.concat(runs).groupby(_CELL, sort=True):
-        mean = interval(group["top1"].to_numpy(dtype=float) * 100)
-        first = group.iloc[0]
-        spread = f" ± {mean.half_width:.1f}" if mean.n > 1 else ""
-        clip = f"{first['frames']} × {first['stride']}, {first['size']} px"
-        rows.append([*cell[:4], clip, str(first["steps"]), f"{mean.mean:.1f}{spread}", str(mean.n)])
-    head = ["dataset", "protocol", "backbone", "initial weights", "clip", "steps", "top-1 %", "runs"]
-    return table(head, rows)
+    compared = comparison(pd.concat(runs), algorithm)
+    names, notes = _variants(compared.rows)
+    lines, hashes = list[list[str]](), list[str]()
+    for place, column in enumerate(compared.columns):
+        labels = [column.dataset, ", ".join([column.protocol, *column.marks])]
+        found = [
+            ([*labels, *_method(row), name], row.configuration, cell.score)
+            for row, name in zip(compared.rows, names, strict=True)
+            if (cell := row.cells[place])
+        ]
+        same = Counter(tuple(texts) for texts, _, _ in found)
+        for texts, configuration, score in sorted(found, key=_order):
+            more = [configuration] if same[tuple(texts)] > 1 else []
+            variant = " ".join(filter(None, [texts[-1], *more]))
+            lines.append([*texts[:-1], code(variant) if variant else "", *_score(score)])
+            hashes += more
+    if hashes:
+        notes.append(f"where a variant is called {hashes[0]} or the like, {_HASH}")
+    beneath = "".join(f"\n{note[0].upper()}{note[1:]}.\n" for note in notes).replace("{}", algorithm)
+    return table(_HEAD, lines) + beneath
+
+
+def _order(found: tuple[list[str], str, Interval]) -> list[object]:
+    texts, configuration, _ = found
+    return [*map(natural, texts), configuration]
+
+
+def _score(score: Interval) -> list[str]:
+    """Mean and interval in percent, and the number of runs."""
+    spread = f" ± {100 * score.half_width:.1f}" if score.n > 1 else ""
+    return [f"{100 * score.mean:.1f}{spread}", str(score.n)]
+
+
+def _method(row: Row) -> list[str]:
+    """What the table says of every method: backbone, initial weights, clip, steps."""
+    facts = row.facts
+    clip = f"{facts['frames']} × {facts['stride']}, {facts['size']} px"
+    return [row.backbone, facts["initialisation"], clip, facts["steps"]]
+
+
+def _variants(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+    """For each row the options that tell it from others, and sentences about `{}` on what that leaves out."""
+    options = [{key: row.facts[key] for key in row.facts if key.startswith("options.")} for row in rows]
+    different = [dict(facts) for facts in dict.fromkeys(tuple(facts.items()) for facts in options)]
+    texts, sentences = variants(different)
+    return [texts[different.index(facts)] for facts in options], sentences
 
 
 def reported(method: str) -> str:

@@ -122,6 +122,31 @@ def test_what_the_columns_of_one_protocol_differ_in_is_in_their_titles() -> None
     assert "600 unlabeled (labeled ones included)" in result.notes[2]
 
 
+def test_runs_that_keep_clips_for_validation_have_a_column_of_their_own() -> None:
+    """Without an overlap of draws, the labels alone would not tell."""
+    kept = {"validation": 0.2, "labeled": 32}
+    runs = [
+        run("cmpl", 0.5, 0),
+        run("cmpl", 0.6, 1),
+        run("cmpl", 0.4, 2, **kept),
+        run("cmpl", 0.2, 3, **kept),
+    ]
+    result = compare(*runs, run("cmpl", 0.1, 4, **kept | {"validation": 2.0}))
+    assert titles(result) == [
+        "demo per-class:4",
+        "demo per-class:4, validation 0.2",
+        "demo per-class:4, validation 2",
+    ]
+    assert [cell and round(cell.score.mean, 3) for cell in result.rows[0].cells] == [0.55, 0.3, 0.1]
+
+
+def test_a_csv_of_before_validation_was_a_column_is_compared_with_a_new_one() -> None:
+    new = pd.DataFrame(draws("cmpl", 0.5, 0.6))
+    old = pd.DataFrame(draws("supervised", 0.4, 0.5)).drop(columns="validation")
+    for frame in (old, pd.concat([old, new])):
+        assert [column.title for column in comparison(frame).columns] == ["demo per-class:4"]
+
+
 def test_other_labels_for_the_same_draw_split_the_column() -> None:
     runs = [*draws("supervised", 0.5, 0.6), *draws("cmpl", 0.5, 0.6)]
     assert titles(compare(*runs)) == ["demo per-class:4"]

@@ -17,7 +17,12 @@ def board() -> pd.DataFrame:
         {"algorithm": "cmpl", "steps": 300, "backbone": "primary=tiny3d auxiliary=tiny3d*0.25"},
         {"algorithm": "cmpl", "steps": 900, "labeled_in_unlabeled": True, "backbone": "slow_r50"},
         {"algorithm": "fixmatch", "dataset": "ucf101", "spec": {"options": {"threshold": 0.8}}},
-        {"algorithm": "fixmatch", "protocol": "per-class:10", "spec": {"options": {"threshold": 0.95}}},
+        {
+            "algorithm": "fixmatch",
+            "validation": 0.2,
+            "protocol": "per-class:10",
+            "spec": {"options": {"threshold": 0.95}},
+        },
     ]
     return pd.DataFrame([run(**({"top1": 0.5, "run": str(n)} | fact)) for n, fact in enumerate(facts)])
 
@@ -48,6 +53,8 @@ def test_everything_that_is_no_condition_is_named_at_once() -> None:
     [
         ("algorithm=cmpl", "12"),
         ("algorithm!=cmpl,supervised", "34"),
+        ("validation=0.2", "4"),
+        ("validation>=0.1", "4"),
         ("algorithm=*m*", "1234"),
         ("dataset=ucf101", "3"),
         ("steps=300", "0134"),

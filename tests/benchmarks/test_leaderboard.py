@@ -81,12 +81,23 @@ def test_read_gives_every_column_and_what_comparisons_need(tmp_path: Path, write
     assert not problems
     assert list(frame.columns) == [*leaderboard.COLUMNS, "predictors", "spec"]
     row = frame.iloc[0]
-    for column in set(leaderboard.COLUMNS) - {"options", "run"}:
+    for column in set(leaderboard.COLUMNS) - {"options", "run", "validation"}:
         assert row[column] == RECORD[column], column
     assert row["options"] == '{"threshold":0.8,"weight":1.0}'
     assert row["predictors"] == {"primary": 0.52, "auxiliary": 0.4}
     # Data and seed differ between runs of one configuration, so they say nothing of it.
     assert row["spec"] == {"algorithm": "cmpl", "steps": 300}
+
+
+def test_validation_is_the_setting_and_not_the_accuracies(tmp_path: Path, write: Write) -> None:
+    """A record has the accuracies on the validation clips under that name; tables want the setting."""
+    write(run="a", spec=RECORD["spec"] | {"validation": 0.2}, validation={"primary": {"top1": 0.5}})
+    write(run="b")  # a specification of before there was validation
+    write(run="c", spec=RECORD["spec"] | {"validation": "some"})
+    found = leaderboard.write(tmp_path)
+    assert found.problems == ["runs/c/result.json is left out: validation is 'some', expected a number"]
+    assert found.frame["validation"].tolist() == [0.2, 0.0]
+    assert pd.read_csv(tmp_path / "leaderboard.csv")["validation"].tolist() == [0.2, 0.0]
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer")

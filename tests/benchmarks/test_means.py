@@ -89,6 +89,26 @@ def test_only_over_sets_of_labels() -> None:
         pivot(comparison, [], ["algorithm"], mean_gains=True)
 
 
+def test_only_over_columns_of_one_data_set() -> None:
+    """+10 points on one data set and -10 on another are no gain of 0 on shared test clips."""
+    elsewhere = {"dataset": "other", "dataset_fingerprint": "d9"}
+    runs = [
+        *draws("supervised", 0.4, 0.5), *draws("cmpl", 0.5, 0.6),
+        *draws("supervised", 0.4, 0.5, **elsewhere), *draws("cmpl", 0.3, 0.4, **elsewhere),
+    ]  # fmt: skip
+    for keys in (["protocol", "dataset"], ["protocol"]):
+        with pytest.raises(InputError, match="has demo and other: give --dataset NAME, or --columns "):
+            pivot(compare(*runs), [], keys, mean_gains=True)
+    for row in (["algorithm", "dataset"], ["dataset", "algorithm"]):
+        pivot(compare(*runs), row, ["protocol"], mean_gains=True)  # a row is of one data set
+    versions = [run | {"dataset": "demo"} for run in runs]
+    with pytest.raises(InputError, match="has 2 versions of demo: give --where dataset_fingerprint=d0"):
+        plain(compare(*versions), mean_gains=True)
+    # FixMatch was run on one of them only, and supervised has no gains.
+    one = [run for run in versions if run["algorithm"] == "supervised"]
+    plain(compare(*one, *draws("fixmatch", 0.5, 0.6)), mean_gains=True)
+
+
 def test_one_column_says_why_there_is_none() -> None:
     one = compare(*draws("supervised", 0.5, 0.6), *draws("cmpl", 0.55, 0.65))
     grid = plain(one, mean_gains=True)

@@ -31,7 +31,7 @@ def finished(folder: Path, scores: dict[str, np.ndarray], clips: list[str] = CLI
     (folder / "spec.yaml").write_text(yaml.safe_dump({"algorithm": "cmpl", "steps": 20} | spec))
     steps = [json.dumps({"step": n, "loss/labeled": float(n)}) + "\n" for n in range(20)]
     (folder / "metrics.jsonl").write_text("".join(steps))
-    result = {"fingerprint": "p0", "predictors": {name: {"top1": 0.5} for name in scores}}
+    result = {"fingerprint": "p0", "top1": 0.5, "predictors": {name: {"top1": 0.5} for name in scores}}
     (folder / "result.json").write_text(json.dumps(result))
     write(folder, predictions(clips, ["run", "walk"], LABELS, scores))
     return folder
@@ -101,6 +101,11 @@ def test_what_cannot_be_compared(runs: tuple[Path, Path], tmp_path: Path) -> Non
     ):
         with pytest.raises(InputError, match=message):
             load(*arguments)
+    (runs[1] / "result.json").write_text('{"run": "x"')
+    with pytest.raises(
+        InputError, match=r"b is not finished: it has no result\.json, or one that is damaged"
+    ):
+        load(*runs)
     (runs[0] / PREDICTIONS).unlink()
     (runs[1] / "result.json").unlink()
     with pytest.raises(InputError) as caught:

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from filelock import Timeout
 
 from ssl_video.benchmarks.running import watch
+from ssl_video.cli.watch import command
 from ssl_video.engine.holder import held, holding
 from ssl_video.errors import InputError
+
+RESULT = {"fingerprint": "p0", "top1": 0.5, "predictors": {"model": {"top1": 0.5}}}
 
 
 def line(step: int, **values: float | None) -> str:
@@ -55,6 +59,18 @@ def test_a_resumed_run_drops_steps(folder: Path) -> None:
     assert run.curves == {"loss": [(0, 2.0), (1, 1.25)]}
 
 
+@pytest.mark.parametrize("text", ['{"run": "x"', "[]", "3", "{}", '{"run": "x"}', "\udcff"])
+def test_a_damaged_result_is_none(folder: Path, text: str) -> None:
+    (run,) = watch.runs(folder)
+    (folder / "result.json").write_bytes(text.encode(errors="surrogateescape"))
+    append(folder, line(0, loss=2.0))
+    assert [row["step"] for row in run.refresh()] == [0]
+    assert run.result is None
+    shown = CliRunner().invoke(command, [str(folder), "--once"])
+    assert shown.exit_code == 0, shown.exception
+    assert "finished" not in shown.output
+
+
 def test_silence_is_taken_for_a_stop_and_a_result_for_the_end(folder: Path) -> None:
     (run,) = watch.runs(folder)
     append(folder, line(0, loss=2.0))
@@ -62,7 +78,7 @@ def test_silence_is_taken_for_a_stop_and_a_result_for_the_end(folder: Path) -> N
     os.utime(folder / "metrics.jsonl", (ago, ago))
     list(run.refresh())
     assert run.state == "stopped"
-    (folder / "result.json").write_text(json.dumps({"top1": 0.5, "predictors": {"model": {"top1": 0.5}}}))
+    (folder / "result.json").write_text(json.dumps(RESULT))
     list(run.refresh())
     assert run.state == "finished"
 
@@ -152,7 +168,7 @@ def test_tensorboard_gets_curves_and_final_accuracies(folder: Path) -> None:
     watch.to_tensorboard(run.refresh(), Writer())
     assert written == [("loss", 2.0, 0)]
     scores = {"model": {"top1": 0.5, "per_class": [1.0]}}
-    (folder / "result.json").write_text(json.dumps({"top1": 0.5, "predictors": scores}))
+    (folder / "result.json").write_text(json.dumps(RESULT | {"predictors": scores}))
     watch.to_tensorboard(run.refresh(), Writer())
     assert written[1:] == [("test/top1/model", 0.5, 4)]
     watch.to_tensorboard(run.refresh(), Writer())

@@ -12,7 +12,8 @@ from ssl_video.engine.pseudo_labels import PSEUDO_LABELS
 from ssl_video.errors import InputError
 
 RESULT = {
-    "algorithm": "cmpl", "configuration": "c1", "dataset": "demo", "dataset_fingerprint": "d1",
+    "algorithm": "cmpl", "backbone": "tiny3d", "configuration": "c1", "dataset": "demo",
+    "dataset_fingerprint": "d1", "labeled_in_unlabeled": False,
     "protocol": "per-class:1", "predictors": {}, "setting": "s1",
     "spec": {"algorithm": "cmpl", "options": {"threshold": 0.8}, "seed": 0},
 }  # fmt: skip
@@ -83,6 +84,22 @@ def test_runs_of_one_configuration_are_put_together(
     (both,) = found["cmpl c1 demo per-class:2"]["agreement"]
     assert (both["one"], both["other"]) == ("primary", "auxiliary")
     assert np.sum(both["counts"]) == 4
+
+
+def test_other_sets_of_labels_are_not_put_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [
+        make(tmp_path / "one"), make(tmp_path / "two", labeled_in_unlabeled=True),
+        make(tmp_path / "three", spec=RESULT["spec"] | {"validation": 0.2}),
+        make(tmp_path / "four", spec=RESULT["spec"] | {"validation": 0.0}),
+    ]  # fmt: skip
+    assert call(*runs, "--json", "--windows", 1) == 0
+    assert list(json.loads(capsys.readouterr().out)) == [
+        "cmpl demo per-class:1, 2 runs",
+        "cmpl demo per-class:1, labeled in unlabeled",
+        "cmpl demo per-class:1, validation 0.2",
+    ]
 
 
 def test_what_was_not_used_is_null(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

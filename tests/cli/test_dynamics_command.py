@@ -176,7 +176,7 @@ def test_folders_that_are_no_runs(results: Path, call: Command, tmp_path: Path) 
         call("--results", tmp_path)
     (folder,) = folders(results, "supervised")
     (folder / "result.json").write_text('{"algorithm": "supervised"}')
-    with pytest.raises(InputError, match="it lacks predictors, setting, spec, configuration"):
+    with pytest.raises(InputError, match="it lacks predictors, spec, backbone, setting, configuration"):
         call(folder)
     (folder / "result.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):

@@ -85,8 +85,9 @@ def test_a_result_exists_whole_or_not_at_all(tmp_path: Path) -> None:
     assert record.read_result(tmp_path) is None
     record.write_result(tmp_path, {"top1": 0.5})
     assert record.read_result(tmp_path) == {"top1": 0.5}
-    (tmp_path / record.RESULT).write_text('{"top1": ')
-    assert record.read_result(tmp_path) is None
+    for damaged in ('{"top1": ', "[]", "3"):
+        (tmp_path / record.RESULT).write_text(damaged)
+        assert record.read_result(tmp_path) is None
 
 
 @pytest.mark.parametrize("algorithm", ["cmpl", "plugin"])

@@ -1,37 +1,84 @@
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from finished_runs import run
 
+from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 from ssl_video.pages import results
 
-RUN = {
-    **{"algorithm": "cmpl", "dataset": "ucf101", "protocol": "per-class:10", "backbone": "slow_r50"},
-    **{"initialisation": "scratch", "setting": "s1", "configuration": "c1", "frames": 8, "stride": 4},
-    **{"size": 64, "steps": 400, "top1": 0.5},
-}
+FACTS: dict[str, Any] = {
+    "algorithm": "cmpl", "dataset": "ucf101", "protocol": "per-class:10", "backbone": "slow_r50",
+    "frames": 8, "stride": 4, "size": 64, "steps": 400, "top1": 0.5,
+}  # fmt: skip
 
 
-def board(folder: Path, *rows: dict[str, object]) -> None:
+def board(folder: Path, *rows: dict[str, Any], without: tuple[str, ...] = ()) -> None:
+    """A leaderboard.csv; runs have seeds 0, 1, ... and a name of their own."""
     folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([RUN | row for row in rows]).to_csv(folder / "leaderboard.csv", index=False)
+    facts = [FACTS | {"seed": seed, "run": f"{folder.name}{seed}"} | row for seed, row in enumerate(rows)]
+    columns = [column for column in COLUMNS if column not in without]
+    pd.DataFrame([run(**one) for one in facts])[columns].to_csv(folder / "leaderboard.csv", index=False)
+
+
+def lines(folder: Path, algorithm: str = "cmpl") -> list[list[str]]:
+    """The cells of each line of a table, and what stands beneath."""
+    text = results.measured(algorithm, folder)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
 
 
 def test_means_of_several_leaderboards(tmp_path: Path) -> None:
-    # Mean and t interval of 40, 50 and 60 with two degrees of freedom: 50 ± 4.303 * 10 / sqrt(3) = 24.8.
-    board(tmp_path, {"top1": 0.4}, {"top1": 0.5}, {"algorithm": "fixmatch", "top1": 0.9})
-    board(tmp_path / "second", {"top1": 0.6}, {"protocol": "per-class:20", "top1": 0.75})
-    lines = results.measured("cmpl", tmp_path).splitlines()
-    assert lines[2:] == [
+    """One of them of before operations were counted and validation was a column.
+
+    Mean and t interval of 40, 50 and 60 with two degrees of freedom: 50 ± 4.303 * 10 / sqrt(3) = 24.8.
+    """
+    older = ("gflops", "training_gflops", "validation")
+    board(tmp_path, {"top1": 0.4}, {"top1": 0.5}, {"algorithm": "fixmatch", "top1": 0.9}, without=older)
+    board(tmp_path / "second", {"top1": 0.6, "seed": 5}, {"protocol": "per-class:20", "top1": 0.75})
+    assert results.measured("cmpl", tmp_path).splitlines()[2:] == [
         "| ucf101 | per-class:10 | slow_r50 | scratch | 8 × 4, 64 px | 400 | 50.0 ± 24.8 | 3 |",
         "| ucf101 | per-class:20 | slow_r50 | scratch | 8 × 4, 64 px | 400 | 75.0 | 1 |",
     ]
 
 
-@pytest.mark.parametrize("key", ["dataset", "backbone", "initialisation", "setting", "configuration"])
-def test_runs_that_differ_are_not_averaged(tmp_path: Path, key: str) -> None:
-    board(tmp_path, {}, {key: "other"})
-    assert len(results.measured("cmpl", tmp_path).splitlines()) == 4
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dataset": "other"}, {"dataset_fingerprint": "dff"}, {"backbone": "other"},
+        {"setting": "s1", "configuration": "c1"}, {"configuration": "c1"},
+        {"labeled_in_unlabeled": True}, {"validation": 0.2},
+        {"draw": 0, "fingerprint": "pff"},
+    ],
+    ids=lambda other: next(iter(other)),
+)  # fmt: skip
+def test_runs_that_differ_are_not_averaged_and_can_be_told_apart(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    board(tmp_path, {"top1": 0.4}, {"top1": 0.6} | other)
+    _, _, one, two, *_ = lines(tmp_path)
+    assert {one[-2], two[-2]} == {"40.0", "60.0"}
+    assert one[:-2] != two[:-2]
+
+
+def test_options_tell_rows_apart(tmp_path: Path) -> None:
+    """What most have in common is told beneath; where options do not tell, the configuration does."""
+    common = {"options": '{"threshold":0.8,"weight":1.0}', "configuration": "c1"}
+    higher = {"options": '{"threshold":0.95,"weight":1.0}', "configuration": "c2"}
+    heavier = {"options": '{"threshold":0.8,"weight":2.0}', "configuration": "c3"}
+    same = common | {"configuration": "c4"}
+    board(tmp_path, common, higher, heavier, same, higher | {"protocol": "per-class:20"})
+    head, _, *rows, _, usual, _, told = lines(tmp_path)
+    assert head[-3:] == ["variant", "top-1 %", "runs"]
+    assert [(row[1], row[-3]) for row in rows] == [
+        ("per-class:10", "`c1`"),
+        ("per-class:10", "`c4`"),
+        ("per-class:10", "`threshold=0.95`"),
+        ("per-class:10", "`weight=2`"),
+        ("per-class:20", "`threshold=0.95`"),
+    ]
+    assert usual == ["Rows of cmpl that say nothing else: weight=1, threshold=0.8."]
+    assert told[0].startswith("Where a variant is called c1 or the like, options do not tell it from others")
 
 
 def test_without_measurements_there_is_no_table(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ RUNS = [
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     results = write(tmp_path_factory.mktemp("results"), *RUNS)
-    return page.write(results / "report", page.page(material(results))).as_uri()
+    folder = results / "report"
+    page.make_folder(folder)
+    return page.write(folder, page.page(material(results))).as_uri()
 
 
 @pytest.fixture(scope="module")
