@@ -25,7 +25,7 @@ from ssl_video.algorithms.parts.contrast import info_nce, projection
 from ssl_video.algorithms.parts.features import Features
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.contract import Batch, LossOutput, Network, Share, Task
+from ssl_video.contract import Batch, LossOutput, Network, NotNegative, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -45,6 +45,7 @@ class ActNetFormer(CMPL):
     """
 
     roles = {"primary": Network(), "auxiliary": Network(backbone="timesformer_s", rate=2)}
+    whole_batch = True
 
     def __init__(
         self,
@@ -53,9 +54,9 @@ class ActNetFormer(CMPL):
         auxiliary: nn.Module,
         *,
         threshold: Share = 0.8,
-        weight: float = 1.0,
-        contrast_weight: float = 1.0,
-        temperature: float = 0.5,
+        weight: NotNegative = 1.0,
+        contrast_weight: NotNegative = 1.0,
+        temperature: NotNegative = 0.5,
         passes: Passes = "separate",
     ) -> None:
         super().__init__(task, primary, auxiliary, threshold=threshold, weight=weight, passes=passes)

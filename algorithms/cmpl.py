@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.passes import Passes, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
-from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, Network, NotNegative, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -51,7 +51,7 @@ class CMPL(Algorithm):
         auxiliary: nn.Module,
         *,
         threshold: Share = 0.8,
-        weight: float = 1.0,
+        weight: NotNegative = 1.0,
         passes: Passes = "separate",
     ) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ Differences from the papers:
   on average, without further augmentation.
 - As in the authors' code the partner is the clip at the opposite place of the batch.
 - The distribution of the area (`concentration` 1, that is uniform) is CutMix's for ImageNet.
+- With several processes, each draws a box of its own, and pastes among its own share of the batch.
 - What FixMatch says of its own differences holds here, too.
 """
 
@@ -26,7 +27,7 @@ from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.mixing import beta_share, box_tube, mix
 from ssl_video.algorithms.parts.passes import Passes, in_passes
 from ssl_video.algorithms.parts.pseudo import masked_cross_entropy
-from ssl_video.contract import Batch, LossOutput, Pseudo, Share, Task
+from ssl_video.contract import Batch, LossOutput, NotNegative, Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -43,14 +44,16 @@ class CutMix(FixMatch):
         passes: "separate" or "joint", see `parts.in_passes`.
     """
 
+    whole_batch = True
+
     def __init__(
         self,
         task: Task,
         model: nn.Module,
         *,
         threshold: Share = 0.95,
-        weight: float = 1.0,
-        concentration: float = 1.0,
+        weight: NotNegative = 1.0,
+        concentration: NotNegative = 1.0,
         passes: Passes = "separate",
     ) -> None:
         super().__init__(task, model, threshold=threshold, weight=weight, passes=passes)

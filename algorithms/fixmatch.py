@@ -9,7 +9,8 @@ Differences from the paper:
 - Whether labeled clips are also unlabeled ones is a setting of the run (`labeled_in_unlabeled`), not of
   the method; the paper includes them.
 - By default labeled, weak and strong clips are normalised by their own batch-norm statistics (`passes`);
-  most implementations run them through the network together. On the demo that costs accuracy (README).
+  most implementations run them through the network together. On the demo joint passes cost accuracy with
+  four labels a class (docs/training.md).
 - The batch sizes, optimizer and schedule are the run's.
 """
 
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.passes import Passes, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
-from ssl_video.contract import Algorithm, Batch, LossOutput, Pseudo, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, NotNegative, Pseudo, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -42,7 +43,7 @@ class FixMatch(Algorithm):
         model: nn.Module,
         *,
         threshold: Share = 0.95,
-        weight: float = 1.0,
+        weight: NotNegative = 1.0,
         passes: Passes = "separate",
     ) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.contract import Pseudo, Share, Task
+from ssl_video.contract import NotNegative, Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -71,6 +71,8 @@ class FlexMatch(FixMatch):
         passes: "separate" or "joint", see `parts.in_passes`.
     """
 
+    whole_batch = True
+
     def __init__(
         self,
         task: Task,
@@ -78,7 +80,7 @@ class FlexMatch(FixMatch):
         *,
         threshold: Share = 0.95,
         threshold_warmup: bool = True,
-        weight: float = 1.0,
+        weight: NotNegative = 1.0,
         passes: Passes = "separate",
     ) -> None:
         super().__init__(task, model, threshold=threshold, weight=weight, passes=passes)

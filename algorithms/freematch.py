@@ -23,7 +23,7 @@ from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.averages import Average
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.contract import Pseudo, Share, Task
+from ssl_video.contract import NotNegative, Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -93,14 +93,16 @@ class FreeMatch(FixMatch):
         passes: "separate" or "joint", see `parts.in_passes`.
     """
 
+    whole_batch = True
+
     def __init__(
         self,
         task: Task,
         model: nn.Module,
         *,
         decay: Share = 0.999,
-        weight: float = 1.0,
-        fairness_weight: float = 0.001,
+        weight: NotNegative = 1.0,
+        fairness_weight: NotNegative = 0.001,
         passes: Passes = "separate",
     ) -> None:
         super().__init__(task, model, weight=weight, passes=passes)

@@ -30,7 +30,7 @@ from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, started
 from ssl_video.algorithms.parts.temporal_gradient import temporal_gradient
-from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, Network, NotNegative, Share, Task, View
 from ssl_video.errors import InputError
 from ssl_video.registry import algorithm
 
@@ -63,6 +63,7 @@ class LTG(Algorithm):
     roles = {"model": Network(), "gradient": Network()}
     labeled = {role: View("weak", network=role) for role in roles}
     unlabeled = {f"{kind}/{role}": View(kind, network=role) for role in roles for kind in ("weak", "strong")}
+    whole_batch = True
 
     def __init__(
         self,
@@ -71,10 +72,10 @@ class LTG(Algorithm):
         gradient: nn.Module,
         *,
         threshold: Share = 0.3,
-        weight: float = 1.0,
-        alignment_weight: float = 1.0,
-        contrast_weight: float = 1.0,
-        temperature: float = 0.5,
+        weight: NotNegative = 1.0,
+        alignment_weight: NotNegative = 1.0,
+        contrast_weight: NotNegative = 1.0,
+        temperature: NotNegative = 0.5,
         supervised_share: Share = 0.167,
     ) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from ssl_video.algorithms.parts.passes import together
 from ssl_video.algorithms.parts.pseudo import ramp
 from ssl_video.algorithms.parts.teacher import Taught
-from ssl_video.contract import Batch, LossOutput, Pseudo, Share, Task, View
+from ssl_video.contract import Batch, LossOutput, NotNegative, Pseudo, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -42,7 +42,13 @@ class MeanTeacher(Taught):
     unlabeled = {"teacher": View("weak"), "student": View("weak", copy=1)}
 
     def __init__(
-        self, task: Task, model: nn.Module, *, decay: Share = 0.999, weight: float = 50.0, ramp: float = 0.4
+        self,
+        task: Task,
+        model: nn.Module,
+        *,
+        decay: Share = 0.999,
+        weight: NotNegative = 50.0,
+        ramp: Share = 0.4,
     ) -> None:
         super().__init__(model, decay)
         self.weight, self.ramp = weight, ramp

@@ -14,7 +14,7 @@ Differences from the paper:
   the labeled ones among them, and mixed clips leave them alone. In the authors' code they are those of mixed
   clips.
 - The network itself is evaluated; the paper evaluates a moving average of its weights (decay 0.999).
-- With several processes, each mixes its own share of the batch.
+- With several processes, each mixes its own share of the batch, by draws of its own.
 """
 
 import torch
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from ssl_video.algorithms.parts.mixing import beta_shares, mix
 from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.pseudo import ramp, sharpen
-from ssl_video.contract import Algorithm, Batch, LossOutput, Pseudo, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, NotNegative, Pseudo, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -43,16 +43,17 @@ class MixMatch(Algorithm):
     """
 
     unlabeled = {"first": View("weak"), "second": View("weak", copy=1)}
+    whole_batch = True
 
     def __init__(
         self,
         task: Task,
         model: nn.Module,
         *,
-        temperature: float = 0.5,
-        concentration: float = 0.75,
-        weight: float = 75.0,
-        ramp: float = 0.4,
+        temperature: NotNegative = 0.5,
+        concentration: NotNegative = 0.75,
+        weight: NotNegative = 75.0,
+        ramp: Share = 0.4,
     ) -> None:
         super().__init__()
         self.model, self.num_classes = model, task.num_classes

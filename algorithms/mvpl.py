@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ssl_video.algorithms.parts.passes import Passes, averages_untouched, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, started
 from ssl_video.algorithms.parts.temporal_gradient import temporal_gradient
-from ssl_video.contract import Algorithm, Batch, LossOutput, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, NotNegative, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -46,7 +46,7 @@ class MvPL(Algorithm):
         model: nn.Module,
         *,
         threshold: Share = 0.3,
-        weight: float = 1.0,
+        weight: NotNegative = 1.0,
         supervised_share: Share = 0.125,
         passes: Passes = "separate",
     ) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.passes import together
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
-from ssl_video.contract import Algorithm, Batch, LossOutput, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, NotNegative, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -36,7 +36,13 @@ class PseudoLabel(Algorithm):
     unlabeled = {"weak": View("weak")}
 
     def __init__(
-        self, task: Task, model: nn.Module, *, threshold: Share = 0.95, weight: float = 1.0, ramp: float = 0.4
+        self,
+        task: Task,
+        model: nn.Module,
+        *,
+        threshold: Share = 0.95,
+        weight: NotNegative = 1.0,
+        ramp: Share = 0.4,
     ) -> None:
         super().__init__()
         self.model, self.select = model, Threshold(threshold)

@@ -19,7 +19,7 @@ from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.averages import Average
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.contract import Pseudo, Share, Task
+from ssl_video.contract import NotNegative, Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -71,14 +71,16 @@ class SoftMatch(FixMatch):
         passes: "separate" or "joint", see `parts.in_passes`.
     """
 
+    whole_batch = True
+
     def __init__(
         self,
         task: Task,
         model: nn.Module,
         *,
-        sigmas: float = 2.0,
+        sigmas: NotNegative = 2.0,
         decay: Share = 0.999,
-        weight: float = 1.0,
+        weight: NotNegative = 1.0,
         passes: Passes = "separate",
     ) -> None:
         super().__init__(task, model, weight=weight, passes=passes)

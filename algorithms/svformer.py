@@ -17,6 +17,7 @@ Differences from the paper:
 - Threshold, weights and the concentration of the Beta distribution are in no released configuration.
   The weights 2 and the concentration 10 are those of a later method on the same code (SeFAR, AAAI 2025,
   arXiv:2501.01245), where the weights rise over training; here they do not. `threshold` is ours.
+- With several processes, each mixes its own share of the batch, by draws of its own.
 - The share of the mixed labels is that of the mixed area; the code's is drawn before it is rounded to
   patches.
 - Until the decay is reached, the teacher is the plain mean of all weights so far.
@@ -26,6 +27,8 @@ Differences from the paper:
   `supervised_share`, by default none.
 """
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,8 +37,7 @@ from ssl_video.algorithms.parts.mixing import beta_share, mix, patch_tube
 from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, started
 from ssl_video.algorithms.parts.teacher import Taught
-from ssl_video.contract import Batch, LossOutput, Pseudo, Share, Task, View
-from ssl_video.errors import InputError
+from ssl_video.contract import Batch, Bounds, LossOutput, NotNegative, Pseudo, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -56,6 +58,7 @@ class SVFormer(Taught):
     """
 
     unlabeled = {"weak": View("weak"), "strong": View("strong"), "warped": View("strong+timewarp")}
+    whole_batch = True
 
     def __init__(
         self,
@@ -63,16 +66,14 @@ class SVFormer(Taught):
         model: nn.Module,
         *,
         threshold: Share = 0.3,
-        weight: float = 2.0,
-        mix_weight: float = 2.0,
-        concentration: float = 10.0,
-        patch: int = 16,
+        weight: NotNegative = 2.0,
+        mix_weight: NotNegative = 2.0,
+        concentration: NotNegative = 10.0,
+        patch: Annotated[int, Bounds(1)] = 16,
         decay: Share = 0.9999,
         supervised_share: Share = 0.0,
     ) -> None:
         super().__init__(model, decay)
-        if patch < 1:
-            raise InputError(f"svformer: patch must be at least 1 pixel, found {patch}")
         self.select, self.weight, self.mix_weight = Threshold(threshold), weight, mix_weight
         self.concentration, self.patch, self.supervised_share = concentration, patch, supervised_share
 

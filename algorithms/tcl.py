@@ -25,7 +25,7 @@ from ssl_video.algorithms.parts.contrast import info_nce
 from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import Threshold, started
-from ssl_video.contract import Algorithm, Batch, LossOutput, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, NotNegative, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -43,15 +43,16 @@ class TCL(Algorithm):
     """
 
     unlabeled = {"base": View("weak"), "auxiliary": View("weak", rate=0.5, copy=1)}
+    whole_batch = True
 
     def __init__(
         self,
         task: Task,
         model: nn.Module,
         *,
-        weight: float = 9.0,
-        group_weight: float = 1.0,
-        temperature: float = 0.5,
+        weight: NotNegative = 9.0,
+        group_weight: NotNegative = 1.0,
+        temperature: NotNegative = 0.5,
         supervised_share: Share = 0.125,
     ) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import ramp
 from ssl_video.algorithms.parts.teacher import Frozen
-from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Pseudo, Task, View
+from ssl_video.contract import Algorithm, Batch, LossOutput, Network, NotNegative, Pseudo, Share, Task, View
 from ssl_video.registry import algorithm
 
 
@@ -63,6 +63,7 @@ class TimeBalance(Algorithm):
     # Twice the frames over the same time: cut in two, each half is a clip as long as the others.
     labeled = {"weak": View("weak"), "halves": View("weak", rate=2)}
     unlabeled = {**labeled, "halves/again": View("weak", rate=2, copy=1)}
+    whole_batch = True
 
     def __init__(
         self,
@@ -72,11 +73,11 @@ class TimeBalance(Algorithm):
         distinctive: nn.Module,
         *,
         teachers: Literal["trained", "frozen"] = "trained",
-        labeled_weight: float = 50.0,
-        unlabeled_weight: float = 100.0,
-        contrast_weight: float = 1.0,
-        temperature: float = 0.1,
-        ramp: float = 0.4,
+        labeled_weight: NotNegative = 50.0,
+        unlabeled_weight: NotNegative = 100.0,
+        contrast_weight: NotNegative = 1.0,
+        temperature: NotNegative = 0.1,
+        ramp: Share = 0.4,
     ) -> None:
         super().__init__()
         self.labeled_weight, self.unlabeled_weight = labeled_weight, unlabeled_weight

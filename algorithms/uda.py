@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.passes import Passes
 from ssl_video.algorithms.parts.pseudo import Threshold, sharpen
-from ssl_video.contract import Pseudo, Share, Task
+from ssl_video.contract import NotNegative, Pseudo, Share, Task
 from ssl_video.registry import algorithm
 
 
@@ -53,8 +53,8 @@ class UDA(FixMatch):
         model: nn.Module,
         *,
         threshold: Share = 0.8,
-        temperature: float = 0.4,
-        weight: float = 1.0,
+        temperature: NotNegative = 0.4,
+        weight: NotNegative = 1.0,
         passes: Passes = "separate",
     ) -> None:
         super().__init__(task, model, threshold=threshold, weight=weight, passes=passes)

@@ -14,6 +14,7 @@ _HOME = {
     "Batch": "contract",
     "LossOutput": "contract",
     "Network": "contract",
+    "NotNegative": "contract",
     "Pseudo": "contract",
     "Share": "contract",
     "Task": "contract",
@@ -39,6 +40,7 @@ __all__ = [
     "InputError",
     "LossOutput",
     "Network",
+    "NotNegative",
     "Pseudo",
     "Share",
     "Task",
@@ -63,7 +65,17 @@ if TYPE_CHECKING:
     from ssl_video.algorithms.parts.processes import gather
     from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
     from ssl_video.algorithms.parts.teacher import Taught, Teacher
-    from ssl_video.contract import Algorithm, Batch, LossOutput, Network, Pseudo, Share, Task, View
+    from ssl_video.contract import (
+        Algorithm,
+        Batch,
+        LossOutput,
+        Network,
+        NotNegative,
+        Pseudo,
+        Share,
+        Task,
+        View,
+    )
     from ssl_video.errors import InputError
     from ssl_video.registry import algorithm, backbone
 

@@ -21,19 +21,22 @@ from torch import Tensor, nn
 MEAN, DEVIATION = 0.45, 0.225
 
 
-class Between(NamedTuple):
-    """Both ends of what an option may be; in its annotation, so that others are refused before a run."""
+class Bounds(NamedTuple):
+    """What an option may be, ends included; in its annotation, so that others are refused before a run."""
 
     least: float
-    most: float
+    most: float | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         """What pydantic, by which options are read, asks an annotation for."""
-        return handler(source) | {"ge": self.least, "le": self.most}
+        ends = {"ge": self.least, "le": self.most}
+        return handler(source) | {name: end for name, end in ends.items() if end is not None}
 
 
 # Of an option that is a share or a probability.
-Share = Annotated[float, Between(0, 1)]
+Share = Annotated[float, Bounds(0, 1)]
+# Of a weight, a temperature and the like, of which less than nothing would be another method.
+NotNegative = Annotated[float, Bounds(0)]
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,9 @@ class Task:
 class Batch(NamedTuple):
     """One step's clips. There is no field for the labels of unlabeled clips, and there never will be.
 
-    Clips are normalised by MEAN and DEVIATION.
+    Clips are normalised by MEAN and DEVIATION. B and U are a process's share of the run's `labeled_batch` and
+    `unlabeled_batch`, of one part of it with `accumulate`. An algorithm takes any B and U from 1 on: neither
+    has to be a multiple of the other, nor what the run was given, as checks and counts use a few clips alone.
     """
 
     labeled: Mapping[str, Tensor]  # by view, each (B, 3, T, H, W)
@@ -139,12 +144,16 @@ class Algorithm(nn.Module):
         labeled: the views of labeled clips that it reads.
         unlabeled: the views of unlabeled clips that it reads.
         frozen: roles whose networks it does not train, so that a run must be given weights for them.
+        whole_batch: whether it compares, averages, remembers or mixes the clips of a batch with each other.
+            The losses of parts of a batch do not average to that of the whole then, and runs with
+            `accumulate` are refused.
     """
 
     roles: ClassVar[Mapping[str, Network]] = {"model": Network()}
     labeled: Mapping[str, View] = {"weak": View("weak")}
     unlabeled: Mapping[str, View] = {}
     frozen: tuple[str, ...] = ()
+    whole_batch: bool = False
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Loss terms of one batch. `progress` is the share of training done, in [0, 1)."""

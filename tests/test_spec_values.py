@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 from complaints import problems
 
-from ssl_video.contract import Share
+from ssl_video.contract import NotNegative, Share
 from ssl_video.errors import InputError
 from ssl_video.spec import build, check_options
 
@@ -170,6 +170,16 @@ def test_a_share_is_from_0_to_1() -> None:
         "p: threshold: input should be less than or equal to 1, found 1.7",
         "p: decay: input should be greater than or equal to 0, found -0.1",
     )
+
+
+def test_what_is_not_negative_has_no_upper_end() -> None:
+    class Plugin:
+        def __init__(self, task: object, *, weight: NotNegative = 1.0) -> None: ...
+
+    assert check_options("p", Plugin, {"weight": "0"}) == {"weight": 0.0}
+    assert check_options("p", Plugin, {"weight": 1e9}) == {"weight": 1e9}
+    for wrong in (-1e-9, float("inf"), float("nan")):
+        assert len(problems(check_options, "p", Plugin, {"weight": wrong})) == 1
 
 
 def test_annotations_that_only_a_type_checker_can_resolve() -> None:

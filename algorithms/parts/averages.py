@@ -16,8 +16,8 @@ def kept(updates: Tensor, decay: float) -> Tensor:
 class Average(nn.Module):
     """Moving average of a statistic of batches, for example of how confident a network is.
 
-    A part of a step (`accumulate`) counts as a batch of its own. Statistics are to be those of the gathered
-    batch (`parts.processes.gather`), so that all processes have the same average.
+    Statistics are to be those of the gathered batch (`parts.processes.gather`), so that all processes have
+    the same average, and of the whole one: an algorithm that has some declares `whole_batch`.
 
     Attributes:
         value: the average so far, shaped and typed as `start`.

@@ -9,9 +9,10 @@ from torch import Tensor, distributed
 def gather(rows: Tensor) -> Tensor:
     """The rows of all processes in the order of ranks, (N, ...) -> (processes * N, ...); alone the same.
 
-    For whatever looks at a batch as a whole: statistics of predictions, memories, contrastive losses. What
-    all processes compute of the gathered rows is equal, and its gradient, averaged over the processes as
-    training does it, is that of one process with the whole batch.
+    For whatever looks at a batch as a whole: statistics of predictions, memories, contrastive losses. Such an
+    algorithm declares `whole_batch`, as the parts of a step (`accumulate`) cannot be gathered. What all
+    processes compute of the gathered rows is equal, and its gradient, averaged over the processes as training
+    does it, is that of one process with the whole batch.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return rows

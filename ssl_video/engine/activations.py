@@ -34,6 +34,21 @@ def blocks(network: nn.Module) -> list[nn.Module]:
     return [block for block in found if id(block) not in outer]
 
 
+def find_blocks(network: nn.Module) -> list[nn.Module]:
+    """The blocks of a network that must have some.
+
+    Raises:
+        InputError: it has none.
+    """
+    found = blocks(network)
+    if not found:
+        raise InputError(
+            f"--activation-checkpointing needs a network of repeated blocks, and {type(network).__name__} "
+            "has none: leave it out, or use another backbone, for example slow_r50"
+        )
+    return found
+
+
 def save_activations(network: nn.Module) -> None:
     """Let every block of a network keep its inputs alone. Names in its state dict stay.
 
@@ -42,13 +57,7 @@ def save_activations(network: nn.Module) -> None:
     Raises:
         InputError: the network has no repeated blocks.
     """
-    found = blocks(network)
-    if not found:
-        raise InputError(
-            f"--activation-checkpointing needs a network of repeated blocks, and {type(network).__name__} "
-            "has none: leave it out, or use another backbone, for example slow_r50"
-        )
-    for block in found:
+    for block in find_blocks(network):
         _wrap(block)
 
 

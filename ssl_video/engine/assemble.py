@@ -201,7 +201,7 @@ def check(spec: Spec, num_classes: int) -> Algorithm:
 
 
 def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
-    """Whether a step's batches can be cut into equal shares.
+    """Whether a step's batches can be cut into equal shares, and into parts at all.
 
     Unequal ones would weigh their clips differently.
 
@@ -216,6 +216,11 @@ def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
         for kind in kinds
         if getattr(spec, kind) % shares
     ]
+    if algorithm.whole_batch and spec.accumulate > 1:
+        problems.append(
+            f"{spec.algorithm} looks at a step's clips as a whole, and would be another method with "
+            f"accumulate {spec.accumulate}: leave it out; --activation-checkpointing saves memory, too"
+        )
     if problems:
         raise InputError(*problems)
 

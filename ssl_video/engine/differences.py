@@ -8,7 +8,7 @@ from ssl_video.errors import InputError
 from ssl_video.spec import flat, plain, read_yaml
 
 # Where the data lies is no part of a run; what it holds is, and has a fingerprint of its own.
-_PLACES = ("data", "root", "split")
+_PLACES = ("data", "root", "split", "lists")
 _CONTENT = "the data set's clips or labels, a plugin's code, or the content of a file of weights"
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ssl_video.errors import InputError
+from ssl_video.registry import algorithms
 from ssl_video.spec import Spec
 
 # How torch's allocator for main memory says that there is none; it has no class of its own.
@@ -36,9 +38,11 @@ def told(folder: Path, spec: Spec) -> Iterator[None]:
 
 
 def _out_of_memory(spec: Spec) -> InputError:
+    method: Any = algorithms.get(spec.algorithm)
+    parts = "more --accumulate passes them through the networks in smaller parts, "
     return InputError(
         f"out of memory with {spec.labeled_batch}+{spec.unlabeled_batch} clips a step of "
-        f"{spec.frames}x{spec.size}x{spec.size}, in {spec.accumulate} part(s): more --accumulate passes them "
-        "through the networks in smaller parts, --activation-checkpointing keeps less of each, --precision "
+        f"{spec.frames}x{spec.size}x{spec.size}, in {spec.accumulate} part(s): "
+        f"{'' if method.whole_batch else parts}--activation-checkpointing keeps less of each, --precision "
         "bfloat16 halves most of the rest; the last checkpoint is whole"
     )

@@ -15,21 +15,24 @@ from ssl_video.spec import Spec
 
 # Labeled clips of a counted step, and unlabeled ones; what a real step has follows, as both count linearly.
 _FEW = 2
+# Clips of the smallest step in the own ratio of a run; larger ones are not counted, as they are computed
+# where a method looks at their numbers.
+_MOST = 8
 # Methods that begin with labels alone have gone over to their whole loss by then.
 _PROGRESS = 0.5
 
 
 @dataclass(frozen=True)
 class Operations:
-    """Multiply-adds.
+    """Multiply-adds, whole numbers; nan where they could not be counted.
 
     Attributes:
         forward: of the headline predictor, for one clip and crop.
         step: of everything in one training step, forward and backward, over all processes.
     """
 
-    forward: int
-    step: int
+    forward: float
+    step: float
 
 
 def counter() -> FlopCounterMode:
@@ -46,23 +49,43 @@ def count(spec: Spec, classes: int) -> Operations:
 
     Raises:
         InputError: see `assemble.assemble`.
+        Exception: what the method raises that takes no such clips.
     """
-    with torch.random.fork_rng(devices=[]):
+    # Seeding seeds the GPUs, too, whose states a run that has begun needs.
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
         torch.manual_seed(0)
-        few, many = _step(spec, classes, _FEW), _step(spec, classes, 2 * _FEW)
-        unlabeled = (many - few) / _FEW
-        labeled = few / _FEW - unlabeled
-        step = labeled * spec.labeled_batch + unlabeled * spec.unlabeled_batch
-        return Operations(_forward(spec, classes), round(step))
+        return Operations(_forward(spec, classes), round(_training(spec, classes)))
 
 
-def _step(spec: Spec, classes: int, unlabeled: int) -> int:
-    """Multiply-adds of a step with `_FEW` labeled clips."""
+def _training(spec: Spec, classes: int) -> float:
+    """Multiply-adds of a step of a run, from those of steps with fewer clips.
+
+    Raises:
+        Exception: what the method raises that takes neither so few clips nor fewer in the run's own ratio.
+    """
+    try:
+        few, many = _step(spec, classes, _FEW, _FEW), _step(spec, classes, _FEW, 2 * _FEW)
+    except Exception:  # of any kind: the method may look at its clips one by one
+        parts = math.gcd(spec.labeled_batch, spec.unlabeled_batch)
+        fewest = [batch // parts for batch in (spec.labeled_batch, spec.unlabeled_batch)]
+        if sum(fewest) > _MOST:
+            raise
+        # Batch norm may need two.
+        times = min(2, parts)
+        return _step(spec, classes, *(times * clips for clips in fewest)) * parts / times
+    unlabeled = (many - few) / _FEW
+    labeled = few / _FEW - unlabeled
+    return labeled * spec.labeled_batch + unlabeled * spec.unlabeled_batch
+
+
+def _step(spec: Spec, classes: int, labeled: int, unlabeled: int) -> int:
+    """Multiply-adds of a step with so many clips."""
 
     def step(device: torch.device) -> None:
         with device:
             assembly = assemble(spec, Task(classes, unlabeled), trained=True)
-        batch = noise(assembly, _FEW, unlabeled, classes=classes, size=spec.size, device=device)
+        batch = noise(assembly, labeled, unlabeled, classes=classes, size=spec.size, device=device)
         with counting:
             assembly.algorithm.train()(batch, _PROGRESS).loss.backward()
 

@@ -1,6 +1,7 @@
 """A run from specification to result: its identity, its folder, training, test, record."""
 
 import datetime
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -12,18 +13,20 @@ import torch
 import ssl_video
 from ssl_video.data.dataset import Data, draw
 from ssl_video.data.frames.store import Statistics
+from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition_file
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.video.decode import decoder_name
 from ssl_video.engine import assemble, checkpoint, exported, operations, predictions, pseudo_labels, record
 from ssl_video.engine.failures import told
-from ssl_video.engine.processes import Execution
+from ssl_video.engine.operations import Operations
+from ssl_video.engine.processes import Execution, Processes
 from ssl_video.engine.score import final_test, validate
 from ssl_video.engine.train import Report, Stopped, Training, fit
 from ssl_video.files import replace_text
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
 
-__all__ = ["Execution", "Plan", "Report", "Stopped", "plan", "run"]
+__all__ = ["Execution", "Plan", "Report", "Stopped", "plan", "run", "run_name"]
 
 
 class Plan:
@@ -37,15 +40,15 @@ class Plan:
     def __init__(self, spec: Spec, data: Data, partition: Partition) -> None:
         self.spec, self.data, self.partition = spec, data, partition
         self.configuration = configuration(spec, assemble.source(spec))
-        identity = digest([self.configuration, partition.fingerprint, data.index.fingerprint, spec.seed])
-        words = [
-            short_name(spec.algorithm),
-            data.index.name,
-            spec.protocol.rsplit("/", 1)[-1],
-            f"seed{spec.seed}",
-        ]
-        text = "-".join(words)
-        self.name = "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:100] + "-" + identity
+        self.name = run_name(spec, self.configuration, data.index, partition)
+
+
+def run_name(spec: Spec, configured: str, index: Index, partition: Partition) -> str:
+    """A run's identity, see `Plan`; `configured` is its configuration."""
+    identity = digest([configured, partition.fingerprint, index.fingerprint, spec.seed])
+    words = [short_name(spec.algorithm), index.name, spec.protocol.rsplit("/", 1)[-1], f"seed{spec.seed}"]
+    text = "-".join(words)
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:100] + "-" + identity
 
 
 def plan(spec: Spec, data: Data, device: torch.device) -> Plan:
@@ -92,10 +95,12 @@ def run(
         training = Training(todo.spec, todo.data, todo.partition, folder, execution)
         if training.processes.main:
             _open(todo, folder)
+        # Before anything is trained: whatever goes wrong there then costs nothing.
+        counted = _count(todo, training.processes, warn)
         for sentence in training.resume():
             warn(sentence)
         fit(training, report, stopping)
-        return _finish(todo, training, report, stopping)
+        return _finish(todo, training, counted, report, stopping)
 
 
 def _open(todo: Plan, folder: Path) -> None:
@@ -108,8 +113,27 @@ def _open(todo: Plan, folder: Path) -> None:
         replace_text(folder / "left-out.txt", "".join(lines))
 
 
+def _count(todo: Plan, processes: Processes, warn: Callable[[str], None]) -> Operations:
+    """The run's operations, counted by the first process; nan where they cannot be."""
+    counted = Operations(math.nan, math.nan)
+    if processes.main:
+        try:
+            counted = operations.count(todo.spec, len(todo.data.index.classes))
+        except Exception as error:  # noqa: BLE001 - whatever a method raises, its run does without a cost
+            reason = (str(error) or "no reason given").splitlines()[0]
+            warn(
+                "the run's multiply-adds cannot be counted, as the method does not take clips of noise, "
+                f"few at a time; they are recorded as nan: {type(error).__name__}: {reason}"
+            )
+    return processes.from_main(counted)
+
+
 def _finish(
-    todo: Plan, training: Training, report: Callable[[Report], None], stopping: Callable[[], bool]
+    todo: Plan,
+    training: Training,
+    counted: Operations,
+    report: Callable[[Report], None],
+    stopping: Callable[[], bool],
 ) -> dict[str, Any]:
     """Test what was trained and write the result; the result."""
     trained, began = training.seconds, time.monotonic()
@@ -121,7 +145,7 @@ def _finish(
             raise Stopped  # the last step's checkpoint is there
 
     validation, (scores, said) = validate(training), final_test(training, testing)
-    result = _result(todo, training, scores, trained, time.monotonic() - began)
+    result = _result(todo, training, counted, scores, trained, time.monotonic() - began)
     result["validation"] = validation
     if training.processes.main:
         # In this order a run that is killed here still has its checkpoint or its result.
@@ -149,6 +173,7 @@ def _write_pseudo_labels(training: Training) -> dict[str, float]:
 def _result(
     todo: Plan,
     training: Training,
+    counted: Operations,
     scores: dict[str, dict[str, float]],
     train_seconds: float,
     test_seconds: float,
@@ -156,7 +181,6 @@ def _result(
     """The record of a finished run."""
     spec, headline = todo.spec, next(iter(scores))
     predictor = training.assembly.predictors()[headline]
-    counted = operations.count(spec, len(todo.data.index.classes))
     return {
         "run": todo.name,
         **_method(todo),

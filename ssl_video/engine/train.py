@@ -24,6 +24,7 @@ from ssl_video.engine.optimize import clip_gradients, finite, make_optimizer, se
 from ssl_video.engine.processes import Execution, Processes
 from ssl_video.engine.pseudo_labels import Keeper
 from ssl_video.engine.record import Ratio, Recorder, Validations
+from ssl_video.engine.requirements import check_clips
 from ssl_video.engine.score import validate
 from ssl_video.errors import InputError, some
 from ssl_video.spec import Spec, plain
@@ -59,7 +60,7 @@ class Training:
         execution: device, processes, threads, workers.
 
     Raises:
-        InputError: a batch that its processes cannot share equally; no unlabeled clips where they are read.
+        InputError: a batch that its processes cannot share equally; no clips where some are read.
     """
 
     def __init__(
@@ -76,24 +77,20 @@ class Training:
         for part in self.assembly.parts():
             place(part, self.device)
         self.algorithm: Algorithm = self.assembly.algorithm
-        if self.algorithm.unlabeled and not len(partition.unlabeled):
-            raise InputError(
-                f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: "
-                "use --labeled-in-unlabeled"
-            )
+        check_clips(spec, self.algorithm, partition, execution)
         check_shares(spec, self.algorithm, self.processes.size)
-        if execution.evaluate_every and not len(partition.validation):
-            raise InputError("--evaluate-every needs clips to evaluate on: keep some with --validation 0.2")
         self.optimizer = make_optimizer(self.algorithm, spec)
         self.step, self.seconds, self.skipped = 0, 0.0, 0
         # Model randomness (dropout, mixing) is torch's own; the checkpoint holds its state. Each process
         # has its own, or two of them would drop the same units.
         torch.manual_seed(spec.seed + 7_919 * self.processes.rank)
-        if execution.activation_checkpointing:
-            for network in set(self.algorithm.predictors().values()):
+        # Some are trained and not tested, others tested and not trained.
+        roles = [self.algorithm.get_submodule(role) for role in self.algorithm.roles]
+        networks = dict.fromkeys((*roles, *self.algorithm.predictors().values()))
+        for network in networks:
+            if execution.activation_checkpointing:
                 save_activations(network)
-        if execution.compile:
-            for network in set(self.algorithm.predictors().values()):
+            if execution.compile:
                 network.compile()
 
     def resume(self) -> list[str]:

@@ -14,6 +14,7 @@ from ssl_video import (
     Batch,
     LossOutput,
     Network,
+    NotNegative,
     Share,
     Task,
     Threshold,
@@ -50,7 +51,7 @@ class MyMethod(Algorithm):
         model: nn.Module,
         *,
         threshold: Share = 0.95,
-        weight: float = 1.0,
+        weight: NotNegative = 1.0,
     ) -> None:
         super().__init__()
         # Whatever changes in training is a sub-module or a buffer: only those are saved and resumed.

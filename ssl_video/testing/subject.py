@@ -132,8 +132,9 @@ def train(
     progresses: Sequence[float],
     before: Callable[[Algorithm], None] = lambda _: None,
     between: Callable[[Algorithm], None] = lambda _: None,
+    cut: Callable[[Batch], Sequence[Batch]] = lambda batch: [batch],
 ) -> list[dict[str, float]]:
-    """Terms of a few steps of gradient descent, from one seed.
+    """Terms of a few steps of gradient descent, from one seed; their means over the parts of a step.
 
     Args:
         algorithm: what is trained.
@@ -141,14 +142,18 @@ def train(
         progresses: likewise.
         before: called before each step.
         between: called between gradients and their use.
+        cut: the parts of a step's batch, which pass one after the other.
     """
     torch.manual_seed(3)
     history = []
     for batch, progress in zip(batches, progresses, strict=True):
         before(algorithm)
-        output = algorithm(clips.copied(batch), progress)
         algorithm.zero_grad()
-        output.loss.backward()
+        parts, found = cut(batch), list[dict[str, float]]()
+        for part in parts:
+            output = algorithm(clips.copied(part), progress)
+            (output.loss / len(parts)).backward()
+            found.append(values(output))
         between(algorithm)
         # By hand: the first use of torch.optim imports half of torch, for seconds.
         with torch.no_grad():
@@ -156,8 +161,13 @@ def train(
                 if parameter.grad is not None:
                     parameter.sub_(parameter.grad, alpha=0.2)
         algorithm.after_step(progress)
-        history.append(values(output))
+        history.append(mean(found))
     return history
+
+
+def mean(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each term."""
+    return {name: sum(each[name] for each in terms) / len(terms) for name in terms[0]}
 
 
 def without_draws(subject: Subject) -> set[str]:

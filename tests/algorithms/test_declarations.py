@@ -1,9 +1,11 @@
 """What methods ask for, as their papers do: what a run builds and decodes, which no loss shows."""
 
 import pytest
+from complaints import problems
 
 from ssl_video.contract import Algorithm, Network, View
 from ssl_video.registry import algorithms
+from ssl_video.spec import check_options
 
 
 def declared(name: str) -> type[Algorithm]:
@@ -44,3 +46,34 @@ def test_networks(name: str, networks: dict[str, Network]) -> None:
 )
 def test_views_of_unlabeled_clips(name: str, views: dict[str, View]) -> None:
     assert declared(name).unlabeled == views
+
+
+def test_what_looks_at_a_batch_as_a_whole() -> None:
+    """By contrast, averages or a memory; or clips are mixed at random, which the check does not see."""
+    contrast = {"actnetformer", "ltg", "tcl", "timebalance"}
+    expected = contrast | {"flexmatch", "freematch", "softmatch"} | {"cutmix", "mixmatch", "svformer"}
+    assert {name for name in algorithms.builtin() if declared(name).whole_batch} == expected
+
+
+@pytest.mark.parametrize("name", algorithms.builtin())
+def test_options_that_make_no_sense_are_refused(name: str) -> None:
+    """A negative weight or temperature would be trained on to the end, and 0 is the least of all numbers."""
+    options = check_options(name, declared(name), {})
+    numbers = [n for n, value in options.items() if type(value) in (int, float)]
+    sentences = problems(check_options, name, declared(name), dict.fromkeys(numbers, -1)) if numbers else ()
+    assert [sentence.split(": ")[1] for sentence in sentences] == numbers
+    shares = [n for n in options if n in ("threshold", "decay", "ramp", "supervised_share")]
+    sentences = problems(check_options, name, declared(name), dict.fromkeys(shares, 1.5)) if shares else ()
+    assert [sentence.split(": ")[1] for sentence in sentences] == shares
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        # Hard labels, no mixing, the weight 1 for all, a ramp that is over at once.
+        *(("uda", "temperature"), ("mixmatch", "temperature"), ("mixmatch", "concentration")),
+        *(("softmatch", "sigmas"), ("timebalance", "ramp"), ("fixmatch", "weight")),
+    ],
+)
+def test_zero_has_a_meaning(name: str, option: str) -> None:
+    assert check_options(name, declared(name), {option: 0})[option] == 0.0

@@ -147,6 +147,15 @@ def test_flexmatch_decides_before_it_remembers() -> None:
     assert weights(select, [1], (0.6, 0.2, 0.2)).tolist() == [0]
 
 
+def test_flexmatch_looks_at_the_whole_batch() -> None:
+    """Two clips at once, both used. One after the other, the first raises the second one's bar to 0.9."""
+    both = [(0.95, 0.03, 0.02), (0.6, 0.2, 0.2)]
+    assert weights(CurriculumThreshold(TASK, 0.9, False), [0, 1], *both).tolist() == [1, 1]
+    select = CurriculumThreshold(TASK, 0.9, False)
+    assert [weights(select, [n], both[n]).item() for n in (0, 1)] == [1, 0]
+    assert FlexMatch.whole_batch
+
+
 def test_flexmatch_keeps_a_label_until_there_is_a_confident_other_one() -> None:
     """Of two confident labels for one position in one batch the higher class stays, in either order."""
     select = CurriculumThreshold(TASK, 0.9, threshold_warmup=True)

@@ -12,6 +12,7 @@ from ssl_video.algorithms.parts.mixing import mix, patch_tube
 from ssl_video.algorithms.svformer import SVFormer
 from ssl_video.contract import Batch, Task
 from ssl_video.errors import InputError
+from ssl_video.spec import check_options
 
 LN2 = math.log(2)
 TASK = Task(num_classes=3, num_unlabeled=10)
@@ -117,6 +118,6 @@ def test_patches_of_pixels_are_tokens() -> None:
     assert torch.equal(embed(mix(one, other, mask)), tokens)
 
 
-def test_a_patch_has_pixels(readout: Network) -> None:
-    with pytest.raises(InputError, match="patch must be at least 1 pixel, found 0"):
-        SVFormer(TASK, readout(), patch=0)
+def test_a_patch_has_pixels() -> None:
+    with pytest.raises(InputError, match="patch: input should be greater than or equal to 1, found 0"):
+        check_options("svformer", SVFormer, {"patch": 0})

@@ -14,6 +14,7 @@ from ssl_video.engine.processes import Execution
 from ssl_video.engine.run import Plan
 from ssl_video.engine.train import Training, fit
 from ssl_video.errors import InputError
+from ssl_video.registry import algorithms
 
 
 class Residual(nn.Module):
@@ -113,6 +114,53 @@ def test_a_network_without_blocks() -> None:
 def test_compiling_as_well_is_refused() -> None:
     with pytest.raises(InputError, match="--compile and --activation-checkpointing exclude each other"):
         Execution("cpu", compile=True, activation_checkpointing=True)
+
+
+SMALL = """
+from torch import nn
+from ssl_video import backbone
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv3d(4, 4, 1), nn.ReLU(), nn.Conv3d(4, 4, 1))
+
+    def forward(self, clip):
+        return clip + self.body(clip)
+
+
+@backbone("small-blocks")
+def small(num_classes, *, width=1.0, frames, size):
+    '''Two residual blocks.'''
+    body = [nn.Conv3d(3, 4, 1), Block(), Block(), nn.AdaptiveAvgPool3d(1), nn.Flatten()]
+    return nn.Sequential(*body, nn.Linear(4, num_classes))
+"""
+
+
+@pytest.mark.parametrize("name", algorithms.builtin())
+def test_every_network_that_is_trained_is_saved(
+    make_plan: Callable[..., Plan], tmp_path: Path, name: str
+) -> None:
+    """Tested ones and others, as the second network of LTG."""
+    (tmp_path / "small.py").write_text(SMALL)
+    made = make_plan(algorithm=name, backbone=f"{tmp_path}/small.py:small-blocks", width=1, frames=4)
+    execution = Execution("cpu", activation_checkpointing=True)
+    run = Training(made.spec, made.data, made.partition, tmp_path, execution)
+    for role in run.algorithm.roles:
+        found = blocks(run.algorithm.get_submodule(role))
+        assert len(found) == 2
+        assert all("forward" in vars(block) for block in found), role
+
+
+def test_every_network_that_is_trained_is_compiled(
+    make_plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = list[nn.Module]()
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    made = make_plan(algorithm="ltg")
+    run = Training(made.spec, made.data, made.partition, tmp_path, Execution("cpu", compile=True))
+    assert compiled == [run.algorithm.model, run.algorithm.gradient]
 
 
 def test_a_run_trains_the_same(make_plan: Callable[..., Plan], tmp_path: Path) -> None:

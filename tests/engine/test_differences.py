@@ -49,6 +49,8 @@ def test_a_new_run_is_told_of_one_like_it_that_is_not_finished(make_plan: MakePl
     folder = begin(make_plan(), tmp_path)
     (sentence,) = differences.unfinished(make_plan(steps=7), tmp_path)
     assert sentence == f"{folder} is not finished, and differs: steps 6, now 7; this run starts anew"
+    # Where lists lie is no difference.
+    assert differences.unfinished(make_plan(steps=7, lists="elsewhere"), tmp_path) == [sentence]
     # Of another seed, of another algorithm, the run itself, and one that is finished: nothing to say.
     assert not differences.unfinished(make_plan(seed=1), tmp_path)
     assert not differences.unfinished(make_plan(algorithm="fixmatch"), tmp_path)

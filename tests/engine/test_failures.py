@@ -141,6 +141,15 @@ def test_memory_of_other_kinds(make_plan: MakePlan, tmp_path: Path, error: Excep
         raise error
 
 
+def test_parts_are_no_remedy_for_what_looks_at_the_whole(make_plan: MakePlan, tmp_path: Path) -> None:
+    """They would be refused."""
+    with (
+        pytest.raises(InputError, match=r"in 1 part\(s\): --activation-checkpointing keeps less"),
+        told(tmp_path, make_plan(algorithm="tcl").spec),
+    ):
+        raise MemoryError
+
+
 def test_other_errors_are_left_alone(make_plan: MakePlan, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="shape"), told(tmp_path, make_plan().spec):
         raise RuntimeError("shape")

@@ -1,10 +1,14 @@
 """Counted operations, against numbers worked by hand."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
+from ssl_video.contract import Batch
 from ssl_video.engine import operations
-from ssl_video.engine.assemble import resolve
+from ssl_video.engine.assemble import Assembly, resolve
 from ssl_video.spec import Spec, build
 
 CPU = torch.device("cpu")
@@ -51,6 +55,56 @@ def test_backward_of_a_transposed_convolution() -> None:
     with operations.counter() as counting:
         layer(torch.randn(2, 8, 5, 5)).sum().backward()
     assert counting.get_total_flops() == 2 * (2 * 25 * 9 * 8 * 4) * 2
+
+
+PAIRED = """
+import torch
+from torch.nn import functional as F
+from ssl_video import Algorithm, LossOutput, View, algorithm
+
+
+@algorithm("paired")
+class Paired(Algorithm):
+    '''Two unlabeled clips for every labeled one, which pass together as one clip.'''
+
+    unlabeled = {"weak": View("weak")}
+
+    def __init__(self, task, model):
+        super().__init__()
+        self.model = model
+
+    def loss(self, batch, progress):
+        first, second = batch.unlabeled["weak"].chunk(2)
+        clips = torch.stack([batch.labeled["weak"], first, second]).sum(0)
+        return LossOutput({"labeled": F.cross_entropy(self.model(clips), batch.labels)})
+"""
+
+
+@pytest.mark.parametrize(("labeled", "unlabeled"), [(8, 16), (3, 6), (1, 2)])
+def test_a_method_that_needs_its_batches_ratio(tmp_path: Path, labeled: int, unlabeled: int) -> None:
+    """One pass for every labeled clip, so that it costs what supervised-only does."""
+    file = tmp_path / "paired.py"
+    file.write_text(PAIRED)
+    batches = {"labeled_batch": labeled, "unlabeled_batch": unlabeled}
+    paired = operations.count(spec(algorithm=f"{file}:paired", **batches), classes=5)
+    assert paired == operations.count(spec(algorithm="supervised", **batches), classes=5)
+
+
+def test_large_batches_are_not_counted_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """13 and 11 clips have no fewer in their ratio; where numbers are looked at, they might not fit."""
+    file, sizes = tmp_path / "paired.py", list[int]()
+    file.write_text(PAIRED)
+
+    def noise(assembly: Assembly, labeled: int, unlabeled: int, **values: Any) -> Batch:
+        sizes.append(labeled + unlabeled)
+        return operations_noise(assembly, labeled, unlabeled, **values)
+
+    operations_noise = operations.noise
+    monkeypatch.setattr(operations, "noise", noise)
+    uneven = spec(algorithm=f"{file}:paired", labeled_batch=13, unlabeled_batch=11)
+    with pytest.raises(RuntimeError, match="equal size"):
+        operations.count(uneven, classes=5)
+    assert max(sizes) == 4
 
 
 def test_counting_draws_nothing_from_torch() -> None:

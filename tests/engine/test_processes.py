@@ -120,9 +120,17 @@ def test_two_processes_have_the_gradients_of_one(
         assert two == {key: pytest.approx(value, abs=2e-5) for key, value in one.items()}
 
 
-def test_an_average_of_several_parts_is_the_whole(make_plan: MakePlan, plain: str, tmp_path: Path) -> None:
+def whole_batch(name: str) -> bool:
+    """Whether a method looks at a batch as a whole."""
+    return subject(name).build().whole_batch
+
+
+@pytest.mark.parametrize("name", [name for name in algorithms.builtin() if not whole_batch(name)])
+def test_an_average_of_several_parts_is_the_whole(
+    make_plan: MakePlan, plain: str, tmp_path: Path, name: str
+) -> None:
     """Gradient accumulation, in one process and in two."""
-    values = {"algorithm": "cmpl", "options": {"threshold": 0.34}, "backbone": plain, "width": 1, **BARE}
+    values = {"algorithm": name, "options": options(name), "backbone": plain, "width": 1, **BARE}
     expected = trained(make_plan(**values), tmp_path / "one", ONE)
     plan = make_plan(**values, accumulate=2)
     assert_close(trained(plan, tmp_path / "parts", ONE), expected)
@@ -131,6 +139,15 @@ def test_an_average_of_several_parts_is_the_whole(make_plan: MakePlan, plain: st
     assert metrics(tmp_path / "parts")[0] == {
         key: pytest.approx(value, abs=2e-5) for key, value in metrics(tmp_path / "one")[0].items()
     }
+
+
+@pytest.mark.parametrize("name", [name for name in algorithms.builtin() if whole_batch(name)])
+def test_what_looks_at_a_batch_as_a_whole_is_not_cut_into_parts(
+    make_plan: MakePlan, tmp_path: Path, name: str
+) -> None:
+    plan = make_plan(algorithm=name, labeled_batch=4, accumulate=2)
+    with pytest.raises(InputError, match=rf"{name} looks at a step's clips as a whole.*accumulate 2"):
+        training(plan, tmp_path, ONE)
 
 
 def test_a_step_has_the_same_clips_however_it_is_shared(make_plan: MakePlan, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from ssl_video.benchmarks.tables import records
 from ssl_video.data.dataset import Data
-from ssl_video.engine import checkpoint, record
+from ssl_video.engine import checkpoint, operations, record
 from ssl_video.engine import run as module
 from ssl_video.engine.run import Execution, Plan, Report, Stopped, plan, run
 from ssl_video.errors import InputError
@@ -187,6 +189,62 @@ def test_a_folder_that_cannot_be_made(make_plan: MakePlan, tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot write to .*file/run"):
         run(make_plan(), tmp_path / "file" / "run", ONCE)
+
+
+DOZEN = """
+from torch.nn import functional as F
+from ssl_video import Algorithm, LossOutput, algorithm
+
+
+@algorithm("dozen")
+class Dozen(Algorithm):
+    '''Takes twelve labeled clips, and no fewer.'''
+
+    def __init__(self, task, model):
+        super().__init__()
+        self.model = model
+
+    def loss(self, batch, progress):
+        if len(batch.labels) != 12:
+            raise ValueError(f"expected 12 clips, found {len(batch.labels)}")
+        return LossOutput({"labeled": F.cross_entropy(self.model(batch.labeled["weak"]), batch.labels)})
+"""
+
+
+def test_a_run_whose_operations_cannot_be_counted(make_plan: MakePlan, tmp_path: Path) -> None:
+    """It is a run like others, and its record one that tables take."""
+    (tmp_path / "dozen.py").write_text(DOZEN)
+    made, said = make_plan(algorithm=f"{tmp_path}/dozen.py:dozen", labeled_batch=12, steps=1), list[str]()
+    folder = tmp_path / made.name
+    result = run(made, folder, ONCE, warn=said.append)
+    assert math.isnan(result["gflops"])
+    assert math.isnan(result["training_gflops"])
+    (sentence,) = said
+    assert sentence.endswith("recorded as nan: ValueError: expected 12 clips, found 6")  # of 12 and 4
+    assert records.row((folder / record.RESULT).read_bytes(), made.name, {})["top1"] == result["top1"]
+
+
+def test_operations_are_counted_before_anything_is_trained(
+    make_plan: MakePlan, plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what is wrong there costs nothing; and a run that draws at random trains the same without."""
+    made = make_plan(algorithm=plugin, steps=2)
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operations, "count", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(made, tmp_path / "interrupted", ONCE)
+        assert not (tmp_path / "interrupted" / record.METRICS).exists()
+        patch.setattr(operations, "count", lambda *_: operations.Operations(1, 1))
+        run(made, tmp_path / "without", ONCE)
+    run(made, tmp_path / "with", ONCE)
+    metrics = [(tmp_path / name / record.METRICS).read_bytes() for name in ("with", "without")]
+    assert metrics[0] == metrics[1]
+    weights = [checkpoint.load(tmp_path / name / checkpoint.FINAL) for name in ("with", "without")]
+    assert all(torch.equal(w, weights[1]["algorithm"][n]) for n, w in weights[0]["algorithm"].items())
 
 
 # -- a finished run is finished, and no other

@@ -38,6 +38,7 @@ def test_a_copy_without_a_change_passes() -> None:
         ("parts/pseudo.py", "sum over the batch", "mean-over-batch"),
         ("parts/teacher.py", "teacher in training mode", "teachers-rest"),
         ("flexmatch.py", "rows of the batch for positions", "positions"),
+        ("tcl.py", "run in parts", "parts"),
     ],
 )
 def test_some_changes_and_what_notices_them(file: str, breaks: str, check: str) -> None:

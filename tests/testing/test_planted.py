@@ -81,8 +81,8 @@ PLANTED = [
         "SVFormer, config: values that are read and defined nowhere",
         Mutation(
             "svformer.py",
-            "mix_weight: float = 2.0,",
-            "mix_weight: float,",
+            "mix_weight: NotNegative = 2.0,",
+            "mix_weight: NotNegative,",
             "a run cannot start without a value that nobody knows",
         ),
         "constructor",
@@ -162,7 +162,7 @@ PLANTED = [
             ("fixmatch",),
         ),
         "mean-over-batch",
-        frozenset({"two-processes"}),
+        frozenset({"two-processes", "parts"}),
     ),
     Planted(
         "lightly, gather_distributed=False: contrasts within a process",

@@ -121,5 +121,9 @@ CHANGES = [
     M("actnetformer.py", "info_nce(gather(one), gather(other), self.temperature)",
       "info_nce(one, other, self.temperature)", "gather missing"),
     M("actnetformer.py", "of_auxiliary(count)", "of_primary(count)", "one network with itself"),
+
+    # what looks at a batch as a whole
+    *(M(f"{name}.py", "    whole_batch = True\n", "", "run in parts")
+      for name in ("actnetformer", "freematch", "ltg", "softmatch", "tcl", "timebalance")),
 ]
 # fmt: on

@@ -1,19 +1,19 @@
 """What a checkpoint holds, and what several processes share."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ssl_video.contract import Algorithm
+from ssl_video.contract import Algorithm, Batch
 from ssl_video.testing import clips
 from ssl_video.testing.check import Failed, NotApplicable, check
 from ssl_video.testing.processes import Pair
-from ssl_video.testing.subject import Subject, train, without_draws
+from ssl_video.testing.subject import Subject, mean, train, without_draws
 
-_STEPS = (0.1, 0.5, 0.9)
+_STEPS, _SEEDS = (0.1, 0.5, 0.9), (1, 2, 3)
 _History = list[dict[str, float]]
 
 
@@ -25,7 +25,7 @@ def resume(subject: Subject) -> None:
     the run ends with other numbers.
     """
     algorithm = subject.build(**subject.eager)
-    batches = [clips.moving(algorithm, seed) for seed in (1, 2, 3)]
+    batches = [clips.moving(algorithm, seed) for seed in _SEEDS]
     train(algorithm, batches, _STEPS)
     other = subject.build(seed=5, **subject.eager)
     other.load_state_dict(algorithm.state_dict())
@@ -70,50 +70,87 @@ def two_processes(subject: Subject) -> None:
     Statistics, memories and contrasts over one process's share of the batch make results depend on the
     number of GPUs. Looked at without batch norm, which takes its statistics where it is.
     """
+    _compare(subject, _two, "two processes")
+
+
+@check(
+    "parts",
+    networks=("plain",),
+    mend="Declare `whole_batch = True`: such a method is not run in parts.",
+)
+def parts(subject: Subject) -> None:
+    """Two halves of a batch, one after the other, take the steps of the whole, or `whole_batch` is declared.
+
+    `--accumulate` passes a step in parts. Where clips of a batch are compared, averaged or mixed with each
+    other, it would silently make another method of it. Looked at without batch norm.
+    """
+    if subject.build().whole_batch:
+        raise NotApplicable("it declares `whole_batch`")
+    _compare(subject, _halves, "parts")
+
+
+def _compare(
+    subject: Subject,
+    shared: Callable[[Subject, dict[str, Any]], tuple[_History, dict[str, Tensor]]],
+    where: str,
+) -> None:
+    """Three steps with the whole batch against those with its shares: terms, and the state afterwards."""
     steady = without_draws(subject)
     # With a threshold in between some clips are used and others not; with 0 all are.
     for options in [subject.eager, {"threshold": 0.45}] if subject.eager else [{}]:
         alone = subject.build(**options)
-        batches = [clips.moving(alone, seed) for seed in (1, 2, 3)]
-        terms, (ours, theirs, state) = train(alone, batches, _STEPS), _two(subject, options)
-        if _agree(terms, ours, theirs, steady):
-            _compare(alone.state_dict(), state)
+        batches = [clips.moving(alone, seed) for seed in _SEEDS]
+        terms, (found, state) = train(alone, batches, _STEPS), shared(subject, options)
+        if _agree(terms, found, steady, where):
+            _same(alone.state_dict(), state, where)
     if not steady:
         raise NotApplicable("every term draws at random")
 
 
-def _two(subject: Subject, options: dict[str, Any]) -> tuple[_History, _History, dict[str, Tensor]]:
-    """Terms of three steps of each of two processes, and the first one's state in the end."""
+def _two(subject: Subject, options: dict[str, Any]) -> tuple[_History, dict[str, Tensor]]:
+    """Mean terms of three steps of two processes, and the first one's state in the end."""
     # Made before the threads start, which share torch's random numbers.
     both, pair = [subject.build(**options) for _ in range(2)], Pair()
 
     def steps(rank: int) -> _History:
-        rows, labeled = (
-            range(rank * size // 2, (rank + 1) * size // 2) for size in (clips.UNLABELED, clips.LABELED)
-        )
-        shares = [clips.picked(clips.moving(both[rank], seed), rows, labeled) for seed in (1, 2, 3)]
+        shares = [_half(clips.moving(both[rank], seed), rank) for seed in _SEEDS]
         return train(both[rank], shares, _STEPS, pair.same_buffers, pair.average)
 
-    ours, theirs = pair.run(steps)
-    return ours, theirs, both[0].state_dict()
+    histories = pair.run(steps)
+    return [mean(terms) for terms in zip(*histories, strict=True)], both[0].state_dict()
 
 
-def _agree(alone: _History, ours: _History, theirs: _History, steady: set[str]) -> bool:
-    """Whether the steps of one process and of two have the same terms, and draw nothing."""
-    for step, (whole, first, second) in enumerate(zip(alone, ours, theirs, strict=True), 1):
+def _halves(subject: Subject, options: dict[str, Any]) -> tuple[_History, dict[str, Tensor]]:
+    """Mean terms of three steps in two parts, and the state in the end."""
+    algorithm = subject.build(**options)
+    batches = [clips.moving(algorithm, seed) for seed in _SEEDS]
+    terms = train(algorithm, batches, _STEPS, cut=lambda batch: [_half(batch, number) for number in (0, 1)])
+    return terms, algorithm.state_dict()
+
+
+def _half(batch: Batch, number: int) -> Batch:
+    """The first or the second half of a batch's clips."""
+    rows, labeled = (
+        range(number * size // 2, (number + 1) * size // 2) for size in (clips.UNLABELED, clips.LABELED)
+    )
+    return clips.picked(batch, rows, labeled)
+
+
+def _agree(alone: _History, shared: _History, steady: set[str], where: str) -> bool:
+    """Whether the steps of a whole batch and of its shares have the same terms, and draw nothing."""
+    for step, (whole, means) in enumerate(zip(alone, shared, strict=True), 1):
         for name in steady & whole.keys():
-            mean = (first[name] + second[name]) / 2
-            if abs(mean - whole[name]) > 1e-4 * (1 + abs(whole[name])):
-                raise Failed(f"{name} of step {step} is {whole[name]:.6f}, and in two processes {mean:.6f}")
+            if abs(means[name] - whole[name]) > 1e-4 * (1 + abs(whole[name])):
+                raise Failed(f"{name} of step {step} is {whole[name]:.6f}, and in {where} {means[name]:.6f}")
         if not whole.keys() <= steady:
             return False  # what is drawn differs, and with it the weights of the next step
     return True
 
 
-def _compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def _same(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
     for name, value in expected.items():
         if not torch.allclose(found[name].double(), value.double(), rtol=1e-3, atol=1e-4):
-            raise Failed(f"{name} is another one after three steps of two processes")
+            raise Failed(f"{name} is another one after three steps in {where}")
 
 
 def _own(module: nn.Module) -> dict[str, Any]:
