@@ -16,11 +16,15 @@ from ssl_video.data.partitions import partition
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.paths import cache_dir
 from ssl_video.engine import assemble
-from ssl_video.engine.run import Plan, plan
+from ssl_video.engine.processes import Execution
+from ssl_video.engine.requirements import check_clips, check_networks
+from ssl_video.engine.run import Plan, plan, run_name
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, configuration
 
 Made = TypeVar("Made")
+
+_ALONE = Execution()
 
 
 def plans(
@@ -29,7 +33,7 @@ def plans(
     *,
     skip_broken: bool = False,
     cache_gib: float = 20.0,
-    processes: int = 1,
+    execution: Execution = _ALONE,
     progress: Progress | None = None,
 ) -> list[Plan]:
     """Resolve specifications, open their data and draw their labels.
@@ -39,7 +43,7 @@ def plans(
         device: where they will run.
         skip_broken: leave broken videos out instead of stopping.
         cache_gib: bound of the frame cache.
-        processes: how many carry out each run.
+        execution: how each run is carried out.
         progress: called while data is prepared.
 
     Raises:
@@ -47,7 +51,7 @@ def plans(
             the protocols ask for; both before any video is decoded; then all broken videos.
     """
     resolved = resolve(specs, device)
-    indexes = {_index_key(found.spec): found.index for found in check(resolved, processes, progress)}
+    indexes = {_index_key(found.spec): found.index for found in check(resolved, execution, progress)}
     opened = dict[tuple[object, ...], Data]()
     for spec in resolved:
         if _data_key(spec) not in opened:
@@ -69,8 +73,16 @@ class Checked:
     index: Index
     partition: Partition
 
+    @property
+    def name(self) -> str:
+        """The run's, as its plan will have it."""
+        configured = configuration(self.spec, assemble.source(self.spec))
+        return run_name(self.spec, configured, self.index, self.partition)
 
-def check(specs: Sequence[Spec], processes: int = 1, progress: Progress | None = None) -> list[Checked]:
+
+def check(
+    specs: Sequence[Spec], execution: Execution = _ALONE, progress: Progress | None = None
+) -> list[Checked]:
     """Everything that can be found wrong with resolved specifications before a video is decoded.
 
     Raises:
@@ -78,7 +90,7 @@ def check(specs: Sequence[Spec], processes: int = 1, progress: Progress | None =
             then all problems with labels.
     """
     distinct = {configuration(spec): spec for spec in specs}
-    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, processes))
+    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, execution))
     built = dict(zip(distinct, algorithms, strict=True))
     indexes = dict[tuple[object, ...], Index]()
     for spec in specs:
@@ -90,11 +102,7 @@ def check(specs: Sequence[Spec], processes: int = 1, progress: Progress | None =
         index, key = indexes[_index_key(spec)], _partition_key(spec)
         if key not in drawn:
             drawn[key] = draw(spec, index)
-        if built[configuration(spec)].unlabeled and not len(drawn[key].unlabeled):
-            raise InputError(
-                f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: "
-                "use --labeled-in-unlabeled"
-            )
+        check_clips(spec, built[configuration(spec)], drawn[key], execution)
         return Checked(spec, index, drawn[key])
 
     return _collect(specs, checked)
@@ -136,9 +144,11 @@ def check_writable(results: Path) -> None:
 
 def _names(spec: Spec, device: torch.device) -> Spec:
     """Resolve one specification; its protocol is looked at, too."""
-    if spec.data != "demo":
-        # A run's records are read from anywhere.
-        spec = spec.model_copy(update={"data": str(Path(spec.data).expanduser().absolute())})
+    # A run's records are read from anywhere.
+    places = {"data": None if spec.data == "demo" else spec.data, "root": spec.root, "lists": spec.lists}
+    spec = spec.model_copy(
+        update={key: str(Path(place).expanduser().absolute()) for key, place in places.items() if place}
+    )
     problems = partition.check(spec.protocol, lists=Path(spec.lists) if spec.lists else None)
     try:
         spec = assemble.resolve(spec, device)
@@ -149,10 +159,11 @@ def _names(spec: Spec, device: torch.device) -> Spec:
     return spec
 
 
-def _build(spec: Spec, processes: int) -> Algorithm:
+def _build(spec: Spec, execution: Execution) -> Algorithm:
     # A backbone is built for a number of classes; one that cannot be built for two cannot for any number.
     algorithm = assemble.check(spec, num_classes=2)
-    assemble.check_shares(spec, algorithm, processes)
+    assemble.check_shares(spec, algorithm, execution.processes)
+    check_networks(algorithm, execution)
     return algorithm
 
 
@@ -166,7 +177,7 @@ def _partition_key(spec: Spec) -> tuple[object, ...]:
 
 
 def _data_key(spec: Spec) -> tuple[object, ...]:
-    return *_index_key(spec), spec.size
+    return *_index_key(spec), spec.size, spec.frame_format
 
 
 def _collect(specs: Sequence[Spec], make: Callable[[Spec], Made]) -> list[Made]:

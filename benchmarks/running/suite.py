@@ -18,9 +18,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ssl_video.benchmarks.running.given import specify
 from ssl_video.errors import InputError, unknown
 from ssl_video.registry import algorithms
-from ssl_video.spec import Spec, build, override, read_yaml
+from ssl_video.spec import Spec, read_yaml
 
 Entry = str | Mapping[str, Any]
 
@@ -64,14 +65,18 @@ class Suite:
     commands: Sequence[str] = ()
 
     def choose(self, **names: Sequence[str]) -> "Suite":
-        """The suite with only these entries of an axis; none: all. A name that it lacks is one of its own."""
-        changes = dict[str, Any]()
+        """The suite with only these entries of an axis; none: all. A name that it lacks is one of its own.
+
+        Protocols are chosen for data sets with their own, too: of these, or else as for all others.
+        """
+        chosen = dict[str, Any]()
         for axis, wanted in names.items():
-            key, own = AXES[axis], [_mapping(axis, entry) for entry in getattr(self, axis)]
             if wanted:
-                chosen = ([entry for entry in own if entry[key] == name] or [{key: name}] for name in wanted)
-                changes[axis] = list(itertools.chain.from_iterable(chosen))
-        return replace(self, **changes)
+                chosen[axis] = _chosen(axis, wanted, getattr(self, axis))
+        if "protocols" in chosen:
+            datasets = chosen.get("datasets", self.datasets)
+            chosen["datasets"] = [self._with_protocols(entry, names["protocols"]) for entry in datasets]
+        return replace(self, **chosen)
 
     def with_baseline(self, name: str) -> "Suite":
         """The suite with an algorithm in front, where it is not there already."""
@@ -94,7 +99,7 @@ class Suite:
         for cell in self._cells():
             mine = [a for a in assignments if cell["algorithm"] in concerned[a]]
             try:
-                specs.append(build(override(self.values(merge(cell, given or {})), mine)))
+                specs.append(specify(self.values(merge(cell, given or {})), given or {}, mine))
             except InputError as error:
                 problems += error.problems
         if problems:
@@ -120,6 +125,13 @@ class Suite:
                 protocols, draws, seeds, self._axis("backbones"), self._axis("algorithms")
             ):
                 yield functools.reduce(merge, parts, own)
+
+    def _with_protocols(self, dataset: Entry, names: Sequence[str]) -> Entry:
+        """A data set with these of its own protocols, if it has any."""
+        entry = _mapping("datasets", dataset)
+        if "protocols" not in entry:
+            return entry
+        return {**entry, "protocols": _chosen("protocols", names, entry["protocols"], self.protocols)}
 
     def _axis(self, name: str) -> list[Mapping[str, Any]]:
         """An axis's entries; of one without entries a single one that says nothing."""
@@ -185,6 +197,15 @@ def merge(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mapping(axis: str, entry: Entry) -> Mapping[str, Any]:
     return {AXES[axis]: entry} if isinstance(entry, str) else entry
+
+
+def _chosen(axis: str, names: Sequence[str], *lists: Sequence[Entry]) -> list[Entry]:
+    """For each name its entries in the first list that has any; else the name itself."""
+    key, chosen = AXES[axis], list[Entry]()
+    for name in names:
+        theirs = ([e for e in entries if _mapping(axis, e)[key] == name] for entries in lists)
+        chosen += next(filter(None, theirs), [name])
+    return chosen
 
 
 def _is(known: Mapping[str, Any], key: str, wanted: Any) -> bool:

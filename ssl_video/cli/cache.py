@@ -124,8 +124,8 @@ def _clear(folder: Path, index: Index | None, yes: bool) -> None:
         _say(f"nothing is stored in {folder}")
         return
     what = f"{len(found):,} clips, {_gib(sum(entry.size for entry in found))}, from {folder}"
-    if not yes:
-        click.confirm(f"remove {what}?", abort=True)
+    if not yes and not click.confirm(f"remove {what}?"):
+        return
     cache.clear(folder, {entry.path.name for entry in found} if index else None)
     _say(f"removed {what}")
 

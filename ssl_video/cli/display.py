@@ -191,6 +191,11 @@ def output() -> Console:
     return console if console.is_terminal else Console(width=max(console.width, _PIPED))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 run", "2 runs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """A time in the two digits or so that an estimate has: "40 s", "12 min", "2.5 h", "3.1 days"."""
     for unit, length, digits in (("days", 86400, 1), ("h", 3600, 1), ("min", 60, 0)):

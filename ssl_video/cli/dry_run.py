@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ssl_video.benchmarks.running import forecast, prepare
-from ssl_video.cli.display import duration, output, preparing
+from ssl_video.cli.display import counted, duration, output, preparing
 from ssl_video.cli.runs import Settings
 from ssl_video.data.dataset import source
-from ssl_video.spec import Spec, digest, plain
+from ssl_video.spec import Spec
 
 
 def show(specs: Sequence[Spec], settings: Settings, *, measure: bool, hints: Sequence[str] = ()) -> int:
@@ -25,17 +25,19 @@ def show(specs: Sequence[Spec], settings: Settings, *, measure: bool, hints: Seq
         hints: how data that is not here is made.
     """
     console = output()
-    # Specifications that come to the same run are one.
-    resolved = list({digest(plain(spec)): spec for spec in prepare.resolve(specs, settings.device)}.values())
-    here = [spec for spec in resolved if source(spec).exists()]
+    resolved = prepare.resolve(specs, settings.device)
+    present = [source(spec).exists() for spec in resolved]
     with preparing(Console(stderr=True)) as progress:
-        checked = prepare.check(here, settings.execution.processes, progress)
+        here = [spec for spec, is_here in zip(resolved, present, strict=True) if is_here]
+        checked = prepare.check(here, settings.execution, progress)
+        known = iter(checked)
+        names = [next(known).name if is_here else None for is_here in present]
         lines = forecast.forecast(
-            resolved, settings.results, settings.device, measure=measure, progress=progress
+            resolved, names, settings.results, settings.device, measure=measure, progress=progress
         )
     console.print(_table(lines))
-    wanted = [spec for spec in resolved if spec.data != "demo"]
-    absent = dict.fromkeys(spec.data for spec in wanted if not source(spec).exists())
+    elsewhere = (spec.data for spec, is_here in zip(resolved, present, strict=True) if not is_here)
+    absent = [data for data in dict.fromkeys(elsewhere) if data != "demo"]
     sentences = [f"{data} is not here: a run needs it, this list does not" for data in absent]
     sentences += [f"  {hint}" for hint in hints if absent]
     protocols = {line.protocols for line in lines}
@@ -92,7 +94,7 @@ def _budgets(specs: Sequence[Spec]) -> list[str]:
 def _sum(lines: Sequence[forecast.Line], settings: Settings) -> str:
     runs, finished = sum(line.runs for line in lines), sum(line.finished for line in lines)
     todo = [line for line in lines if line.finished < line.runs]
-    text = f"{runs} runs, {finished} of them finished in {settings.results}"
+    text = f"{counted(runs, 'run')}, {finished} of them finished in {settings.results}"
     known = [line.left for line in todo if line.left is not None]
     if known:
         jobs = min(settings.jobs or runs, runs - finished)

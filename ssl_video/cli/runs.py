@@ -16,7 +16,7 @@ from ssl_video.benchmarks.tables import layout, leaderboard
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.benchmarks.tables.terminal import to_terminal
-from ssl_video.cli.display import Display, preparing
+from ssl_video.cli.display import Display, counted, preparing
 from ssl_video.engine import checkpoint, differences, launch
 from ssl_video.engine.assemble import choose_device, label
 from ssl_video.engine.run import Execution, Plan
@@ -129,7 +129,7 @@ def _plans(specs: Sequence[Spec], settings: Settings, aside: Console) -> list[Pl
             settings.device,
             skip_broken=settings.skip_broken,
             cache_gib=settings.cache_gib,
-            processes=settings.execution.processes,
+            execution=settings.execution,
             progress=progress,
         )
     return list({plan.name: plan for plan in plans}.values())
@@ -170,7 +170,7 @@ def _conclude(
     if failures and len(plans) > 1:
         # They were told as they came, perhaps hours ago.
         names = ", ".join(failure.plan.name for failure in failures)
-        aside.print(f"{_count(len(failures), 'run')} failed: {names}", markup=False, soft_wrap=True)
+        aside.print(f"{counted(len(failures), 'run')} failed: {names}", markup=False, soft_wrap=True)
     console.print(f"leaderboard: {settings.results / leaderboard.FILE}", markup=False, soft_wrap=True)
     if baseline and not failures:
         _next_steps(plans, settings, console)
@@ -224,7 +224,7 @@ def _introduce(
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     begun = sum((executors.folder(settings.results, plan) / checkpoint.CURRENT).exists() for plan in todo)
     console.print(
-        f"{_count(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before"
+        f"{counted(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before"
         f"{f', {begun} to go on from a checkpoint' if begun else ''}; "
         f"{executor.describe()}",
         highlight=False,
@@ -240,7 +240,7 @@ def _unused(records: Sequence[Mapping[str, Any]]) -> list[str]:
     runs = Counter(record["algorithm"] for record in records)
     return [
         f"{algorithm} used not one pseudo-label of its network {network!r} in {count} of its "
-        f"{_count(runs[algorithm], 'run')}: is its threshold within reach?"
+        f"{counted(runs[algorithm], 'run')}: is its threshold within reach?"
         for (algorithm, network), count in unused.items()
     ]
 
@@ -274,7 +274,3 @@ def _next_steps(plans: Sequence[Plan], settings: Settings, console: Console) -> 
     if data != "demo":
         del lines[1:3]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

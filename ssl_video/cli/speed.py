@@ -51,6 +51,7 @@ def step(algorithm: str, repeat: int, textbook: bool, assignments: tuple[str, ..
             settings.device,
             skip_broken=settings.skip_broken,
             cache_gib=settings.cache_gib,
+            execution=settings.execution,
             progress=progress,
         )
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,6 @@ import click
 
 from ssl_video.cli import options
 from ssl_video.errors import InputError
-from ssl_video.spec import NetworkSpec
 
 
 @click.command(no_args_is_help=True)
@@ -41,9 +40,10 @@ def command(
     Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint; the status is
     130 for Ctrl-C and 75 for the others, which asks a scheduler to start it again.
     """
+    from ssl_video.benchmarks.running.given import specify
     from ssl_video.benchmarks.running.suite import merge, with_demo_settings
     from ssl_video.cli.runs import Settings, carry_out
-    from ssl_video.spec import build, override, read_yaml
+    from ssl_video.spec import read_yaml
 
     if resume:
         if file:
@@ -51,23 +51,7 @@ def command(
         # Resolved, so that a change is named no matter which way it came.
         resume = resume.resolve()
         file, results = resume / "spec.yaml", resume.parents[1]
-    values = read_yaml(file) if file else {}
     given = options.given(flags)
-    _refuse_without_effect(values.get("networks"), given)
-    values = merge(values, given)
-    spec = build(override(with_demo_settings(values), assignments))
+    values = merge(read_yaml(file) if file else {}, given)
+    spec = specify(with_demo_settings(values), given, assignments)
     return carry_out([spec], Settings.of(flags, results, jobs=1), baseline=None, resume=resume)
-
-
-def _refuse_without_effect(networks: Any, given: dict[str, Any]) -> None:
-    """A flag for all networks does not reach one that the file sets by itself: say so, do not ignore it."""
-    if isinstance(networks, dict):
-        problems = [
-            f"--{key} does not change networks.{role}.{key}, which the file sets: "
-            f"use --set networks.{role}.{key}={given[key]}"
-            for role, network in networks.items()
-            for key in NetworkSpec.model_fields
-            if key in given and isinstance(network, dict) and key in network
-        ]
-        if problems:
-            raise InputError(*problems)

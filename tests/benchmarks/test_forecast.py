@@ -12,7 +12,7 @@ from ssl_video.benchmarks.running import forecast, prepare
 from ssl_video.benchmarks.running.forecast import Line
 from ssl_video.engine import assemble
 from ssl_video.errors import InputError
-from ssl_video.spec import Spec, build, configuration
+from ssl_video.spec import Spec, build, configuration, plain
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -39,16 +39,22 @@ def finish(results: Path, spec: Spec, seconds: float, **changes: Any) -> None:
     """The record of a finished run."""
     facts = run(spec.algorithm, 0.5, spec.seed, protocol=spec.protocol, seconds=seconds)
     facts |= {"configuration": configuration(spec, assemble.source(spec)), "options": {}} | changes
-    facts |= {"predictors": {"model": {"top1": 0.5}}, "run": f"{spec.algorithm}-{spec.protocol}-{spec.seed}"}
+    facts |= {"predictors": {"model": {"top1": 0.5}}, "spec": plain(spec)}
+    facts |= {"run": f"run-{len(list(results.glob('runs/*')))}"}
     folder = results / "runs" / facts["run"]
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(facts))
 
 
+def absent(specs: list[Spec], results: Path, **arguments: Any) -> list[Line]:
+    """The forecast of runs whose data is not here."""
+    return forecast.forecast(specs, [None] * len(specs), results, CPU, **arguments)
+
+
 def test_nothing_is_known_at_first(tmp_path: Path) -> None:
     """Ten steps of 2 labeled clips, and of 2 + 6 where unlabeled ones are read."""
     data, protocols = (str(Path("absent.arrow").absolute()),), ("per-class:1", "per-class:5")
-    assert forecast.forecast(specs(), tmp_path / "none", CPU) == [
+    assert absent(specs(), tmp_path / "none") == [
         Line("supervised", "tiny3d", data, protocols, 4, 0, 10, 20),
         Line("cmpl", "primary=tiny3d auxiliary=tiny3d*0.25", data, protocols, 4, 0, 10, 80),
     ]
@@ -59,17 +65,61 @@ def test_finished_runs_are_counted_and_foretell_the_others(tmp_path: Path) -> No
     first, second, third, _ = specs(("fixmatch",))
     finish(tmp_path, first, 30)
     finish(tmp_path, third, 50)
-    # Another seed, other settings and another draw are other runs.
-    finish(tmp_path, specs(("fixmatch",), 3)[2], 10, configuration="cother")
-    finish(tmp_path, second, 40, draw=7)
-    (line,) = forecast.forecast(specs(("fixmatch",)), tmp_path, CPU)
+    # Other settings and another draw are other runs.
+    finish(tmp_path, second, 10, configuration="cother")
+    finish(tmp_path, specs(("fixmatch",), draw=7)[1], 40)
+    (line,) = absent(specs(("fixmatch",)), tmp_path)
     assert (line.runs, line.finished, line.measured) == (4, 2, "finished runs")
     assert line.seconds == pytest.approx((30 + 50 + 40) / 3)
     assert line.left == pytest.approx(2 * line.seconds)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": "other.arrow"},
+        {"split": "split2"},
+        {"labeled_in_unlabeled": True},
+        {"validation": 1},
+        {"seed": 1},
+        {"draw": 1},
+        {"steps": 11},
+    ],
+)
+def test_only_the_very_run_counts_as_finished(change: dict[str, Any], tmp_path: Path) -> None:
+    """Of two protocols the first is finished; the same data may have lain elsewhere."""
+    moved = {"data": "moved/absent.arrow"}
+    finish(tmp_path, specs(("fixmatch",), 1, **moved)[0], 30)
+    (line,) = absent(specs(("fixmatch",), 1), tmp_path)
+    assert (line.runs, line.finished) == (2, 1)
+    (line,) = absent([spec.model_copy(update=change) for spec in specs(("fixmatch",), 1)], tmp_path)
+    assert (line.runs, line.finished) == (2, 0)
+
+
+def test_draws_that_are_the_same_are_one_run(tmp_path: Path) -> None:
+    """A column has no draws, but the validation clips cut from it have."""
+    (tmp_path / "list.txt").touch()
+    for protocol in ("column:known", f"list:{tmp_path}/list.txt"):
+        drawn = [{**SMALL, "protocol": protocol, "draw": draw, "seed": 0} for draw in range(3)]
+        runs = prepare.resolve([build(values) for values in drawn], CPU)
+        finish(tmp_path / protocol[:4], runs[2], 30)
+        (line,) = absent(runs, tmp_path / protocol[:4])
+        assert (line.runs, line.finished) == (1, 1)
+        (line,) = absent([run.model_copy(update={"validation": 1}) for run in runs], tmp_path / protocol[:4])
+        assert (line.runs, line.finished) == (3, 0)
+
+
+def test_where_the_data_is_runs_are_known_by_name(tmp_path: Path) -> None:
+    """Whatever else their records say: two of the three are one run, which is finished."""
+    runs = specs(("fixmatch",), 3)[:3]
+    finish(tmp_path, runs[0], 30)
+    (folder,) = (tmp_path / "runs").iterdir()
+    (line,) = forecast.forecast(runs, [folder.name, folder.name, "other"], tmp_path, CPU)
+    assert (line.runs, line.finished) == (2, 1)
+
+
 def test_what_never_ran_is_measured(tmp_path: Path) -> None:
-    found = forecast.forecast(specs(("supervised", "cmpl", "mixmatch")), tmp_path, CPU, measure=True)
+    found = absent(specs(("supervised", "cmpl", "mixmatch")), tmp_path, measure=True)
     for line in found:
         assert line.measured == "networks alone"
         assert line.seconds is not None
@@ -80,11 +130,11 @@ def test_what_cannot_be_built_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown algorithm"):
         specs(("cmlp",))
     with pytest.raises(InputError, match="halves the number of frames"):
-        forecast.forecast(specs(backbone="c2d_r50", frames=1), tmp_path, CPU)
+        absent(specs(backbone="c2d_r50", frames=1), tmp_path)
 
 
 def test_variants_of_one_algorithm_have_names_of_their_own(tmp_path: Path) -> None:
     """As in the table that the runs will end with."""
     same = specs(("cmpl",), networks={"auxiliary": {"width": 1.0}})
-    found = forecast.forecast([*specs(("cmpl",)), *same], tmp_path, CPU)
+    found = absent([*specs(("cmpl",)), *same], tmp_path)
     assert [line.method for line in found] == ["cmpl auxiliary.width=0.25", "cmpl auxiliary.width=1"]

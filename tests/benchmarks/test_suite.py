@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from complaints import problems
 
 from ssl_video.benchmarks.running.suite import Suite, load, with_demo_settings
 from ssl_video.errors import InputError
@@ -106,6 +107,20 @@ def test_flags_are_above_the_suite_and_assignments_above_all() -> None:
     assert plain(spec)["networks"] == {"auxiliary": {"width": 1.0, "stride": 1}}
 
 
+def test_what_an_entry_sets_for_its_first_network_is_not_ignored_for_a_flag() -> None:
+    own = {"algorithm": "cmpl", "networks": {"primary": {"frames": 16}}}
+    suite = Suite(algorithms=["cmpl", own], seeds=2)
+    (sentence,) = problems(suite.specs, {"frames": "8"})
+    assert sentence.startswith("--frames does not change networks.primary.frames of cmpl, which is 16")
+    (sentence,) = problems(suite.specs, {}, ["frames=8"])
+    assert sentence.startswith("--set frames does not change networks.primary.frames of cmpl, which is 16")
+    # As it says itself: both entries have the assignment.
+    for spec in suite.specs({}, ["networks.primary.frames=8"]):
+        assert spec.networks["primary"].frames == 8
+    # The other network's own value leaves the flag its effect on the first.
+    assert {spec.width for spec in Suite(algorithms=[SAME], seeds=1).specs({"width": "0.5"})} == {0.5}
+
+
 def test_an_assignment_goes_to_the_algorithms_that_have_it_or_to_all() -> None:
     suite = Suite(algorithms=["supervised", "cmpl", SAME], seeds=1)
     first, *both = suite.specs(assignments=["options.threshold=0.9"])
@@ -119,6 +134,27 @@ def test_names_choose_all_variants_of_theirs_and_add_what_is_not_there() -> None
     chosen = suite.choose(algorithms=["cmpl", "uda"], backbones=[], datasets=["b"])
     assert keys(chosen.specs(), "data", "algorithm") == [("b", "cmpl"), ("b", "cmpl"), ("b", "uda")]
     assert len(chosen.specs()[1].networks) == 1
+
+
+def test_protocols_are_chosen_for_data_sets_with_their_own_too() -> None:
+    """Of its own entries of that name, else of the suite's; a name that neither has is a bare one."""
+    longer, own = {"protocol": "per-class:1", "steps": 9}, {"protocol": "percent:40", "size": 32}
+    suite = Suite(
+        algorithms=["cmpl"],
+        datasets=["a", {"data": "b", "protocols": [own, "percent:60"]}],
+        protocols=[longer, "per-class:2"],
+        seeds=1,
+    )
+
+    def chosen(*names: str, **axes: list[str]) -> list[tuple[Any, ...]]:
+        return keys(suite.choose(protocols=names, **axes).specs(), "data", "protocol", "steps", "size")
+
+    assert chosen("per-class:1") == [("a", "per-class:1", 9, 64), ("b", "per-class:1", 9, 64)]
+    assert chosen("percent:40") == [("a", "percent:40", 400, 64), ("b", "percent:40", 400, 32)]
+    assert chosen("percent:3", "percent:60", datasets=["b"]) == [
+        ("b", "percent:3", 400, 64),
+        ("b", "percent:60", 400, 64),
+    ]
 
 
 @pytest.mark.parametrize("own", [[], ["supervised"], [{"algorithm": "supervised", "weight_decay": 0.1}]])

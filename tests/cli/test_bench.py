@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from command_line import TINY, Call
+
+from ssl_video.cli import cli
 
 
 def results(folder: Path) -> list[Path]:
@@ -59,6 +63,33 @@ def test_a_second_time_only_prints(bench: Path, dataset: Path, call: Call) -> No
     assert "4 runs, 4 of them finished before" in " ".join(again.stderr.split())
     assert again.stdout == (bench / "stdout.txt").read_text()
     assert {path: path.stat().st_mtime_ns for path in results(bench)} == before
+
+
+def test_a_dry_run_counts_the_very_runs(
+    bench: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column has no draws: three of them are one run."""
+    rows = [path.relative_to(dataset).as_posix() for path in sorted(dataset.rglob("*.mp4"))]
+    lines = [f"{row},{row.split('/')[1]},{row.split('/')[0]},{int('train' in row)}" for row in rows]
+    (tmp_path / "data.csv").write_text("\n".join(["path,label,split,known", *lines[:-1], ""]))
+    monkeypatch.chdir(bench)
+
+    def counted(*arguments: object) -> str:
+        given = ("bench", "--dry-run", "--algo", "fixmatch", "--protocol", "per-class:2", "--seeds", "2")
+        given += (*TINY, *map(str, arguments))
+        done = CliRunner().invoke(cli, given, catch_exceptions=False)
+        assert done.exit_code == 0
+        return re.findall(r"\d+ runs?, \d+ of them finished", done.stdout)[0]
+
+    assert counted("--data", dataset) == "4 runs, 4 of them finished"
+    assert counted("--data", dataset, "--seeds", 1, "--no-baseline") == "1 run, 1 of them finished"
+    other = tmp_path / "data.csv", "--root", dataset
+    assert counted("--data", *other) == "4 runs, 0 of them finished"
+    for flags in (("--validation", 1), ("--labeled-in-unlabeled",)):
+        assert counted("--data", dataset, *flags) == "4 runs, 0 of them finished"
+    # Two methods and two seeds: of three draws under per-class:2, and of one under the column.
+    column = ("--protocol", "column:known", "--labeled-in-unlabeled", "--draws", 3)
+    assert counted("--data", *other, *column) == "16 runs, 0 of them finished"
 
 
 def test_broken_videos_stop_it_before_training_and_can_be_left_out(

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from command_line import TINY, Call
+
+from ssl_video.cli import cli
 
 
 @pytest.fixture
@@ -43,6 +46,9 @@ def test_fill_show_and_clear(data: Path, call: Call, own: Path, tmp_path: Path) 
     assert re.search(r"raw, 18, ffmpeg\d+ +12 +0\.2 MiB +20\d\d-", shown)
     assert call("cache", data, "--status", cwd=tmp_path).stdout == shown
 
+    no = CliRunner().invoke(cli, ["cache", "--clear"], input="n\n", env={"SSL_VIDEO_CACHE": str(own.parent)})
+    assert (no.exit_code, no.exception) == (0, None)
+    assert len(clips(own)) == 12
     asked = call("cache", "--clear", cwd=tmp_path)
     assert asked.returncode == 130
     assert f"remove 12 clips, 0.2 MiB, from {own}?" in asked.stdout

@@ -62,8 +62,10 @@ def test_train_from_a_file_is_the_same_run_as_in_the_benchmark(bench: Path, run:
     assert "1 run, 1 of them finished before" in " ".join(done.stderr.split())
 
 
-def test_a_flag_that_the_file_makes_useless_is_refused(run: Path, call: Call) -> None:
-    done = call("train", run / "spec.yaml", "--width", "0.25", cwd=run)
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_the_file_makes_useless_is_refused(run: Path, call: Call, resume: bool) -> None:
+    there = ["--resume", run, "--set", "width=0.25"] if resume else [run / "spec.yaml", "--width", "0.25"]
+    done = call("train", *there, cwd=run)
     assert done.returncode == 2
     assert "--set networks.model.width=0.25" in done.stderr
 

@@ -117,7 +117,7 @@ def _plan(order: Order) -> Plan:
             torch.device(conditions.execution.device),
             skip_broken=conditions.skip_broken,
             cache_gib=conditions.cache_gib,
-            processes=conditions.execution.processes,
+            execution=conditions.execution,
         )
     return plan
 
