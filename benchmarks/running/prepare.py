@@ -163,7 +163,7 @@ def _build(spec: Spec, execution: Execution) -> Algorithm:
     # A backbone is built for a number of classes; one that cannot be built for two cannot for any number.
     algorithm = assemble.check(spec, num_classes=2)
     assemble.check_shares(spec, algorithm, execution.processes)
-    check_networks(algorithm, execution)
+    check_networks(spec, algorithm, execution)
     return algorithm
 
 

@@ -34,8 +34,8 @@ def blocks(network: nn.Module) -> list[nn.Module]:
     return [block for block in found if id(block) not in outer]
 
 
-def find_blocks(network: nn.Module) -> list[nn.Module]:
-    """The blocks of a network that must have some.
+def find_blocks(network: nn.Module, name: str) -> list[nn.Module]:
+    """The blocks of a network that must have some; `name` is what it is called where it has none.
 
     Raises:
         InputError: it has none.
@@ -43,8 +43,8 @@ def find_blocks(network: nn.Module) -> list[nn.Module]:
     found = blocks(network)
     if not found:
         raise InputError(
-            f"--activation-checkpointing needs a network of repeated blocks, and {type(network).__name__} "
-            "has none: leave it out, or use another backbone, for example slow_r50"
+            f"--activation-checkpointing needs a network of repeated blocks, and {name} has none: "
+            "leave it out, or use another backbone, for example slow_r50"
         )
     return found
 
@@ -57,7 +57,7 @@ def save_activations(network: nn.Module) -> None:
     Raises:
         InputError: the network has no repeated blocks.
     """
-    for block in find_blocks(network):
+    for block in find_blocks(network, type(network).__name__):
         _wrap(block)
 
 

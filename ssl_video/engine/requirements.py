@@ -5,7 +5,7 @@ from ssl_video.data.partitions.partition import Partition
 from ssl_video.engine.activations import find_blocks
 from ssl_video.engine.processes import Execution
 from ssl_video.errors import InputError
-from ssl_video.spec import Spec
+from ssl_video.spec import NetworkSpec, Spec
 
 
 def check_clips(spec: Spec, algorithm: Algorithm, partition: Partition, execution: Execution) -> None:
@@ -26,18 +26,23 @@ def check_clips(spec: Spec, algorithm: Algorithm, partition: Partition, executio
         raise InputError(*problems)
 
 
-def check_networks(algorithm: Algorithm, execution: Execution) -> None:
+def check_networks(spec: Spec, algorithm: Algorithm, execution: Execution) -> None:
     """Whether each role's network can be carried out so; they may be on the meta device.
+
+    Args:
+        spec: a resolved specification.
+        algorithm: its algorithm.
+        execution: what is asked of networks.
 
     Raises:
         InputError: all that have no blocks to checkpoint, see `activations.find_blocks`.
     """
     problems = list[str]()
     for role in algorithm.roles if execution.activation_checkpointing else ():
+        backbone = spec.networks.get(role, NetworkSpec()).backbone or spec.backbone
         try:
-            find_blocks(algorithm.get_submodule(role))
+            find_blocks(algorithm.get_submodule(role), backbone)
         except InputError as error:
-            place = f"networks.{role}: " if len(algorithm.roles) > 1 else ""
-            problems += [place + problem for problem in error.problems]
+            problems += error.problems
     if problems:
-        raise InputError(*problems)
+        raise InputError(*dict.fromkeys(problems))
