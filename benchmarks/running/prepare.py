@@ -89,9 +89,7 @@ def check(
         InputError: all problems with algorithms, networks and batches at once; then data that cannot be read;
             then all problems with labels.
     """
-    distinct = {configuration(spec): spec for spec in specs}
-    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, execution))
-    built = dict(zip(distinct, algorithms, strict=True))
+    built = check_methods(specs, execution)
     indexes = dict[tuple[object, ...], Index]()
     for spec in specs:
         if _index_key(spec) not in indexes:
@@ -106,6 +104,20 @@ def check(
         return Checked(spec, index, drawn[key])
 
     return _collect(specs, checked)
+
+
+def check_methods(specs: Sequence[Spec], execution: Execution = _ALONE) -> dict[str, Algorithm]:
+    """Everything that can be found wrong with resolved specifications without their data.
+
+    Returns:
+        A specimen of each method, without weights, by `spec.configuration`.
+
+    Raises:
+        InputError: all problems with algorithms, networks and batches.
+    """
+    distinct = {configuration(spec): spec for spec in specs}
+    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, execution))
+    return dict(zip(distinct, algorithms, strict=True))
 
 
 def resolve(specs: Sequence[Spec], device: torch.device) -> list[Spec]:

@@ -90,25 +90,29 @@ def _blocks(grid: Grid, width: int) -> Iterator[Table]:
     """Tables no wider than `width`, each with columns of one group."""
     names = [grid.corner, *_names(grid), *([_PER_COST] if grid.costs else [])]
     room = min(max(map(len, names)), width // 2)
-    for group, columns in groupby(grid.columns, key=lambda column: column.group):
-        block: list[_Shown] = []
+    for group, members in groupby(grid.columns, key=lambda column: column.group):
+        columns, block = list(members), list[_Shown]()
+        scores = [column.cells for column in columns if isinstance(column, Scores)]
+        # What has no run on this data stands in the tables of other data.
+        rows = [row for row in range(len(grid.labels)) if any(cells[row] for cells in scores)]
         for column in columns:
             shown = _shown(grid, column)
             if block and room + sum(_GAP + each.width for each in (*block, shown)) > width:
-                yield _table(group, grid, room, block)
+                yield _table(group, grid, rows, room, block)
                 block = []
             block.append(shown)
-        yield _table(group, grid, room, block)
+        yield _table(group, grid, rows, room, block)
 
 
-def _table(title: str, grid: Grid, room: int, block: Sequence[_Shown]) -> Table:
-    """One table, with further lines for a row where it has a gain."""
+def _table(title: str, grid: Grid, rows: Sequence[int], room: int, block: Sequence[_Shown]) -> Table:
+    """One table of these rows, with further lines for a row where it has a gain."""
     table = _empty_table(title)
     table.add_column(Text(grid.corner), max_width=room, overflow="fold")
     for shown in block:
         table.add_column(Text(shown.header), width=shown.width, overflow="fold")
-    for number, name in enumerate(_names(grid)):
-        for place, label in enumerate((Text(name), Text("  gain", "dim"), Text(_PER_COST, "dim"))):
+    names = _names(grid)
+    for number in rows:
+        for place, label in enumerate((Text(names[number]), Text("  gain", "dim"), Text(_PER_COST, "dim"))):
             texts = [shown.lines[number][place] for shown in block]
             if place == 0 or any(texts):
                 table.add_row(label, *texts)

@@ -29,6 +29,8 @@ def show(specs: Sequence[Spec], settings: Settings, *, measure: bool, hints: Seq
     present = [source(spec).exists() for spec in resolved]
     with preparing(Console(stderr=True)) as progress:
         here = [spec for spec, is_here in zip(resolved, present, strict=True) if is_here]
+        away = [spec for spec, is_here in zip(resolved, present, strict=True) if not is_here]
+        prepare.check_methods(away, settings.execution)
         checked = prepare.check(here, settings.execution, progress)
         known = iter(checked)
         names = [next(known).name if is_here else None for is_here in present]
@@ -36,8 +38,7 @@ def show(specs: Sequence[Spec], settings: Settings, *, measure: bool, hints: Seq
             resolved, names, settings.results, settings.device, measure=measure, progress=progress
         )
     console.print(_table(lines))
-    elsewhere = (spec.data for spec, is_here in zip(resolved, present, strict=True) if not is_here)
-    absent = [data for data in dict.fromkeys(elsewhere) if data != "demo"]
+    absent = [data for data in dict.fromkeys(spec.data for spec in away) if data != "demo"]
     sentences = [f"{data} is not here: a run needs it, this list does not" for data in absent]
     sentences += [f"  {hint}" for hint in hints if absent]
     protocols = {line.protocols for line in lines}

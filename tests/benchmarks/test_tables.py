@@ -53,6 +53,14 @@ def test_a_header_has_the_room_of_its_longest_line() -> None:
     ]
 
 
+def test_a_method_without_a_run_on_some_data_has_no_row_there() -> None:
+    lines = shown(compare(run("cmpl", 0.5, dataset="a"), run("uda", 0.5, dataset="b")))
+    assert [line.split() for line in lines[:10]] == [
+        *(["a"], ["method", "per-class:4"], ["─" * len(lines[2])], ["cmpl", "50.0", "(n=1)"], []),
+        *(["b"], ["method", "per-class:4"], ["─" * len(lines[2])], ["uda", "50.0", "(n=1)"], []),
+    ]
+
+
 def test_square_brackets_are_no_markup() -> None:
     lines = shown(compare(run("[red]a", 0.5, dataset="[bold]d", protocol="[i]p")))
     assert lines[0] == "[bold]d"

@@ -48,6 +48,14 @@ def test_an_entry_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     assert " 6 runs, 0 of them finished" in printed
 
 
+@pytest.mark.parametrize("data", ["absent.arrow", "demo"])
+def test_a_dry_run_refuses_what_the_run_would_refuse(data: str, tmp_path: Path) -> None:
+    """Whether the data is here or not."""
+    given = ("bench", "--dry-run", *DATA, "--data", data, "--algo", "freematch", "--accumulate", "2")
+    with pytest.raises(InputError, match="freematch looks at a step's clips as a whole"):
+        CliRunner().invoke(cli, [*given, "--results", str(tmp_path / "none")], catch_exceptions=False)
+
+
 def test_the_flag_match_is_the_suite_s_key(tmp_path: Path) -> None:
     """100 steps of 8 + 16 videos are 300 of 8."""
     (tmp_path / "mine.yaml").write_text("algorithms: [fixmatch]\nmatch: clips\nsettings: {steps: 100}\n")

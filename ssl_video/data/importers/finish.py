@@ -24,7 +24,8 @@ def finish(draft: Draft) -> Index:
     empty = ids[draft.sizes == 0] if draft.sizes is not None else ids[:0]
     if len(empty):
         draft.problems.append(
-            f"{len(empty)} files are empty (0 bytes): {some(empty)}; restore or remove them"
+            f"{len(empty)} files are empty (0 bytes): {some(empty)}; restore or remove them, "
+            "or let ssl-video doctor quarantine them"
         )
     if len(label.names) == 1:
         draft.problems.append(
