@@ -17,7 +17,7 @@ from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.paths import cache_dir
 from ssl_video.engine import assemble
 from ssl_video.engine.processes import Execution
-from ssl_video.engine.requirements import check_clips, check_networks
+from ssl_video.engine.requirements import check_clips, check_networks, check_shares
 from ssl_video.engine.run import Plan, plan, run_name
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, configuration
@@ -174,7 +174,7 @@ def _names(spec: Spec, device: torch.device) -> Spec:
 def _build(spec: Spec, execution: Execution) -> Algorithm:
     # A backbone is built for a number of classes; one that cannot be built for two cannot for any number.
     algorithm = assemble.check(spec, num_classes=2)
-    assemble.check_shares(spec, algorithm, execution.processes)
+    check_shares(spec, algorithm, execution.processes)
     check_networks(spec, algorithm, execution)
     return algorithm
 

@@ -200,31 +200,6 @@ def check(spec: Spec, num_classes: int) -> Algorithm:
     return algorithm
 
 
-def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
-    """Whether a step's batches can be cut into equal shares, and into parts at all.
-
-    Unequal ones would weigh their clips differently.
-
-    Raises:
-        InputError: a batch that cannot.
-    """
-    shares = processes * spec.accumulate
-    kinds = ["labeled_batch", "unlabeled_batch"] if algorithm.unlabeled else ["labeled_batch"]
-    problems = [
-        f"{kind} {getattr(spec, kind)} cannot be cut into {shares} equal shares ({processes} processes, "
-        f"accumulate {spec.accumulate}): choose a multiple of {shares}"
-        for kind in kinds
-        if getattr(spec, kind) % shares
-    ]
-    if algorithm.whole_batch and spec.accumulate > 1:
-        problems.append(
-            f"{spec.algorithm} looks at a step's clips as a whole, and would be another method with "
-            f"accumulate {spec.accumulate}: leave it out; --activation-checkpointing saves memory, too"
-        )
-    if problems:
-        raise InputError(*problems)
-
-
 def source(spec: Spec) -> str:
     """What is part of a resolved run beside its specification: plugins' code, hashes or addresses of weights.
 

@@ -1,4 +1,4 @@
-"""What a run needs of its labels and networks: told before videos are decoded, and again where it starts."""
+"""What a run needs of batches, labels and networks: told before videos are decoded, and where it starts."""
 
 from ssl_video.contract import Algorithm
 from ssl_video.data.partitions.partition import Partition
@@ -6,6 +6,31 @@ from ssl_video.engine.activations import find_blocks
 from ssl_video.engine.processes import Execution
 from ssl_video.errors import InputError
 from ssl_video.spec import NetworkSpec, Spec
+
+
+def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
+    """Whether a step's batches can be cut into equal shares, and into parts at all.
+
+    Unequal ones would weigh their clips differently.
+
+    Raises:
+        InputError: a batch that cannot.
+    """
+    shares = processes * spec.accumulate
+    kinds = ["labeled_batch", "unlabeled_batch"] if algorithm.unlabeled else ["labeled_batch"]
+    problems = [
+        f"{kind} {getattr(spec, kind)} cannot be cut into {shares} equal shares ({processes} processes, "
+        f"accumulate {spec.accumulate}): choose a multiple of {shares}"
+        for kind in kinds
+        if getattr(spec, kind) % shares
+    ]
+    if algorithm.whole_batch and spec.accumulate > 1:
+        problems.append(
+            f"{spec.algorithm} looks at a step's clips as a whole, and would be another method with "
+            f"accumulate {spec.accumulate}: leave it out; --activation-checkpointing saves memory, too"
+        )
+    if problems:
+        raise InputError(*problems)
 
 
 def check_clips(spec: Spec, algorithm: Algorithm, partition: Partition, execution: Execution) -> None:

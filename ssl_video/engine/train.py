@@ -16,7 +16,7 @@ from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
 from ssl_video.engine import checkpoint
 from ssl_video.engine.activations import save_activations
-from ssl_video.engine.assemble import Assembly, assemble, check_shares
+from ssl_video.engine.assemble import Assembly, assemble
 from ssl_video.engine.audit import audit
 from ssl_video.engine.evaluate import autocast
 from ssl_video.engine.layout import place
@@ -24,7 +24,7 @@ from ssl_video.engine.optimize import clip_gradients, finite, make_optimizer, se
 from ssl_video.engine.processes import Execution, Processes
 from ssl_video.engine.pseudo_labels import Keeper
 from ssl_video.engine.record import Ratio, Recorder, Validations
-from ssl_video.engine.requirements import check_clips
+from ssl_video.engine.requirements import check_clips, check_shares
 from ssl_video.engine.score import validate
 from ssl_video.errors import InputError, some
 from ssl_video.spec import Spec, plain
