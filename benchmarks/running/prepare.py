@@ -51,7 +51,7 @@ def plans(
             the protocols ask for; both before any video is decoded; then all broken videos.
     """
     resolved = resolve(specs, device)
-    indexes = {_index_key(found.spec): found.index for found in check(resolved, execution, progress)}
+    indexes = {_index_key(found.spec): found.index for found in check(resolved, execution, progress, skip_broken)}
     opened = dict[tuple[object, ...], Data]()
     for spec in resolved:
         if _data_key(spec) not in opened:
@@ -81,7 +81,10 @@ class Checked:
 
 
 def check(
-    specs: Sequence[Spec], execution: Execution = _ALONE, progress: Progress | None = None
+    specs: Sequence[Spec],
+    execution: Execution = _ALONE,
+    progress: Progress | None = None,
+    skip_broken: bool = False,
 ) -> list[Checked]:
     """Everything that can be found wrong with resolved specifications before a video is decoded.
 
@@ -93,7 +96,7 @@ def check(
     indexes = dict[tuple[object, ...], Index]()
     for spec in specs:
         if _index_key(spec) not in indexes:
-            indexes[_index_key(spec)] = read_index(spec, progress)
+            indexes[_index_key(spec)] = read_index(spec, progress, skip_broken=skip_broken)
     drawn = dict[tuple[object, ...], Partition]()
 
     def checked(spec: Spec) -> Checked:

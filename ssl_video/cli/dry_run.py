@@ -31,7 +31,7 @@ def show(specs: Sequence[Spec], settings: Settings, *, measure: bool, hints: Seq
         here = [spec for spec, is_here in zip(resolved, present, strict=True) if is_here]
         away = [spec for spec, is_here in zip(resolved, present, strict=True) if not is_here]
         prepare.check_methods(away, settings.execution)
-        checked = prepare.check(here, settings.execution, progress)
+        checked = prepare.check(here, settings.execution, progress, settings.skip_broken)
         known = iter(checked)
         names = [next(known).name if is_here else None for is_here in present]
         lines = forecast.forecast(

@@ -40,7 +40,7 @@ def command(
     if data and not root:
         spec = spec.model_copy(update={"root": None})
     with preparing(Console(stderr=True)) as progress:
-        index = read_index(spec, progress)
+        index = read_index(spec, progress, skip_broken=skip_broken)
         trained.check_classes(model, index)
         opened = load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=progress)
     scores = trained.evaluate(model, opened)

@@ -38,15 +38,20 @@ def short_side(size: int) -> int:
     return round(size * _MARGIN)
 
 
-def read_index(spec: Spec, progress: Progress | None = None) -> Index:
+def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: bool = False) -> Index:
     """Which clips a run's dataset holds, without those that are quarantined.
 
     Nothing is decoded, but the demo clips are rendered where missing.
 
+    Args:
+        spec: what to read.
+        progress: called while the demo clips are rendered.
+        skip_broken: let files be missing or empty; `load` quarantines them with those that cannot be decoded.
+
     Raises:
         InputError: the data cannot be read.
     """
-    index = read_all(spec, progress, faulty=bool(quarantine.read(source(spec))))
+    index = read_all(spec, progress, faulty=skip_broken or bool(quarantine.read(source(spec))))
     listed = _quarantined(spec, index)
     if not listed:
         return index
@@ -97,7 +102,7 @@ def load(
     Raises:
         InputError: the data cannot be read, or clips are broken and not to be skipped.
     """
-    index = index or read_index(spec, progress)
+    index = index or read_index(spec, progress, skip_broken=skip_broken)
     check_present(index)
     listed = {index.ids[row]: reason for row, reason in _quarantined(spec, index).items()}
     store = FrameStore(

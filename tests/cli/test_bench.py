@@ -117,12 +117,14 @@ def test_broken_videos_stop_it_before_training_and_can_be_left_out(
     assert "train/dark/noise.mp4" in stopped.stderr
     assert "--skip-broken" in stopped.stderr
     assert results(tmp_path) == []
+    (broken / "train" / "dark" / "empty.mp4").write_bytes(b"")
     done = call(*arguments, *TINY, "--skip-broken", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "left out train/dark/noise.mp4" in done.stderr
     (result,) = results(tmp_path)
-    assert json.loads(result.read_text())["left_out"] == 1
-    assert "noise.mp4" in (result.parent / "left-out.txt").read_text()
+    assert json.loads(result.read_text())["left_out"] == 2
+    left_out = (result.parent / "left-out.txt").read_text()
+    assert "empty.mp4" in left_out and "noise.mp4" in left_out
 
 
 def test_a_plugin_by_path(dataset: Path, call: Call, tmp_path: Path) -> None:

@@ -56,6 +56,20 @@ def test_files_that_are_gone_do_not_stop_runs_once_they_are_quarantined(spec: Sp
         load(spec)
 
 
+def test_empty_and_missing_files_are_quarantined_with_the_broken_ones(spec: Spec, tmp_path: Path) -> None:
+    (tmp_path / "data" / "bow" / "0.mkv").write_bytes(b"")
+    (tmp_path / "data" / "wave" / "1.mkv").unlink()
+    (tmp_path / "data" / "wave" / "1.mkv").symlink_to("nowhere")
+    with pytest.raises(InputError, match="1 files are empty .* --skip-broken, or ssl-video doctor"):
+        load(spec)
+    assert quarantine.read(tmp_path / "data") == {}
+    data = load(spec, skip_broken=True)
+    assert set(data.broken) == {"bow/0.mkv", "wave/1.mkv", "jump/3.mkv"}
+    assert data.broken == quarantine.read(tmp_path / "data")
+    assert len(data.index.rows("train", "test")) == 15
+    assert load(spec).index.fingerprint == data.index.fingerprint
+
+
 def test_a_class_that_is_quarantined_whole_is_said(spec: Spec, tmp_path: Path) -> None:
     quarantine.write(tmp_path / "data", {f"jump/{clip}.mkv": "broken" for clip in range(6)})
     notes = read_index(spec).notes

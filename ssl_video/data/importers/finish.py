@@ -25,7 +25,7 @@ def finish(draft: Draft) -> Index:
     if len(empty):
         draft.problems.append(
             f"{len(empty)} files are empty (0 bytes): {some(empty)}; restore or remove them, "
-            "or let ssl-video doctor quarantine them"
+            "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video doctor"
         )
     if len(label.names) == 1:
         draft.problems.append(
