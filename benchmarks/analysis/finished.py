@@ -52,9 +52,9 @@ def read(folder: Path) -> Finished:
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder} is not the folder of a finished run: it holds no {_RESULT}") from None
     except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} is damaged: {error}") from None
+        raise _damaged(path, str(error)) from None
     if missing:
-        raise InputError(f"{path} is damaged: it lacks {', '.join(missing)}")
+        raise _damaged(path, f"it lacks {', '.join(missing)}")
     return Finished(folder, result)
 
 
@@ -76,6 +76,10 @@ def grouped(runs: Sequence[Finished]) -> dict[str, list[Finished]]:
         text if counts[text] == 1 else f"{text} (data {firsts[key]['dataset_fingerprint']})": groups[key]
         for key, text in words.items()
     }
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"{path} is damaged ({reason}): the command of the run makes it again")
 
 
 def _title(method: str, result: Mapping[str, Any]) -> str:

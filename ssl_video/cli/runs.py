@@ -19,6 +19,7 @@ from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.cli.display import Display, counted, preparing
 from ssl_video.engine import checkpoint, differences, launch
 from ssl_video.engine.assemble import choose_device, label
+from ssl_video.engine.record import RESULT
 from ssl_video.engine.run import Execution, Plan
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, setting
@@ -222,6 +223,9 @@ def _introduce(
             console.print(f"  and {len(data.broken) - _SHOWN} more, see left-out.txt of any run")
     for sentence in _settings([plan.spec for plan in plans]):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    for place in (executors.folder(settings.results, plan) / RESULT for plan in todo):
+        if place.exists():
+            console.print(f"note: {place} is damaged: its run is made again", markup=False, soft_wrap=True)
     begun = sum((executors.folder(settings.results, plan) / checkpoint.CURRENT).exists() for plan in todo)
     console.print(
         f"{counted(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before"
