@@ -51,7 +51,9 @@ def plans(
             the protocols ask for; both before any video is decoded; then all broken videos.
     """
     resolved = resolve(specs, device)
-    indexes = {_index_key(found.spec): found.index for found in check(resolved, execution, progress, skip_broken)}
+    indexes = {
+        _index_key(found.spec): found.index for found in check(resolved, execution, progress, skip_broken)
+    }
     opened = dict[tuple[object, ...], Data]()
     for spec in resolved:
         if _data_key(spec) not in opened:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 import ssl_video
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, unknown
 from ssl_video.signals import PREEMPTION, Preempted
 
 _COMMANDS = {
@@ -50,7 +50,8 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
-            return None
+            # A shell that completes half a command wants no complaint.
+            return None if ctx.resilient_parsing else ctx.fail(unknown("command", name, _COMMANDS))
         module = importlib.import_module(f"ssl_video.cli.{name}")
         command: click.Command = module.command
         return command
@@ -88,6 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
         status = 2
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption):
+            _say_how_options_are_given(error)
         status = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         # Where a command runs, click has turned the first into the second.
@@ -104,6 +107,13 @@ def main(arguments: list[str] | None = None) -> None:
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning as one line, without the line of code that gave it."""
     print(f"warning: {message}", file=sys.stderr)
+
+
+def _say_how_options_are_given(error: click.NoSuchOption) -> None:
+    """Algorithms have options of their own, which no flag of a command can know: say how these are given."""
+    if error.ctx and "assignments" in (parameter.name for parameter in error.ctx.command.params):
+        key = error.option_name.lstrip("-").replace("-", "_")
+        print(f"An option of an algorithm is given as --set options.{key}=VALUE.", file=sys.stderr)
 
 
 def _interrupt(number: int, _: Any) -> None:

@@ -123,6 +123,20 @@ def test_a_mistake_is_named(
         assert word in done.stderr
 
 
+def test_a_flag_or_a_command_that_is_not_there(call: Call, tmp_path: Path) -> None:
+    done = call("bench", "--flip-share", "0.3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "An option of an algorithm is given as --set options.flip_share=VALUE." in done.stderr
+    # Where no algorithm is chosen, none has options.
+    done = call("audit", "--flip-share", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "options." not in done.stderr
+    done = call("bnch", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "unknown command 'bnch'; did you mean bench?" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_data_that_is_not_there(call: Call, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "one" / "only").mkdir(parents=True)

@@ -179,5 +179,5 @@ def test_folders_that_are_no_runs(results: Path, call: Command, tmp_path: Path) 
     with pytest.raises(InputError, match="it lacks predictors, spec, backbone, setting, configuration"):
         call(folder)
     (folder / "result.json").write_text("{")
-    with pytest.raises(InputError, match="is damaged .*: the command of the run makes it again"):
+    with pytest.raises(InputError, match=r"is damaged .*: the command of the run makes it again"):
         call(folder)

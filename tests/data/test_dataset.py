@@ -60,7 +60,7 @@ def test_empty_and_missing_files_are_quarantined_with_the_broken_ones(spec: Spec
     (tmp_path / "data" / "bow" / "0.mkv").write_bytes(b"")
     (tmp_path / "data" / "wave" / "1.mkv").unlink()
     (tmp_path / "data" / "wave" / "1.mkv").symlink_to("nowhere")
-    with pytest.raises(InputError, match="1 files are empty .* --skip-broken, or ssl-video doctor"):
+    with pytest.raises(InputError, match=r"1 files are empty .* --skip-broken, or ssl-video doctor"):
         load(spec)
     assert quarantine.read(tmp_path / "data") == {}
     data = load(spec, skip_broken=True)
