@@ -16,8 +16,10 @@ import torch
 from ssl_video.benchmarks.running import executors, matrix
 from ssl_video.benchmarks.running.executors import local
 from ssl_video.data.dataset import load
+from ssl_video.engine import launch
 from ssl_video.engine.processes import Execution
 from ssl_video.engine.run import plan
+from ssl_video.errors import InputError
 from ssl_video.spec import build
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and processes as on a cluster")
@@ -25,6 +27,8 @@ SMALL = {
     "protocol": "per-class:2", "frames": 2, "stride": 2, "size": 8, "width": 0.25, "labeled_batch": 4,
     "unlabeled_batch": 4, "test_clips": 1,
 }  # fmt: skip
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "RANK": "5"}
+SRUN = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "3"}
 # What goes wrong in the second process's third step.
 FAULTY = '''
 import os
@@ -161,3 +165,40 @@ def test_a_scheduler_signals_every_process_and_the_run_goes_on_later(
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == 2
     assert "cannot be resumed with other settings: steps 3000, now 99" in stderr
+
+
+def test_launchers_are_found() -> None:
+    assert launch.detect(None, None, {}) == ("self", 1, 1)
+    assert launch.detect(3, None, {}) == ("self", 3, 1)
+    assert launch.detect(None, None, TORCHRUN) == ("torchrun", 4, 2)
+    assert launch.detect(4, 2, TORCHRUN) == ("torchrun", 4, 2)
+    assert launch.detect(None, None, SRUN) == ("slurm", 2, 2)
+    # An allocation of several tasks in which this process was started without srun.
+    assert launch.detect(None, None, {"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}) == ("self", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "environment", "message"),
+    [
+        ((2, None), TORCHRUN | {"WORLD_SIZE": "5"}, "torchrun started 5 processes, and --devices 2"),
+        ((4, 1), TORCHRUN, "torchrun started 8 processes"),
+        ((None, 2), {}, "--num-nodes: start one process a device"),
+    ],
+)
+def test_numbers_that_do_not_fit_the_launcher(
+    asked: tuple[int | None, int | None], environment: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        launch.detect(*asked, environment)
+
+
+def test_ranks() -> None:
+    assert launch.rank(Execution(launcher="torchrun", devices=4, num_nodes=2), TORCHRUN) == 5
+    assert launch.rank(Execution(launcher="slurm", devices=2, num_nodes=2), SRUN) == 3
+    assert launch.rank(Execution(devices=4, num_nodes=2), {"NODE_RANK": "1", "LOCAL_RANK": "2"}) == 6
+    # Left over from something else.
+    assert launch.rank(Execution(), {"LOCAL_RANK": "2", "NODE_RANK": "1"}) == 0
+    two = Execution("cpu", devices=2)
+    places = launch.places(two)
+    assert [launch.rank(two, place) for place in places] == [0, 1]
+    assert places[0]["MASTER_PORT"] == places[1]["MASTER_PORT"]

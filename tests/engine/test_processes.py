@@ -15,7 +15,7 @@ from torch import nn
 
 from ssl_video.contract import Batch
 from ssl_video.data.dataset import Data
-from ssl_video.engine import checkpoint, exported, launch, record
+from ssl_video.engine import checkpoint, exported, record
 from ssl_video.engine.evaluate import probabilities
 from ssl_video.engine.predictions import Predictions
 from ssl_video.engine.processes import Execution, Processes
@@ -310,45 +310,3 @@ def test_another_number_of_processes_goes_on_and_says_so(make_plan: MakePlan, tm
     for notes in side_by_side(TWO, resumed):
         assert len(notes) == 1
         assert "written by 1 processes, and 2 go on" in notes[0]
-
-
-# -- who starts the processes
-
-TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "RANK": "5"}
-SRUN = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "3"}
-
-
-def test_launchers_are_found() -> None:
-    assert launch.detect(None, None, {}) == ("self", 1, 1)
-    assert launch.detect(3, None, {}) == ("self", 3, 1)
-    assert launch.detect(None, None, TORCHRUN) == ("torchrun", 4, 2)
-    assert launch.detect(4, 2, TORCHRUN) == ("torchrun", 4, 2)
-    assert launch.detect(None, None, SRUN) == ("slurm", 2, 2)
-    # An allocation of several tasks in which this process was started without srun.
-    assert launch.detect(None, None, {"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}) == ("self", 1, 1)
-
-
-@pytest.mark.parametrize(
-    ("asked", "environment", "message"),
-    [
-        ((2, None), TORCHRUN | {"WORLD_SIZE": "5"}, "torchrun started 5 processes, and --devices 2"),
-        ((4, 1), TORCHRUN, "torchrun started 8 processes"),
-        ((None, 2), {}, "--num-nodes: start one process a device"),
-    ],
-)
-def test_numbers_that_do_not_fit_the_launcher(
-    asked: tuple[int | None, int | None], environment: dict[str, str], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        launch.detect(*asked, environment)
-
-
-def test_ranks() -> None:
-    assert launch.rank(Execution(launcher="torchrun", devices=4, num_nodes=2), TORCHRUN) == 5
-    assert launch.rank(Execution(launcher="slurm", devices=2, num_nodes=2), SRUN) == 3
-    assert launch.rank(Execution(devices=4, num_nodes=2), {"NODE_RANK": "1", "LOCAL_RANK": "2"}) == 6
-    # Left over from something else.
-    assert launch.rank(Execution(), {"LOCAL_RANK": "2", "NODE_RANK": "1"}) == 0
-    places = launch.places(TWO)
-    assert [launch.rank(TWO, place) for place in places] == [0, 1]
-    assert places[0]["MASTER_PORT"] == places[1]["MASTER_PORT"]
