@@ -207,21 +207,7 @@ def _introduce(
     console: Console,
 ) -> None:
     """What will run, on what, with which settings."""
-    for data in {id(plan.data): plan.data for plan in plans}.values():
-        splits = {name: len(data.index.rows(name)) for name in ("train", "test")}
-        console.print(
-            f"{data.index.name}: {splits['train']} training and {splits['test']} test clips, "
-            f"{len(data.index.classes)} classes",
-            highlight=False,
-        )
-        notes = [*data.index.notes, *(note for p in plans if p.data is data for note in p.partition.notes)]
-        for note in dict.fromkeys(notes):
-            console.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
-        for clip, reason in list(data.broken.items())[:_SHOWN]:
-            console.print(f"  left out {clip}: {reason}", markup=False, highlight=False, soft_wrap=True)
-        if len(data.broken) > _SHOWN:
-            console.print(f"  and {len(data.broken) - _SHOWN} more, see left-out.txt of any run")
-    for sentence in _settings([plan.spec for plan in plans]):
+    for sentence in (*_data_sets(plans), *_settings([plan.spec for plan in plans])):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     for place in (executors.folder(settings.results, plan) / RESULT for plan in todo):
         if place.exists():
@@ -247,6 +233,25 @@ def _unused(records: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{counted(runs[algorithm], 'run')}: is its threshold within reach?"
         for (algorithm, network), count in unused.items()
     ]
+
+
+def _data_sets(plans: Sequence[Plan]) -> list[str]:
+    """Each data set, what there is to say of it and its labels, and what is left out of it."""
+    sentences = []
+    # Clips of two sizes are stored twice, and are one data set.
+    for data in {plan.data.index.fingerprint: plan.data for plan in plans}.values():
+        index, broken = data.index, data.broken
+        train, test = (len(index.rows(part)) for part in ("train", "test"))
+        sentences.append(
+            f"{index.name}: {train} training and {test} test clips, {len(index.classes)} classes"
+        )
+        partitions = [p.partition for p in plans if p.data.index.fingerprint == index.fingerprint]
+        notes = [*index.notes, *(note for partition in partitions for note in partition.notes)]
+        sentences += [f"  {note}" for note in dict.fromkeys(notes)]
+        sentences += [f"  left out {clip}: {reason}" for clip, reason in list(broken.items())[:_SHOWN]]
+        if len(broken) > _SHOWN:
+            sentences.append(f"  and {len(broken) - _SHOWN} more, see left-out.txt of any run")
+    return sentences
 
 
 def _settings(specs: Sequence[Spec]) -> list[str]:

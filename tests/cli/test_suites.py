@@ -1,13 +1,16 @@
 """What `ssl-video bench` makes of its flags and of suites, listed without training."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner
+from indexes import make_index
 
 from ssl_video.cli import cli
-from ssl_video.cli.runs import _unused
+from ssl_video.cli.runs import _data_sets, _unused
 from ssl_video.engine import assemble
 from ssl_video.errors import InputError
 from ssl_video.spec import build
@@ -112,6 +115,24 @@ def test_pseudo_labels_that_were_never_used_are_told() -> None:
     assert _unused(records) == [
         "cmpl used not one pseudo-label of its network 'primary' in 1 of its 2 runs: "
         "is its threshold within reach?"
+    ]
+
+
+def test_a_data_set_of_two_sizes_is_introduced_once() -> None:
+    index = make_index(["a/0.mp4", "a/1.mp4", "b/2.mp4", "b/3.mp4"])
+    broken = {f"a/{n}.mkv": "empty (0 bytes)" for n in range(7)}
+
+    def planned(size: int, note: str) -> Any:
+        data = SimpleNamespace(index=index, broken=broken, size=size)
+        return SimpleNamespace(data=data, partition=SimpleNamespace(notes=[note]))
+
+    plans = [planned(64, "b has one clip"), planned(64, "all are labeled"), planned(96, "all are labeled")]
+    assert _data_sets(plans) == [
+        "small: 4 training and 0 test clips, 2 classes",
+        "  b has one clip",
+        "  all are labeled",
+        *(f"  left out a/{n}.mkv: empty (0 bytes)" for n in range(5)),
+        "  and 2 more, see left-out.txt of any run",
     ]
 
 
