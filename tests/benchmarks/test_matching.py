@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
+from ssl_video import Batch, LossOutput, algorithm
+from ssl_video.algorithms.supervised import Supervised
 from ssl_video.benchmarks.running import costs, matching, prepare
 from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.engine import noise
 from ssl_video.errors import InputError
-from ssl_video.spec import CELL, Spec, build, configuration, plain, setting
+from ssl_video.spec import CELL, NetworkSpec, Spec, build, configuration, plain, setting
 
 CPU = torch.device("cpu")
 SMALL = {"frames": 4, "size": 16, "steps": 100, "labeled_batch": 2, "unlabeled_batch": 6}
@@ -59,6 +61,32 @@ def test_operations_are_those_of_the_networks() -> None:
     supervised, fixmatch = map(costs.gigaoperations, specs("supervised", "fixmatch"))
     # A pass without gradient is about a third of one with it: (8 + 6 / 3) / 2 = 5.
     assert fixmatch / supervised == pytest.approx(5, rel=0.1)
+
+
+def test_a_method_that_takes_no_few_clips_is_told_what_needs_none(tmp_path: Path) -> None:
+    @algorithm("picky")
+    class Picky(Supervised):
+        """Takes eleven clips."""
+
+        def loss(self, batch: Batch, progress: float) -> LossOutput:
+            if len(batch.labels) != 11:
+                raise ValueError(f"{len(batch.labels)} clips are not eleven\nof them")
+            return super().loss(batch, progress)
+
+    (spec,) = specs("picky", labeled_batch=11)
+    for kind in ("forwards", "seconds"):
+        with pytest.raises(
+            InputError, match=r"^picky: .* \(ValueError: . clips are not eleven\); --match clips"
+        ):
+            matching.matched([spec], kind, tmp_path, CPU)
+    assert steps(matching.matched([spec], "clips", tmp_path, CPU)) == [(100, "clips:1100")]
+    (misspelt,) = specs("supervised")
+    with pytest.raises(InputError, match="unknown backbone"):
+        costs.gigaoperations(
+            misspelt.model_copy(
+                update={"networks": {"model": NetworkSpec(backbone="tiny2d", width=1, frames=4)}}
+            )
+        )
 
 
 def test_the_costliest_of_its_own_setting_decides(tmp_path: Path) -> None:
