@@ -42,7 +42,7 @@ _COSTS = (
     sheet.Column("protocol", choice=True),
     sheet.Column("top-1 %", "number"),
     sheet.Column("seconds", "number", "of training and evaluation, mean over runs"),
-    sheet.Column("clips/s", "number", "clips that training passed through networks, by these seconds"),
+    sheet.Column("clips/s", "number", "videos read in training, by these seconds"),
     sheet.Column(
         "training GFLOPs", "number", "10^9 multiply-adds of the whole training, forward and backward"
     ),

@@ -29,7 +29,7 @@ COLUMNS: dict[str, str] = {
     "top5": "share of test clips whose class is among the first five guesses, in [0, 1]",
     "mean_class": "mean over classes of the share of their test clips guessed right, in [0, 1]",
     "seconds": "duration of training and evaluation, in seconds",
-    "clips_seen": "clips that training passed through networks",
+    "clips_seen": "videos read in training; one that several networks or views see counts once",
     "parameters": "parameters of the predictor",
     "parameters_trained": "parameters of all trained networks",
     "gflops": "10^9 multiply-adds of the predictor for one test clip and crop",

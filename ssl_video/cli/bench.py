@@ -19,8 +19,10 @@ BASELINE = "supervised"
 
 @click.command()
 @click.option("--algo", "--algorithm", "algorithm", multiple=True, metavar="NAMES",
-              help="names or path/to/file.py:name, with commas; 'all' for every built-in one")  # fmt: skip
-@click.option("--protocol", multiple=True, metavar="NAMES", help="partition protocols, separated by commas")
+              help="names or path/to/file.py:name, with commas; 'all' for every built-in one  [the "
+              "suite's, else cmpl]")  # fmt: skip
+@click.option("--protocol", multiple=True, metavar="NAMES",
+              help="partition protocols, with commas  [the suite's, else per-class:10]")  # fmt: skip
 @click.option("--backbone", multiple=True, metavar="NAMES",
               help="backbones of every network that has none of its own, with commas  [tiny3d]")  # fmt: skip
 @click.option(

@@ -20,18 +20,18 @@ _CHANCE = (
 @click.command()
 @click.argument("a", metavar="RUN_A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="RUN_B", type=click.Path(path_type=Path))
-@click.option("--network-a", metavar="NAME", help="network of A to look at  [the headline]")
-@click.option("--network-b", metavar="NAME", help="network of B to look at  [the headline]")
+@click.option("--predictor-a", metavar="NAME", help="network of A to look at  [the headline]")
+@click.option("--predictor-b", metavar="NAME", help="network of B to look at  [the headline]")
 @click.option(
     "--clips", type=click.IntRange(0), default=10, show_default=True,
     help="how many of the clips that only one has right to name",
 )  # fmt: skip
-def command(a: Path, b: Path, network_a: str | None, network_b: str | None, clips: int) -> None:
+def command(a: Path, b: Path, predictor_a: str | None, predictor_b: str | None, clips: int) -> None:
     """What differs between two finished runs: settings, clips, classes, curves.
 
-    RUN_A and RUN_B are runs' folders; one run with --network-a and --network-b compares its networks.
+    RUN_A and RUN_B are runs' folders; one run with --predictor-a and --predictor-b compares its networks.
     """
-    found = pair.load(a, b, (network_a, network_b))
+    found = pair.load(a, b, (predictor_a, predictor_b))
     console = output()
     same = found.a.labels == found.b.labels
     disagree = sum(found.counts()[1:3])

@@ -83,7 +83,8 @@ def _show_step(cost: "StepCost", title: str, place: str, gpu: str) -> None:
     )
     share = speed_step.share_of_peak(cost.speed, gpu) if gpu else None
     console.print(
-        f"{cost.flops / 1e9:.3g} GFLOP a step, {cost.speed / 1e12:.3g} TFLOP/s"
+        f"{cost.flops / 2e9:.3g} GFLOPs a step, 10^9 multiply-adds as in tables; with two operations each, "
+        f"{cost.speed / 1e12:.3g} TFLOP/s"
         + (f", {100 * share:.1f} % of the bf16 peak of {gpu}" if share else "")
     )
     if cost.textbook:

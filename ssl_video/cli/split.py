@@ -42,7 +42,7 @@ def make(data: str, output: Path, **flags: Any) -> None:
     The file is a protocol itself: use it with --protocol FILE, publish it with your results.
 
     \b
-      ssl-video split make ucf101.csv --protocol percent:10 --draw 0 -o ten-percent.txt
+      ssl-video split make ucf101.arrow --protocol percent:10 --draw 0 -o ten-percent.txt
     """
     from ssl_video.data.partitions import partition_file
 
@@ -61,7 +61,7 @@ def show(what: str, **flags: Any) -> None:
 
     \b
     ssl-video split show train_10_percent.lst
-    ssl-video split show ucf101.csv --protocol train_10_percent.lst
+    ssl-video split show ucf101.arrow --protocol train_10_percent.lst
     """
     from ssl_video.data.partitions import partition_file
     from ssl_video.data.partitions.summary import of_file
@@ -90,7 +90,7 @@ def compare(first: str, second: str, data: str | None, every: bool, **flags: Any
 
     \b
     ssl-video split compare list_ucf_1/train.csv list_ucf_10/train.csv
-    ssl-video split compare percent:10 percent:10+groups --data ucf101.csv
+    ssl-video split compare percent:10 percent:10+groups --data ucf101.arrow
     """
     from ssl_video.data.partitions import summary
 
