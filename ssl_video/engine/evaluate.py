@@ -21,7 +21,10 @@ _CLIPS_AT_ONCE = 32
 def autocast(spec: Spec, device: torch.device) -> AbstractContextManager[None]:
     """The arithmetic of a resolved specification."""
     enabled = spec.precision == "bfloat16"
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    # Up to torch 2.9, the cache of converted weights keeps what a pass without gradient has put into it, so
+    # that the passes after it give these weights no gradient (pytorch issues 65766, 112583, 158232; seen with
+    # 2.4.1). FixMatch's weak clips are such a pass. Without it, gradients of passes add up in float32.
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)
 
 
 @torch.inference_mode()

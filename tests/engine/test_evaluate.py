@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from ssl_video.data.dataset import Data
 from ssl_video.data.pool import evaluation_clips
 from ssl_video.data.views.sampling import ClipShape
-from ssl_video.engine.evaluate import accuracy, probabilities
+from ssl_video.engine.evaluate import accuracy, autocast, probabilities
 from ssl_video.errors import InputError
-from ssl_video.spec import Spec
+from ssl_video.spec import Spec, build
 
 CPU = torch.device("cpu")
 SHORT, LONG = ClipShape(2, 2), ClipShape(4, 1)
@@ -140,3 +140,16 @@ def test_progress_counts_videos(data: Data, small_spec: MakeSpec) -> None:
         lambda done, total: seen.append((done, total)),
     )
     assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_a_pass_without_gradient_leaves_the_next_one_its_gradient() -> None:
+    """Up to torch 2.9, the cache of converted weights gave the second pass what the first had put into it."""
+    layer, clips = nn.Linear(3, 2), torch.ones(1, 3)
+    with autocast(build({"precision": "bfloat16"}), torch.device("cpu")):
+        assert not torch.is_autocast_cache_enabled()
+        with torch.no_grad():
+            layer(clips)
+        output = layer(clips)
+    assert output.dtype == torch.bfloat16
+    output.sum().backward()
+    assert layer.weight.grad is not None

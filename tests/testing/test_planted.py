@@ -174,6 +174,18 @@ PLANTED = [
         ),
         "two-processes",
     ),
+    Planted(
+        "torch up to 2.9: autocast's cache of weights that a pass without gradient has filled",
+        Mutation(
+            "parts/passes.py",
+            "model(torch.cat(clips)).float()",
+            "(lambda x: x.detach() if torch.is_autocast_enabled('cpu') else x)("
+            "model(torch.cat(clips)).float())",
+            "nothing is learned in bfloat16",
+            ("fixmatch",),
+        ),
+        "bfloat16",
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ from ssl_video.testing.networks import Readout
 from ssl_video.testing.subject import (
     LATE,
     Subject,
+    gradients,
     seeded,
     total,
     train,
@@ -165,17 +166,24 @@ def loss_only(subject: Subject) -> None:
 
 @check("bfloat16", mend="Compute losses from logits.float(); `together` and `in_passes` return float32.")
 def bfloat16(subject: Subject) -> None:
-    """Under bfloat16 autocast every term is finite and float32.
+    """Under bfloat16 autocast every term is finite and float32, and gradients reach what they reach without.
 
     GPUs train in mixed precision. With 8 bits of mantissa a threshold of 0.95 is no longer the same number,
-    and small terms vanish in sums.
+    and small terms vanish in sums. An autocast of one's own, with its cache of weights, loses gradients where
+    a pass without gradient comes first (torch up to 2.9).
     """
-    algorithm = subject.build(**subject.eager)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = algorithm(clips.moving(algorithm), LATE)
+    algorithm, exact = subject.build(**subject.eager), subject.build(**subject.eager)
+    # Without the cache, as runs have it.
+    with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
+        output = seeded(algorithm, clips.moving(algorithm))
     for name, term in output.terms.items():
         if term.dtype != torch.float32 or not term.isfinite():
             raise Failed(f"term {name!r} is {term.item()}, {term.dtype}")
+    found = gradients(algorithm, output.loss)
+    expected = gradients(exact, seeded(exact, clips.moving(exact)).loss)
+    lost = [name for name, gradient in expected.items() if gradient is not None and found[name] is None]
+    if lost:
+        raise Failed(f"no gradient reaches {', '.join(lost)}, which float32 gives one")
 
 
 @check("labels", networks=("plain",), mend="Look at which labels meet which logits.")
