@@ -21,7 +21,7 @@ from typing import Any
 from ssl_video.benchmarks.running.given import specify
 from ssl_video.errors import InputError, unknown
 from ssl_video.registry import algorithms
-from ssl_video.spec import Spec, read_yaml
+from ssl_video.spec import Spec, build, override, read_yaml
 
 Entry = str | Mapping[str, Any]
 
@@ -99,16 +99,19 @@ class Suite:
         for cell in self._cells():
             mine = [a for a in assignments if cell["algorithm"] in concerned[a]]
             try:
-                specs.append(specify(self.values(merge(cell, given or {})), given or {}, mine))
+                specs.append(specify(self.values(merge(cell, given or {}), mine), given or {}, mine))
             except InputError as error:
                 problems += error.problems
         if problems:
             raise InputError(*dict.fromkeys(problems))
         return specs
 
-    def values(self, cell: Mapping[str, Any]) -> dict[str, Any]:
-        """A run's keys: the settings, the overrides that apply, and what is known of the run itself."""
-        known, values = merge(self.settings, cell), dict(self.settings)
+    def values(self, cell: Mapping[str, Any], assignments: Sequence[str] = ()) -> dict[str, Any]:
+        """A run's keys: the settings, the overrides that apply, and what is known of the run itself.
+
+        Assignments decide which overrides apply, and are not in what is returned.
+        """
+        known, values = override(merge(self.settings, cell), assignments), dict(self.settings)
         for rule in self.overrides:
             if all(_is(known, key, wanted) for key, wanted in rule["when"].items()):
                 values = merge(values, rule["set"])
@@ -210,8 +213,16 @@ def _chosen(axis: str, names: Sequence[str], *lists: Sequence[Entry]) -> list[En
 
 def _is(known: Mapping[str, Any], key: str, wanted: Any) -> bool:
     """Whether a run's key has a value, or one of a list."""
-    value = known.get(key, Spec.model_fields[key].default)
-    return value in (wanted if isinstance(wanted, list) else [wanted])
+    value = _typed(key, known.get(key, Spec.model_fields[key].default))
+    return value in [_typed(key, one) for one in (wanted if isinstance(wanted, list) else [wanted])]
+
+
+def _typed(key: str, value: Any) -> Any:
+    """A value of the key's type, since flags come as text; as it is where it has none: that is told later."""
+    try:
+        return getattr(build({key: value}), key)
+    except InputError:
+        return value
 
 
 def _names(entries: Any) -> set[str]:

@@ -107,6 +107,25 @@ def test_flags_are_above_the_suite_and_assignments_above_all() -> None:
     assert plain(spec)["networks"] == {"auxiliary": {"width": 1.0, "stride": 1}}
 
 
+def test_rules_see_what_flags_and_assignments_say() -> None:
+    """Flags come as text."""
+    rules = [
+        {"when": {"frames": 16}, "set": {"steps": 7}},
+        {"when": {"test_crops": [3], "labeled_in_unlabeled": True}, "set": {"steps": 8}},
+    ]
+    suite = Suite(algorithms=["cmpl"], seeds=1, overrides=rules)
+
+    def steps(given: dict[str, Any], *assignments: str) -> int:
+        (spec,) = suite.specs(given, assignments)
+        return spec.steps
+
+    assert steps({"frames": "16"}) == steps({"frames": 16}) == steps({}, "frames=16") == 7
+    assert steps({"frames": "16"}, "frames=8") == steps({"frames": "32"}) == 400
+    assert steps({"test_crops": "3", "labeled_in_unlabeled": True}) == 8
+    with pytest.raises(InputError, match="found 'many'"):
+        steps({"frames": "many"})
+
+
 def test_what_an_entry_sets_for_its_first_network_is_not_ignored_for_a_flag() -> None:
     own = {"algorithm": "cmpl", "networks": {"primary": {"frames": 16}}}
     suite = Suite(algorithms=["cmpl", own], seeds=2)
