@@ -113,7 +113,8 @@ def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
     """Labeled clips by any rule."""
     none = np.empty(0, np.int64)
     if isinstance(rule, Column):
-        return _Chosen(_column(index, rule.name), none, none, [])
+        labeled, notes = _column(index, rule)
+        return _Chosen(labeled, none, none, notes)
     if isinstance(rule, Listed):
         labeled, notes = lists_of.rows(index, rule)
         return _Chosen(labeled, none, none, notes)
@@ -121,7 +122,9 @@ def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
     return _Chosen(labeled, none, unused, notes)
 
 
-def _column(index: Index, name: str) -> np.ndarray:
+def _column(index: Index, rule: Column) -> tuple[np.ndarray, list[str]]:
+    """Rows that a column marks, and what is to be said of them."""
+    name = rule.name
     if name not in index.columns:
         raise InputError(f"protocol column:{name}: {unknown('column', name, index.columns)}")
     column = index.columns[name]
@@ -129,15 +132,22 @@ def _column(index: Index, name: str) -> np.ndarray:
     if strange:
         raise InputError(f"column {name!r} has {some(strange)}; expected 1 or true, 0 or false")
     chosen = column.rows(*(text for text in column.names if _LABELED[text.lower()]))
-    elsewhere = index.ids[np.setdiff1d(chosen, index.rows("train"))]
-    if len(elsewhere):
+    tested, unused = (np.intersect1d(chosen, index.rows(part)) for part in ("test", ""))
+    if len(tested):
         raise InputError(
-            f"column {name!r} labels {len(elsewhere)} clips that are not in the training part (is it for "
-            f"another split?): {some(elsewhere)}"
+            f"column {name!r} labels {len(tested)} clips that are for testing (is it for another split?): "
+            f"{some(index.ids[tested])}"
         )
-    if not len(chosen):
+    if len(unused) and not rule.available:
+        raise InputError(
+            f"column {name!r} labels {len(unused)} clips that are not in use (quarantined, or of another "
+            f"split?): {some(index.ids[unused])}; to leave them out, add +available to the protocol"
+        )
+    left = np.setdiff1d(chosen, unused)
+    if not len(left):
         raise InputError(f"column {name!r} labels no clip; expected 1 or true for some")
-    return chosen
+    text = f"{len(unused)} of {len(chosen)} clips that column {name!r} labels are not in use: left out"
+    return left, [text] if len(unused) else []
 
 
 def _read_back(

@@ -17,7 +17,7 @@ Words behind a + change a rule, in this order:
                           clips. What is left of the source video that completes the number is not used. For
                           percent:P, too.
     list:PATH+available   entries that are not among the clips, or not in use, are left out rather than an
-                          error; also for NAME. What is left out is counted in a note.
+                          error; also for NAME and column:NAME. What is left out is counted in a note.
 
 Papers differ in all of this, and a paper's "10 %" is a protocol only together with these words.
 """
@@ -75,9 +75,15 @@ class Percent:
 
 @dataclass(frozen=True)
 class Column:
-    """Clips that a column of the manifest marks."""
+    """Clips that a column of the manifest marks.
+
+    Attributes:
+        name: the column.
+        available: whether marked clips that are not in use are left out.
+    """
 
     name: str
+    available: bool
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ def describe() -> dict[str, str]:
         "  +groups": "by whole source videos: none has labeled and unlabeled clips",
         "column:NAME": "clips with 1 or true in a column of the manifest",
         "list:PATH": "clips in a list (VideoSSL, SVFormer, LTG, CSV, ...) or of ssl-video split make",
+        "  +available": "of a column or a list: without the clips that are missing or quarantined",
         "NAME": "published clips, from the lists in --lists DIR: see ssl-video split list",
     }
 
@@ -130,9 +137,10 @@ def parse(protocol: str, lists: Path | None = None) -> Rule:
             _per_class(protocol, number, words) if kind == "per-class" else _percent(protocol, number, words)
         )
     if kind == "column":
-        if not value:
+        name = value.removesuffix(AVAILABLE)
+        if not name:
             raise InputError(f"protocol {protocol!r}: expected the name of a column, as in column:labeled")
-        return Column(value)
+        return Column(name, available=name != value)
     plain, available = protocol.removesuffix(AVAILABLE), protocol.endswith(AVAILABLE)
     if plain in published.names():
         known = published.load(plain)

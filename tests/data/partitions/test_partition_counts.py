@@ -142,7 +142,10 @@ def test_column(values: list[str]) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (["1", "0", "1", "0", "0", "1"], "labels 2 clips that are not in the training part"),
+        (
+            ["1", "0", "1", "0", "0", "1"],
+            "labels 2 clips that are for testing (is it for another split?): 'a/2.mp4'",
+        ),
         (["0"] * 6, "labels no clip"),
         (["1", "2", "0", "maybe", "0", "0"], "has '2', 'maybe'; expected 1 or true"),
     ],
@@ -150,6 +153,21 @@ def test_column(values: list[str]) -> None:
 def test_columns_that_cannot_be_used(values: list[str], expected: str) -> None:
     assert expected in problem(with_column(values), "column:chosen")
     assert "unknown column 'choosen'; did you mean chosen?" in problem(with_column(values), "column:choosen")
+
+
+def test_a_clip_of_a_column_that_is_quarantined_is_left_out_if_that_is_asked_for() -> None:
+    index = with_column(["1", "1", "0", "1", "0", "0"])
+    left = index.without(np.array([0, 4]))
+    expected = "labels 1 clips that are not in use (quarantined, or of another split?): 'a/0.mp4'"
+    assert expected in problem(left, "column:chosen")
+    assert "add +available to the protocol" in problem(left, "column:chosen")
+    part = partition.make(left, "column:chosen+available")
+    assert part.labeled.tolist() == [1, 3]
+    assert "1 of 3 clips that column 'chosen' labels are not in use: left out" in part.notes
+    whole = partition.make(index, "column:chosen+available")
+    assert not any("left out" in note for note in whole.notes)
+    assert whole.fingerprint == partition.make(index, "column:chosen").fingerprint
+    assert "labels no clip" in problem(index.without(np.array([0, 1, 3])), "column:chosen+available")
 
 
 def test_a_class_without_a_label_is_legal() -> None:
