@@ -290,7 +290,7 @@ class Crash(Supervised):
     """Fails."""
 
     def loss(self, batch, progress):
-        return batch.labeled["wek"]
+        return open("prototypes.npy")
 '''
     )
     done = call(
@@ -309,7 +309,7 @@ class Crash(Supervised):
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert "KeyError: 'wek'" in done.stderr
+    assert "FileNotFoundError: [Errno 2] No such file or directory: 'prototypes.npy'" in done.stderr
     (log,) = tmp_path.glob("ssl-video-results/runs/*/log.txt")
     assert str(log.relative_to(tmp_path)) in done.stderr
     assert "Traceback" in log.read_text()

@@ -1,5 +1,6 @@
 """What a machine runs out of: the last checkpoint is whole, the message clear, and the run goes on."""
 
+import errno
 import itertools
 import os
 import shutil
@@ -133,6 +134,25 @@ def test_memory(make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def made_algorithm(made: Plan) -> Algorithm:
     return assemble(made.spec, Task(3, 6)).algorithm
+
+
+def test_what_is_not_the_disks_is_left_as_it_is(make_plan: MakePlan, tmp_path: Path) -> None:
+    """A method's own file is not the run's, and an error of another kind may have a disk's class."""
+    spec, folder = make_plan().spec, tmp_path / "run"
+    with pytest.raises(FileNotFoundError), told(folder, spec):
+        (tmp_path / "prototypes.npy").open()
+    with pytest.raises(OSError, match=r"^could not get source code$"), told(folder, spec):
+        raise OSError("could not get source code")
+    with (
+        pytest.raises(InputError, match=r"cannot write to .*run/metrics.jsonl: No such file"),
+        told(folder, spec),
+    ):
+        (folder / "metrics.jsonl").open("w")
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(InputError, match=r"cannot write to .*run/logs: Not a directory"), told(folder, spec):
+        (folder / "logs").mkdir()
+    with pytest.raises(InputError, match=r"cannot write to .*: No space left"), told(folder, spec):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError("CUDA out of memory"), MemoryError()])

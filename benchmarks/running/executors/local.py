@@ -21,6 +21,7 @@ from filelock import Timeout
 from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.data.paths import CACHE
 from ssl_video.engine import launch
+from ssl_video.engine.failures import of_disk
 from ssl_video.engine.holder import holding
 from ssl_video.engine.run import Execution, Plan, Stopped, run
 from ssl_video.errors import InputError
@@ -238,6 +239,8 @@ def _work(
     except InputError as error:
         say("failed", reason=str(error))
     except OSError as error:
+        if not of_disk(error, folder):
+            raise
         say("failed", reason=f"{error.strerror or error}: {error.filename or folder}")
 
 
