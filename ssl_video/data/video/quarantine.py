@@ -9,7 +9,10 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 from ssl_video.data.paths import cache_dir
 from ssl_video.errors import InputError
@@ -78,7 +81,17 @@ def add(source: Path | str, reasons: Mapping[str, str]) -> Path:
     Raises:
         InputError: it cannot be read or written.
     """
-    return write(source, read(source) | dict(reasons))
+    # Of two processes that add at once, the second finds what the first has added.
+    with _alone(source):
+        return write(source, read(source) | dict(reasons))
+
+
+def _alone(source: Path | str) -> AbstractContextManager[object]:
+    """One process at a time, where the cache folder can be written."""
+    lock = _places(source)[1].with_suffix(".lock")
+    with suppress(OSError):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(lock) if os.access(lock.parent, os.W_OK) else nullcontext()
 
 
 def _places(source: Path | str) -> tuple[Path, Path]:
