@@ -99,12 +99,13 @@ class Batch(NamedTuple):
     Clips are normalised by MEAN and DEVIATION. B and U are a process's share of the run's `labeled_batch` and
     `unlabeled_batch`, of one part of it with `accumulate`. An algorithm takes any B and U from 1 on: neither
     has to be a multiple of the other, nor what the run was given, as checks and counts use a few clips alone.
+    An unlabeled clip has one position in the whole run, which says nothing of its class.
     """
 
     labeled: Mapping[str, Tensor]  # by view, each (B, 3, T, H, W)
     labels: Tensor  # (B,)
     unlabeled: Mapping[str, Tensor]  # by view, each (U, 3, T, H, W)
-    positions: Tensor  # (U,), stable positions in the unlabeled set, in [0, Task.num_unlabeled)
+    positions: Tensor  # (U,), of the clips in the unlabeled set, in [0, Task.num_unlabeled)
 
 
 class Pseudo(NamedTuple):

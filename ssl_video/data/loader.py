@@ -63,7 +63,7 @@ class _Steps(Dataset["_Pinnable | InputError"]):
             return error
 
     def batch(self, step: int, share: int) -> Batch:
-        labels = torch.from_numpy(self.labels[self.labeled.positions(step, share)])
+        labels = torch.from_numpy(self.labels[self.labeled.places(step, share)])
         positions, clips = torch.empty(0, dtype=torch.long), dict[str, Tensor]()
         if self.unlabeled:
             positions = torch.from_numpy(self.unlabeled.positions(step, share))

@@ -28,7 +28,7 @@ class Pool:
 
     Args:
         purpose: "labeled" or "unlabeled"; part of every random choice.
-        rows: rows of the index, in the order of positions.
+        rows: rows of the index.
         views: the views by name, resolved.
         batch: clips per step.
         size: side of the crop in pixels.
@@ -53,6 +53,8 @@ class Pool:
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
         self.size, self.seed, self.store, self.shares = size, seed, store, shares
         self.order = Order(seed, purpose, len(rows))
+        # Rows are in the order of names, which mostly begin with the class: their places would tell it.
+        self._positions = Stream(seed, f"positions/{purpose}").permutation(len(rows))
         # Which clip a view shows: its request, and the window that it is cut from. A view that starts on its
         # own shares its clip with no other, not even one of an equal request.
         self._clip = {
@@ -67,11 +69,23 @@ class Pool:
 
     def rows_of(self, step: int) -> np.ndarray:
         """Rows of the index of all of a step's clips, (batch,)."""
-        return self.rows[np.concatenate([self.positions(step, share) for share in range(self.shares)])]
+        return self.rows[np.concatenate([self.places(step, share) for share in range(self.shares)])]
+
+    def places(self, step: int, share: int = 0) -> np.ndarray:
+        """Places in `rows` of the clips of a step's share, (batch / shares,)."""
+        return np.array([self.order.at(step * self.batch + slot) for slot in self.slots(share)])
 
     def positions(self, step: int, share: int = 0) -> np.ndarray:
-        """Positions in `rows` of the clips of a step's share, (batch / shares,)."""
-        return np.array([self.order.at(step * self.batch + slot) for slot in self.slots(share)])
+        """What algorithms know the clips of a step's share by, in [0, rows), (batch / shares,).
+
+        A clip has one position in the whole run, which says nothing of its class.
+        """
+        return self._positions[self.places(step, share)]
+
+    @property
+    def by_position(self) -> np.ndarray:
+        """The rows in the order of their positions."""
+        return self.rows[np.argsort(self._positions)]
 
     def clips(self, step: int, share: int = 0) -> dict[str, Tensor]:
         """Every view of a share's clips, each (batch / shares, 3, T, size, size).
@@ -82,7 +96,7 @@ class Pool:
             InputError: a video cannot be decoded, though it could be when the run began.
         """
         wanted = list(dict.fromkeys(self._clip.values()))
-        rows, slots = self.rows[self.positions(step, share)], self.slots(share)
+        rows, slots = self.rows[self.places(step, share)], self.slots(share)
         cut = [self._cut(row, wanted, step, slot) for slot, row in zip(slots, rows, strict=True)]
         made = {}
         for number, clip in enumerate(wanted):

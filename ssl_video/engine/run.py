@@ -165,7 +165,7 @@ def _tidy(folder: Path) -> None:
 
 def _write_pseudo_labels(training: Training) -> dict[str, float]:
     """Keep them; by network the share that was used."""
-    index, rows = training.data.index, training.partition.unlabeled
+    index, rows = training.data.index, training.unlabeled
     clips = [index.ids[row] for row in rows.tolist()]
     return pseudo_labels.write(training.folder, clips, index.classes, training.labels[rows])
 

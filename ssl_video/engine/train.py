@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ssl_video.contract import Algorithm, Batch, Task
@@ -166,6 +167,11 @@ class Training:
             range(rank * parts, (rank + 1) * parts),
         )
 
+    @property
+    def unlabeled(self) -> np.ndarray:
+        """Rows of the unlabeled clips in the order of their positions, see `Batch`."""
+        return self._pool("unlabeled").by_position
+
     def clips_per_step(self) -> int:
         """Videos read per step, by all processes together."""
         return self.spec.labeled_batch + (self.spec.unlabeled_batch if self.algorithm.unlabeled else 0)
@@ -240,7 +246,7 @@ class _Update:
     def __init__(self, run: Training, keeper: Keeper) -> None:
         self.keeper = keeper
         self.run, self.wrapped = run, run.processes.wrap(run.algorithm.train(), run.spec.batch_norm)
-        self.hidden = torch.from_numpy(run.labels[run.partition.unlabeled]).to(run.device)
+        self.hidden = torch.from_numpy(run.labels[run.unlabeled]).to(run.device)
         self.skips = run.execution.on_nonfinite == "skip"
 
     def __call__(self, parts: Sequence[Batch], progress: float) -> dict[str, Ratio]:

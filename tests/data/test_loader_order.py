@@ -50,7 +50,7 @@ def test_every_step_slot_and_purpose_has_a_transform_of_its_own(transforms: list
 
 
 def test_kinds_of_clips_come_in_orders_of_their_own() -> None:
-    orders = [pool(Noise(), {}, purpose).positions(0).tolist() for purpose in ("labeled", "unlabeled")]
+    orders = [pool(Noise(), {}, purpose).places(0).tolist() for purpose in ("labeled", "unlabeled")]
     assert orders[0] != orders[1]
 
 
@@ -61,9 +61,21 @@ def test_loading_leaves_torchs_generator_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_positions_go_on_over_steps_and_passes() -> None:
+def test_positions_tell_clips_apart_and_nothing_else() -> None:
+    """Rows come by class, so that places among them would say whether two clips are of one."""
+    some = pool(Noise(), {}, "unlabeled", rows=range(360), batch=8)
+    assert sorted(some.by_position.tolist()) == list(range(360))
+    for step in range(100):
+        assert some.by_position[some.positions(step)].tolist() == some.rows_of(step).tolist()
+    # 60 rows a class. By chance, neighbours are of one class in a sixth of 359 cases: 60 +- 7.
+    classes = some.by_position // 60
+    assert 30 < np.count_nonzero(classes[1:] == classes[:-1]) < 90
+    assert abs(np.corrcoef(classes, np.arange(360))[0, 1]) < 0.2
+
+
+def test_places_go_on_over_steps_and_passes() -> None:
     for batch in (1, 4, 7):
         some = pool(Noise(), {}, batch=batch)
-        drawn = np.concatenate([some.positions(step) for step in range(36)])
+        drawn = np.concatenate([some.places(step) for step in range(36)])
         assert all(sorted(drawn[first : first + 18]) == list(range(18)) for first in (0, 18))
-        assert drawn[:36].tolist() == [pool(Noise(), {}, batch=1).positions(n)[0] for n in range(36)]
+        assert drawn[:36].tolist() == [pool(Noise(), {}, batch=1).places(n)[0] for n in range(36)]

@@ -122,7 +122,7 @@ def test_the_audit_sees_the_hidden_labels_of_the_right_clips(
 ) -> None:
     """Of a selector that knows the labels by position, and of one that is off by one class."""
     run = make_training(algorithm="fixmatch", options={"threshold": 0.0}, steps=3, size=8)
-    labels = torch.from_numpy(run.labels[run.partition.unlabeled])
+    labels = torch.from_numpy(run.labels[run.unlabeled])
 
     def oracle(off: int) -> Callable[..., object]:
         def select(logits: torch.Tensor, positions: torch.Tensor) -> object:
