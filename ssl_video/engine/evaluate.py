@@ -27,7 +27,8 @@ def autocast(spec: Spec, device: torch.device) -> AbstractContextManager[None]:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)
 
 
-@torch.inference_mode()
+# Not inference_mode: torch 2.4 cannot gather from processes what was made in it.
+@torch.no_grad()
 def probabilities(
     predictors: Mapping[str, nn.Module],
     shape_for: Callable[[str], ClipShape],
