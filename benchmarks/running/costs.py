@@ -56,8 +56,10 @@ def seconds(spec: Spec, device: torch.device) -> float:
     taken = []
     for _ in range(1 + _REPEAT):
         began = time.perf_counter()
-        with _told(spec), autocast(spec, device):
-            algorithm(batch, 0.5).loss.backward()
+        with _told(spec):
+            with autocast(spec, device):
+                loss = algorithm(batch, 0.5).loss
+            loss.backward()
         algorithm.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
