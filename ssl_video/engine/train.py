@@ -185,7 +185,8 @@ class Training:
     def _pool(self, purpose: str) -> Pool:
         spec, views = self.spec, requests(getattr(self.algorithm, purpose), self.assembly.shapes)
         rows, batch = getattr(self.partition, purpose), getattr(spec, f"{purpose}_batch")
-        shares = self.processes.size * spec.accumulate
+        # Clips that nobody reads need not come in equal shares.
+        shares = self.processes.size * spec.accumulate if views else 1
         return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store, shares)
 
     def _workers(self) -> int:

@@ -101,6 +101,12 @@ def test_batches_may_be_larger_than_the_number_of_clips(make_training: MakeTrain
     assert run.step == 2
 
 
+def test_unlabeled_clips_that_nobody_reads_need_no_shares(make_training: MakeTraining) -> None:
+    run = make_training(algorithm="supervised", labeled_batch=6, unlabeled_batch=4, accumulate=3, steps=1)
+    fit(run)
+    assert run.step == 1
+
+
 def test_without_unlabeled_clips(make_training: MakeTraining) -> None:
     """All 12 training clips are labeled."""
     with pytest.raises(InputError, match=r"fixmatch reads unlabeled clips, and per-class:4 leaves none"):
