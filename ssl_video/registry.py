@@ -70,8 +70,22 @@ class Registry:
             if name in self._builtin:
                 importlib.import_module(self._builtin[name].module)
             else:
-                self._from_entry_point(name)
+                self._entries.setdefault(name, self._entry_point(name).load())
         return self._entries[name]
+
+    def check(self, name: str) -> None:
+        """Check that an entry exists, without importing it.
+
+        A name inside a file is not looked for: the file may register it in a way that only running it shows.
+
+        Raises:
+            InputError: no such name, or no such file.
+        """
+        name = self.full_name(name)
+        if ".py:" in name:
+            self._existing(*name.rsplit(":", 1))
+        elif name not in self._entries and name not in self._builtin:
+            self._entry_point(name)
 
     def full_name(self, name: str) -> str:
         """A name as it is; that of the one entry of a file, where only the file is given.
@@ -131,9 +145,7 @@ class Registry:
         return found
 
     def _from_file(self, path: str, name: str) -> Callable[..., Any]:
-        file = Path(path).expanduser()
-        if not file.is_file():
-            raise InputError(f"{self.kind} {path}:{name}: there is no file {path}")
+        file = self._existing(path, name)
         module = f"ssl_video_plugin_{file.stem}_{abs(hash(file.resolve()))}"
         if module not in sys.modules:
             spec = importlib.util.spec_from_file_location(module, file)
@@ -153,14 +165,22 @@ class Registry:
             raise InputError(f"{path}: {unknown(self.kind, name, defined)}")
         return self._entries[name]
 
-    def _from_entry_point(self, name: str) -> None:
+    def _existing(self, path: str, name: str) -> Path:
+        """Return the file that holds an entry."""
+        file = Path(path).expanduser()
+        if not file.is_file():
+            raise InputError(f"{self.kind} {path}:{name}: there is no file {path}")
+        return file
+
+    def _entry_point(self, name: str) -> EntryPoint:
+        """Return the one entry point of this name, not loaded."""
         points = {point.value: point for point in entry_points(group=self.package, name=name)}
         if not points:
             raise InputError(unknown(self.kind, name, self.describe()))
         if len(points) > 1:
             raise InputError(self._twice(name, *list(points)[:2]))
         (point,) = points.values()
-        self._entries.setdefault(name, point.load())
+        return point
 
     def _twice(self, name: str, first: str, second: str) -> str:
         return f"{self.kind} {name!r} is defined twice: in {first} and in {second}; rename one of them"

@@ -1,6 +1,5 @@
 """What all tests share: small real videos whose pixels say what they are, and a cache of their own."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -8,8 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
-
-from ssl_video.registry import algorithms, backbones
+from helpers.registries import unchanged_registries
 
 CLASSES = ("bow", "jump", "wave")
 
@@ -25,19 +23,9 @@ def _no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_entries() -> Iterator[None]:
-    """What a test registers ends with it, so that the next may use the name, and lists are as they were."""
-    before = [(known, dict(known._entries), dict(known._origins)) for known in (algorithms, backbones)]
-    modules = set(sys.modules)
-    yield
-    for known, entries, origins in before:
-        ours = set(known.builtin())  # their modules are imported once
-        for name in set(known._entries) - set(entries) - ours:
-            del known._entries[name]
-        for name in set(known._origins) - set(origins) - ours:
-            del known._origins[name]
-    for name in set(sys.modules) - modules:
-        if name.startswith("ssl_video_plugin_"):
-            del sys.modules[name]
+    """Remove what a test registers when it ends."""
+    with unchanged_registries():
+        yield
 
 
 def colour(frame: int, label: int = 0, clip: int = 0) -> tuple[int, int, int]:

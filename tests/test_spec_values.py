@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import pytest
-from complaints import problems
+from helpers.input_errors import problems
 
 from ssl_video.contract import NotNegative, Share
 from ssl_video.errors import InputError

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from complaints import problems
+from helpers.input_errors import problems
 
 from ssl_video.errors import InputError
 from ssl_video.spec import build, override, read_yaml

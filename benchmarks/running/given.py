@@ -1,10 +1,12 @@
 """A specification of which some keys were given on the command line, above a file's or a suite's."""
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from ssl_video.data.partitions import partition
 from ssl_video.errors import InputError
-from ssl_video.registry import algorithms
+from ssl_video.registry import algorithms, backbones
 from ssl_video.spec import NetworkSpec, Spec, build, override
 
 
@@ -38,6 +40,46 @@ def specify(values: Mapping[str, Any], flags: Collection[str], assignments: Sequ
     if problems:
         raise InputError(*problems)
     return spec
+
+
+def check_names(specs: Sequence[Spec], *, data: bool = True, commands: Sequence[str] = ()) -> None:
+    """Check names of algorithms, backbones and protocols, and that files exist.
+
+    Nothing heavy is imported: torch alone takes seconds, and a misspelled name should be reported at once.
+
+    Args:
+        specs: the runs.
+        data: also check that the data exists.
+        commands: commands that make the data, shown where it is missing.
+
+    Raises:
+        InputError: every problem, each named once.
+    """
+    problems = [problem for spec in specs for problem in _name_problems(spec)]
+    absent = [spec.data for spec in specs if not _is_present(spec.data)] if data else []
+    problems += [f"there is no file or folder {name}: give the place of the data, --data" for name in absent]
+    if absent:
+        problems += [f"the suite says how to make it: {command}" for command in commands]
+    if problems:
+        raise InputError(*dict.fromkeys(problems))
+
+
+def _name_problems(spec: Spec) -> list[str]:
+    """Return problems with the names in one specification."""
+    named = [spec.backbone, *(network.backbone for network in spec.networks.values())]
+    # A name may stand for many networks: "timm/resnet50".
+    entries = [name if name.endswith(".py") or ".py:" in name else name.partition("/")[0] for name in named if name]
+    problems = list[str]()
+    for registry, name in [(algorithms, spec.algorithm), *((backbones, entry) for entry in entries)]:
+        try:
+            registry.check(name)
+        except InputError as error:
+            problems += error.problems
+    return problems + partition.check(spec.protocol, lists=Path(spec.lists) if spec.lists else None)
+
+
+def _is_present(data: str) -> bool:
+    return data == "demo" or Path(data).expanduser().exists()
 
 
 def _first_role(spec: Spec) -> str:

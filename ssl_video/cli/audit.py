@@ -45,18 +45,24 @@ def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> 
     RUNs are runs' folders. Runs that differ in seed and draw alone are put together: a share is one of all
     their labels. The tables by class and of two networks are of the last window.
     """
-    from ssl_video.engine.pseudo_labels import PSEUDO_LABELS, read
-
     found, problems, without = dict[Path, "PseudoLabels"](), list[str](), list[Path]()
-    groups = list[finished.Finished]()
+    read, groups = list[finished.Finished](), list[finished.Finished]()
     for folder in runs:
         try:
-            run = finished.read(folder)
-            if (folder / PSEUDO_LABELS).exists():
-                found[folder] = read(folder)
+            read.append(finished.read(folder))
+        except InputError as error:
+            problems += error.problems
+    if not read:
+        raise InputError(*problems)
+    from ssl_video.engine import pseudo_labels  # imports torch, which takes seconds
+
+    for run in read:
+        try:
+            if (run.folder / pseudo_labels.PSEUDO_LABELS).exists():
+                found[run.folder] = pseudo_labels.read(run.folder)
                 groups.append(run)
             else:
-                without.append(folder)
+                without.append(run.folder)
         except InputError as error:
             problems += error.problems
     if not found:

@@ -1,18 +1,14 @@
 """`ssl-video bench`: algorithms x backbones x datasets x protocols x draws x seeds, to a table."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ssl_video.benchmarks.running.executors import NAMES
 from ssl_video.cli import options
 from ssl_video.errors import InputError
-
-if TYPE_CHECKING:
-    from ssl_video.spec import Spec
 
 BASELINE = "supervised"
 
@@ -79,7 +75,7 @@ def command(
     not repeated; Ctrl-C stops, and the same command goes on.
     """
     from ssl_video.benchmarks.running import suite as suites
-    from ssl_video.cli.runs import Settings, carry_out, matched
+    from ssl_video.benchmarks.running.given import check_names
     from ssl_video.spec import override
 
     on_demo = all(name == "demo" for name in data)
@@ -98,13 +94,16 @@ def command(
     if not no_baseline:
         suite = suite.with_baseline(BASELINE)
     flags["executor_options"] = override({}, executor_options, "--executor-option", "num_gpus=0.5")
+    specs = suite.specs(options.given(flags), assignments)
+    check_names(specs, data=not dry_run, commands=suite.commands)
+    from ssl_video.cli.runs import Settings, carry_out, matched  # imports torch, which takes seconds
+
     settings = Settings.of(flags, results, jobs)
-    specs = matched(suite.specs(options.given(flags), assignments), suite.match, settings)
+    specs = matched(specs, suite.match, settings)
     if dry_run:
         from ssl_video.cli import dry_run as forecast
 
         return forecast.show(specs, settings, measure=measure, hints=suite.commands)
-    _check_present(specs, suite.commands)
     return carry_out(specs, settings, baseline=BASELINE)
 
 
@@ -117,15 +116,3 @@ def _algorithms(given: tuple[str, ...]) -> list[str]:
         names = list(dict.fromkeys([*registry.builtin(), *names]))
         names.remove("all")
     return names
-
-
-def _check_present(specs: Sequence["Spec"], commands: Sequence[str]) -> None:
-    """Whether the data is there; a suite says how it is made."""
-    absent = {
-        spec.data for spec in specs if spec.data != "demo" and not Path(spec.data).expanduser().exists()
-    }
-    if absent:
-        raise InputError(
-            *(f"there is no file or folder {data}: give the place of the data, --data" for data in absent),
-            *(f"the suite says how to make it: {command}" for command in commands),
-        )

@@ -27,7 +27,9 @@ def command(algorithm: str | None, only: tuple[str, ...], listed: bool) -> int:
     NAME is what bench takes as --algo. Every check that fails says what was found, why it matters, and how it
     is usually mended. The status is 1 if any does. It takes some seconds; no data and no GPU are needed.
     """
-    from ssl_video.testing import CHECKS, results
+    if algorithm:
+        algorithms.check(algorithm)
+    from ssl_video.testing import CHECKS, results  # imports torch, which takes seconds
 
     console = Console()
     if listed:

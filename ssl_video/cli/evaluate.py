@@ -11,7 +11,7 @@ from ssl_video.cli import options
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="RUN|CHECKPOINT")
+@options.checkpoint_argument
 @click.option("--data", metavar="TEXT", help="dataset; default: the one it was trained on")
 @click.option("--root", metavar="TEXT", help="folder that the manifest's paths start from")
 @click.option("--split", metavar="TEXT", help="manifest column that says train or test")

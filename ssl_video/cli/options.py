@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
+from ssl_video.errors import InputError
 from ssl_video.spec import Spec
 
 if TYPE_CHECKING:
@@ -16,6 +17,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 RESULTS = "ssl-video-results"
 # A key of a specification that says how a benchmark came to the run's steps: not to be set for one run.
 _NO_FLAG = "match"
+
+
+def _existing(_: click.Context, __: click.Parameter, path: Path) -> Path:
+    """Refuse a missing checkpoint before torch is imported, which takes seconds."""
+    if not path.exists():
+        raise InputError(f"there is no checkpoint {path}")
+    return path
+
+
+checkpoint_argument = click.argument(
+    "checkpoint", type=click.Path(path_type=Path), metavar="RUN|CHECKPOINT", callback=_existing
+)
 
 
 def spec_options(*without: str) -> Callable[[Function], Function]:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from ssl_video.errors import InputError
+from ssl_video.registry import algorithms
+
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
@@ -19,11 +22,11 @@ def command(names: tuple[str, ...], output: Path | None, results: Path) -> None:
     published numbers. In a page that exists only that part is replaced; a new one has places for the
     words and the picture that only its author can give. Without --output the generated part is printed.
     """
-    from ssl_video.errors import InputError
-    from ssl_video.pages import page, write
-    from ssl_video.registry import algorithms
-
     wanted = algorithms.builtin() if names == ("all",) else list(names)
+    for name in wanted:
+        algorithms.check(name)
+    from ssl_video.pages import page, write  # imports torch, which takes seconds
+
     if output is None:
         for name in wanted:
             print(page.generated(name, results), end="")

@@ -8,9 +8,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ssl_video.cli import options
+
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="RUN|CHECKPOINT")
+@options.checkpoint_argument
 @click.argument("videos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="VIDEO...")
 @click.option(
     "--top", type=click.IntRange(1), default=5, show_default=True, help="number of labels per video"

@@ -91,7 +91,7 @@ def carry_out(
     console, aside = Console(quiet=not main), Console(stderr=True, quiet=not main)
     if main:
         prepare.check_writable(settings.results)
-    # Before the data is prepared: it may have something to say, and starts to load what runs need.
+    # Before the data is prepared: its options may be wrong, or its scheduler out of reach.
     executor = settings.make_executor()
     plans = _plans(specs, settings, aside)
     if resume:

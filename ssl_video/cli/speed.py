@@ -9,7 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ssl_video.benchmarks.running.given import check_names
+from ssl_video.benchmarks.running.suite import with_demo_settings
 from ssl_video.cli import options
+from ssl_video.spec import build, override
 
 if TYPE_CHECKING:
     from ssl_video.benchmarks.speed.data import Field
@@ -32,19 +35,18 @@ def command() -> None:
 @options.execution_options
 def step(algorithm: str, repeat: int, textbook: bool, assignments: tuple[str, ...], **flags: Any) -> None:
     """Measure a training step: data, the networks' own passes (run again alone), and everything else."""
+    values = with_demo_settings({**options.given(flags), "algorithm": algorithm})
+    spec = build(override(values, assignments) | {"steps": repeat + 2})
+    check_names([spec])
     import torch
 
     from ssl_video.benchmarks.running import prepare
-    from ssl_video.benchmarks.running.suite import with_demo_settings
     from ssl_video.benchmarks.speed import step as speed_step
     from ssl_video.cli.display import preparing
     from ssl_video.cli.runs import Settings
     from ssl_video.engine.train import Training
-    from ssl_video.spec import build, override
 
     settings = Settings.of(flags, Path(), jobs=1)
-    values = with_demo_settings({**options.given(flags), "algorithm": algorithm})
-    spec = build(override(values, assignments) | {"steps": repeat + 2})
     with preparing(Console(stderr=True)) as progress:
         (plan,) = prepare.plans(
             [spec],
@@ -107,15 +109,15 @@ def _show_step(cost: "StepCost", title: str, place: str, gpu: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print every number as JSON")
 def data(data: str, videos: int, rounds: int, frames: int, stride: int, size: int, as_json: bool) -> None:
     """Measure decode -> weak + strong view of DATA's videos, against pytorchvideo and plain PyAV code."""
+    from ssl_video.data.dataset import read_index
+
+    index = read_index(build({"data": data}))
     import torch
 
     from ssl_video.benchmarks.speed import data as speed_data
     from ssl_video.cli.display import preparing
-    from ssl_video.data.dataset import read_index
-    from ssl_video.spec import build
 
     torch.set_num_threads(1)
-    index = read_index(build({"data": data}))
     places = [len(index) * n // videos for n in range(min(videos, len(index)))]
     paths = [index.paths[place] for place in places]
     clip = speed_data.Clip(frames, stride, size)

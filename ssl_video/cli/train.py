@@ -40,9 +40,8 @@ def command(
     Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint; the status is
     130 for Ctrl-C and 75 for the others, which asks a scheduler to start it again.
     """
-    from ssl_video.benchmarks.running.given import specify
+    from ssl_video.benchmarks.running.given import check_names, specify
     from ssl_video.benchmarks.running.suite import merge, with_demo_settings
-    from ssl_video.cli.runs import Settings, carry_out
     from ssl_video.spec import read_yaml
 
     if resume:
@@ -54,4 +53,7 @@ def command(
     given = options.given(flags)
     values = merge(read_yaml(file) if file else {}, given)
     spec = specify(with_demo_settings(values), given, assignments)
+    check_names([spec])
+    from ssl_video.cli.runs import Settings, carry_out  # imports torch, which takes seconds
+
     return carry_out([spec], Settings.of(flags, results, jobs=1), baseline=None, resume=resume)

@@ -5,7 +5,11 @@ from typing import Any
 
 import click
 
+from ssl_video.benchmarks.running.given import check_names
+from ssl_video.benchmarks.running.suite import with_demo_settings
 from ssl_video.cli import options
+from ssl_video.errors import InputError
+from ssl_video.spec import build, override
 
 _NOT_HERE = (
     *("data", "root", "split", "protocol", "draw", "labeled_in_unlabeled", "validation", "lists", "weights"),
@@ -31,27 +35,27 @@ def command(
 
     The clips are made by the code that feeds training, with the same random numbers.
     """
+    if clip != "demo" and not Path(clip).is_file():
+        raise InputError(f"there is no file {clip}: give a video file, or `demo`")
+    values = {**options.given(flags), "algorithm": algorithm}
+    if clip == "demo":
+        values = with_demo_settings(values)
+    spec = build(override(values, assignments))
+    check_names([spec])
     from rich.console import Console
 
-    from ssl_video.benchmarks.running.suite import with_demo_settings
     from ssl_video.cli.display import preparing
     from ssl_video.data import demo
     from ssl_video.data.views import sheet
     from ssl_video.engine import assemble, views
-    from ssl_video.errors import InputError
-    from ssl_video.spec import build, override
 
-    values = {**options.given(flags), "algorithm": algorithm}
     if clip == "demo":
-        values = with_demo_settings(values)
         with preparing(Console(stderr=True)) as progress:
             manifest = demo.prepare(progress=lambda done, total: progress("rendering", done, total))
         video = min(manifest.parent.rglob("*.mp4"))
     else:
         video = Path(clip)
-        if not video.is_file():
-            raise InputError(f"there is no file {clip}: give a video file, or `demo`")
-    spec = assemble.resolve(build(override(values, assignments)), assemble.choose_device("cpu"))
+    spec = assemble.resolve(spec, assemble.choose_device("cpu"))
     groups = [(f"draw {n}", strips) for n, strips in enumerate(views.strips(spec, video, draws), 1)]
     heading = f"{spec.algorithm} on {video.name}: {spec.size} x {spec.size} pixels, seed {spec.seed}"
     picture = sheet.draw(heading, groups)

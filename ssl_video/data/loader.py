@@ -15,7 +15,7 @@ from ssl_video.contract import Batch
 from ssl_video.data.frames.store import Statistics
 from ssl_video.data.pool import Pool
 from ssl_video.errors import InputError
-from ssl_video.signals import STOPPING
+from ssl_video.signals import STOPPING, held_back, release
 
 _WHOLE = range(1)
 
@@ -94,7 +94,7 @@ def batches(
     Raises:
         InputError: a video cannot be decoded, though it could be when the run began.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), held_back():
         # The loader advises as many workers as it sees cores; with cells side by side that is wrong.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loaded = iter(
@@ -125,13 +125,15 @@ def batches(
 def _outlive_signals(_: int) -> None:
     """In a loader's process: schedulers signal every process of a job, but the run saves itself first.
 
-    Without this, torch ends the run as soon as one of its loader's processes is gone.
+    Without this, torch ends the run as soon as one of its loader's processes is gone. All of these signals are
+    blocked since the process began, see `held_back`; SIGTERM stays blocked.
     """
     for number in set(STOPPING) - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_when_the_run_says, daemon=True).start()
+    else:
+        release()
 
 
 def _end_when_the_run_says() -> None:

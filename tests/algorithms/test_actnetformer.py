@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from shown import Reader, show
+from helpers.feature_reader import Reader, show
 from torch import nn
 
 from ssl_video.algorithms.actnetformer import ActNetFormer

@@ -1,7 +1,7 @@
 """What methods ask for, as their papers do: what a run builds and decodes, which no loss shows."""
 
 import pytest
-from complaints import problems
+from helpers.input_errors import problems
 
 from ssl_video.contract import Algorithm, Network, View
 from ssl_video.registry import algorithms

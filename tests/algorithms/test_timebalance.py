@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from shown import Reader, Three, show
+from helpers.feature_reader import Reader, Three, show
 from torch import Tensor, nn
 
 from ssl_video.algorithms.timebalance import TimeBalance

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from finished_runs import compare, draws, labels, run, shown, titles
+from helpers.records import compare, draws, labels, run, shown, titles
 
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.exports import to_markdown

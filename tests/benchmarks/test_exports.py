@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from finished_runs import benchmark, compare, run, shown
+from helpers.records import benchmark, compare, run, shown
 
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.exports import FIELDS, to_csv, to_json, to_latex, to_markdown

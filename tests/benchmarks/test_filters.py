@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from finished_runs import run
+from helpers.records import run
 
 from ssl_video.benchmarks.tables.filters import Condition, parse, select
 from ssl_video.errors import InputError

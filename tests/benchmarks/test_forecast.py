@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from finished_runs import run
+from helpers.records import run
 
 from ssl_video.benchmarks.running import forecast, prepare
 from ssl_video.benchmarks.running.forecast import Line

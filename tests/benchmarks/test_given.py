@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from complaints import problems
+from helpers.input_errors import problems
 
 from ssl_video.benchmarks.running.given import specify
 

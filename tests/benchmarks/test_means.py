@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from finished_runs import compare, draws, shown_grid
+from helpers.records import compare, draws, shown_grid
 
 from ssl_video.benchmarks.tables import means
 from ssl_video.benchmarks.tables.cells import Comparison

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from finished_runs import compare, draws, run, shown_grid
+from helpers.records import compare, draws, run, shown_grid
 
 from ssl_video.benchmarks.tables.cells import Cell, Comparison
 from ssl_video.benchmarks.tables.exports import to_csv, to_latex, to_markdown

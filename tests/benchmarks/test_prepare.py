@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from complaints import problems
+from helpers.input_errors import problems
 
 from ssl_video.benchmarks.running import prepare
 from ssl_video.engine.processes import Execution

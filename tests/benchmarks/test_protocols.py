@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from indexes import make_index
-from places import LISTS
+from helpers.partitions import make_index
+from helpers.reference_data import LISTS
 
 from ssl_video.data.importers import entries
 from ssl_video.data.names import folder, stem

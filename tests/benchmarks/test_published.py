@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from finished_runs import compare, draws, shown_grid
+from helpers.records import compare, draws, shown_grid
 
 from ssl_video.benchmarks.tables import published
 from ssl_video.benchmarks.tables.exports import to_csv, to_json, to_latex, to_markdown

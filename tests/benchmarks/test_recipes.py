@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from places import LISTS
+from helpers.reference_data import LISTS
 
 from ssl_video.benchmarks.running import suite
 from ssl_video.cli import cli

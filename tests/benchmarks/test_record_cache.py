@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from finished_runs import FACTS, run
+from helpers.records import FACTS, run
 
 from ssl_video.benchmarks.tables import leaderboard, record_cache, records
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from complaints import problems
+from helpers.input_errors import problems
 
 from ssl_video.benchmarks.running.suite import Suite, load, with_demo_settings
 from ssl_video.errors import InputError

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from finished_runs import benchmark, compare, draws, run, shown
+from helpers.records import benchmark, compare, draws, run, shown
 from rich.console import Console
 
 from ssl_video.benchmarks.tables.layout import plain

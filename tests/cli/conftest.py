@@ -1,13 +1,12 @@
-"""A small real dataset and a way to call the command line as a user does: as a process."""
+"""A small real dataset, and two ways to call the command line on it."""
 
+import functools
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import TINY, Call
+from helpers.command_line import TINY, Call, call_here, call_process
 
 
 @pytest.fixture(scope="session")
@@ -31,17 +30,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def call(environment: dict[str, str]) -> Call:
-    """Run `ssl-video ARGUMENTS` in a folder and return what it printed and its status."""
+    """Run `ssl-video ARGUMENTS` in this process, in a folder."""
+    return functools.partial(call_here, environment)
 
-    def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ssl_video", *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
 
-    return run
+@pytest.fixture(scope="session")
+def process(environment: dict[str, str]) -> Call:
+    """Run `ssl-video ARGUMENTS` in a process of its own, in a folder."""
+    return functools.partial(call_process, environment)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from command_line import TINY, Call, results
+from helpers.command_line import TINY, Call, results
 
 from ssl_video.cli import cli
 

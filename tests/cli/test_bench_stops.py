@@ -1,48 +1,61 @@
-"""`ssl-video bench` as a process that is stopped, killed, crashes, or is not alone in its folder."""
+"""`ssl-video bench` when it is stopped or killed, when it crashes, and when it is not alone in its folder."""
 
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import TINY, Call, results
+from helpers.command_line import TINY, Call, results, start, start_python, wait_for
+
+RUN = ("bench", "--algo", "fixmatch", "--protocol", "per-class:2", "--seeds", "2", *TINY)
+# While there is a file "slow" where its runs were started, they wait in every step and count it in "calls".
+SLOW = '''import pathlib, time
+from ssl_video import algorithm
+from ssl_video.algorithms.fixmatch import FixMatch
+
+@algorithm("slow")
+class Slow(FixMatch):
+    """FixMatch that waits."""
+
+    def loss(self, batch, progress):
+        if pathlib.Path("slow").exists():
+            with open("calls", "a") as file:
+                file.write(".")
+            time.sleep(0.2)
+        return super().loss(batch, progress)
+'''
+STEPS = 200
 
 
-def start(dataset: Path, environment: dict[str, str], folder: Path, *more: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "ssl_video", "bench", "--data", str(dataset), "--algo", "fixmatch"]
-    command += ["--protocol", "per-class:2", "--seeds", "2", *TINY, *more]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def steps_of(result: Path) -> list[int]:
+    """Return the steps in the records of a run."""
+    lines = (result.parent / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
 
 
-def wait_for(condition: object, process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while not condition():  # type: ignore[operator]
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def slow_runs(dataset: Path, folder: Path) -> tuple[object, ...]:
+    """Return the arguments of a benchmark of two methods whose runs wait while there is a file "slow"."""
+    (folder / "slow.py").write_text(SLOW)
+    (folder / "slow").touch()
+    more = ("--algo", "slow.py:slow", "--no-baseline", "--steps", STEPS, "--jobs", 2)
+    return (*RUN[:1], "--data", dataset, *RUN[3:], *more)
+
+
+def calls(folder: Path) -> int:
+    """Count the steps that slow runs have begun."""
+    file = folder / "calls"
+    return file.stat().st_size if file.exists() else 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_keeps_what_is_done_and_the_same_command_goes_on(
-    number: signal.Signals, dataset: Path, environment: dict[str, str], tmp_path: Path
+    number: signal.Signals, dataset: Path, environment: dict[str, str], call: Call, tmp_path: Path
 ) -> None:
-    long = ("--steps", "400", "--jobs", "2")
-    process = start(dataset, environment, tmp_path, *long)
-    runs = tmp_path / "ssl-video-results" / "runs"
-    wait_for(lambda: any(p.stat().st_size for p in runs.glob("*/metrics.jsonl")), process)
+    arguments = slow_runs(dataset, tmp_path)
+    process = start(environment, *arguments, cwd=tmp_path)
+    wait_for(lambda: calls(tmp_path) > 4, process)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does: to every process
     else:
@@ -51,27 +64,44 @@ def test_stopping_keeps_what_is_done_and_the_same_command_goes_on(
     assert process.returncode == (130 if number == signal.SIGINT else 75), stderr
     assert "the same command goes on" in stderr
     assert "Traceback" not in stderr
-    assert list(runs.glob("*/checkpoint.pt"))
-    process = start(dataset, environment, tmp_path, *long)
+    assert list(tmp_path.glob("ssl-video-results/runs/*/checkpoint.pt"))
+    (tmp_path / "slow").unlink()
+    again = call(*arguments, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert [steps_of(result) for result in results(tmp_path)] == [list(range(STEPS))] * 2
+
+
+def test_ctrl_c_is_for_the_foreground_where_it_was_ignored_at_the_start(
+    dataset: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A script's background job ignores it, and so do its runs; SIGTERM stops them."""
+    command = ("-m", "ssl_video", *slow_runs(dataset, tmp_path))
+    process = start_python(environment, *command, cwd=tmp_path, ignoring=(signal.SIGINT,))
+    wait_for(lambda: calls(tmp_path) > 4, process)
+    os.killpg(process.pid, signal.SIGINT)
+    # Each of the two would end after the step under way.
+    before = calls(tmp_path)
+    wait_for(lambda: calls(tmp_path) > before + 4, process)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75, stderr
+    assert "the same command goes on" in stderr
+
+
+def test_two_processes_share_a_folder(
+    dataset: Path, environment: dict[str, str], call: Call, tmp_path: Path
+) -> None:
+    """A second benchmark starts while the first one's runs are under way, and carries out none of these."""
+    arguments = (*slow_runs(dataset, tmp_path), "--jobs", 1)
+    process = start(environment, *arguments, cwd=tmp_path)
+    wait_for(lambda: calls(tmp_path) > 4, process)
+    (tmp_path / "slow").unlink()
+    here = call(*arguments, cwd=tmp_path)
     _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
-    assert len(results(tmp_path)) == 4
-    for result in results(tmp_path):
-        lines = (result.parent / "metrics.jsonl").read_text().splitlines()
-        assert [json.loads(line)["step"] for line in lines] == list(range(400))
-
-
-def test_two_processes_share_a_folder(dataset: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    both = [start(dataset, environment, tmp_path, "--steps", "60") for _ in range(2)]
-    for process in both:
-        _, stderr = process.communicate(timeout=300)
-        assert process.returncode == 0, stderr
-    frame = pd.read_csv(tmp_path / "ssl-video-results" / "leaderboard.csv")
-    assert len(frame) == 4
-    for result in results(tmp_path):
-        # A run that both had trained would have its steps twice.
-        lines = (result.parent / "metrics.jsonl").read_text().splitlines()
-        assert [json.loads(line)["step"] for line in lines] == list(range(60))
+    assert (here.returncode, process.returncode) == (0, 0), here.stderr + stderr
+    assert len(pd.read_csv(tmp_path / "ssl-video-results" / "leaderboard.csv")) == 2
+    # A run that both had trained would have its steps twice.
+    assert [steps_of(result) for result in results(tmp_path)] == [list(range(STEPS))] * 2
 
 
 KILLED = '''import os, pathlib, signal
@@ -90,31 +120,29 @@ class Killed(Supervised):
 
 
 def test_a_run_that_is_killed_once_goes_on_by_itself(
-    dataset: Path, environment: dict[str, str], tmp_path: Path
+    dataset: Path, call: Call, tmp_path: Path
 ) -> None:
     """To the same weights as without that: the records are those of every step, once."""
     once = f'os.path.exists("{tmp_path}/mark") and not os.remove("{tmp_path}/mark")'
     (tmp_path / "mark").touch()
     (tmp_path / "killed.py").write_text(KILLED.format(condition=once))
-    process = start(dataset, environment, tmp_path, "--algo", "killed.py:killed", "--seeds", "1")
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
-    assert stderr.count("once more from its last checkpoint") == 1
+    done = call(*RUN, "--data", dataset, "--algo", "killed.py:killed", "--seeds", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("once more from its last checkpoint") == 1
     killed = next(file for file in results(tmp_path) if file.parent.name.startswith("killed"))
     lines = (killed.parent / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(6))
 
 
 def test_a_run_that_is_killed_again_is_reported_and_the_others_finish(
-    dataset: Path, environment: dict[str, str], tmp_path: Path
+    dataset: Path, call: Call, tmp_path: Path
 ) -> None:
     (tmp_path / "killed.py").write_text(KILLED.format(condition=True))
-    process = start(dataset, environment, tmp_path, "--algo", "killed.py:killed")
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert stderr.count("once more from its last checkpoint") == 2
-    assert stderr.count("failed killed") == 2
-    assert "killed by SIGKILL" in stderr
+    done = call(*RUN, "--data", dataset, "--algo", "killed.py:killed", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("once more from its last checkpoint") == 2
+    assert done.stderr.count("failed killed") == 2
+    assert "killed by SIGKILL" in done.stderr
     assert len(results(tmp_path)) == 4  # fixmatch and supervised
 
 

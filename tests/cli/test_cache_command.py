@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from command_line import TINY, Call
+from helpers.command_line import TINY, Call
 
 from ssl_video.cli import cli
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import TINY, Call
+from helpers.command_line import TINY, Call
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,11 @@ import csv
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call, call_here, start, wait_for
 
 from ssl_video.data.video import quarantine
 
@@ -98,22 +95,19 @@ def test_stopped_by_the_user(
         first = make_video(tmp_path / "many" / name / "0.mkv", 28, 200, 200)
         for clip in range(1, 60):
             shutil.copy(first, first.with_name(f"{clip}.mkv"))
-    command = [sys.executable, "-m", "ssl_video", "doctor", str(tmp_path / "many"), "--jobs", "1"]
+    command = ("doctor", tmp_path / "many", "--jobs", 1)
     own = environment | {"SSL_VIDEO_CACHE": str(tmp_path / "cache")}
-    running = subprocess.Popen(
-        command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    running = start(own, *command, cwd=tmp_path)
     kept = tmp_path / "cache" / "doctor"
-    while not any(path.stat().st_size for path in kept.glob("*.jsonl")):
-        assert running.poll() is None
-        time.sleep(0.02)
+    wait_for(lambda: any(path.stat().st_size for path in kept.glob("*.jsonl")), running)
     # Ctrl-C reaches every process of the terminal.
     os.killpg(running.pid, signal.SIGINT)
     stdout, stderr = running.communicate(timeout=60)
     assert (running.returncode, stdout) == (130, "")
     assert "the same command goes on" in stderr
     assert "Traceback" not in stderr
-    again = subprocess.run(command, env=own, capture_output=True, text=True, check=True, timeout=120)
+    again = call_here(own, *command, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
     first, *_ = again.stdout.splitlines()
     assert first.startswith("many: 120 files; ")
     assert ", 0 known from before" not in first

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from command_line import TINY, Call
-from sources import manifest, touch
+from helpers.command_line import TINY, Call
+from helpers.sources import manifest, touch
 
 
 @pytest.fixture

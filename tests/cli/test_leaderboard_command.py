@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from finished_runs import draws
+from helpers.records import draws
 
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 from ssl_video.cli.leaderboard import command

@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import EntryPoint
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
 from rich.console import Console
 
 from ssl_video import registry

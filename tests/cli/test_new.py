@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
 
 from ssl_video import backbones, templates
 from ssl_video.errors import InputError

@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import TINY, Call
+from helpers.command_line import TINY, Call, call_process, start_python
 
 from ssl_video import templates
 
@@ -49,22 +48,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def beside(installed: Path, environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Python with the package on its path."""
-
-    def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(installed), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            cwd=cwd, env=environment | {"PYTHONPATH": path}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    return run
+@pytest.fixture
+def path(installed: Path, environment: dict[str, str]) -> dict[str, str]:
+    """An environment in which Python has the package on its path."""
+    return environment | {
+        "PYTHONPATH": os.pathsep.join([str(installed), *filter(None, [environment.get("PYTHONPATH")])])
+    }
 
 
 def test_an_installed_algorithm_is_listed_with_its_own_words_and_not_imported(
-    beside: Call, tmp_path: Path
+    path: dict[str, str], tmp_path: Path
 ) -> None:
     code = (
         "import sys\n"
@@ -72,28 +65,31 @@ def test_an_installed_algorithm_is_listed_with_its_own_words_and_not_imported(
         "print(algorithms.describe()['their-method'])\n"
         "assert not {'torch', 'plugin_for_tests'} & set(sys.modules)\n"
     )
-    done = beside("-c", code, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{LINE} (from plugin_for_tests.inner.method)\n"
-    shown = beside("-m", "ssl_video", "list", "algorithms", cwd=tmp_path)
+    process = start_python(path, "-c", code, cwd=tmp_path)
+    stdout, stderr = process.communicate(timeout=300)
+    assert (process.returncode, stdout) == (0, f"{LINE} (from plugin_for_tests.inner.method)\n"), stderr
+    shown = call_process(path, "list", "algorithms", cwd=tmp_path)
     assert f"their-method  {LINE}" in shown.stdout
     assert "the plugin was imported" not in shown.stderr
 
 
-def test_an_installed_algorithm_is_benchmarked(beside: Call, dataset: Path, tmp_path: Path) -> None:
+def test_an_installed_algorithm_is_benchmarked(
+    path: dict[str, str], dataset: Path, tmp_path: Path
+) -> None:
     small = ("--protocol", "per-class:2", "--seeds", "1", "--no-baseline", *TINY)
-    done = beside(
-        "-m", "ssl_video", "bench", "--data", dataset, "--algo", "their-method", *small, cwd=tmp_path
-    )
+    done = call_process(path, "bench", "--data", dataset, "--algo", "their-method", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     board = pd.read_csv(tmp_path / "ssl-video-results" / "leaderboard.csv")
     assert board["algorithm"].tolist() == ["their-method"]
 
 
-def test_an_installed_algorithm_is_checked_and_has_a_page(beside: Call, tmp_path: Path) -> None:
-    checked = beside("-m", "ssl_video", "check", "their-method", cwd=tmp_path)
+def test_an_installed_algorithm_is_checked_and_has_a_page(
+    installed: Path, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(installed)
+    checked = call("check", "their-method", cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    done = beside("-m", "ssl_video", "page", "their-method", "-o", "their.md", cwd=tmp_path)
+    done = call("page", "their-method", "-o", "their.md", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "their.md").read_text()
     assert "# TheirMethod: what it does, in one line.\n" in text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
-from indexes import make_index
+from helpers.partitions import make_index
 
 from ssl_video.cli import cli
 from ssl_video.cli.runs import _data_sets, _unused

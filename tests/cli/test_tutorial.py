@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pandas as pd
-from command_line import Call
+from helpers.command_line import Call
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 SHORTENED = ["--steps", "6", "--seeds", "1"]  # as the page says of its bench

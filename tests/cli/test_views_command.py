@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
 from PIL import Image
 
 from ssl_video.cli import cli

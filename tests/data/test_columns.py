@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from sources import manifest
+from helpers.sources import manifest
 
 from ssl_video.data.columns import Category, Paths, Strings, mapped
 from ssl_video.data.importers import index_file, read

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from indexes import make_index
+from helpers.partitions import make_index
 
 from ssl_video.data.dataset import check_present, load, read_index
 from ssl_video.data.video import quarantine

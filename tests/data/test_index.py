@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from sources import FILES, manifest, touch
+from helpers.sources import FILES, manifest, touch
 
 from ssl_video.data.importers import read
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from loading import Facts, Noise, all_batches, assert_same, pool, request
+from helpers.batches import Facts, Noise, all_batches, assert_same, pool, request
 
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.views.augment import Transform

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from loading import CPU, FAST, LABELS, SLOW, Facts, Noise, pool, request
+from helpers.batches import CPU, FAST, LABELS, SLOW, Facts, Noise, pool, request
 
 from ssl_video.contract import View
 from ssl_video.data.frames.store import FrameStore

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from loading import CPU, LABELS, Noise, all_batches, assert_same, pool, request
+from helpers.batches import CPU, LABELS, Noise, all_batches, assert_same, pool, request
 from torch import Tensor
 
 from ssl_video.data.frames.store import FrameStore, Statistics

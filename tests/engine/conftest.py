@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from one_backbone import one_backbone
+from helpers.networks import one_backbone
 
 from ssl_video.data.dataset import Data, load
 from ssl_video.engine.processes import Execution

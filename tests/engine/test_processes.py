@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from side_by_side import side_by_side
+from helpers.processes import side_by_side
 from torch import nn
 
 from ssl_video.contract import Batch

@@ -3,7 +3,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from finished_runs import run
+from helpers.records import run
 
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 from ssl_video.pages import results

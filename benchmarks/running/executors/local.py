@@ -25,7 +25,7 @@ from ssl_video.engine.failures import of_disk
 from ssl_video.engine.holder import holding
 from ssl_video.engine.run import Execution, Plan, Stopped, run
 from ssl_video.errors import InputError
-from ssl_video.signals import STOPPING
+from ssl_video.signals import STOPPING, stopping
 
 LOG = "log.txt"
 _POLL_SECONDS = 0.5
@@ -52,7 +52,6 @@ class Local:
         self.results, self.execution, self.jobs = results, execution, jobs
         self._workers, self._begun = list[_Worker](), list[Event]()
         self._devices = deque(_devices(execution, jobs))
-        _start_server()
 
     def describe(self) -> str:
         """Where runs will be carried out."""
@@ -63,6 +62,7 @@ class Local:
 
     def submit(self, plans: Sequence[Plan]) -> None:
         """Start runs; with those under way at most `jobs`."""
+        _start_server()
         for plan in plans:
             own = replace(self.execution, device=self._devices.popleft())
             self._workers.append(_Worker(plan, folder(self.results, plan), own))
@@ -141,7 +141,7 @@ class _Member:
         self.ended: Event | None = None
         self.pipe, theirs = _CONTEXT.Pipe(duplex=False)
         place = {name: os.environ[name] for name in _CHANGING if name in os.environ} | place
-        self.process = _started((plan, folder, execution, place, os.getcwd(), theirs))
+        self.process = _started((plan, folder, execution, place, os.getcwd(), stopping(), theirs))
         theirs.close()
 
     def news(self) -> list[Event]:
@@ -198,14 +198,23 @@ def _telling(event: Event) -> tuple[bool, bool, bool]:
 
 
 def _work(
-    plan: Plan, folder: Path, execution: Execution, place: dict[str, str], directory: str, pipe: Connection
+    plan: Plan,
+    folder: Path,
+    execution: Execution,
+    place: dict[str, str],
+    directory: str,
+    heard: Sequence[signal.Signals],
+    pipe: Connection,
 ) -> None:
-    """One process of a run; `directory` is where names of files start from."""
+    """Carry out one process of a run.
+
+    Relative file names start from `directory`. The signals `heard` stop the run; its parent sends SIGTERM.
+    """
     os.chdir(directory)
     os.environ.update(place)
     main = launch.rank(execution) == 0
     asked = threading.Event()
-    for number in STOPPING:
+    for number in heard:
         signal.signal(number, lambda *_: asked.set())
 
     def say(kind: str, **content: Any) -> None:
@@ -253,9 +262,9 @@ def _sleep_until_news(workers: Sequence[_Worker]) -> None:
 
 
 def _start_server() -> None:
-    """Start the server that processes of runs come from, which loads torch while data is prepared.
+    """Start the server that processes of runs come from, unless it is there.
 
-    It is deaf to signals: schedulers send them to every process of a job, and it has to outlive the runs.
+    It ignores signals: schedulers send them to every process of a job, and it has to outlive the runs.
     """
     if _CONTEXT.get_start_method() == "forkserver":
         before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from ssl_video.data.video.probe import Facts, probe
+from ssl_video.signals import held_back, release
 
 Probe = Callable[[str], Facts]
 TOO_SLOW = "not decoded within"
@@ -72,7 +73,8 @@ def _start(probe: Probe, seconds: float) -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, probe, seconds), daemon=True)
-    process.start()
+    with held_back():
+        process.start()
     theirs.close()
     return _Worker(process, ours)
 
@@ -88,6 +90,7 @@ def _give(worker: _Worker, task: tuple[int, str] | None) -> None:
 def _serve(pipe: Connection, probe: Probe, seconds: float) -> None:
     # Ctrl-C reaches every process of the terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    release()
     # What FFmpeg says about damaged files would run through the progress.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     while True:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from side_by_side import side_by_side
+from helpers.processes import side_by_side
 from torch import Tensor, nn
 
 from ssl_video.algorithms.parts.features import Features, classifier

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import kept
+from helpers import run_files
 import numpy as np
-from finished_runs import draws
-from pages_of_runs import Document, folder, material, write
+from helpers.records import draws
+from helpers.report_pages import Document, folder, material, write
 
 from ssl_video.benchmarks.analysis import audit as numbers
 from ssl_video.benchmarks.report import audit
@@ -64,7 +64,7 @@ def test_section(tmp_path: Path) -> None:
     results = write(tmp_path, *runs)
     assert audit.section(material(results)) is None
     for facts in runs[1:]:
-        kept.labeled(folder(results, facts), MADE)
+        run_files.write_pseudo_labels(folder(results, facts), MADE)
     section = audit.section(material(results))
     assert section
     document = Document(section.html)

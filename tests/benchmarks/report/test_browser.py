@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished_runs import draws
-from pages_of_runs import material, write
+from helpers.records import draws
+from helpers.report_pages import material, write
 
 from ssl_video.benchmarks.report import page
 

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from pages_of_runs import Document
+from helpers.report_pages import Document
 
 from ssl_video.benchmarks.report import charts, heatmap
 from ssl_video.benchmarks.report.charts import Bar, Estimate, Series

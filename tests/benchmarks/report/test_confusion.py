@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-import kept
+from helpers import run_files
 import numpy as np
-from finished_runs import draws
-from pages_of_runs import Document, folder, material, write
+from helpers.records import draws
+from helpers.report_pages import Document, folder, material, write
 
 from ssl_video.benchmarks.report import confusion
 from ssl_video.benchmarks.report.confusion import Confusion, most_confused, shares
 
 CLASSES = ("a", "b", "c")
 # Two runs: a is a, a is b, b is b, b is a | a is a, a is c, b is a, b is a; c has no clip.
-FIRST = kept.said([0, 0, 1, 1], {"model": [0, 1, 1, 0], "teacher": [2, 2, 2, 2]}, CLASSES)
-SECOND = kept.said([0, 0, 1, 1], {"model": [0, 2, 0, 0], "teacher": [2, 2, 2, 2]}, CLASSES)
+FIRST = run_files.predictions_of([0, 0, 1, 1], {"model": [0, 1, 1, 0], "teacher": [2, 2, 2, 2]}, CLASSES)
+SECOND = run_files.predictions_of([0, 0, 1, 1], {"model": [0, 2, 0, 0], "teacher": [2, 2, 2, 2]}, CLASSES)
 
 
 def test_counts_by_hand() -> None:
@@ -39,7 +39,7 @@ def test_section(tmp_path: Path) -> None:
     results = write(tmp_path, *runs)
     assert confusion.section(material(results)) is None
     for facts, said in zip(runs, (FIRST, SECOND, FIRST, FIRST), strict=True):
-        kept.predicted(folder(results, facts), said)
+        run_files.write_predictions(folder(results, facts), said)
     section = confusion.section(material(results))
     assert section
     text = " ".join(Document(section.html).text)
@@ -52,7 +52,7 @@ def test_many_classes_are_a_table(tmp_path: Path) -> None:
     many = [f"class {n}" for n in range(101)]
     results = write(tmp_path, *draws("supervised", 0.4))
     (only,) = (results / "runs").iterdir()
-    kept.predicted(only, kept.said([7, 7, 8], {"model": [9, 9, 8]}, many))
+    run_files.write_predictions(only, run_files.predictions_of([7, 7, 8], {"model": [9, 9, 8]}, many))
     section = confusion.section(material(results))
     assert section
     document = Document(section.html)

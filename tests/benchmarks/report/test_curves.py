@@ -3,10 +3,10 @@
 import math
 from pathlib import Path
 
-import kept
+from helpers import run_files
 import pandas as pd
-from finished_runs import draws
-from pages_of_runs import Document, folder, material, write
+from helpers.records import draws
+from helpers.report_pages import Document, folder, material, write
 
 from ssl_video.benchmarks.report import curves
 from ssl_video.benchmarks.report.curves import curve, spread, windowed
@@ -62,9 +62,9 @@ def test_section(tmp_path: Path) -> None:
     for facts in runs:
         unlabeled = {"loss/unlabeled": 1.0, "coverage/model": 1.0, "precision/model": 0.5}
         more = unlabeled if facts["algorithm"] == "cmpl" else {}
-        kept.lines(folder(results, facts), "metrics.jsonl", [row | more for row in rows])
+        run_files.write_lines(folder(results, facts), "metrics.jsonl", [row | more for row in rows])
     looks = [{"step": n, "model": {"top1": n / 10}, "ema": {"top1": 0.1}} for n in (1, 3)]
-    kept.lines(folder(results, runs[0]), "validation.jsonl", looks)
+    run_files.write_lines(folder(results, runs[0]), "validation.jsonl", looks)
     section = curves.section(material(results))
     assert section
     document = Document(section.html)

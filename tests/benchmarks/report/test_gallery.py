@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import kept
+from helpers import run_files
 import numpy as np
 import pytest
-from finished_runs import draws
-from pages_of_runs import Document, folder, material, write
+from helpers.records import draws
+from helpers.report_pages import Document, folder, material, write
 from PIL import Image
 
 from ssl_video.benchmarks.analysis import pair
@@ -76,8 +76,8 @@ def side(network: str, said: Predictions) -> pair.Side:
 
 def test_the_surest_test_clips_that_only_one_has_right() -> None:
     classes = ("a", "b")
-    ours = kept.said([0, 0, 1, 1], {"model": [0, 0, 0, 1]}, classes, sure=0.7)
-    theirs = kept.said([0, 0, 1, 1], {"model": [1, 0, 1, 1]}, classes, sure=0.6)
+    ours = run_files.predictions_of([0, 0, 1, 1], {"model": [0, 0, 0, 1]}, classes, sure=0.7)
+    theirs = run_files.predictions_of([0, 0, 1, 1], {"model": [1, 0, 1, 1]}, classes, sure=0.6)
     wins, losses = gallery.tests(pair.Pair(side("model", ours), side("model", theirs)), "cmpl", "supervised")
     assert wins.clips == [Shown("c0", "a", ("✓ cmpl: a 0.70", "✗ supervised: b 0.60"))]
     assert losses.clips == [Shown("c2", "b", ("✗ cmpl: a 0.70", "✓ supervised: b 0.60"))]
@@ -109,9 +109,9 @@ def recorded(tmp_path: Path, data: Path) -> tuple[Path, dict[str, Any]]:
     clips = np.array([index.ids[row] for row in range(len(index))])
     truths = index.labels.astype(np.int32)
     for run, guesses in zip(runs, (truths, (truths + 1) % 3), strict=True):
-        said = kept.said(truths.tolist(), {"model": guesses.tolist()}, index.classes)
-        kept.lines(folder(results, run), "metrics.jsonl", [{"step": 0}])
-        kept.predicted(folder(results, run), Predictions(clips, *list(vars(said).values())[1:]))
+        said = run_files.predictions_of(truths.tolist(), {"model": guesses.tolist()}, index.classes)
+        run_files.write_lines(folder(results, run), "metrics.jsonl", [{"step": 0}])
+        run_files.write_predictions(folder(results, run), Predictions(clips, *list(vars(said).values())[1:]))
     return results, facts
 
 

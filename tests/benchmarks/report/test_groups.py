@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from finished_runs import draws, run
-from pages_of_runs import Document, material, write
+from helpers.records import draws, run
+from helpers.report_pages import Document, material, write
 
 from ssl_video.benchmarks.report.groups import Group, drawn, groups
 

@@ -3,20 +3,20 @@
 import json
 from pathlib import Path
 
-import kept
+from helpers import run_files
 import numpy as np
 import pytest
-from finished_runs import draws
-from pages_of_runs import Document, folder, material, write
+from helpers.records import draws
+from helpers.report_pages import Document, folder, material, write
 
 from ssl_video.benchmarks.report import networks
 from ssl_video.benchmarks.report.networks import by_class, gains, losses
 
 CLASSES = ("a", "b", "c")
 # Class a: the primary has 2 of 2, the auxiliary 1 of 2; class b: 0 of 1 and 1 of 1; no clip of c.
-FIRST = kept.said([0, 0, 1], {"primary": [0, 0, 0], "auxiliary": [0, 1, 1]}, CLASSES)
+FIRST = run_files.predictions_of([0, 0, 1], {"primary": [0, 0, 0], "auxiliary": [0, 1, 1]}, CLASSES)
 # Class a: 2 of 2 and 0 of 2; class b: 1 of 1 and 1 of 1.
-SECOND = kept.said([0, 0, 1], {"primary": [0, 0, 1], "auxiliary": [1, 1, 1]}, CLASSES)
+SECOND = run_files.predictions_of([0, 0, 1], {"primary": [0, 0, 1], "auxiliary": [1, 1, 1]}, CLASSES)
 
 
 def scores(**top1: float) -> dict[str, dict[str, float]]:
@@ -51,9 +51,9 @@ def test_losses_are_paired_by_run() -> None:
 def test_gain_section(tmp_path: Path) -> None:
     runs = [*draws("supervised", 0.4), *draws("cmpl", 0.5, 0.6, predictor="primary")]
     results = write(tmp_path, *runs)
-    one = kept.said([0, 1, 1], {"model": [0, 0, 0]}, CLASSES)
+    one = run_files.predictions_of([0, 1, 1], {"model": [0, 0, 0]}, CLASSES)
     for facts, said in zip(runs, (one, FIRST, SECOND), strict=True):
-        kept.predicted(folder(results, facts), said)
+        run_files.write_predictions(folder(results, facts), said)
     section = networks.class_gains(material(results))
     assert section
     document = Document(section.html)
@@ -70,7 +70,7 @@ def test_many_classes_are_shown_from_both_ends(tmp_path: Path) -> None:
     said = {"primary": [*labels[:99], *wrong[99:]], "auxiliary": [*wrong[:2], *labels[2:]]}
     results = write(tmp_path, *draws("cmpl", 0.5, predictor="primary"))
     (only,) = (results / "runs").iterdir()
-    kept.predicted(only, kept.said(labels, said, names))
+    run_files.write_predictions(only, run_files.predictions_of(labels, said, names))
     section = networks.class_gains(material(results))
     assert section
     text = Document(section.html).text

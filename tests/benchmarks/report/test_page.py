@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from finished_runs import draws, run
-from pages_of_runs import Document, material, write
+from helpers.records import draws, run
+from helpers.report_pages import Document, material, write
 
 from ssl_video.benchmarks.report import page
 from ssl_video.cli import options

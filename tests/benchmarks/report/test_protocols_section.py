@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from finished_runs import draws
-from pages_of_runs import Document, material, write
+from helpers.records import draws
+from helpers.report_pages import Document, material, write
 
 from ssl_video.benchmarks.report.protocols import section
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pages_of_runs import Document
+from helpers.report_pages import Document
 
 from ssl_video.benchmarks.report import sheet
 from ssl_video.benchmarks.report.sheet import Cell, Column

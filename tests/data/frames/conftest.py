@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from storing import Spy
+from helpers.frame_store import Spy
 
 
 @pytest.fixture

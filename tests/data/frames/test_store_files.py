@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from storing import EVERY, SOME, Spy, stored
+from helpers.frame_store import EVERY, SOME, Spy, stored
 
 from ssl_video.data.frames.formats import FORMATS
 from ssl_video.data.frames.store import GIB, FrameStore

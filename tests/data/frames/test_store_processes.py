@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from storing import EVERY, SIZE, SOME, Spy, stored
+from helpers.frame_store import EVERY, SIZE, SOME, Spy, stored
 
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.video.decode import decode

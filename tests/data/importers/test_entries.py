@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from complaints import problems
-from places import LISTS
-from sources import manifest, needs_lists
+from helpers.input_errors import problems
+from helpers.reference_data import LISTS
+from helpers.sources import manifest, needs_lists
 
 from ssl_video.data.importers.entries import Entry, read
 from ssl_video.data.names import folder, key, stem

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from complaints import problems
-from places import SHARED
-from sources import manifest, parts, touch
+from helpers.input_errors import problems
+from helpers.reference_data import SHARED
+from helpers.sources import manifest, parts, touch
 
 from ssl_video.data.importers import read
 

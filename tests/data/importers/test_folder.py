@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from complaints import problems
-from sources import FILES, parts, touch
+from helpers.input_errors import problems
+from helpers.sources import FILES, parts, touch
 
 from ssl_video.data.importers import read
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from complaints import problems
-from places import LISTS
-from sources import manifest, needs_lists
+from helpers.input_errors import problems
+from helpers.reference_data import LISTS
+from helpers.sources import manifest, needs_lists
 
 from ssl_video.data.importers import index_file, read
 from ssl_video.data.importers.hmdb51 import from_hmdb51

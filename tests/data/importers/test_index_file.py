@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from complaints import problems
-from sources import FILES, ROWS, manifest, touch
+from helpers.input_errors import problems
+from helpers.sources import FILES, ROWS, manifest, touch
 
 from ssl_video.data.importers import index_file, read
 from ssl_video.errors import InputError

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from complaints import problems
-from sources import manifest, touch
+from helpers.input_errors import problems
+from helpers.sources import manifest, touch
 
 from ssl_video.data.importers.kinds import recognise
 from ssl_video.data.importers.kinetics import from_kinetics

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sources import touch
+from helpers.sources import touch
 
 from ssl_video.data.importers.draft import Draft, text
 from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from complaints import problems
-from sources import FILES, ROWS, manifest, touch
+from helpers.input_errors import problems
+from helpers.sources import FILES, ROWS, manifest, touch
 
 from ssl_video.data.importers import read
 from ssl_video.data.importers.kinds import KINDS, recognise

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from complaints import problems
-from sources import FILES, ROWS, manifest, touch
+from helpers.input_errors import problems
+from helpers.sources import FILES, ROWS, manifest, touch
 
 from ssl_video.data.importers import read
 

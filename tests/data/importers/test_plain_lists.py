@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from complaints import problems
-from places import LISTS
-from sources import manifest, needs_lists, touch
+from helpers.input_errors import problems
+from helpers.reference_data import LISTS
+from helpers.sources import manifest, needs_lists, touch
 
 from ssl_video.data.importers.draft import Draft
 from ssl_video.data.importers.make import Request, make

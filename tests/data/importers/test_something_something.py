@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from complaints import problems
-from sources import touch
+from helpers.input_errors import problems
+from helpers.sources import touch
 
 from ssl_video.data.importers.kinds import recognise
 from ssl_video.data.importers.make import Request, make

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from complaints import problems
-from places import LISTS
-from sources import manifest, needs_lists
+from helpers.input_errors import problems
+from helpers.reference_data import LISTS
+from helpers.sources import manifest, needs_lists
 
 from ssl_video.data.importers.make import Request, make
 from ssl_video.data.importers.ucf101 import from_ucf101

@@ -1,7 +1,7 @@
 """Small indexes to draw from."""
 
 import pytest
-from indexes import make_index
+from helpers.partitions import make_index
 
 from ssl_video.data.index import Index
 

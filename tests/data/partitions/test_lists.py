@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from drawn import labeled, problem
-from indexes import make_index
-from places import SHARED
+from helpers.partitions import labeled, problem
+from helpers.partitions import make_index
+from helpers.reference_data import SHARED
 
 from ssl_video.data.importers import read
 from ssl_video.data.index import Index

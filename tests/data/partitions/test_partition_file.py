@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from indexes import make_index
+from helpers.partitions import make_index
 
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition, partition_file

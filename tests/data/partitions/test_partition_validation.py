@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from drawn import labeled, problem
-from indexes import make_index
+from helpers.partitions import labeled, problem
+from helpers.partitions import make_index
 
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition

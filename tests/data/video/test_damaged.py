@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from places import FIXTURES
-from videos import KINDS, encode
+from helpers.reference_data import FIXTURES
+from helpers.videos import KINDS, encode
 
 from ssl_video.data.video.decode import DecodeError, count, decode, read
 from ssl_video.data.video.examine import examine

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from places import FIXTURES
+from helpers.reference_data import FIXTURES
 
 from ssl_video.data.video.decode import DecodeError, decode, scaled
 

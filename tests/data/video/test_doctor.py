@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from indexes import make_index
+from helpers.partitions import make_index
 
 from ssl_video.data.frames import known
 from ssl_video.data.importers import read

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from places import FIXTURES
-from videos import KINDS, LENGTH, encode
+from helpers.reference_data import FIXTURES
+from helpers.videos import KINDS, LENGTH, encode
 
 from ssl_video.data.video import decode as module
 from ssl_video.data.video.decode import DecodeError, count, decode, read

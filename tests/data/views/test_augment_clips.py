@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from transformed import GREY, IDENTITY, draws, noise, one
+from helpers.transforms import GREY, IDENTITY, draws, noise, one
 
 from ssl_video.data.views import augment
 from ssl_video.data.views.augment import RECIPES, Transform, apply, centre, draw, restore

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from transformed import draws, noise
+from helpers.transforms import draws, noise
 
 from ssl_video.data.views import augment
 from ssl_video.data.views.augment import GEOMETRY, RECIPES, Transform, apply

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformed import noise, one, same
+from helpers.transforms import noise, one, same
 
 from ssl_video.data.views import augment
 from ssl_video.data.views.augment import RECIPES, Recipe, Transform, centre, draw

@@ -13,13 +13,13 @@ from ssl_video.engine.pseudo_labels import PseudoLabels
 Rows = Sequence[Mapping[str, object]]
 
 
-def lines(folder: Path, name: str, rows: Rows) -> None:
+def write_lines(folder: Path, name: str, rows: Rows) -> None:
     """A file of JSON lines, with the specification that a run's folder is known by."""
     (folder / "spec.yaml").write_text("steps: 4\n")
     (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def said(
+def predictions_of(
     labels: Sequence[int], guesses: Mapping[str, Sequence[int]], classes: Sequence[str], sure: float = 0.9
 ) -> Predictions:
     """Predictions with one guess for each clip, whose names are c0, c1, ..."""
@@ -32,12 +32,12 @@ def said(
     )
 
 
-def predicted(folder: Path, made: Predictions) -> None:
+def write_predictions(folder: Path, made: Predictions) -> None:
     """predictions.npz."""
     predictions.write(folder, made)
 
 
-def labeled(folder: Path, made: PseudoLabels) -> None:
+def write_pseudo_labels(folder: Path, made: PseudoLabels) -> None:
     """pseudo-labels.npz."""
     names = ("clips", "classes", "truths", "steps", "positions")
     arrays = {name: getattr(made, name) for name in names}

@@ -1,11 +1,15 @@
-"""Indexes for tests, without files."""
+"""Build indexes without files, and inspect the partitions drawn from them."""
 
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pytest
 
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.index import PARTS, Index
+from ssl_video.data.partitions import partition
+from ssl_video.data.partitions.partition import Partition
+from ssl_video.errors import InputError
 
 
 def make_index(
@@ -28,3 +32,16 @@ def make_index(
         columns={name: Category.of(values) for name, values in columns.items()},
         notes=(),
     )
+
+
+def labeled(index: Index, part: Partition) -> set[str]:
+    """Return the ids of the labeled clips."""
+    return set(index.ids[part.labeled])
+
+
+def problem(index: Index, protocol: str) -> str:
+    """Return why a protocol cannot be drawn; checking it beforehand gives the same reasons."""
+    with pytest.raises(InputError) as caught:
+        partition.make(index, protocol)
+    assert partition.check(protocol, index) == list(caught.value.problems)
+    return "\n".join(caught.value.problems)
