@@ -125,8 +125,8 @@ def batches(
 def _outlive_signals(_: int) -> None:
     """In a loader's process: schedulers signal every process of a job, but the run saves itself first.
 
-    Without this, torch ends the run as soon as one of its loader's processes is gone. All of these signals are
-    blocked since the process began, see `held_back`; SIGTERM stays blocked.
+    Without this, torch ends the run as soon as one of its loader's processes is gone. All of these signals
+    are blocked since the process began, see `held_back`; SIGTERM stays blocked.
     """
     for number in set(STOPPING) - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)

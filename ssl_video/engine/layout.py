@@ -34,7 +34,12 @@ class TemporalConv3d(nn.Conv3d):
         # (N, C, T, H, W) -> (N, T, H * W, C) -> (N, C, T, H * W), no copy where channels are last
         table = clips.permute(0, 2, 3, 4, 1).flatten(2, 3).permute(0, 3, 1, 2)
         padding = (int(self.padding[0]), 0)
-        made = F.conv2d(table, self.weight.flatten(3), self.bias, padding=padding, groups=self.groups)
+        kernel = self.weight.flatten(3)
+        if len(kernel) == 1:
+            # In bfloat16, torch's code for processors without such instructions fails on this one layout:
+            # "slow_conv2d: grad_weight must be contiguous" (torch 2.14).
+            kernel = kernel.contiguous()
+        made = F.conv2d(table, kernel, self.bias, padding=padding, groups=self.groups)
         return made.permute(0, 2, 3, 1).unflatten(2, size).permute(0, 4, 1, 2, 3)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from helpers.numbers import close
 from torch import Tensor, nn
 
 from ssl_video.algorithms import svformer
@@ -51,9 +52,7 @@ def test_without_mixing(readout: Network, batch: Batch) -> None:
            the second has weight 0; 3 * (0.14 + 0) / 2 = 0.21
     """
     made = SVFormer(TASK, readout(), threshold=0.75, weight=2.0, mix_weight=3.0, concentration=0.0)
-    assert terms(made, batch) == pytest.approx(
-        {"labeled": 1.5 * LN2, "unlabeled": LN2, "unlabeled/mixed": 0.21}, rel=1e-5
-    )
+    assert terms(made, batch) == close({"labeled": 1.5 * LN2, "unlabeled": LN2, "unlabeled/mixed": 0.21})
     pseudo = made(batch, 0.5).pseudo["teacher"]
     assert pseudo.label.tolist() == [0, 0]
     assert pseudo.weight.tolist() == [1, 0]
@@ -70,7 +69,7 @@ def test_a_mixture_is_of_the_strong_clip_and_another_ones_warped(
     """
     monkeypatch.setattr(svformer, "beta_share", lambda _: 1.0)
     made = SVFormer(TASK, readout(), threshold=0.75, mix_weight=1.0, patch=2)
-    assert terms(made, batch)["unlabeled/mixed"] == pytest.approx(0.875 / 6, rel=1e-5)
+    assert terms(made, batch)["unlabeled/mixed"] == close(0.875 / 6)
 
 
 def test_labels_and_weights_are_mixed_by_the_area(clips: Clips) -> None:
@@ -87,7 +86,7 @@ def test_labels_and_weights_are_mixed_by_the_area(clips: Clips) -> None:
     mixed = torch.tensor([[0.5, 0.25, 0.25]]).log().expand(2, 3)
     other, share = torch.tensor([1, 0]), torch.tensor(0.25)
     found = svformer._distance(mixed, guessed, pseudo, other, share)
-    assert found.item() == pytest.approx(0.02734375, rel=1e-5)
+    assert found.item() == close(0.02734375)
 
 
 def test_the_labels_are_the_averages(readout: Network, batch: Batch) -> None:
@@ -96,7 +95,7 @@ def test_the_labels_are_the_averages(readout: Network, batch: Batch) -> None:
     nn.init.zeros_(made.teacher.network.get_parameter("scale"))
     found = terms(made, batch)
     assert found["unlabeled"] == found["unlabeled/mixed"] == 0
-    assert found["labeled"] == pytest.approx(1.5 * LN2)
+    assert found["labeled"] == close(1.5 * LN2)
 
 
 def test_labels_alone_at_first(readout: Network, batch: Batch) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from helpers.feature_reader import Reader, Three, show
+from helpers.numbers import close
 from torch import Tensor, nn
 
 from ssl_video.algorithms.timebalance import TimeBalance
@@ -78,7 +79,7 @@ def test_the_stiller_the_clip_the_more_the_invariant_teacher_counts(batch: Batch
     pseudo = make()(batch, 0.5).pseudo["teachers"]
     assert pseudo.label.tolist() == [1, 2]
     assert pseudo.distribution is not None
-    assert pseudo.distribution.flatten().tolist() == pytest.approx([0.3125, 0.4375, 0.25, 0.25, 0.25, 0.5])
+    assert pseudo.distribution.flatten().tolist() == close([0.3125, 0.4375, 0.25, 0.25, 0.25, 0.5])
 
 
 def test_where_all_clips_are_alike_the_distinctive_teacher_counts(batch: Batch) -> None:
@@ -89,7 +90,7 @@ def test_where_all_clips_are_alike_the_distinctive_teacher_counts(batch: Batch) 
     )
     pseudo = make()(changed, 0.5).pseudo["teachers"]
     assert pseudo.distribution is not None
-    assert pseudo.distribution.flatten().tolist() == pytest.approx([0.5, 0.25, 0.25, 0.25, 0.25, 0.5])
+    assert pseudo.distribution.flatten().tolist() == close([0.5, 0.25, 0.25, 0.25, 0.25, 0.5])
 
 
 def test_what_trained_teachers_contrast(batch: Batch) -> None:
@@ -111,15 +112,15 @@ def test_what_trained_teachers_contrast(batch: Batch) -> None:
         "halves/again": halves((EAST, EAST), (NORTH, NORTH)),
     }
     found = terms(made, batch._replace(unlabeled=unlabeled))
-    assert found["unlabeled/invariant"] == pytest.approx(2 * (math.log(E + 2) - 1))
+    assert found["unlabeled/invariant"] == close(2 * (math.log(E + 2) - 1))
     expected = 2 * (3 * math.log(2 * E + 1) - 2 + math.log(3)) / 4
-    assert found["unlabeled/distinctive"] == pytest.approx(expected)
+    assert found["unlabeled/distinctive"] == close(expected)
 
 
 def test_trained_teachers_are_heard_little_at_first(batch: Batch) -> None:
     made, names = make(ramp=0.4), ("labeled/teachers", "unlabeled/teachers")
     early, late = terms(made, batch, 0.1), terms(made, batch, 0.9)
-    assert [early[name] for name in names] == pytest.approx([late[name] / 4 for name in names])
+    assert [early[name] for name in names] == close([late[name] / 4 for name in names])
     assert early["labeled/invariant"] == late["labeled/invariant"] > 0
 
 
@@ -165,5 +166,5 @@ def test_to_the_invariant_teacher_another_time_is_the_same_video(batch: Batch) -
         return terms(make(), batch._replace(unlabeled=unlabeled))["unlabeled/invariant"]
 
     usual = contrast(halves((EAST, EAST), (EAST, EAST)))
-    assert contrast(halves((NORTH, EAST), (EAST, EAST))) == pytest.approx(usual)
-    assert contrast(halves((EAST, NORTH), (EAST, EAST))) != pytest.approx(usual)
+    assert contrast(halves((NORTH, EAST), (EAST, EAST))) == close(usual)
+    assert contrast(halves((EAST, NORTH), (EAST, EAST))) != close(usual)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.numbers import assert_close
 from torch import nn
 
 from ssl_video.backbones import create
@@ -23,7 +24,7 @@ def test_a_network_sees_what_its_weights_were_trained_with() -> None:
     adjust(network, Normalisation((0.5, 0.2, 0.0), (0.5, 0.4, 0.1)))
     # (pixel - mean) / deviation, by hand.
     expected = [[-1, 0, 1], [-0.5, 0.75, 2], [0, 5, 10]]
-    torch.testing.assert_close(network(clip)[0], torch.tensor(expected))
+    assert_close(network(clip)[0], torch.tensor(expected))
 
 
 def test_it_is_saved_copied_and_restored_with_the_weights(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.numbers import assert_close
 from torch import nn
 
 from ssl_video.backbones import create
@@ -47,7 +48,7 @@ def test_torchvisions_positions_are_laid_out_as_its_own_are(name: str) -> None:
     ours.load_state_dict(tensors)
     clip = torch.randn(2, 3, 4, 32, 32)
     with torch.inference_mode():
-        torch.testing.assert_close(ours(clip), theirs(clip))
+        assert_close(ours(clip), theirs(clip))
 
 
 @pytest.mark.parametrize("name", ["mvit_base_16x4", "mvit_base_32x3"])
@@ -62,7 +63,7 @@ def test_pytorchvideos_checkpoint_gives_its_answer(name: str, tmp_path: Path) ->
     ours = create(name, 5, width=0.25, frames=6, size=36, weights=tmp_path / "mvit.pyth").eval()
     clip = torch.randn(2, 3, 6, 36, 36)
     with torch.inference_mode():
-        torch.testing.assert_close(ours(clip), theirs(clip))
+        assert_close(ours(clip), theirs(clip))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,6 +12,7 @@ from urllib.error import URLError
 import pytest
 import timm
 import torch
+from helpers.numbers import assert_close, close
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -57,7 +58,7 @@ def test_of_timm(temporal: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.
         clip = torch.randn(1, 3, 1, 64, 64)
         with torch.inference_mode():
             expected = theirs(as_wanted(clip, *IMAGENET)[:, :, 0])
-            torch.testing.assert_close(network(clip), expected, rtol=1e-4, atol=1e-5)
+            assert_close(network(clip), expected)
     # Other classes.
     with caplog.at_level(logging.INFO):
         create(f"timm/resnet10t{temporal}", 7, size=64, weights="pretrained")
@@ -77,8 +78,8 @@ def test_of_timm_for_another_size_and_for_a_timesformer(monkeypatch: pytest.Monk
         kernel = network.get_parameter(f"{lead}blocks.2.mlp.fc1.weight")
         assert torch.equal(kernel, theirs.blocks[2].mlp.fc1.weight)
         # 0.225 / 0.5, and (0.45 - 0.5) / 0.5
-        assert network.get_buffer("input_scale").tolist() == pytest.approx([0.45] * 3)
-        assert network.get_buffer("input_shift").tolist() == pytest.approx([-0.1] * 3)
+        assert network.get_buffer("input_scale").tolist() == close([0.45] * 3)
+        assert network.get_buffer("input_shift").tolist() == close([-0.1] * 3)
 
 
 def test_of_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -99,10 +100,10 @@ def test_of_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         expected = theirs(as_wanted(clip, inputs.mean, inputs.std))
         for weights in ("pretrained", f"pretrained:{tmp_path / 'r3d.pth'}"):
             network = create("r3d_18", 400, weights=weights).eval()
-            torch.testing.assert_close(network(clip), expected, rtol=1e-4, atol=1e-5)
+            assert_close(network(clip), expected)
         # A file by itself says nothing about its inputs.
         plain = create("r3d_18", 400, weights=tmp_path / "r3d.pth").eval()
-        torch.testing.assert_close(plain(clip), theirs(clip))
+        assert_close(plain(clip), theirs(clip))
     assert asked == [R3D_18_Weights.DEFAULT.url]
 
 
@@ -149,7 +150,7 @@ def test_a_file_from_timm_downloaded_before(tmp_path: Path) -> None:
     weights = f"pretrained:{tmp_path / 'model.safetensors'}"
     network = create("timesformer_tiny", 5, size=32, weights=weights)
     assert torch.equal(network.get_parameter("blocks.2.mlp.fc1.weight"), theirs.blocks[2].mlp.fc1.weight)
-    assert network.get_buffer("input_scale").tolist() == pytest.approx([0.45] * 3)
+    assert network.get_buffer("input_scale").tolist() == close([0.45] * 3)
     before = pretrained.find(weights, "timesformer_tiny").identity()
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     assert pretrained.find(weights, "timesformer_tiny").identity() != before
@@ -199,7 +200,7 @@ def test_the_package_names_its_tensors_otherwise(tmp_path: Path, monkeypatch: py
     network = create(LITE, 1000, size=64, weights="imagenet-lite").eval()
     with torch.inference_mode():
         expected = theirs(as_wanted(clip, [0.5] * 3, [0.5] * 3)[:, :, 0])
-        torch.testing.assert_close(network(clip), expected, rtol=1e-4, atol=1e-4)
+        assert_close(network(clip), expected)
     shifted = create(f"{LITE}+tsm", 1000, size=64, weights="imagenet-lite").state_dict()
     assert all(torch.equal(tensor, shifted[name]) for name, tensor in network.state_dict().items())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from helpers.numbers import assert_close
 from torch import Tensor, nn
 
 from ssl_video.backbones import create
@@ -81,7 +82,7 @@ def test_the_order_of_frames_matters_with_the_shift_alone() -> None:
     clip = torch.randn(2, 3, 4, 64, 64)
     other = clip[:, :, [2, 0, 3, 1]]
     with torch.inference_mode():
-        torch.testing.assert_close(plain(clip), plain(other))
+        assert_close(plain(clip), plain(other))
         assert (shifted(clip) - shifted(other)).abs().max() > 1e-3
 
 
@@ -91,7 +92,7 @@ def test_clips_of_a_batch_do_not_mix_and_may_have_any_length() -> None:
         for frames in (4, 3, 1, 8):
             clip = torch.randn(2, 3, frames, 64, 64)
             alone = torch.cat([shifted(clip[:1]), shifted(clip[1:])])
-            torch.testing.assert_close(shifted(clip), alone)
+            assert_close(shifted(clip), alone)
 
 
 def test_the_shortcut_is_not_shifted() -> None:
@@ -182,7 +183,7 @@ def test_compiled_code_computes_the_same_for_clips_of_any_length() -> None:
     compiled = torch.compile(copy.deepcopy(network), backend="eager", fullgraph=True)
     for frames in (4, 3):
         clip = torch.randn(2, 64, frames, 8, 8)
-        torch.testing.assert_close(compiled(clip), network(clip))
+        assert_close(compiled(clip), network(clip))
 
 
 def test_activation_checkpointing_recomputes_with_the_length_of_its_own_pass() -> None:
@@ -197,4 +198,4 @@ def test_activation_checkpointing_recomputes_with_the_length_of_its_own_pass() -
         return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
     for expected, found in zip(gradients(straight), gradients(saving), strict=True):
-        torch.testing.assert_close(found, expected)
+        assert_close(found, expected)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from helpers.numbers import assert_close
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -84,14 +85,14 @@ def test_at_the_start_it_is_the_image_network_with_a_class_token_for_all_frames(
     network = small()
     clip = torch.randn(2, 3, 4, 32, 32)
     with torch.inference_mode():
-        torch.testing.assert_close(network(clip), network(clip[:, :, [2, 0, 3, 1]]))
+        assert_close(network(clip), network(clip[:, :, [2, 0, 3, 1]]))
         # One frame shown as often as one likes is an image.
         still = clip[:, :, :1].expand(-1, -1, 4, -1, -1)
         image = timm.models.vision_transformer.VisionTransformer(
             img_size=32, num_classes=5, embed_dim=64, depth=12, num_heads=1
         ).eval()
         image.load_state_dict({name: network.state_dict()[name] for name in image.state_dict()})
-        torch.testing.assert_close(network(still), image(clip[:, :, 0]))
+        assert_close(network(still), image(clip[:, :, 0]))
 
 
 def test_time_counts_by_its_embedding_and_by_nothing_else() -> None:
@@ -103,7 +104,7 @@ def test_time_counts_by_its_embedding_and_by_nothing_else() -> None:
     with torch.inference_mode():
         assert (network(clip) - network(other)).abs().max() > 1e-3
         nn.init.zeros_(network.time_embed)
-        torch.testing.assert_close(network(clip), network(other))
+        assert_close(network(clip), network(other))
 
 
 def test_attention_is_over_time_at_one_place_and_over_space_in_one_frame() -> None:
@@ -140,7 +141,7 @@ def test_clips_of_another_length_get_the_nearest_times() -> None:
     long.load_state_dict(network.state_dict() | {"time_embed": network.time_embed.repeat_interleave(2, 1)})
     clip = torch.randn(1, 3, 8, 32, 32)
     with torch.inference_mode():
-        torch.testing.assert_close(network(clip), long(clip))
+        assert_close(network(clip), long(clip))
 
 
 def test_image_weights_fill_all_but_the_temporal_parts(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from helpers.numbers import assert_close
 from torch import Tensor, nn
 
 from ssl_video.backbones import create
@@ -40,7 +41,7 @@ def test_the_librarys_checkpoint_gives_the_librarys_answer(tmp_path: Path) -> No
     clip = torch.randn(2, 3, 3, 64, 64)
     with torch.inference_mode():
         expected = torch.stack([theirs(clip[:, :, t]) for t in range(3)]).mean(0)
-        torch.testing.assert_close(ours(clip), expected)
+        assert_close(ours(clip), expected)
 
 
 def test_trying_the_size_leaves_no_trace() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.numbers import assert_close
 from torch import nn
 
 from ssl_video.backbones import create
@@ -39,7 +40,7 @@ def test_the_librarys_checkpoint_gives_the_librarys_answer(
     ours = create(name, 6, frames=frames, size=size, weights=tmp_path / "theirs.pth").eval()
     clip = torch.randn(1, 3, frames, size, size)
     with torch.inference_mode():
-        torch.testing.assert_close(ours(clip), theirs(clip))
+        assert_close(ours(clip), theirs(clip))
 
 
 @pytest.mark.parametrize("name", ["swin3d_t", "swin3d_s", "swin3d_b"])
@@ -77,7 +78,7 @@ def test_s3ds_windows_are_no_larger_than_the_features() -> None:
     assert pooled.shape == (1, 2, 2, 1, 3)
     assert pooled[0, 0, :, 0, 0].tolist() == [0.5, 1.5]
     many = torch.randn(1, 2, 5, 8, 9)
-    torch.testing.assert_close(AtMostPool()(many), library("s3d", 6).get_submodule("avgpool")(many))
+    assert_close(AtMostPool()(many), library("s3d", 6).get_submodule("avgpool")(many))
 
 
 def test_s3ds_smallest_clip() -> None:

@@ -119,9 +119,7 @@ class Killed(Supervised):
 '''
 
 
-def test_a_run_that_is_killed_once_goes_on_by_itself(
-    dataset: Path, call: Call, tmp_path: Path
-) -> None:
+def test_a_run_that_is_killed_once_goes_on_by_itself(dataset: Path, call: Call, tmp_path: Path) -> None:
     """To the same weights as without that: the records are those of every step, once."""
     once = f'os.path.exists("{tmp_path}/mark") and not os.remove("{tmp_path}/mark")'
     (tmp_path / "mark").touch()

@@ -96,7 +96,14 @@ def assert_close(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     for part, state in expected.items():
         assert found[part].keys() == state.keys()
         for name, value in state.items():
+            # Sums over two halves differ by rounding. A gradient that was not shared, or shared twice, would
+            # move weights half as far, or twice: by 1e-3 at least, see below.
             torch.testing.assert_close(found[part][name], value, rtol=1e-4, atol=1e-5)
+
+
+def same_metrics(row: dict[str, float]) -> dict[str, Any]:
+    """Return metrics that equal a row but for the rounding of its weights and of losses of any size."""
+    return {key: pytest.approx(value, rel=1e-4, abs=2e-5) for key, value in row.items()}
 
 
 @pytest.mark.parametrize("name", sorted(algorithms.describe()))
@@ -117,7 +124,7 @@ def test_two_processes_have_the_gradients_of_one(
     ours, theirs = metrics(tmp_path / "one"), metrics(tmp_path / "two")
     assert len(theirs) == 3
     for one, two in zip(ours, theirs, strict=True):
-        assert two == {key: pytest.approx(value, abs=2e-5) for key, value in one.items()}
+        assert two == same_metrics(one)
 
 
 def whole_batch(name: str) -> bool:
@@ -136,9 +143,7 @@ def test_an_average_of_several_parts_is_the_whole(
     assert_close(trained(plan, tmp_path / "parts", ONE), expected)
     for found in side_by_side(TWO, lambda: trained(plan, tmp_path / "both", TWO)):
         assert_close(found, expected)
-    assert metrics(tmp_path / "parts")[0] == {
-        key: pytest.approx(value, abs=2e-5) for key, value in metrics(tmp_path / "one")[0].items()
-    }
+    assert metrics(tmp_path / "parts")[0] == same_metrics(metrics(tmp_path / "one")[0])
 
 
 @pytest.mark.parametrize("name", [name for name in algorithms.builtin() if whole_batch(name)])

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from helpers import run_files
 import numpy as np
+from helpers import run_files
 from helpers.records import draws
 from helpers.report_pages import Document, folder, material, write
 

@@ -3,8 +3,8 @@
 import math
 from pathlib import Path
 
-from helpers import run_files
 import pandas as pd
+from helpers import run_files
 from helpers.records import draws
 from helpers.report_pages import Document, folder, material, write
 

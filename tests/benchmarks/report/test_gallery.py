@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from helpers import run_files
 import numpy as np
 import pytest
+from helpers import run_files
 from helpers.records import draws
 from helpers.report_pages import Document, folder, material, write
 from PIL import Image

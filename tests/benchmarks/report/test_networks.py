@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from helpers import run_files
 import numpy as np
 import pytest
+from helpers import run_files
 from helpers.records import draws
 from helpers.report_pages import Document, folder, material, write
 

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers.partitions import labeled, problem
-from helpers.partitions import make_index
+from helpers.partitions import labeled, make_index, problem
 from helpers.reference_data import SHARED
 
 from ssl_video.data.importers import read

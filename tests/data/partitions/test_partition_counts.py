@@ -5,8 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from helpers.partitions import problem
-from helpers.partitions import make_index
+from helpers.partitions import make_index, problem
 
 from ssl_video.data.index import PARTS, Index
 from ssl_video.data.partitions import partition, published

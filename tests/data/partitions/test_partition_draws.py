@@ -8,8 +8,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers.partitions import labeled
-from helpers.partitions import make_index
+from helpers.partitions import labeled, make_index
 
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.index import Index

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.partitions import labeled, problem
-from helpers.partitions import make_index
+from helpers.partitions import labeled, make_index, problem
 
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
