@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 # Where the parts of the package lie, see [tool.setuptools.package-dir].
 FOLDERS = {
     "ssl_video": ROOT / "ssl_video",

@@ -95,7 +95,7 @@ class Suite:
         """
         specs, problems = list[Spec](), list[str]()
         names = [_mapping("algorithms", entry)["algorithm"] for entry in self.algorithms]
-        concerned = {a: [name for name in names if _concerns(name, a)] or names for a in assignments}
+        concerned = _concerned(names, assignments)
         for cell in self._cells():
             mine = [a for a in assignments if cell["algorithm"] in concerned[a]]
             try:
@@ -289,13 +289,22 @@ def _absent(when: Mapping[str, Any], names: Collection[str]) -> list[str]:
     ]
 
 
-def _concerns(algorithm: str, assignment: str) -> bool:
-    """Whether an assignment is to something that an algorithm has."""
-    outer, _, inner = assignment.partition("=")[0].strip().partition(".")
+def _concerned(names: Sequence[str], assignments: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Return for each assignment the algorithms that have what it is to; all, if none has it."""
     try:
-        constructor = algorithms.get(algorithm)
+        for name in names:
+            algorithms.check(name)
+        return {a: [name for name in names if _concerns(name, a)] or names for a in assignments}
     except InputError:
-        return True  # told later, with everything else that is wrong
+        return dict.fromkeys(assignments, names)  # reported later, with everything else that is wrong
+
+
+def _concerns(algorithm: str, assignment: str) -> bool:
+    """Check whether an assignment is to something that an algorithm has."""
+    outer, _, inner = assignment.partition("=")[0].strip().partition(".")
+    if outer not in ("options", "networks"):
+        return True  # nothing that an algorithm decides, so that none is imported
+    constructor = algorithms.get(algorithm)
     if outer == "options":
         return inner in inspect.signature(constructor).parameters
-    return outer != "networks" or inner.split(".")[0] in getattr(constructor, "roles", ())
+    return inner.split(".")[0] in getattr(constructor, "roles", ())

@@ -42,3 +42,9 @@ def clips() -> Callable[..., Tensor]:
         return logits[:, :, None, None, None].expand(-1, -1, frames, 4, 4).clone()
 
     return make
+
+
+@pytest.fixture
+def labeled(clips: Callable[..., Tensor]) -> dict[str, Tensor]:
+    """Two clips whose labels 0 and 1 are predicted with 0.5 and 0.25: mean of LN2 and 2 LN2 = 1.5 LN2."""
+    return {"weak": clips((0.5, 0.25, 0.25), (0.25, 0.25, 0.5))}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.partitions import make_index
-from helpers.reference_data import LISTS
+from helpers.paths import LISTS
 
 from ssl_video.data.importers import entries
 from ssl_video.data.names import folder, stem

@@ -60,3 +60,9 @@ def bench(dataset: Path, call: Call, tmp_path_factory: pytest.TempPathFactory) -
     assert done.returncode == 0, done.stderr
     (folder / "stdout.txt").write_text(done.stdout)
     return folder
+
+
+@pytest.fixture(scope="session")
+def run(bench: Path) -> Path:
+    """The folder of a finished FixMatch run."""
+    return sorted((bench / "ssl-video-results" / "runs").glob("fixmatch-*"))[0]

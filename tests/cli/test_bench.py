@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from helpers.command_line import TINY, Call, results
+from helpers.paths import ROOT
 
 from ssl_video.cli import cli
 
@@ -200,3 +201,20 @@ def test_an_option_goes_to_the_algorithms_that_have_it(dataset: Path, call: Call
     assert records["cmpl"]["options"]["threshold"] == 0.7
     assert records["cmpl"]["spec"]["networks"]["auxiliary"]["width"] == 0.375
     assert records["supervised"]["options"] == {}
+
+
+def test_the_readmes_algorithm_runs_and_keeps_the_contract(dataset: Path, call: Call, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(\"\"\"Two speeds.*?)```", readme, re.DOTALL)
+    (tmp_path / "two_speed.py").write_text(code)
+    checked = call("check", "two_speed.py", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout
+    done = call(
+        *("bench", "--data", dataset, "--algo", "two_speed.py:two-speed", "--protocol", "per-class:2"),
+        *("--seeds", "1", "--no-baseline", *TINY),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(tmp_path / "ssl-video-results" / "leaderboard.csv")["algorithm"].tolist() == [
+        "two-speed"
+    ]

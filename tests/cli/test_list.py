@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 from helpers.command_line import Call
@@ -77,3 +78,10 @@ def test_torch_is_not_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_list_shows_every_kind(call: Call, tmp_path: Path) -> None:
+    done = call("list", cwd=tmp_path)
+    for word in ("cmpl", "slow_r50", "tiny3d", "per-class:N", "demo"):
+        assert word in done.stdout
+    assert "cmpl" not in call("list", "backbones", cwd=tmp_path).stdout

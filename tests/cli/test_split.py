@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.reference_data import SHARED
+from helpers.paths import SHARED
 
 from ssl_video.cli import cli
 from ssl_video.errors import InputError

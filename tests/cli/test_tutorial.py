@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 from helpers.command_line import Call
+from helpers.paths import ROOT
 
-TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 SHORTENED = ["--steps", "6", "--seeds", "1"]  # as the page says of its bench
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

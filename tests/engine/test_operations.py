@@ -102,7 +102,8 @@ def test_large_batches_are_not_counted_whole(tmp_path: Path, monkeypatch: pytest
     operations_noise = operations.noise
     monkeypatch.setattr(operations, "noise", noise)
     uneven = spec(algorithm=f"{file}:paired", labeled_batch=13, unlabeled_batch=11)
-    with pytest.raises(RuntimeError, match="equal size"):
+    # A RuntimeError; in torch 2.5 an AssertionError, as there are no numbers.
+    with pytest.raises((RuntimeError, AssertionError), match="equal size"):
         operations.count(uneven, classes=5)
     assert max(sizes) == 4
 

@@ -72,7 +72,8 @@ def plan(request: pytest.FixtureRequest, make_plan: Callable[..., Plan], plugin:
     """Every algorithm, with pseudo-labels from the start where it has a threshold."""
     name = plugin if request.param == "plugin" else request.param
     takes = "threshold" in inspect.signature(algorithms.get(name)).parameters
-    return make_plan(algorithm=name, options={"threshold": 0.4} if takes else {})
+    # Three steps: none has no state, the first makes one, the second changes it.
+    return make_plan(algorithm=name, options={"threshold": 0.4} if takes else {}, steps=3)
 
 
 def test_a_run_stopped_at_every_step_equals_a_straight_one(plan: Plan, tmp_path: Path) -> None:
@@ -117,16 +118,17 @@ def test_a_damaged_checkpoint_costs_time_but_changes_nothing(
     assert_equal(outcome(plan, folder), outcome(plan, tmp_path / "straight"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
 def test_a_killed_run_equals_a_straight_one(
     make_plan: Callable[..., Plan], plugin: str, tmp_path: Path
 ) -> None:
     """SIGKILL at random moments, also while checkpoints and metrics are written."""
-    plan = make_plan(algorithm=plugin, steps=25)
+    plan = make_plan(algorithm=plugin, steps=40)
     run(plan, tmp_path / "straight", ONCE)
     delays = np.random.default_rng().uniform(0, 0.03, 4)
     codes = [run_and_kill(plan, tmp_path / "killed", delay) for delay in delays]
-    assert codes[0] == -signal.SIGKILL
+    assert -signal.SIGKILL in codes
     run(plan, tmp_path / "killed", ALWAYS)
     assert_equal(outcome(plan, tmp_path / "killed"), outcome(plan, tmp_path / "straight"))
 

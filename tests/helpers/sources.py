@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers.reference_data import LISTS
+from helpers.paths import LISTS
 
 from ssl_video.data.index import Index
 

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 from ssl_video.pages import cost, page, write
 from ssl_video.registry import algorithms
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 RESULTS = DOCS.parent / "results"
 NAMES = algorithms.builtin()
 REFRESH = "run `make pages`"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.frame_store import EVERY, SIZE, SOME, Spy, stored
-from helpers.reference_data import FIXTURES
+from helpers.paths import FIXTURES
 
 from ssl_video.data.frames import store as module
 from ssl_video.data.frames.formats import FORMATS

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.input_errors import problems
-from helpers.reference_data import SHARED
+from helpers.paths import SHARED
 from helpers.sources import manifest, parts, touch
 
 from ssl_video.data.importers import read

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers.input_errors import problems
-from helpers.reference_data import LISTS
+from helpers.paths import LISTS
 from helpers.sources import manifest, needs_lists, touch
 
 from ssl_video.data.importers.draft import Draft

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers.partitions import labeled, make_index, problem
-from helpers.reference_data import SHARED
+from helpers.paths import SHARED
 
 from ssl_video.data.importers import read
 from ssl_video.data.index import Index

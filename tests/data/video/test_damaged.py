@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.reference_data import FIXTURES
+from helpers.paths import FIXTURES
 from helpers.videos import KINDS, encode
 
 from ssl_video.data.video.decode import DecodeError, count, decode, read

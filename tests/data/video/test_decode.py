@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from helpers.reference_data import FIXTURES
+from helpers.paths import FIXTURES
 
 from ssl_video.data.video.decode import DecodeError, decode, scaled
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from helpers.reference_data import FIXTURES
+from helpers.paths import FIXTURES
 from helpers.videos import KINDS, LENGTH, encode
 
 from ssl_video.data.video import decode as module

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from helpers.input_errors import problems
+from helpers.paths import ROOT
 
 from ssl_video.benchmarks.running.suite import Suite, load, with_demo_settings
 from ssl_video.errors import InputError
@@ -200,7 +201,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 def test_the_documented_file(tmp_path: Path) -> None:
     """Three methods on two backbones under two protocols of each of two data sets, 3 x 2 runs a cell."""
-    page = (Path(__file__).parents[2] / "docs/benchmarks.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
     specs = read(tmp_path, page.split("```yaml\n")[1].split("```")[0]).specs()
     assert len(specs) == 3 * 2 * (2 + 2) * 3 * 2
     (spec,) = [

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from helpers.command_line import Call
 from helpers.records import draws
 
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
@@ -100,3 +101,13 @@ def test_mean_gains(results: Path) -> None:
         CliRunner().invoke(
             command, ["--results", str(results), "--mean-gain", "--format", "csv"], catch_exceptions=False
         )
+
+
+def test_leaderboard_formats(bench: Path, call: Call) -> None:
+    for form, word in (("terminal", "leaderboard:"), ("markdown", "|"), ("csv", "fixmatch")):
+        done = call("leaderboard", "--format", form, cwd=bench)
+        assert done.returncode == 0, done.stderr
+        assert word in done.stdout
+        assert "fixmatch" in done.stdout
+    only = call("leaderboard", "--algo", "fixmatch", "--format", "csv", cwd=bench)
+    assert "supervised" in only.stdout  # the baseline stays, or there would be no gain

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers.reference_data import LISTS
+from helpers.paths import LISTS, ROOT
 
 from ssl_video.benchmarks.running import suite
 from ssl_video.cli import cli
@@ -16,7 +16,7 @@ from ssl_video.data.importers.make import Request, make
 from ssl_video.data.index import Index
 
 needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="needs the published lists")
-FILES = Path(__file__).parents[2] / "benchmarks" / "suites"
+FILES = ROOT / "benchmarks" / "suites"
 # Clips for training and for test, classes. Kinetics-400 as PySlowFast and SVFormer have its test part.
 SIZES = {"ucf101": (9537, 3783, 101), "hmdb51": (3570, 1530, 51), "kinetics400": (240000, 19761, 400)}
 

@@ -1,15 +1,15 @@
 """docs/leaderboard.md names the columns that there are."""
 
 import re
-from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 from ssl_video.benchmarks.tables.exports import FIELDS
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 from ssl_video.benchmarks.tables.pivot import LABELS, METHOD
 
-PAGE = (Path(__file__).parents[2] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Every command as a process of its own does and says what it does and says in the process of the tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.command_line import Call
+
+Arguments = Callable[[Path, Path], list[object]]
+# By command: the arguments, from a folder of class folders and the folder of a finished run.
+COMMANDS: dict[str, Arguments] = {
+    "audit": lambda _, run: [run, "--windows", 2],
+    "cache": lambda data, _: [data, "--size", 16],
+    "check": lambda *_: ["supervised", "--only", "imports"],
+    "compare": lambda _, run: [run, run],
+    "doctor": lambda data, _: [data],
+    "dynamics": lambda _, run: [run, "--json"],
+    "evaluate": lambda _, run: [run, "--json"],
+    "index": lambda data, _: [data, "-o", "index.arrow"],
+    "leaderboard": lambda *_: ["--format", "csv"],
+    "list": lambda *_: ["algorithms"],
+    "new": lambda *_: ["backbone", "net.py"],
+    "page": lambda *_: ["supervised"],
+    "predict": lambda data, run: [run, data / "test/dark/0.mp4", "--json"],
+    "report": lambda *_: ["-o", "report"],
+    "split": lambda _, run: ["show", run / "partition.txt"],
+    "train": lambda _, run: [run / "spec.yaml"],
+    "views": lambda data, _: [data / "test/dark/0.mp4", "--size", 16, "--output", "views.png"],
+    "watch": lambda _, run: [run, "--once"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_process_of_its_own(name: str, bench: Path, dataset: Path, call: Call, process: Call) -> None:
+    arguments = COMMANDS[name](dataset, sorted((bench / "ssl-video-results/runs").glob("fixmatch-*"))[0])
+    there = process(name, *arguments, cwd=bench)
+    if name == "new":
+        (bench / "net.py").unlink()
+    here = call(name, *arguments, cwd=bench)
+    assert there.returncode == here.returncode == 0, there.stderr + here.stderr
+    if name not in ("cache", "check", "doctor"):  # which say how long they took
+        assert there.stdout == here.stdout
+
+
+def test_benchmarks_are_tried_elsewhere() -> None:
+    """With `bench` in test_bench_stops.py and `speed`, which measures, these are all commands."""
+    from ssl_video.cli import _COMMANDS
+
+    assert {*COMMANDS, "bench", "speed"} == set(_COMMANDS)

@@ -1,0 +1,28 @@
+"""`ssl-video train`."""
+
+from pathlib import Path
+
+import pytest
+from helpers.command_line import Call
+
+
+def test_train_from_a_file_is_the_same_run_as_in_the_benchmark(bench: Path, run: Path, call: Call) -> None:
+    done = call("train", run / "spec.yaml", cwd=bench)
+    assert done.returncode == 0, done.stderr
+    assert "1 run, 1 of them finished before" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_the_file_makes_useless_is_refused(run: Path, call: Call, resume: bool) -> None:
+    there = ["--resume", run, "--set", "width=0.25"] if resume else [run / "spec.yaml", "--width", "0.25"]
+    done = call("train", *there, cwd=run)
+    assert done.returncode == 2
+    assert "--set networks.model.width=0.25" in done.stderr
+
+
+def test_a_typo_in_a_file_is_named_with_the_nearest_key(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("algorithm: fixmatch\nlearning_rat: 0.1\nstep: 3\n")
+    done = call("train", "run.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    for word in ("'learning_rat'", "learning_rate", "'step'", "steps"):
+        assert word in done.stderr

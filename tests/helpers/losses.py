@@ -1,0 +1,30 @@
+"""Evaluate losses on clips whose logits are known."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ssl_video.contract import Algorithm, Batch, Pseudo, Task
+
+LN2 = math.log(2)
+TASK = Task(num_classes=3, num_unlabeled=10)
+LABELS = torch.tensor([0, 1])
+Clips = Callable[..., Tensor]
+Network = Callable[[], nn.Module]
+
+
+def terms(algorithm: Algorithm, batch: Batch, progress: float = 0.5) -> dict[str, float]:
+    """Return the values of a batch's loss terms."""
+    return {name: term.item() for name, term in algorithm(batch, progress).terms.items()}
+
+
+def logits(*probabilities: tuple[float, ...]) -> Tensor:
+    """Return logits (N, K) with these softmax probabilities."""
+    return torch.tensor(probabilities).log()
+
+
+def weights(select: Callable[..., Pseudo], positions: list[int], *probabilities: tuple[float, ...]) -> Tensor:
+    """Return the weights (N,) that a rule gives to predictions on clips of these positions."""
+    return select(logits(*probabilities), torch.tensor(positions)).weight
