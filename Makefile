@@ -1,7 +1,7 @@
 # One command for all checks, the same that CI runs: make check
 PYTHON ?= python
 
-.PHONY: check lint types test pages
+.PHONY: check lint types test oldest pages
 
 check: lint types test
 
@@ -18,6 +18,18 @@ types:
 
 test:
 	$(PYTHON) -m pytest
+
+# The tests of everything that computes, with the oldest torch that pyproject.toml admits, in an environment of its own.
+OLDEST = build/oldest
+COMPUTING = tests/algorithms tests/backbones tests/engine $(wildcard tests/data/test_loader_*.py)
+oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/python -m pytest -m "not slow" $(COMPUTING)
+
+$(OLDEST)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install -q $$(sed -nE 's/^ *"(torch|torchvision)>=([0-9.]+).*/\1==\2/p' pyproject.toml)
+	$(OLDEST)/bin/python -m pip install -q -e '.[test]'
+	touch $@
 
 # The generated parts of docs/algorithms, from the code.
 pages:

@@ -152,6 +152,7 @@ def forget() -> dict[str, ModuleType]:
     return ours
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_first() -> None:
     """So that none relies on what another one happens to have imported; libraries stay loaded."""
     before, failed = forget(), {}

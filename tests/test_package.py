@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from helpers.paths import ROOT
 
+# A build writes into the checkout, so that there is one at a time.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("build")]
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:

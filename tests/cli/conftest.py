@@ -9,6 +9,13 @@ import pytest
 from helpers.command_line import TINY, Call, call_here, call_process
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all tests that read one benchmark to one process, so that it is carried out once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "bench" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("bench"))
+
+
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
     """Two classes of eight training and four test clips, in train/ and test/ folders."""

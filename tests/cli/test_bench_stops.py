@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from helpers.command_line import TINY, Call, results, start, start_python, wait_for
 
+pytestmark = pytest.mark.slow
 RUN = ("bench", "--algo", "fixmatch", "--protocol", "per-class:2", "--seeds", "2", *TINY)
 # While there is a file "slow" where its runs were started, they wait in every step and count it in "calls".
 SLOW = '''import pathlib, time

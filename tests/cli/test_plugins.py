@@ -73,6 +73,7 @@ def test_an_installed_algorithm_is_listed_with_its_own_words_and_not_imported(
     assert "the plugin was imported" not in shown.stderr
 
 
+@pytest.mark.slow
 def test_an_installed_algorithm_is_benchmarked(path: dict[str, str], dataset: Path, tmp_path: Path) -> None:
     small = ("--protocol", "per-class:2", "--seeds", "1", "--no-baseline", *TINY)
     done = call_process(path, "bench", "--data", dataset, "--algo", "their-method", *small, cwd=tmp_path)
@@ -81,6 +82,7 @@ def test_an_installed_algorithm_is_benchmarked(path: dict[str, str], dataset: Pa
     assert board["algorithm"].tolist() == ["their-method"]
 
 
+@pytest.mark.slow
 def test_an_installed_algorithm_is_checked_and_has_a_page(
     installed: Path, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from helpers.command_line import Call
 from helpers.paths import ROOT
 
@@ -23,6 +24,7 @@ def edit(file: Path, difference: str) -> None:
     file.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 def test_the_tutorial(call: Call, tmp_path: Path) -> None:
     text, printed, commands = TUTORIAL.read_text(encoding="utf-8"), "", list[str]()
     assert f"`{shlex.join(SHORTENED)}`" in text

@@ -64,6 +64,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"{file}:faulty"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "message"), [("memory", "out of memory with 4+4 clips"), ("killed", "killed by SIGKILL")]
 )
@@ -122,6 +123,7 @@ def results(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in folder.glob("ssl-video-results/runs/*/result.json")]
 
 
+@pytest.mark.slow
 def test_torchrun(video_folder: Path, tmp_path: Path) -> None:
     """It says how many processes there are; the first one speaks for all."""
     torchrun = shutil.which("torchrun", path=str(Path(sys.executable).parent))
@@ -138,6 +140,7 @@ def test_torchrun(video_folder: Path, tmp_path: Path) -> None:
     assert result["environment"]["processes"] == 2
 
 
+@pytest.mark.slow
 def test_a_scheduler_signals_every_process_and_the_run_goes_on_later(
     video_folder: Path, tmp_path: Path
 ) -> None:

@@ -260,6 +260,7 @@ def finished(folder: Path) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
     return (folder / record.METRICS).read_bytes(), weights, result["predictors"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_two_equals_a_straight_one(make_plan: MakePlan, plugin: str, tmp_path: Path) -> None:
     """Both are killed after 4 of 7 steps. Each has dropout of its own, and batch-norm statistics."""
     plan = make_plan(algorithm=plugin, steps=7, labeled_batch=4)

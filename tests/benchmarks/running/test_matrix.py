@@ -156,6 +156,7 @@ def test_runs_that_are_told_to_stop_stop_everything(tmp_path: Path) -> None:
     assert executor.stopped
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 def test_two_benchmarks_that_are_killed_leave_what_one_leaves_undisturbed() -> None:
     """See kill_matrix.py, which does the same for as long as one likes."""

@@ -84,6 +84,7 @@ def compared(path: str) -> Facts:
     return found if same else Facts(DIFFERENT)
 
 
+@pytest.mark.slow
 def test_damaged_files_are_decoded_or_refused(tmp_path: Path) -> None:
     files = list(variants(tmp_path))
     assert len(files) == VARIANTS
