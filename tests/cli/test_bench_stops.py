@@ -61,7 +61,7 @@ def test_stopping_keeps_what_is_done_and_the_same_command_goes_on(
         os.killpg(process.pid, number)  # as a terminal does: to every process
     else:
         process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert process.returncode == (130 if number == signal.SIGINT else 75), stderr
     assert "the same command goes on" in stderr
     assert "Traceback" not in stderr
@@ -84,7 +84,7 @@ def test_ctrl_c_is_for_the_foreground_where_it_was_ignored_at_the_start(
     before = calls(tmp_path)
     wait_for(lambda: calls(tmp_path) > before + 4, process)
     os.killpg(process.pid, signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert process.returncode == 75, stderr
     assert "the same command goes on" in stderr
 
@@ -98,7 +98,7 @@ def test_two_processes_share_a_folder(
     wait_for(lambda: calls(tmp_path) > 4, process)
     (tmp_path / "slow").unlink()
     here = call(*arguments, cwd=tmp_path)
-    _, stderr = process.communicate(timeout=300)
+    _, stderr = process.communicate()
     assert (here.returncode, process.returncode) == (0, 0), here.stderr + stderr
     assert len(pd.read_csv(tmp_path / "ssl-video-results" / "leaderboard.csv")) == 2
     # A run that both had trained would have its steps twice.

@@ -102,7 +102,7 @@ def test_stopped_by_the_user(
     wait_for(lambda: any(path.stat().st_size for path in kept.glob("*.jsonl")), running)
     # Ctrl-C reaches every process of the terminal.
     os.killpg(running.pid, signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=60)
+    stdout, stderr = running.communicate()
     assert (running.returncode, stdout) == (130, "")
     assert "the same command goes on" in stderr
     assert "Traceback" not in stderr

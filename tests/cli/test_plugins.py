@@ -66,7 +66,7 @@ def test_an_installed_algorithm_is_listed_with_its_own_words_and_not_imported(
         "assert not {'torch', 'plugin_for_tests'} & set(sys.modules)\n"
     )
     process = start_python(path, "-c", code, cwd=tmp_path)
-    stdout, stderr = process.communicate(timeout=300)
+    stdout, stderr = process.communicate()
     assert (process.returncode, stdout) == (0, f"{LINE} (from plugin_for_tests.inner.method)\n"), stderr
     shown = call_process(path, "list", "algorithms", cwd=tmp_path)
     assert f"their-method  {LINE}" in shown.stdout

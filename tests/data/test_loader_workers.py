@@ -116,10 +116,8 @@ def test_workers_end_when_training_stops_early() -> None:
     next(iter(loading))
     assert len(children()) == 2
     loading.close()  # type: ignore[attr-defined]
-    ended = time.monotonic() + 20
-    while children() and time.monotonic() < ended:
+    while children():
         time.sleep(0.01)
-    assert not children()
 
 
 @pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system does not say who sent a signal")

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from helpers.command_line import wait_for
 from helpers.partitions import make_index
 
 from ssl_video.data.frames import known
@@ -271,13 +272,6 @@ def alive(number: int) -> bool:
         return ") Z" not in Path(f"/proc/{number}/stat").read_text()
     except OSError:
         return False
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_report(tmp_path: Path) -> None:
