@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,7 @@ class Slow(FixMatch):
             time.sleep(0.2)
         return super().loss(batch, progress)
 '''
-STEPS = 200
+STEPS = 120
 
 
 def steps_of(result: Path) -> list[int]:
@@ -50,43 +51,42 @@ def calls(folder: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_keeps_what_is_done_and_the_same_command_goes_on(
-    number: signal.Signals, dataset: Path, environment: dict[str, str], call: Call, tmp_path: Path
+    dataset: Path, environment: dict[str, str], call: Call, tmp_path: Path
 ) -> None:
+    """Stopped twice. The first time as a script's background job, which ignores Ctrl-C, with its runs."""
     arguments = slow_runs(dataset, tmp_path)
-    process = start(environment, *arguments, cwd=tmp_path)
-    wait_for(lambda: calls(tmp_path) > 4, process)
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)  # as a terminal does: to every process
-    else:
-        process.send_signal(number)
-    _, stderr = process.communicate()
-    assert process.returncode == (130 if number == signal.SIGINT else 75), stderr
-    assert "the same command goes on" in stderr
-    assert "Traceback" not in stderr
+    background = start_python(
+        environment, "-m", "ssl_video", *arguments, cwd=tmp_path, ignoring=(signal.SIGINT,)
+    )
+    wait_for(lambda: calls(tmp_path) > 4, background)
+    os.killpg(background.pid, signal.SIGINT)  # as a terminal does: to every process
+    # Each of the two would end after the step under way.
+    before = calls(tmp_path)
+    wait_for(lambda: calls(tmp_path) > before + 4, background)
+    background.send_signal(signal.SIGTERM)
+    assert_stopped(background, 75)
+
+    foreground = start(environment, *arguments, cwd=tmp_path)
+    before = calls(tmp_path)
+    wait_for(lambda: calls(tmp_path) > before + 4, foreground)
+    os.killpg(foreground.pid, signal.SIGINT)
+    assert_stopped(foreground, 130)
+
     assert list(tmp_path.glob("ssl-video-results/runs/*/checkpoint.pt"))
     (tmp_path / "slow").unlink()
     again = call(*arguments, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
+    assert "2 to go on from a checkpoint" in " ".join(again.stderr.split())
     assert [steps_of(result) for result in results(tmp_path)] == [list(range(STEPS))] * 2
 
 
-def test_ctrl_c_is_for_the_foreground_where_it_was_ignored_at_the_start(
-    dataset: Path, environment: dict[str, str], tmp_path: Path
-) -> None:
-    """A script's background job ignores it, and so do its runs; SIGTERM stops them."""
-    command = ("-m", "ssl_video", *slow_runs(dataset, tmp_path))
-    process = start_python(environment, *command, cwd=tmp_path, ignoring=(signal.SIGINT,))
-    wait_for(lambda: calls(tmp_path) > 4, process)
-    os.killpg(process.pid, signal.SIGINT)
-    # Each of the two would end after the step under way.
-    before = calls(tmp_path)
-    wait_for(lambda: calls(tmp_path) > before + 4, process)
-    os.killpg(process.pid, signal.SIGTERM)
+def assert_stopped(process: "subprocess.Popen[str]", status: int) -> None:
+    """Wait for the end of a benchmark that was stopped, and check what it says."""
     _, stderr = process.communicate()
-    assert process.returncode == 75, stderr
+    assert process.returncode == status, stderr
     assert "the same command goes on" in stderr
+    assert "Traceback" not in stderr
 
 
 def test_two_processes_share_a_folder(

@@ -162,7 +162,7 @@ def test_two_benchmarks_that_are_killed_leave_what_one_leaves_undisturbed() -> N
     """See kill_matrix.py, which does the same for as long as one likes."""
     command = [
         sys.executable,
-        str(Path(__file__).with_name("kill_matrix.py")),
+        str(Path(__file__).parents[1] / "kill_matrix.py"),
         "--kills",
         "6",
         "--seeds",
