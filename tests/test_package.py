@@ -8,19 +8,24 @@ from pathlib import Path
 
 import pytest
 from helpers.paths import ROOT
+from helpers.sharing import shared
 
-# A build writes into the checkout, so that there is one at a time.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("build")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel (built from the sdist, as an installer would) and the sdist."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return out
+    """A folder with the wheel (built from the sdist, as an installer would) and the sdist.
+
+    A build writes into the checkout, so that there must be one at a time.
+    """
+
+    def build(out: Path) -> None:
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return shared(tmp_path_factory, "dist", build)
 
 
 def test_the_wheel_puts_everything_under_one_name(built: Path) -> None:

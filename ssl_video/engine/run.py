@@ -28,6 +28,9 @@ from ssl_video.spec import Spec, configuration, digest, plain, setting, short_na
 
 __all__ = ["Execution", "Plan", "Report", "Stopped", "plan", "run", "run_name"]
 
+# By configuration and number of classes. Counting takes a second, and is the same for all seeds and draws.
+_COUNTED = dict[tuple[str, int], Operations]()
+
 
 class Plan:
     """One run, ready to start: a resolved specification with its data and partition.
@@ -115,10 +118,11 @@ def _open(todo: Plan, folder: Path) -> None:
 
 def _count(todo: Plan, processes: Processes, warn: Callable[[str], None]) -> Operations:
     """The run's operations, counted by the first process; nan where they cannot be."""
-    counted = Operations(math.nan, math.nan)
+    counted, key = Operations(math.nan, math.nan), (todo.configuration, len(todo.data.index.classes))
     if processes.main:
         try:
-            counted = operations.count(todo.spec, len(todo.data.index.classes))
+            counted = _COUNTED.get(key) or operations.count(todo.spec, len(todo.data.index.classes))
+            _COUNTED[key] = counted
         except Exception as error:  # noqa: BLE001 - whatever a method raises, its run does without a cost
             reason = (str(error) or "no reason given").splitlines()[0]
             warn(

@@ -2,32 +2,29 @@
 
 import functools
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers.command_line import TINY, Call, call_here, call_process
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all tests that read one benchmark to one process, so that it is carried out once."""
-    for item in items:
-        if isinstance(item, pytest.Function) and "bench" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("bench"))
+from helpers.sharing import shared
 
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
-    """Two classes of eight training and four test clips, in train/ and test/ folders."""
-    folder = tmp_path_factory.mktemp("data") / "brightness"
-    for part, count in (("train", 8), ("test", 4)):
-        for label, name in enumerate(("dark", "light")):
-            for clip in range(count):
-                path = folder / part / name / f"{clip}.mp4"
-                make_video(
-                    path, 12, 20, 24, codec="libx264", pixels="yuv420p", label=2 * label, clip=clip % 6
-                )
-    return folder
+    """Two classes of eight training and four test clips, in train/ and test/ folders. For reading only."""
+
+    def make(folder: Path) -> None:
+        for part, count in (("train", 8), ("test", 4)):
+            for label, name in enumerate(("dark", "light")):
+                for clip in range(count):
+                    path = folder / part / name / f"{clip}.mp4"
+                    make_video(
+                        path, 12, 20, 24, codec="libx264", pixels="yuv420p", label=2 * label, clip=clip % 6
+                    )
+
+    return shared(tmp_path_factory, "brightness", make)
 
 
 @pytest.fixture(scope="session")
@@ -49,24 +46,16 @@ def process(environment: dict[str, str]) -> Call:
 
 @pytest.fixture(scope="session")
 def bench(dataset: Path, call: Call, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which FixMatch was benchmarked: two methods, two seeds."""
-    folder = tmp_path_factory.mktemp("bench")
-    done = call(
-        "bench",
-        "--data",
-        dataset,
-        "--algo",
-        "fixmatch",
-        "--protocol",
-        "per-class:2",
-        "--seeds",
-        "2",
-        *TINY,
-        cwd=folder,
-    )
-    assert done.returncode == 0, done.stderr
-    (folder / "stdout.txt").write_text(done.stdout)
-    return folder
+    """A folder in which FixMatch was benchmarked: two methods, two seeds. Each process has a copy."""
+
+    def make(folder: Path) -> None:
+        flags = ("--algo", "fixmatch", "--protocol", "per-class:2", "--seeds", "2", *TINY)
+        done = call("bench", "--data", dataset, *flags, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout.txt").write_text(done.stdout)
+
+    made = shared(tmp_path_factory, "benchmark", make)
+    return Path(shutil.copytree(made, tmp_path_factory.mktemp("bench") / "copy"))
 
 
 @pytest.fixture(scope="session")

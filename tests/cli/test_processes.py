@@ -13,7 +13,6 @@ COMMANDS: dict[str, Arguments] = {
     "cache": lambda data, _: [data, "--size", 16],
     "check": lambda *_: ["supervised", "--only", "imports"],
     "compare": lambda _, run: [run, run],
-    "doctor": lambda data, _: [data],
     "dynamics": lambda _, run: [run, "--json"],
     "evaluate": lambda _, run: [run, "--json"],
     "index": lambda data, _: [data, "-o", "index.arrow"],
@@ -24,12 +23,11 @@ COMMANDS: dict[str, Arguments] = {
     "predict": lambda data, run: [run, data / "test/dark/0.mp4", "--json"],
     "report": lambda *_: ["-o", "report"],
     "split": lambda _, run: ["show", run / "partition.txt"],
-    "train": lambda _, run: [run / "spec.yaml"],
     "views": lambda data, _: [data / "test/dark/0.mp4", "--size", 16, "--output", "views.png"],
     "watch": lambda _, run: [run, "--once"],
 }
 # They say how long they took.
-TIMED = {"cache", "check", "doctor"}
+TIMED = {"cache", "check"}
 # They take seconds of their own, not only to start; other tests call them in this process.
 SLOW = {"dynamics", "page", "report"}
 
@@ -50,8 +48,8 @@ def test_a_process_of_its_own(name: str, bench: Path, dataset: Path, call: Call,
         assert there.stdout == here.stdout
 
 
-def test_benchmarks_are_tried_elsewhere() -> None:
-    """With `bench` in test_bench_stops.py and `speed`, which measures, these are all commands."""
+def test_no_command_is_left_out() -> None:
+    """The rest is started by test_bench_stops.py, test_doctor.py and test_launch.py; `speed` by none."""
     from ssl_video.cli import _COMMANDS
 
-    assert {*COMMANDS, "bench", "speed"} == set(_COMMANDS)
+    assert {*COMMANDS, "bench", "doctor", "train", "speed"} == set(_COMMANDS)

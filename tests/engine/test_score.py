@@ -17,7 +17,6 @@ from ssl_video.engine.processes import Execution
 from ssl_video.engine.run import Plan, Stopped, run
 from ssl_video.engine.train import Training, fit
 from ssl_video.errors import InputError
-from ssl_video.registry import algorithms
 
 MakePlan = Callable[..., Plan]
 CPU = torch.device("cpu")
@@ -52,8 +51,9 @@ def test_the_average_by_hand(make_training: Callable[..., Training]) -> None:
     assert not torch.allclose(expected, before)
 
 
-@pytest.mark.parametrize("name", sorted(algorithms.describe()))
-def test_every_algorithm_has_one_that_is_tested_and_exported(
+# One network, two, a teacher that is tested first, two teachers, several views of one network.
+@pytest.mark.parametrize("name", ["supervised", "cmpl", "svformer", "timebalance", "mvpl"])
+def test_an_average_is_tested_and_exported(
     make_plan: MakePlan, data: Data, tmp_path: Path, name: str
 ) -> None:
     result = run(make_plan(algorithm=name, ema=0.5, learning_rate=0.05), tmp_path, ONCE)
