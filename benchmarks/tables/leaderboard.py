@@ -5,6 +5,7 @@ rebuilt at any time.
 """
 
 import contextlib
+import csv
 import os
 import re
 from pathlib import Path
@@ -20,7 +21,7 @@ from ssl_video.benchmarks.tables.records import ACCURACIES, COLUMNS, COUNTS, FUR
 from ssl_video.errors import InputError
 from ssl_video.files import replace_text
 
-__all__ = ["COLUMNS", "FILE", "Leaderboard", "read", "write"]
+__all__ = ["COLUMNS", "FILE", "Leaderboard", "check_replaceable", "read", "write"]
 
 FILE = "leaderboard.csv"
 _SPECIAL = re.compile(r'[",\r\n]')
@@ -63,11 +64,12 @@ def write(results: Path) -> Leaderboard:
     finished before: after writing, the runs are listed again, and if more have finished, so is the file.
 
     Raises:
-        InputError: there is no such folder, or it cannot be written to.
+        InputError: there is no such folder, it cannot be written to, or see `check_replaceable`.
     """
     target = results / FILE
     if not results.is_dir():
         raise InputError(f"there is no results folder {results}; `ssl-video bench` makes one")
+    check_replaceable(results)
     while True:
         before = _finished(results)
         found = _read(results, before)
@@ -77,6 +79,26 @@ def write(results: Path) -> Leaderboard:
             raise InputError(f"cannot write {target}: {error.strerror}") from None
         if _finished(results) == before:
             return found
+
+
+def check_replaceable(results: Path) -> None:
+    """Check that a table could be rebuilt if it were replaced: a published one without its runs could not.
+
+    Raises:
+        InputError: leaderboard.csv has rows, and none of their runs has a folder here.
+    """
+    target, rows = results / FILE, 0
+    absent = FileNotFoundError, NotADirectoryError
+    with contextlib.suppress(*absent), target.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if (results / "runs" / (row.get("run") or "")).is_dir():
+                return
+            rows += 1
+    if rows:
+        raise InputError(
+            f"{target} is a table of {rows} runs whose folders are not in {results / 'runs'}, so it would be "
+            "lost: choose another --results, or move the table elsewhere"
+        )
 
 
 def _read(results: Path, stamps: dict[str, Stamp]) -> Leaderboard:

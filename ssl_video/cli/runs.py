@@ -90,6 +90,7 @@ def carry_out(
     main = launch.rank(settings.execution) == 0
     console, aside = Console(quiet=not main), Console(stderr=True, quiet=not main)
     if main:
+        leaderboard.check_replaceable(settings.results)
         prepare.check_writable(settings.results)
     # Before the data is prepared: its options may be wrong, or its scheduler out of reach.
     executor = settings.make_executor()

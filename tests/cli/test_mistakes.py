@@ -71,6 +71,23 @@ def test_an_unwritable_results_folder(dataset: Path, call: Call, tmp_path: Path)
     assert "cannot write to the results folder file/results" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [["leaderboard"], ["bench", "--algo", "supervised"], ["train", "--algorithm", "supervised"]]
+)
+def test_a_published_table_is_left_alone(command: list[str], call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "published" / "leaderboard.csv"
+    table.parent.mkdir()
+    table.write_text("run,algorithm\na,fixmatch\nb,cmpl\n")
+    done = call(*command, "--results", "published", cwd=tmp_path)
+    assert done.returncode == 2
+    assert (
+        "published/leaderboard.csv is a table of 2 runs whose folders are not in published/runs"
+        in done.stderr
+    )
+    assert table.read_text() == "run,algorithm\na,fixmatch\nb,cmpl\n"
+    assert [path.name for path in table.parent.iterdir()] == ["leaderboard.csv"]
+
+
 # Of every command that imports torch in the end: a wrong name, or a file that is missing.
 NAMES = [
     ["bench", "--algo", "fixmach"],

@@ -1,6 +1,7 @@
 """Result files in, one table out: what is kept, what is refused, and writers that meet."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -195,6 +196,24 @@ def test_an_empty_leaderboard_has_its_columns(tmp_path: Path) -> None:
     leaderboard.write(tmp_path)
     assert list(pd.read_csv(tmp_path / "leaderboard.csv").columns) == list(leaderboard.COLUMNS)
     assert [path.name for path in tmp_path.iterdir()] == ["leaderboard.csv"]
+
+
+def test_a_published_table_is_not_replaced(tmp_path: Path, write: Write) -> None:
+    """Its runs are elsewhere, so that it could not be rebuilt. Of others, some runs may have been removed."""
+    for run in ("first", "second", "third"):
+        write(run=run)
+    leaderboard.write(tmp_path)
+    table = tmp_path / "leaderboard.csv"
+    shutil.rmtree(tmp_path / "runs" / "first")
+    assert list(leaderboard.write(tmp_path).frame["run"]) == ["second", "third"]
+    published = table.read_bytes()
+    shutil.rmtree(tmp_path / "runs")
+    for present in ([], ["another"]):
+        for run in present:
+            write(run=run)
+        with pytest.raises(InputError, match=r"a table of 2 runs whose folders are not in .*runs, so it"):
+            leaderboard.write(tmp_path)
+        assert table.read_bytes() == published
 
 
 def test_a_run_that_finishes_during_the_writing_is_not_lost(
