@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import subprocess
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from helpers.batches import CPU, LABELS, Noise, all_batches, assert_same, pool, request
 from torch import Tensor
 
+from ssl_video.data import loader
 from ssl_video.data.frames.store import FrameStore, Statistics
 from ssl_video.data.loader import _Pinnable, batches, to_device
 from ssl_video.errors import InputError
@@ -131,3 +133,26 @@ def test_workers_outlive_the_signals_of_a_scheduler() -> None:
     for name in ("TERM", "INT", "USR1", "USR2"):
         subprocess.run(["kill", f"-{name}", *workers], check=True)
     assert len(list(loading)) == 19
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system does not say who sent a signal")
+def test_workers_outlive_signals_that_come_before_they_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that has just been started is still importing, and must not be ended by what comes then."""
+    listen, before = loader._outlive_signals, {*multiprocessing.active_children()}
+
+    def late(number: int) -> None:
+        time.sleep(0.5)
+        listen(number)
+
+    def send() -> None:
+        while len(workers := {*multiprocessing.active_children()} - before) < 2:
+            time.sleep(0.001)
+        for name in ("TERM", "INT", "USR1", "USR2"):
+            subprocess.run(["kill", f"-{name}", *(str(worker.pid) for worker in workers)], check=True)
+
+    monkeypatch.setattr(loader, "_outlive_signals", late)
+    sender = threading.Thread(target=send)
+    sender.start()
+    loading = batches(pool(Noise(), {"weak": request("weak")}), LABELS, None, range(20), CPU, workers=2)
+    assert len(list(loading)) == 20
+    sender.join()
