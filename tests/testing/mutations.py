@@ -50,7 +50,9 @@ def failed_test(mutation: Mutation) -> str:
 
     if files:
         with contextlib.redirect_stdout(io.StringIO()):
-            pytest.main(["-x", "-p", "no:cacheprovider", "--no-header", *files], plugins=[Watch()])
+            # In this process, where the change is.
+            options = ["-n", "0", "-x", "-p", "no:cacheprovider", "--no-header"]
+            pytest.main([*options, *files], plugins=[Watch()])
     return failed[0] if failed else ""
 
 
