@@ -68,7 +68,7 @@ def _name_problems(spec: Spec) -> list[str]:
     """Return problems with the names in one specification."""
     named = [spec.backbone, *(network.backbone for network in spec.networks.values())]
     # A name may stand for many networks: "timm/resnet50".
-    entries = [name if ".py" in name else name.partition("/")[0] for name in named if name]
+    entries = [name if _is_file(name) else name.partition("/")[0] for name in named if name]
     problems = list[str]()
     for registry, name in [(algorithms, spec.algorithm), *((backbones, entry) for entry in entries)]:
         try:
@@ -76,6 +76,10 @@ def _name_problems(spec: Spec) -> list[str]:
         except InputError as error:
             problems += error.problems
     return problems + partition.check(spec.protocol, lists=Path(spec.lists) if spec.lists else None)
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".py") or ".py:" in name
 
 
 def _is_present(data: str) -> bool:

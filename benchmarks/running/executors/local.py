@@ -51,7 +51,7 @@ class Local:
     def __init__(self, results: Path, execution: Execution, jobs: int) -> None:
         self.results, self.execution, self.jobs = results, execution, jobs
         self._workers, self._begun = list[_Worker](), list[Event]()
-        self._devices = deque(_devices(execution, jobs))
+        self._devices, self._served = deque(_devices(execution, jobs)), False
 
     def describe(self) -> str:
         """Where runs will be carried out."""
@@ -62,7 +62,9 @@ class Local:
 
     def submit(self, plans: Sequence[Plan]) -> None:
         """Start runs; with those under way at most `jobs`."""
-        _start_server()
+        if not self._served:
+            _start_server()
+            self._served = True
         for plan in plans:
             own = replace(self.execution, device=self._devices.popleft())
             self._workers.append(_Worker(plan, folder(self.results, plan), own))
