@@ -73,6 +73,7 @@ def create(
             f"backbone {name} has one width, so width {width:g} cannot be had: give 1, or another backbone; "
             f"backbones with a width: {', '.join(_with_width())}"
         )
+    _check_callable(name, builder, num_classes, options)
     network: nn.Module = builder(num_classes, **options)
     if _module(builder) in _OTHER_INPUTS:
         make_adjustable(network)
@@ -100,6 +101,23 @@ def find(name: str) -> Callable[..., nn.Module]:
     if not model and _takes(builder, "model"):
         raise InputError(f"backbone {entry!r} stands for many networks: write '{entry}/<model>'")
     return functools.partial(builder, model=model) if model else builder
+
+
+def _check_callable(
+    name: str, builder: Callable[..., Any], num_classes: int, options: dict[str, Any]
+) -> None:
+    """Check that a builder takes what it is called with.
+
+    Raises:
+        InputError: it lacks an argument, or has one more without a default.
+    """
+    try:
+        inspect.signature(builder).bind(num_classes, **options)
+    except TypeError as error:
+        raise InputError(
+            f"backbone {name}: its function has to take num_classes, and frames and size as keywords, used "
+            f"or not; called so, it says: {error}"
+        ) from None
 
 
 def _module(builder: Callable[..., Any]) -> str:

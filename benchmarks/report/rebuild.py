@@ -85,7 +85,7 @@ def _block(label: str, specs: list[dict[str, Any]]) -> Iterator[str]:
     yield "YAML"
 
     def labels(spec: dict[str, Any]) -> list[str]:
-        return [_flag(key, spec[key]) for key in CELL if key in spec and key != "seed"]
+        return [_flag(key, spec[key]) for key in CELL if spec.get(key) is not None and key != "seed"]
 
     for flags, group in groupby(sorted(specs, key=lambda s: (labels(s), s["seed"])), key=labels):
         seeds = " ".join(str(spec["seed"]) for spec in group)

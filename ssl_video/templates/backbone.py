@@ -12,8 +12,8 @@ def my_method(num_classes: int, *, width: float, frames: int, size: int) -> nn.M
     Args:
         num_classes: number of logits.
         width: multiplier of the channels; leave the argument out if the network has one width.
-        frames: T, frames per clip; networks that take any number may ignore it.
-        size: height and width of the clips in pixels, likewise.
+        frames: T, frames per clip. The argument has to be there, also for a network that takes any number.
+        size: height and width of the clips in pixels; has to be there, too.
 
     Returns:
         A network that maps clips (N, 3, T, H, W) to logits (N, num_classes).

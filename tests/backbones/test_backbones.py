@@ -127,6 +127,21 @@ def test_a_backbone_from_a_file(tmp_path: Path) -> None:
     assert network(torch.zeros(7, 3, 2, 4, 4)).shape == (7, 10)
 
 
+@pytest.mark.parametrize(
+    ("signature", "problem"),
+    [
+        ("num_classes, *, size", "unexpected keyword argument 'frames'"),
+        ("*, frames, size", "too many positional arguments"),
+        ("num_classes, depth, *, frames, size", "missing a required argument: 'depth'"),
+    ],
+)
+def test_a_function_that_cannot_be_called(tmp_path: Path, signature: str, problem: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"from ssl_video import backbone\n@backbone('mine')\ndef mine({signature}): ...\n")
+    with pytest.raises(InputError, match=f"has to take num_classes, and frames and size.*{problem}"):
+        create(f"{file}:mine", 5)
+
+
 def test_importing_the_adapters_imports_no_library() -> None:
     code = (
         "import sys\n"
