@@ -1,5 +1,6 @@
 """A run that was stopped or killed anywhere ends as if it had never been."""
 
+import contextlib
 import inspect
 import multiprocessing
 import signal
@@ -137,8 +138,10 @@ def run_and_kill(plan: Plan, folder: Path, delay: float) -> int | None:
     """Go on with a run in another process and kill it `delay` seconds after it has saved something new."""
 
     def saved() -> int:
-        path = folder / checkpoint.CURRENT
-        return path.stat().st_mtime_ns if path.exists() else 0
+        # Between two renames there is none, for a moment.
+        with contextlib.suppress(FileNotFoundError):
+            return (folder / checkpoint.CURRENT).stat().st_mtime_ns
+        return 0
 
     before = saved()
     child = multiprocessing.get_context("fork").Process(target=run, args=(plan, folder, ALWAYS))
