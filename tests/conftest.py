@@ -12,6 +12,11 @@ from helpers.registries import unchanged_registries
 CLASSES = ("bow", "jump", "wave")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put slow tests first: left for the end, each would keep one process busy while the others have none."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing is kept in the user's cache, and tests side by side do not fight for cores."""

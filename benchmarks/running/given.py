@@ -55,7 +55,16 @@ def check_names(specs: Sequence[Spec], *, data: bool = True, commands: Sequence[
     Raises:
         InputError: every problem, each named once.
     """
-    problems = [problem for spec in specs for problem in _name_problems(spec)]
+    problems = list[str]()
+    named = [(algorithms, spec.algorithm) for spec in specs]
+    named += [(backbones, entry) for spec in specs for entry in _backbone_entries(spec)]
+    for registry, name in dict.fromkeys(named):
+        try:
+            registry.check(name)
+        except InputError as error:
+            problems += error.problems
+    for protocol, lists in dict.fromkeys((spec.protocol, spec.lists) for spec in specs):
+        problems += partition.check(protocol, lists=Path(lists) if lists else None)
     absent = [spec.data for spec in specs if not _is_present(spec.data)] if data else []
     problems += [f"there is no file or folder {name}: give the place of the data, --data" for name in absent]
     if absent:
@@ -64,22 +73,12 @@ def check_names(specs: Sequence[Spec], *, data: bool = True, commands: Sequence[
         raise InputError(*dict.fromkeys(problems))
 
 
-def _name_problems(spec: Spec) -> list[str]:
-    """Return problems with the names in one specification."""
+def _backbone_entries(spec: Spec) -> list[str]:
+    """Return the registered names of a specification's backbones: "timm" of "timm/resnet50"."""
     named = [spec.backbone, *(network.backbone for network in spec.networks.values())]
-    # A name may stand for many networks: "timm/resnet50".
-    entries = [name if _is_file(name) else name.partition("/")[0] for name in named if name]
-    problems = list[str]()
-    for registry, name in [(algorithms, spec.algorithm), *((backbones, entry) for entry in entries)]:
-        try:
-            registry.check(name)
-        except InputError as error:
-            problems += error.problems
-    return problems + partition.check(spec.protocol, lists=Path(spec.lists) if spec.lists else None)
-
-
-def _is_file(name: str) -> bool:
-    return name.endswith(".py") or ".py:" in name
+    return [
+        name if name.endswith(".py") or ".py:" in name else name.partition("/")[0] for name in named if name
+    ]
 
 
 def _is_present(data: str) -> bool:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.command_line import Call
+from helpers.command_line import TINY, Call
+
+from ssl_video.cli import _COMMANDS
 
 Arguments = Callable[[Path, Path], list[object]]
 # By command: the arguments, from a folder of class folders and the folder of a finished run.
@@ -22,6 +24,7 @@ COMMANDS: dict[str, Arguments] = {
     "page": lambda *_: ["supervised"],
     "predict": lambda data, run: [run, data / "test/dark/0.mp4", "--json"],
     "report": lambda *_: ["-o", "report"],
+    "speed": lambda data, _: ["step", "--data", data, "--protocol", "per-class:2", "--repeat", 2, *TINY[2:]],
     "split": lambda _, run: ["show", run / "partition.txt"],
     "views": lambda data, _: [data / "test/dark/0.mp4", "--size", 16, "--output", "views.png"],
     "watch": lambda _, run: [run, "--once"],
@@ -29,7 +32,7 @@ COMMANDS: dict[str, Arguments] = {
 # They say how long they took.
 TIMED = {"cache", "check"}
 # They take seconds of their own, not only to start; other tests call them in this process.
-SLOW = {"dynamics", "page", "report"}
+SLOW = {"dynamics", "page", "report", "speed"}
 
 
 @pytest.mark.slow
@@ -49,7 +52,5 @@ def test_a_process_of_its_own(name: str, bench: Path, dataset: Path, call: Call,
 
 
 def test_no_command_is_left_out() -> None:
-    """The rest is started by test_bench_stops.py, test_doctor.py and test_launch.py; `speed` by none."""
-    from ssl_video.cli import _COMMANDS
-
-    assert {*COMMANDS, "bench", "doctor", "train", "speed"} == set(_COMMANDS)
+    """The rest is started by test_bench_stops.py, test_doctor.py and tests/engine/test_launch.py."""
+    assert {*COMMANDS, "bench", "doctor", "train"} == set(_COMMANDS)

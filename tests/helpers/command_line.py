@@ -37,7 +37,7 @@ class Done(NamedTuple):
 
 
 class Call(Protocol):
-    """Runs `ssl-video ARGUMENTS` in a folder."""
+    """Run `ssl-video ARGUMENTS` in a folder."""
 
     def __call__(self, *arguments: object, cwd: Path) -> Done: ...
 
@@ -51,6 +51,7 @@ def call_here(environment: Mapping[str, str], *arguments: object, cwd: Path) -> 
             main([str(argument) for argument in arguments])
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 1
+    assert "Traceback" not in stderr.getvalue(), stderr.getvalue()
     return Done(status, stdout.getvalue(), stderr.getvalue())
 
 

@@ -1,4 +1,4 @@
-"""Tests of seconds at most cannot have every network that an algorithm asks for."""
+"""Replace networks that are too large for a test of seconds."""
 
 from typing import Any
 

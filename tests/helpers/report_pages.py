@@ -16,12 +16,12 @@ DRAWN = {"line", "circle", "rect", "path"}
 
 
 def folder(results: Path, facts: dict[str, Any]) -> Path:
-    """Where a record of `finished_runs` is written to: in its folder's name is its protocol, too."""
+    """Where a record of `helpers.records` is written to: in its folder's name is its protocol, too."""
     return results / "runs" / f"{facts['run']}-{facts['protocol'].replace('/', '-')}"
 
 
 def write(results: Path, *runs: dict[str, Any]) -> Path:
-    """Records as finished runs write them, from those of `finished_runs`."""
+    """Records as finished runs write them, from those of `helpers.records`."""
     for facts in runs:
         place = folder(results, facts)
         record = facts | {

@@ -10,7 +10,7 @@ from ssl_video.benchmarks.report.protocols import section
 
 
 def test_mean_gains(tmp_path: Path) -> None:
-    """CMPL gains 2, 4 and 6 points in three protocols: 4 on average, see tests/benchmarks/test_means.py."""
+    """CMPL gains 2, 4 and 6 points in three protocols: 4 on average, see ../tables/test_means.py."""
     runs = []
     for labeled, gain in ((1, 0.02), (2, 0.04), (5, 0.06)):
         protocol = {"protocol": f"per-class:{labeled}", "labeled": 10 * labeled}
