@@ -1,27 +1,34 @@
 # One command for all checks, the same that CI runs: make check
 PYTHON ?= python
 
-.PHONY: check lint types test oldest pages
+.PHONY: check lint links types docs test oldest pages
 
-check: lint types test
+check: lint types docs test
 
 lint:
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 
-# mypy reads packages from folders; the links show it the four folders as the one package they install as.
-types:
+# mypy and mkdocstrings read packages from folders; these links show them the four folders as the one package that they
+# are installed as.
+links:
 	rm -rf build/types && mkdir -p build/types/ssl_video
 	ln -s $(CURDIR)/ssl_video/* build/types/ssl_video/
 	for part in algorithms backbones benchmarks; do ln -s $(CURDIR)/$$part build/types/ssl_video/$$part; done
+
+types: links
 	cd build/types && $(PYTHON) -m mypy --config-file $(CURDIR)/pyproject.toml -p ssl_video
+
+# The documentation as a site in build/site; a broken link or an unknown name is an error.
+docs: links
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
 
 test:
 	$(PYTHON) -m pytest
 
 # The tests of everything that computes, with the oldest torch that pyproject.toml admits, in an environment of its own.
 OLDEST = build/oldest
-COMPUTING = tests/algorithms tests/backbones tests/engine $(wildcard tests/data/test_loader_*.py)
+COMPUTING = tests/algorithms tests/backbones tests/networks tests/runs tests/inference tests/training $(wildcard tests/data/test_loader_*.py)
 oldest: $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest -m "not slow" $(COMPUTING)
 
@@ -33,4 +40,4 @@ $(OLDEST)/installed: pyproject.toml
 
 # The generated parts of docs/algorithms, from the code.
 pages:
-	$(PYTHON) -m ssl_video page all -o docs/algorithms
+	$(PYTHON) -m ssl_video algorithm page all -o docs/algorithms

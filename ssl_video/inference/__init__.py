@@ -1,0 +1,1 @@
+"""Use of networks: accuracy, predictions, sensitivity to the order of frames."""

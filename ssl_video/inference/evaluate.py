@@ -1,0 +1,145 @@
+"""Test accuracy from softmax probabilities, averaged over several clips and crops of each video."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.pool import evaluation_clips, unreadable
+from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.views.sampling import ClipShape
+from ssl_video.errors import InputError
+from ssl_video.networks.precision import autocast
+from ssl_video.spec import Spec
+
+_CLIPS_AT_ONCE = 32
+
+
+class Group(Protocol):
+    """Processes that share work, such as `training.distributed.Processes`."""
+
+    rank: int
+    size: int
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return every process's value, in the order of ranks."""
+
+
+# Not inference_mode: torch 2.4 cannot gather its tensors from processes.
+@torch.no_grad()
+def probabilities(
+    predictors: Mapping[str, nn.Module],
+    shape_for: Callable[[str], ClipShape],
+    store: FrameStore,
+    rows: Sequence[int],
+    spec: Spec,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+    processes: Group | None = None,
+    changed: Callable[[str, torch.Tensor, Sequence[int]], torch.Tensor] | None = None,
+) -> dict[str, np.ndarray]:
+    """Return every predictor's class probabilities for videos.
+
+    Videos are grouped in the same way for any number of processes, so the numbers are the same bit for bit.
+
+    Args:
+        predictors: networks, clip (N, 3, T, H, W) -> logits (N, classes).
+        shape_for: maps a predictor's name to its clip shape.
+        store: source of frames.
+        rows: the videos, as rows of the store.
+        spec: number of clips and crops, crop size and precision.
+        device: the device of the predictors.
+        progress: called with the number of videos done and in total.
+        processes: the processes that share the work, all of which call this; None: only this one.
+        changed: maps a predictor's name, the clips (videos * views, 3, T, H, W) of some rows and these rows
+            to the clips that the predictor sees instead; None: no change.
+
+    Returns:
+        By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax.
+
+    Raises:
+        InputError: a predictor's outputs are not finite, so ranking them would be meaningless; or a video
+            cannot be decoded, although it could be when its dataset was opened.
+    """
+    rank, size = (processes.rank, processes.size) if processes else (0, 1)
+    views = spec.test_clips * spec.test_crops
+    at_once = max(1, _CLIPS_AT_ONCE // views)
+    parts: dict[str, dict[int, np.ndarray]] = {name: {} for name in predictors}
+    with _evaluating(predictors.values()):
+        for first in range(rank * at_once, len(rows), size * at_once):
+            some = rows[first : first + at_once]
+            made: dict[ClipShape, torch.Tensor] = {}
+            for name, network in predictors.items():
+                shape = shape_for(name)
+                if shape not in made:
+                    made[shape] = _clips(store, some, shape, spec).to(
+                        device, memory_format=torch.channels_last_3d
+                    )
+                clips = changed(name, made[shape], some) if changed else made[shape]
+                with autocast(spec, device):
+                    logits = network(clips)
+                parts[name][first] = _mean_over_views(name, logits, len(some))
+            if progress:
+                progress(min(first + at_once * (size - rank), len(rows)), len(rows))
+    shares = processes.gather(parts) if processes else [parts]
+    merged = {name: dict(sorted(pair for share in shares for pair in share[name].items())) for name in parts}
+    return {name: np.concatenate(list(part.values())) for name, part in merged.items()}
+
+
+def _mean_over_views(name: str, logits: torch.Tensor, videos: int) -> np.ndarray:
+    """Average logits (videos * views, classes) of a predictor to probabilities (videos, classes)."""
+    scores = logits.double().softmax(-1).unflatten(0, (videos, -1)).mean(1).cpu().numpy()
+    if not np.isfinite(scores).all():
+        raise InputError(f"the network {name!r} gives outputs that are not finite")
+    return np.asarray(scores)
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return top-1, top-5 and mean-class accuracy.
+
+    Args:
+        scores: (N, classes).
+        labels: (N,).
+
+    Returns:
+        Fractions in [0, 1]: "top1", "top5" (1 for five classes or fewer), and "mean_class", the mean top-1
+        accuracy over the classes that occur.
+    """
+    # A label's rank is the number of classes scored higher; ties go to the lower class number.
+    own = scores[np.arange(len(labels)), labels][:, None]
+    lower = np.arange(scores.shape[1]) < labels[:, None]
+    rank = ((scores > own) | ((scores == own) & lower)).sum(1)
+    by_class = [(rank[labels == label] == 0).mean() for label in np.unique(labels)]
+    return {
+        "top1": float((rank == 0).mean()),
+        "top5": float((rank < 5).mean()),
+        "mean_class": float(np.mean(by_class)),
+    }
+
+
+def _clips(store: FrameStore, rows: Sequence[int], shape: ClipShape, spec: Spec) -> torch.Tensor:
+    """Return all clips and crops of some videos, (videos * clips * crops, 3, T, size, size)."""
+    made = []
+    for row in rows:
+        try:
+            made.append(evaluation_clips(store, row, shape, spec.test_clips, spec.test_crops, spec.size))
+        except DecodeError as error:
+            raise unreadable(store.paths[row], error) from None
+    return torch.cat(made)
+
+
+@contextmanager
+def _evaluating(networks: Collection[nn.Module]) -> Iterator[None]:
+    """Set evaluation mode, and restore each module's own mode afterwards, even if its parent's differs."""
+    modes = {module: module.training for network in networks for module in network.modules()}
+    try:
+        for network in networks:
+            network.eval()
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

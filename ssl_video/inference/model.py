@@ -1,0 +1,279 @@
+"""Use a trained algorithm: label videos, measure accuracy, take the network out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ssl_video.contract import Task
+from ssl_video.data import dataset
+from ssl_video.data.dataset import Data, short_side
+from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.index import Index
+from ssl_video.data.video.decode import DecodeError
+from ssl_video.errors import InputError, unknown
+from ssl_video.inference import temporal_robustness
+from ssl_video.inference.evaluate import accuracy, probabilities
+from ssl_video.networks.assemble import Assembly, assemble, resolve
+from ssl_video.networks.memory_format import place
+from ssl_video.observer import Observer, observer
+from ssl_video.runs import checkpoint
+from ssl_video.spec import Spec, build
+
+
+@dataclass(frozen=True)
+class Model:
+    """The trained networks of a run.
+
+    Attributes:
+        spec: the specification of the run.
+        classes: names of the classes, in the order of the network's outputs.
+        assembly: the algorithm with its networks.
+        device: where they are.
+    """
+
+    spec: Spec
+    classes: list[str]
+    assembly: Assembly
+    device: torch.device
+
+    @property
+    def module(self) -> nn.Module:
+        """The network that inference uses, normalised clips (N, 3, T, H, W) -> logits (N, classes)."""
+        return next(iter(self.assembly.predictors().values()))
+
+    @property
+    def predictors(self) -> dict[str, nn.Module]:
+        """All networks that can be evaluated, by name; the first is `module`."""
+        return self.assembly.predictors()
+
+    def predict(self, videos: Sequence[str | PathLike[str]], predictor: str | None = None) -> pd.DataFrame:
+        """Label video files.
+
+        Args:
+            videos: the files.
+            predictor: the network to use, see `predictors`; None: the first.
+
+        Returns:
+            One row per file: video, label, confidence (the label's probability in [0, 1]), second_label,
+            second_confidence, and error, the reason why a file has no label.
+
+        Raises:
+            InputError: no predictor of that name.
+        """
+        files = [Path(video) for video in videos]
+        found, broken = self.probabilities(files, predictor)
+        rows = list[dict[str, Any]]()
+        for file in files:
+            row = dict[str, Any](video=str(file), error=broken.get(file))
+            if file in found:
+                first, second = np.argsort(-found[file], kind="stable")[:2]
+                row |= {"label": self.classes[first], "confidence": float(found[file][first])}
+                row |= {"second_label": self.classes[second], "second_confidence": float(found[file][second])}
+            rows.append(row)
+        columns = ["video", "label", "confidence", "second_label", "second_confidence", "error"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def probabilities(
+        self, videos: Sequence[Path], predictor: str | None = None
+    ) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
+        """Return the class probabilities of video files.
+
+        Args:
+            videos: the files.
+            predictor: the network to use, see `predictors`; None: the first.
+
+        Returns:
+            The probabilities (classes,) of each file; and the reasons why others could not be read.
+
+        Raises:
+            InputError: no predictor of that name.
+        """
+        network = self._predictor(predictor)
+        files = [str(video) for video in videos]
+        store = FrameStore(files, short_side(self.spec.size), limit=0, frame_format=self.spec.frame_format)
+        found, broken = dict[Path, np.ndarray](), dict[Path, str]()
+        for row, file in enumerate(videos):
+            try:
+                store.count(row)  # the reason alone, where it cannot be read
+                (scores,) = self._scores(network, store, np.array([row])).values()
+                found[file] = scores[0]
+            except DecodeError as error:
+                broken[file] = str(error)
+        return found, broken
+
+    def open_data(
+        self,
+        data: str | None = None,
+        root: str | None = None,
+        split: str | None = None,
+        *,
+        skip_broken: bool = False,
+        cache_gib: float = 20.0,
+        progress: bool | Observer | None = None,
+    ) -> Data:
+        """Open a data set to test the model on; that it can be is checked before videos are decoded.
+
+        Args:
+            data: "demo", a folder of class folders, a manifest (CSV), or an index file; None: the data set
+                that the model was trained on.
+            root: the folder that the manifest's paths start from.
+            split: the manifest's column that says train or test.
+            skip_broken: quarantine videos that cannot be decoded, in place of stopping.
+            cache_gib: bound of the cache of decoded frames, in GiB; 0: no cache.
+            progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
+
+        Raises:
+            InputError: the data cannot be read, videos are broken, or see `check_classes`.
+        """
+        # The run's own root belongs to the run's own data.
+        values: dict[str, str | None] = {"data": data or self.spec.data, "split": split or self.spec.split}
+        values["root"] = root if data or root else self.spec.root
+        spec = self.spec.model_copy(update=values)
+        with observer(progress).preparing() as report:
+            index = dataset.read_index(spec, report, skip_broken=skip_broken)
+            self.check_classes(index)
+            return dataset.load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)
+
+    def check_classes(self, index: Index) -> None:
+        """Check that the model can be tested on a data set.
+
+        Raises:
+            InputError: the data set has classes that the model does not know, or no test clip.
+        """
+        strange = [name for name in index.classes if name not in self.classes]
+        if strange:
+            raise InputError(
+                f"the checkpoint knows {len(self.classes)} classes, {index.name} has {len(index.classes)}, "
+                f"and {len(strange)} of those the checkpoint does not know: "
+                f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
+            )
+        if not len(index.rows("test")):
+            raise InputError(f"{index.name} has no test clip")
+
+    def evaluate(self, data: Data) -> dict[str, dict[str, float]]:
+        """Measure the accuracy of every predictor on a data set's test clips.
+
+        The data set's classes are matched by name; it may have fewer than the model.
+
+        Returns:
+            Accuracies in [0, 1] by predictor: {"primary": {"top1": ..., "top5": ..., "mean_class": ...}}.
+
+        Raises:
+            InputError: see `check_classes`.
+        """
+        rows, labels = self._test_clips(data.index)
+        scores = self._scores(self.predictors, data.store, rows)
+        return {name: accuracy(score, labels) for name, score in scores.items()}
+
+    def sensitivity(
+        self, data: Data, progress: Callable[[int, int], None] | None = None
+    ) -> temporal_robustness.Scores:
+        """Measure the accuracy of every predictor on test clips with their time changed, by every change.
+
+        The classes are matched as in `evaluate`. `progress` is called with the number of clips done and to
+        do.
+
+        Raises:
+            InputError: see `check_classes`.
+        """
+        rows, labels = self._test_clips(data.index)
+        predictors, shape_for = self.predictors, self.assembly.shape_for
+        # A network on one change's clips counts as a predictor, so that clips are cut once for all of them.
+        pairs = {
+            f"{name} on {change} clips": (name, change)
+            for name in predictors
+            for change in temporal_robustness.CHANGES
+        }
+
+        def changed(pair: str, clips: Tensor, some: Sequence[int]) -> Tensor:
+            names = [data.index.ids[row] for row in some]
+            return _changed(clips, pairs[pair][1], self.spec.seed, names)
+
+        scores = probabilities(
+            {pair: predictors[name] for pair, (name, _) in pairs.items()},
+            lambda pair: shape_for(pairs[pair][0]),
+            data.store,
+            rows.tolist(),
+            self.spec,
+            self.device,
+            progress,
+            changed=changed,
+        )
+        found: temporal_robustness.Scores = {name: {} for name in predictors}
+        for pair, (name, change) in pairs.items():
+            found[name][change] = accuracy(scores[pair], labels)
+        return found
+
+    def _predictor(self, name: str | None) -> dict[str, nn.Module]:
+        """Return one predictor by name; None is the first."""
+        predictors = self.predictors
+        name = name or next(iter(predictors))
+        if name not in predictors:
+            raise InputError(unknown("predictor", name, predictors))
+        return {name: predictors[name]}
+
+    def _scores(
+        self, predictors: dict[str, nn.Module], store: FrameStore, rows: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        shape_for = self.assembly.shape_for
+        return probabilities(predictors, shape_for, store, rows.tolist(), self.spec, self.device)
+
+    def _test_clips(self, index: Index) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of the test clips, and their class numbers as the model counts."""
+        self.check_classes(index)
+        rows = index.rows("test")
+        numbers = np.array([self.classes.index(name) for name in index.classes])
+        return rows, numbers[index.labels[rows]]
+
+
+def load(path: Path, device: torch.device) -> Model:
+    """Load a run's folder or a checkpoint file.
+
+    Raises:
+        InputError: no checkpoint there, a damaged one, or one that does not fit its own specification.
+    """
+    state = _read(path)
+    # Options arrive as YAML and JSON hold them; resolving gives them their types again.
+    spec = resolve(build(state["spec"]), device)
+    assembly = assemble(spec, Task(len(state["classes"]), state["num_unlabeled"]), trained=True)
+    try:
+        assembly.load(state)
+    except (RuntimeError, LookupError) as error:
+        raise InputError(
+            f"{path} does not fit the networks it names: {str(error).splitlines()[-1].strip()}"
+        ) from None
+    for part in assembly.parts():
+        # Evaluation mode, so that a call of `Model.module` changes no batch-norm statistics.
+        place(part, device).eval()
+    return Model(spec, list(state["classes"]), assembly, device)
+
+
+def _changed(clips: Tensor, change: str, seed: int, names: Sequence[str]) -> Tensor:
+    """Rearrange the frames of clips (N, 3, T, H, W), of as many clips for each of the named videos."""
+    if change == temporal_robustness.ORIGINAL:
+        return clips
+    orders = np.stack([temporal_robustness.positions(change, clips.shape[2], seed, name) for name in names])
+    places = torch.from_numpy(orders.repeat(len(clips) // len(names), 0)).to(clips.device)
+    # (N, 3, T, H, W) -> (N, T, 3, H, W), as indices on both sides of a slice bring their axes to the front
+    frames = clips[torch.arange(len(clips), device=clips.device)[:, None], :, places]
+    return frames.transpose(1, 2).contiguous(memory_format=torch.channels_last_3d)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the checkpoint in a file, or of a run's folder: the final one, else the newest readable one."""
+    if not path.is_dir():
+        return checkpoint.load(path)
+    if (path / checkpoint.FINAL).exists():
+        return checkpoint.load(path / checkpoint.FINAL)
+    state, damaged = checkpoint.latest(path)
+    if state is None:
+        missing = f"{path} holds no checkpoint (neither {checkpoint.FINAL} nor {checkpoint.CURRENT})"
+        raise InputError(*(damaged or [missing]))
+    return state

@@ -1,0 +1,1 @@
+"""Networks and algorithms: built from a specification, placed on a device, counted."""

@@ -1,0 +1,305 @@
+"""Build an algorithm and its networks from a specification."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssl_video import Teacher, backbones
+from ssl_video.backbones import pretrained
+from ssl_video.backbones.weights import Report
+from ssl_video.contract import Algorithm, Network, Task
+from ssl_video.data.pool import requests
+from ssl_video.data.views.augment import RECIPES
+from ssl_video.data.views.sampling import ClipShape
+from ssl_video.errors import InputError, unknown
+from ssl_video.registry import Registry, algorithms
+from ssl_video.registry import backbones as backbone_registry
+from ssl_video.spec import NetworkSpec, Spec, check_options
+
+ALGORITHM, EMA = "algorithm", "ema"  # the parts of an assembly
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """An algorithm, and the clip shape of each of its networks, the first role first.
+
+    Attributes:
+        average: the moving average of the first role's network, if the specification asks for one.
+    """
+
+    algorithm: Algorithm
+    shapes: dict[str, ClipShape]
+    average: Teacher | None = None
+
+    def shape_for(self, predictor: str) -> ClipShape:
+        """Return the shape of a predictor's clips: its role's, or the first role's."""
+        return self.shapes.get(predictor, next(iter(self.shapes.values())))
+
+    def parts(self) -> list[nn.Module]:
+        """Return all modules with weights."""
+        return [self.algorithm, self.average] if self.average else [self.algorithm]
+
+    def predictors(self) -> dict[str, nn.Module]:
+        """Return the algorithm's predictors, and the average as "ema"; the first is the headline."""
+        predictors = self.algorithm.predictors()
+        return predictors | {EMA: self.average} if self.average else predictors
+
+    def after_step(self) -> None:
+        """Update the average after an optimizer step."""
+        if self.average:
+            self.average.update(self.algorithm.get_submodule(next(iter(self.shapes))))
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Return all weights and buffers, by part."""
+        states = {ALGORITHM: self.algorithm.state_dict()}
+        return states | {EMA: self.average.state_dict()} if self.average else states
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Load weights and buffers that `state` returned.
+
+        Raises:
+            RuntimeError: the weights do not fit.
+            KeyError: a part is absent.
+        """
+        self.algorithm.load_state_dict(state[ALGORITHM])
+        if self.average:
+            self.average.load_state_dict(state[EMA])
+
+
+def choose_device(name: str) -> torch.device:
+    """Return a device by name; "auto" is the GPU if there is one.
+
+    Raises:
+        InputError: the device is not available.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def resolve(spec: Spec, device: torch.device) -> Spec:
+    """Fill in all values of a specification that its algorithm and the device determine.
+
+    All of the algorithm's options and networks are spelled out; the run-wide backbone and clip are those
+    of the first network.
+
+    Raises:
+        InputError: every problem with names, options and networks, at once.
+    """
+    constructor = _constructor(spec)
+    problems: list[str] = []
+    options = spec.options
+    try:
+        options = check_options(spec.algorithm, constructor, spec.options)
+    except InputError as error:
+        problems += error.problems
+    roles = dict(constructor.roles)
+    problems += [unknown(f"network of {spec.algorithm}", r, roles) for r in spec.networks if r not in roles]
+    networks = {}
+    for number, (role, request) in enumerate(roles.items()):
+        try:
+            networks[role] = _network(spec, role, request, first=number == 0)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*dict.fromkeys(problems))
+    main = next(iter(networks.values())).model_dump()
+    precision = spec.precision
+    if precision == "auto":
+        precision = "bfloat16" if device.type == "cuda" else "float32"
+    names = {"algorithm": algorithms.full_name(spec.algorithm)}
+    return spec.model_copy(
+        update={**main, **names, "options": options, "networks": networks, "precision": precision}
+    )
+
+
+def assemble(
+    spec: Spec, task: Task, *, trained: bool = False, modules: Mapping[str, nn.Module] | None = None
+) -> Assembly:
+    """Build a resolved specification's networks and algorithm.
+
+    Args:
+        spec: a resolved specification.
+        task: the problem.
+        trained: whether the weights will come from a checkpoint, so that no initial weights are read.
+        modules: the caller's own networks by role, used in place of backbones.
+
+    Raises:
+        InputError: every backbone that cannot be built, weights that do not fit, and weights of other
+            classes for a network that is not trained.
+    """
+    networks, loaded = _networks(spec, task, trained, modules or {})
+    make: Callable[..., Algorithm] = _constructor(spec)
+    algorithm = make(task, **networks, **spec.options)
+    problems = [
+        f"networks.{role}.weights: {spec.algorithm} does not train this network, so it has to know the "
+        f"classes; {loaded[role]}"
+        for role in algorithm.frozen
+        if role in loaded and loaded[role].classes
+    ]
+    if problems:
+        raise InputError(*problems)
+    shapes = {role: _shape(network) for role, network in spec.networks.items()}
+    if spec.ema and EMA in algorithm.predictors():
+        raise InputError(f"{spec.algorithm} has a predictor {EMA!r} of its own: leave out --ema")
+    average = Teacher(algorithm.get_submodule(next(iter(shapes))), spec.ema) if spec.ema else None
+    return Assembly(algorithm, shapes, average)
+
+
+def check(spec: Spec, num_classes: int) -> Algorithm:
+    """Build everything without memory or weights, to report errors before any decoding.
+
+    Returns:
+        The algorithm, on torch's meta device.
+
+    Raises:
+        InputError: see `assemble`; weights that do not exist, or none for a network that is not
+            trained; a view with an unknown augmentation or network, or a frame rate that its network's clip
+            does not have.
+    """
+    problems = list[str]()
+    for role, network in spec.networks.items():
+        try:
+            if network.weights:
+                pretrained.find(network.weights, str(network.backbone))
+        except InputError as error:
+            problems += [f"networks.{role}.weights: {problem}" for problem in error.problems]
+    try:
+        with torch.device("meta"):
+            assembly = assemble(spec, Task(num_classes, 1), trained=True)
+        algorithm, shapes = assembly.algorithm, assembly.shapes
+        problems += [
+            f"{spec.algorithm} does not train its network {role!r}: give its weights, "
+            f"--set networks.{role}.weights=FILE"
+            for role in algorithm.frozen
+            if not spec.networks[role].weights
+        ]
+        for name, view in (*algorithm.labeled.items(), *algorithm.unlabeled.items()):
+            where = f"in view {name!r} of {spec.algorithm}"
+            if view.augmentation not in RECIPES:
+                problems.append(unknown(f"augmentation {where}", view.augmentation, RECIPES))
+            if view.network is not None and view.network not in algorithm.roles:
+                problems.append(unknown(f"network {where}", view.network, algorithm.roles))
+                continue
+            try:
+                requests({name: view}, shapes)
+            except InputError as error:
+                problems += [f"view {name!r} of {spec.algorithm}: {problem}" for problem in error.problems]
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(*problems)
+    return algorithm
+
+
+def source(spec: Spec) -> str:
+    """Return the parts of a run's identity beside `spec`: plugins' code, hashes or addresses of weights.
+
+    Raises:
+        InputError: weights that cannot be read.
+    """
+    networks = spec.networks.values()
+    code = [registry.code(name) for registry, name in plugins(spec)]
+    code = [text for text in dict.fromkeys(code) if text]
+    weights = [pretrained.find(n.weights, str(n.backbone)).identity() for n in networks if n.weights]
+    return "\0".join(code + weights)
+
+
+def plugins(spec: Spec) -> list[tuple[Registry, str]]:
+    """Return the algorithm and the backbones of a resolved specification, with the registry of each."""
+    backbone_names = [str(network.backbone) for network in spec.networks.values()]
+    # A file, or "name" of "name/model".
+    entries = [name if ".py:" in name else name.partition("/")[0] for name in backbone_names]
+    return [(algorithms, spec.algorithm), *((backbone_registry, name) for name in dict.fromkeys(entries))]
+
+
+def label(spec: Spec) -> str:
+    """Return a label of the networks: "slow_r50", or "primary=slow_r50 auxiliary=slow_r50*0.25"."""
+    words = {
+        role: f"{n.backbone}*{n.width:g}" if n.width != 1 else str(n.backbone)
+        for role, n in spec.networks.items()
+    }
+    if len(words) == 1:
+        return next(iter(words.values()))
+    return " ".join(f"{role}={word}" for role, word in words.items())
+
+
+def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpec:
+    """Resolve one role's network: the user's values, else the algorithm's request relative to the run."""
+    given = spec.networks.get(role, NetworkSpec())
+    name = backbone_registry.full_name(given.backbone or request.backbone or spec.backbone)
+    backbones.find(name)
+    stride = given.stride
+    if stride is None:
+        if spec.stride % request.rate:
+            raise InputError(
+                f"{spec.algorithm}'s network {role!r} takes {request.rate} times the run's frame rate, and "
+                f"stride {spec.stride} cannot be divided by {request.rate}: choose another stride, or set "
+                f"networks.{role}.stride and networks.{role}.frames"
+            )
+        stride = spec.stride // request.rate
+    return NetworkSpec(
+        backbone=name,
+        width=given.width or spec.width * request.width,
+        frames=given.frames or spec.frames * request.rate,
+        stride=stride,
+        weights=given.weights or (spec.weights if first else None),
+    )
+
+
+def _networks(
+    spec: Spec, task: Task, trained: bool, modules: Mapping[str, nn.Module]
+) -> tuple[dict[str, nn.Module], dict[str, Report]]:
+    """Build every role's network, and return them with the reports on initial weights."""
+    networks, loaded, problems = dict[str, nn.Module](), dict[str, Report](), list[str]()
+    for number, (role, network) in enumerate(spec.networks.items()):
+        if role in modules:
+            networks[role] = modules[role]
+            continue
+        assert network.backbone is not None
+        assert network.width is not None
+        assert network.frames is not None
+        # Every network starts from its own seed, so the first one starts the same for all algorithms.
+        torch.manual_seed(spec.seed + 1_000_003 * number)
+        try:
+            networks[role] = backbones.create(
+                network.backbone,
+                task.num_classes,
+                width=network.width,
+                frames=network.frames,
+                size=spec.size,
+                weights=None if trained else network.weights,
+                partial=spec.partial_weights,
+                loaded=functools.partial(loaded.__setitem__, role),
+            )
+        except InputError as error:
+            # Names the key that changes it: the user may be unaware of a second network.
+            place = f"networks.{role}: " if len(spec.networks) > 1 else ""
+            problems += [place + problem for problem in error.problems]
+    if problems:
+        raise InputError(*problems)
+    return networks, loaded
+
+
+def _constructor(spec: Spec) -> type[Algorithm]:
+    """Return the class of a specification's algorithm."""
+    entry: Any = algorithms.get(spec.algorithm)
+    if not (inspect.isclass(entry) and issubclass(entry, Algorithm)):
+        raise InputError(f"{spec.algorithm} is not a subclass of ssl_video.Algorithm")
+    return entry
+
+
+def _shape(network: NetworkSpec) -> ClipShape:
+    assert network.frames is not None
+    assert network.stride is not None
+    return ClipShape(network.frames, network.stride)

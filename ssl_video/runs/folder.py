@@ -1,0 +1,291 @@
+"""The folder of a run: the names of its files, and their readers.
+
+Only `load_model` imports torch.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+from ssl_video.errors import InputError
+from ssl_video.files import replace_text
+from ssl_video.runs import lock
+from ssl_video.runs.result import Result
+from ssl_video.spec import Spec, build, plain, read_yaml
+
+if TYPE_CHECKING:
+    from ssl_video.inference.model import Model
+    from ssl_video.runs.predictions import Predictions
+    from ssl_video.runs.pseudo_labels import PseudoLabels
+
+SPEC, PARTITION, LEFT_OUT, LOG = "spec.yaml", "partition.txt", "left-out.txt", "log.txt"
+METRICS, VALIDATION, RESULT = "metrics.jsonl", "validation.jsonl", "result.json"
+PREDICTIONS, PSEUDO_LABELS, DYNAMICS = "predictions.npz", "pseudo-labels.npz", "dynamics.json"
+UNFINISHED_PSEUDO_LABELS = "pseudo-labels.jsonl"
+CHECKPOINT, PREVIOUS_CHECKPOINT, NEXT_CHECKPOINT = (
+    "checkpoint.pt",
+    "checkpoint-previous.pt",
+    "checkpoint-next.pt",
+)
+WEIGHTS = "final.safetensors"
+_RUNS = "runs"
+
+
+class RunFolder:
+    """The folder of one run, finished or under way.
+
+    Args:
+        path: the folder, which need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        """The name of the folder, which identifies the run."""
+        return self.path.name
+
+    @property
+    def results(self) -> Path:
+        """The results folder that the run is in."""
+        return self.path.absolute().parents[1]
+
+    @property
+    def exists(self) -> bool:
+        """True if this is the folder of a run that has begun."""
+        return (self.path / SPEC).is_file()
+
+    @property
+    def is_running(self) -> bool | None:
+        """True while a process of this machine carries out the run; None if another machine did last."""
+        return lock.is_locked(self.path)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """True if the run was stopped and can be resumed."""
+        return (self.path / CHECKPOINT).exists()
+
+    @property
+    def has_result(self) -> bool:
+        """True if there is a result, even a damaged one."""
+        return (self.path / RESULT).exists()
+
+    def finished(self) -> Result | None:
+        """Return the result; None if the run is unfinished or its result cannot be read."""
+        try:
+            return self.read_result()
+        except (OSError, ValueError):
+            return None
+
+    def read_result(self) -> Result:
+        """Read the result.
+
+        Raises:
+            OSError: there is none, or it cannot be read.
+            ValueError: it is damaged, or of another format; the message gives the reason.
+        """
+        return Result.read((self.path / RESULT).read_bytes())
+
+    @property
+    def result(self) -> Result:
+        """The result of the finished run.
+
+        Raises:
+            InputError: the run is not finished, this is no run's folder, or the result is damaged.
+        """
+        file = self.path / RESULT
+        if (self.path / _RUNS).is_dir():
+            raise InputError(
+                f"{self.path} is a results folder: give the folders of runs, {self.path / _RUNS}/*"
+            )
+        try:
+            return self.read_result()
+        except (FileNotFoundError, NotADirectoryError):
+            raise InputError(
+                f"{self.path} is not the folder of a finished run: it holds no {RESULT}"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file} cannot be used: {error}; rerun the command of the run") from None
+
+    @property
+    def spec(self) -> Spec:
+        """The resolved specification.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        return build(read_yaml(self.path / SPEC))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Losses, pseudo-label metrics and learning rate, one row per step.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        return pd.DataFrame(self.lines(METRICS))
+
+    @cached_property
+    def validation(self) -> pd.DataFrame:
+        """Accuracies on the validation clips: columns step, predictor, top1, top5 and mean_class.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        rows = [
+            {"step": line["step"], "predictor": name, **scores}
+            for line in self.lines(VALIDATION)
+            for name, scores in line.items()
+            if name != "step"
+        ]
+        return pd.DataFrame(rows, columns=["step", "predictor", "top1", "top5", "mean_class"])
+
+    @cached_property
+    def predictions(self) -> "Predictions":
+        """The likeliest classes of every test clip, by predictor.
+
+        Raises:
+            InputError: the run is not finished, or the file is damaged.
+        """
+        from ssl_video.runs import predictions
+
+        return predictions.read(self.path)
+
+    @cached_property
+    def pseudo_labels(self) -> "PseudoLabels":
+        """Every pseudo-label of the run.
+
+        Raises:
+            InputError: its algorithm produces none, the run is not finished, or the file is damaged.
+        """
+        from ssl_video.runs import pseudo_labels
+
+        return pseudo_labels.read(self.path)
+
+    @property
+    def has_pseudo_labels(self) -> bool:
+        """True if the run's pseudo-labels are stored."""
+        return (self.path / PSEUDO_LABELS).exists()
+
+    @cached_property
+    def partition(self) -> pd.DataFrame:
+        """The labeled, validation and unused clips: columns id, label and part.
+
+        Raises:
+            InputError: the file is absent, or was changed.
+        """
+        from ssl_video.data.partitions import partition_file
+
+        try:
+            content = partition_file.read(self.path / PARTITION)
+        except OSError as error:
+            raise InputError(f"cannot read {self.path / PARTITION}: {error.strerror}") from None
+        rows = range(len(content.paths))
+        columns = (content.paths, content.labels, content.parts)
+        values = ([str(column[row]) for row in rows] for column in columns)
+        return pd.DataFrame(dict(zip(("id", "label", "part"), values, strict=True)))
+
+    @property
+    def log(self) -> str:
+        """The text that the run's processes have printed, warnings and errors included."""
+        file = self.path / LOG
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+    def model(self, device: str = "auto") -> "Model":
+        """Load the trained networks; while the run is under way, those of its last checkpoint.
+
+        Args:
+            device: "auto", "cpu", "cuda" or "cuda:1".
+
+        Raises:
+            InputError: there are none, they are damaged, or there is no such device.
+        """
+        return load_model(self.path, device)
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """Return the objects of a JSON-lines file; while it is being written, the complete lines.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        file = self.path / name
+        try:
+            texts = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
+            return [json.loads(text) for text in texts]
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file} is damaged: {error}") from None
+
+    def write_spec(self, spec: Spec) -> None:
+        """Write the resolved specification, in the form that `ssl-video train` reads."""
+        replace_text(self.path / SPEC, yaml.safe_dump(plain(spec), sort_keys=False))
+
+    def write_result(self, result: Result) -> None:
+        """Write the result, which marks the run as finished."""
+        replace_text(self.path / RESULT, result.write())
+
+
+def run_folder(results: str | os.PathLike[str], name: str) -> RunFolder:
+    """Return the folder of the run with this name in a results folder."""
+    return RunFolder(Path(results) / _RUNS / name)
+
+
+def run_folders(results: str | os.PathLike[str]) -> Iterator[RunFolder]:
+    """Return the folders of all runs of a results folder that have begun, by name."""
+    return (RunFolder(file.parent) for file in sorted((Path(results) / _RUNS).glob(f"*/{SPEC}")))
+
+
+def finished_folders(results: str | os.PathLike[str]) -> Iterator[RunFolder]:
+    """Return the folders of all runs of a results folder that have a result, by name."""
+    return (RunFolder(file.parent) for file in sorted((Path(results) / _RUNS).glob(f"*/{RESULT}")))
+
+
+def open_run(path: str | os.PathLike[str]) -> RunFolder:
+    """Open the folder of a run.
+
+    Args:
+        path: the folder, RESULTS/runs/NAME.
+
+    Raises:
+        InputError: this is not the folder of a run.
+    """
+    folder = RunFolder(path)
+    if folder.exists:
+        return folder
+    if (folder.path / _RUNS).is_dir():
+        inside = next(iter(run_folders(path)), None)
+        raise InputError(
+            f"{path} is a results folder: give the folder of one run"
+            + (f", such as {inside.path}" if inside else "")
+        )
+    raise InputError(f"{path} is not the folder of a run: it holds no {SPEC}")
+
+
+def load_model(path: str | os.PathLike[str], device: str = "auto") -> "Model":
+    """Load the trained networks of a run.
+
+    Args:
+        path: a run's folder, from which the final or else the newest checkpoint is loaded; or a checkpoint.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        InputError: there is no checkpoint, it is damaged, or there is no such device.
+    """
+    if not Path(path).exists():
+        raise InputError(f"there is no checkpoint {path}")
+    from ssl_video.inference.model import load  # imports torch, which takes seconds
+    from ssl_video.networks.assemble import choose_device
+
+    return load(Path(path), choose_device(device))

@@ -1,0 +1,1 @@
+"""Training: one run from its specification to its result, in one process or several."""

@@ -1,0 +1,142 @@
+"""Execution settings of runs: device, processes, executor, results folder."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ssl_video.errors import InputError
+from ssl_video.networks.assemble import choose_device
+
+Launcher = Literal["self", "torchrun", "slurm"]
+
+RESULTS = Path("ssl-video-results")
+_MOST_JOBS = 4
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Execution settings of runs. They change at most the rounding of results, with two exceptions.
+
+    With several devices and batch_norm "local", each process normalises its own clips. With on_nonfinite
+    "skip", a run continues where it would have stopped.
+
+    Attributes:
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        threads: CPU threads of each process; None: torch's default.
+        workers: data-loading workers of each process; None: 8 on a GPU, 0 on the CPU.
+        checkpoint_seconds: seconds between checkpoints.
+        devices: processes on this machine, one per device.
+        num_nodes: number of machines.
+        strategy: "auto" is DDP with several processes.
+        launcher: the program that starts the processes; "self" is this project.
+        compile: whether networks are compiled.
+        activation_checkpointing: whether blocks run again for the backward pass, which saves memory.
+        evaluate_every: steps between evaluations on the validation clips; 0: none.
+        on_nonfinite: whether a loss or gradient that is not finite stops the run, or skips the update.
+        results: the results folder.
+        jobs: number of concurrent runs; None: decided by the executor.
+        executor: "local", "ray" or "slurm".
+        executor_options: options of Ray's tasks or Slurm's jobs.
+        skip_broken: quarantine videos that cannot be decoded instead of stopping.
+        cache_gib: size limit of the cache of decoded frames, in GiB.
+
+    Raises:
+        InputError: both `compile` and `activation_checkpointing`.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    workers: int | None = None
+    checkpoint_seconds: float = 60.0
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: Literal["auto", "ddp"] = "auto"
+    launcher: Launcher = "self"
+    compile: bool = False
+    activation_checkpointing: bool = False
+    evaluate_every: int = 0
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    results: Path = RESULTS
+    jobs: int | None = 1
+    executor: str = "local"
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
+    skip_broken: bool = False
+    cache_gib: float = 20.0
+
+    def __post_init__(self) -> None:
+        # torch's compiler does not support checkpointing with a custom context; here a context keeps batch
+        # norms from averaging a clip twice.
+        if self.compile and self.activation_checkpointing:
+            raise InputError(
+                "--compile and --activation-checkpointing exclude each other: torch cannot compile blocks "
+                "that run again. Leave out --compile where memory is short, else --activation-checkpointing"
+            )
+
+    @property
+    def processes(self) -> int:
+        """The number of processes of a run."""
+        return self.devices * self.num_nodes
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device; "auto" is the GPU if there is one."""
+        return choose_device(self.device)
+
+
+# The keywords of `train` and `bench`, which are also flags of the commands.
+KEYWORDS = tuple(f.name for f in fields(Execution) if f.name not in ("checkpoint_seconds", "launcher"))
+
+
+def complete(keywords: Mapping[str, Any]) -> Execution:
+    """Return an execution in which unspecified settings are chosen for this machine.
+
+    Args:
+        keywords: fields of `Execution`; absent or None: unspecified. Unspecified `jobs` is one run per core
+            on the CPU, at most 4, one per GPU, and any number elsewhere.
+
+    Raises:
+        InputError: an unknown keyword, no such device, or a number of processes that the launcher did not
+            start.
+    """
+    # Not at the top: `launch` needs this module.
+    from ssl_video.training import launch
+
+    given = {key: value for key, value in keywords.items() if value is not None}
+    executor, name = given.get("executor", "local"), given.get("device", "auto")
+    device = choose_device(name) if executor == "local" else _device_elsewhere(name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    own = launch.detect(given.get("devices"), given.get("num_nodes"))
+    threads, jobs = given.get("threads") or _wanted_threads(), given.get("jobs")
+    if executor == "local":
+        jobs = jobs or (_gpus(device) if device.type == "cuda" else min(cores, _MOST_JOBS))
+        # Several runs of one thread use cores better than one run of many threads.
+        threads = threads or max(1, cores // (jobs * own.devices))
+    results = Path(given.get("results", RESULTS))
+    decided = {"device": str(device), "threads": threads or 1, "jobs": jobs, "results": results}
+    return Execution(**given | own._asdict() | decided)
+
+
+def _device_elsewhere(name: str) -> torch.device:
+    """Return the kind of device of runs on other machines; this machine may have none of that kind."""
+    if name == "auto":
+        return choose_device(name)
+    if name not in ("cpu", "cuda"):
+        raise InputError(
+            f"--device {name}: on other machines a run takes the GPU that it is given; say cpu or cuda"
+        )
+    return torch.device(name)
+
+
+def _wanted_threads() -> int:
+    """Return the number of threads in the environment variable of OpenMP programs; 0: not set."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() else 0
+
+
+def _gpus(device: torch.device) -> int:
+    """Return the number of GPUs to which a device's name may refer."""
+    return 1 if device.index is not None else torch.cuda.device_count()

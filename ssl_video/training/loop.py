@@ -1,0 +1,340 @@
+"""The training loop, the same for all algorithms."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ssl_video.contract import Algorithm, Batch, Task
+from ssl_video.data.dataset import Data
+from ssl_video.data.loader import batches
+from ssl_video.data.partitions.partition import Partition
+from ssl_video.data.pool import Pool, requests
+from ssl_video.errors import InputError, some
+from ssl_video.inference.evaluate import accuracy, probabilities
+from ssl_video.networks.activation_checkpointing import save_activations
+from ssl_video.networks.assemble import Assembly, assemble
+from ssl_video.networks.memory_format import place
+from ssl_video.networks.precision import autocast
+from ssl_video.runs import checkpoint
+from ssl_video.runs.predictions import Predictions, predictions
+from ssl_video.spec import Spec, plain
+from ssl_video.training.distributed import Processes
+from ssl_video.training.execution import Execution
+from ssl_video.training.optimizer import clip_gradients, finite, make_optimizer, set_learning_rate
+from ssl_video.training.preflight import check_clips, check_shares
+from ssl_video.training.pseudo_label_log import PseudoLabelLog, pseudo_label_metrics
+from ssl_video.training.recorder import Ratio, Recorder, Validations
+
+# Metrics are buffered on the device for this many steps, so that a GPU does not synchronise at each one.
+_FLUSH_EVERY = 20
+_NAMED = 24
+_REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm; --on-nonfinite skip goes on"
+
+
+# Accuracies by predictor: {"primary": {"top1": 0.5, ...}}.
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Progress of a run: its phase ("train" or "test"), units done and in total, and clips read so far."""
+
+    phase: str
+    done: int
+    total: int
+    clips: int
+
+
+class Stopped(Exception):
+    """Raised when a run was asked to stop; it has written a checkpoint and can be resumed."""
+
+
+class Training:
+    """State of one run, which the loop updates and a checkpoint stores.
+
+    Args:
+        spec: a resolved specification.
+        data: its data.
+        partition: the labeled, unlabeled, validation and test clips.
+        folder: the run's folder.
+        execution: device, processes, threads, workers.
+
+    Raises:
+        InputError: a batch cannot be cut into equal shards, or the run reads clips that do not exist.
+    """
+
+    def __init__(
+        self, spec: Spec, data: Data, partition: Partition, folder: Path, execution: Execution
+    ) -> None:
+        if execution.threads:
+            torch.set_num_threads(execution.threads)
+        self.spec, self.data, self.partition, self.folder = spec, data, partition, folder
+        self.execution, self.processes = execution, Processes(execution)
+        self.device = self.processes.device
+        self.labels = data.index.labels
+        task = Task(len(data.index.classes), len(partition.unlabeled))
+        self.assembly: Assembly = assemble(spec, task)
+        for part in self.assembly.parts():
+            place(part, self.device)
+        self.algorithm: Algorithm = self.assembly.algorithm
+        check_clips(spec, self.algorithm, partition, execution)
+        check_shares(spec, self.algorithm, self.processes.size)
+        self.optimizer = make_optimizer(self.algorithm, spec)
+        self.step, self.seconds, self.skipped = 0, 0.0, 0
+        # Model randomness (dropout, mixing) uses torch's generator, whose state is in the checkpoint. Each
+        # process has its own seed; otherwise two of them would drop the same units.
+        torch.manual_seed(spec.seed + 7_919 * self.processes.rank)
+        # Training roles and evaluation networks may differ.
+        roles = [self.algorithm.get_submodule(role) for role in self.algorithm.roles]
+        networks = dict.fromkeys((*roles, *self.algorithm.predictors().values()))
+        for network in networks:
+            if execution.activation_checkpointing:
+                save_activations(network)
+            if execution.compile:
+                network.compile()
+
+    def resume(self) -> list[str]:
+        """Resume from the newest readable checkpoint, if there is one.
+
+        Returns:
+            A sentence for each damaged checkpoint, and one if the number of processes has changed.
+
+        Raises:
+            InputError: the checkpoint belongs to a different network architecture.
+        """
+        found = checkpoint.latest(self.folder) if self.processes.main else (None, [])
+        # The other processes need no access to the folder and use the same checkpoint as the first.
+        state, notes = self.processes.from_main(found)
+        if state:
+            try:
+                self.assembly.load(state)
+                self.optimizer.load_state_dict(state["optimizer"])
+            except (RuntimeError, ValueError, LookupError) as error:
+                raise InputError(
+                    f"the checkpoint in {self.folder} is of other networks, perhaps of another version of "
+                    f"their library: remove the folder to start anew ({str(error).splitlines()[-1].strip()})"
+                ) from None
+            self.step, self.seconds, self.skipped = state["step"], state["seconds"], state["skipped"]
+            if len(state["random"]) == self.processes.size:
+                checkpoint.restore_random_state(state["random"][self.processes.rank])
+            else:
+                notes.append(
+                    f"the checkpoint was written by {len(state['random'])} processes, and "
+                    f"{self.processes.size} go on: batch norm sees other shares of a batch, and model "
+                    "randomness starts anew"
+                )
+        return notes
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that `evaluate` and `predict` need of a trained algorithm."""
+        return {
+            **self.assembly.state(),
+            "spec": plain(self.spec),
+            "classes": list(self.data.index.classes),
+            "num_unlabeled": len(self.partition.unlabeled),
+        }
+
+    def save(self) -> None:
+        """Write a checkpoint from which the run resumes exactly; all processes take part.
+
+        Raises:
+            InputError: weights are not finite, so the run could not continue; the last checkpoint remains.
+        """
+        for name, weights in self.algorithm.named_parameters():
+            if not weights.isfinite().all():
+                raise InputError(
+                    f"the weights {name!r} are not finite after step {self.step - 1} of {self.spec.steps} "
+                    f"(run {self.folder.name}); {_REMEDY}"
+                )
+        random = self.processes.gather(checkpoint.random_state())
+        if self.processes.main:
+            moving = {"optimizer": self.optimizer.state_dict(), "random": random}
+            counts = {"step": self.step, "seconds": self.seconds, "skipped": self.skipped}
+            checkpoint.save(self.state() | moving | counts, self.folder)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield this process's batches of the remaining steps, `accumulate` of them per step."""
+        parts, rank = self.spec.accumulate, self.processes.rank
+        labeled, unlabeled = self._pool("labeled"), self._pool("unlabeled")
+        return batches(
+            labeled,
+            self.labels[labeled.rows],
+            unlabeled if self.algorithm.unlabeled else None,
+            range(self.step, self.spec.steps),
+            self.device,
+            self._workers(),
+            range(rank * parts, (rank + 1) * parts),
+        )
+
+    @property
+    def unlabeled(self) -> np.ndarray:
+        """Rows of the unlabeled clips in the order of their indices; see `Batch`."""
+        return self._pool("unlabeled").by_index
+
+    def validate(self) -> Scores:
+        """Evaluate every predictor on the validation clips; return {} if there are none."""
+        rows = self.partition.validation
+        return self._accuracies(rows, self._probabilities(rows)) if len(rows) else {}
+
+    def test(self, report: Callable[[int, int], None] | None = None) -> tuple[Scores, Predictions]:
+        """Evaluate every predictor on the test clips; this is the only place that reads them.
+
+        Args:
+            report: called with the number of clips done and in total.
+
+        Returns:
+            Accuracies by predictor, and their predictions for each clip.
+        """
+        rows, index = self.partition.test, self.data.index
+        scores = self._probabilities(rows, report)
+        clips = [index.ids[row] for row in rows.tolist()]
+        return self._accuracies(rows, scores), predictions(clips, index.classes, self.labels[rows], scores)
+
+    def _probabilities(
+        self, rows: np.ndarray, report: Callable[[int, int], None] | None = None
+    ) -> dict[str, np.ndarray]:
+        # Each process evaluates a part of the clips.
+        self.processes.same_buffers(self.assembly.parts())
+        return probabilities(
+            self.assembly.predictors(),
+            self.assembly.shape_for,
+            self.data.store,
+            rows.tolist(),
+            self.spec,
+            self.device,
+            report,
+            self.processes,
+        )
+
+    def _accuracies(self, rows: np.ndarray, scores: dict[str, np.ndarray]) -> Scores:
+        return {name: accuracy(score, self.labels[rows]) for name, score in scores.items()}
+
+    def clips_per_step(self) -> int:
+        """Return the number of videos read per step by all processes together."""
+        return self.spec.labeled_batch + (self.spec.unlabeled_batch if self.algorithm.unlabeled else 0)
+
+    def names(self, step: int) -> list[str]:
+        """Return the ids of a step's clips, labeled ones first."""
+        kinds = ["labeled", "unlabeled"] if self.algorithm.unlabeled else ["labeled"]
+        pools = [self._pool(kind) for kind in kinds]
+        return [str(self.data.index.ids[row]) for pool in pools for row in pool.rows_of(step)]
+
+    def _pool(self, purpose: str) -> Pool:
+        spec, views = self.spec, requests(getattr(self.algorithm, purpose), self.assembly.shapes)
+        rows, batch = getattr(self.partition, purpose), getattr(spec, f"{purpose}_batch")
+        # Clips that are not read need no equal shards.
+        shares = self.processes.size * spec.accumulate if views else 1
+        return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store, shares)
+
+    def _workers(self) -> int:
+        # On a CPU the networks use every core; with a GPU the cores are free to prepare batches.
+        if self.execution.workers is not None:
+            return self.execution.workers
+        return 8 if self.device.type == "cuda" else 0
+
+
+def fit(
+    run: Training,
+    report: Callable[[Report], None] = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train to the end, writing metrics and checkpoints.
+
+    Raises:
+        Stopped: `stopping` returned True in any process; the checkpoint is written.
+        InputError: a loss is not finite, or the folder cannot be written.
+    """
+    spec, processes = run.spec, run.processes
+    recorder = Recorder(run.folder, run.step, processes)
+    keeper = PseudoLabelLog(run.folder, run.step, processes)
+    update = _Update(run, keeper)
+    validations = Validations(run.folder, run.step, processes)
+    every = run.execution.evaluate_every
+    began = saved = time.monotonic()
+    before, clips = run.seconds, run.clips_per_step()
+    batches = run.batches()
+    for first in batches:
+        parts = [first, *islice(batches, spec.accumulate - 1)]
+        rate = set_learning_rate(run.optimizer, spec, run.step)
+        recorder.step(run.step, rate, update(parts, run.step / spec.steps))
+        run.step += 1
+        run.seconds = before + time.monotonic() - began
+        # Each process has its own clock and receives its own signals.
+        late = time.monotonic() - saved > run.execution.checkpoint_seconds
+        stop, late = processes.any(stopping(), late)
+        due = stop or late or run.step == spec.steps
+        if due or run.step % _FLUSH_EVERY == 0:
+            bad = recorder.flush()
+            keeper.flush()
+            if bad and run.execution.on_nonfinite == "stop":
+                raise _not_finite(run, *bad)
+            report(Report("train", run.step, spec.steps, clips * run.step))
+        if every and (run.step % every == 0 or run.step == spec.steps):
+            validations.write(run.step - 1, run.validate())
+        if due:
+            run.save()
+            saved = time.monotonic()
+        if stop:
+            raise Stopped
+
+
+class _Update:
+    """One step of a run: forward and backward over its parts, pseudo-label log, optimizer step."""
+
+    def __init__(self, run: Training, keeper: PseudoLabelLog) -> None:
+        self.keeper = keeper
+        self.run, self.wrapped = run, run.processes.wrap(run.algorithm.train(), run.spec.batch_norm)
+        self.hidden = torch.from_numpy(run.labels[run.unlabeled]).to(run.device)
+        self.skips = run.execution.on_nonfinite == "skip"
+
+    def __call__(self, parts: Sequence[Batch], progress: float) -> dict[str, Ratio]:
+        """Run one optimizer step and return the metrics to log."""
+        run = self.run
+        # A forward pass that is not finite also corrupts batch-norm statistics.
+        before = [buffer.clone() for buffer in run.algorithm.buffers()] if self.skips else []
+        record = self._gradients(parts, progress)
+        if self.skips and not self._finite(record):
+            for buffer, value in zip(run.algorithm.buffers(), before, strict=True):
+                buffer.copy_(value)
+            run.skipped += 1
+        else:
+            clip_gradients(run.algorithm, run.spec.clip_norm)
+            run.optimizer.step()
+            run.algorithm.after_step(progress)
+            run.assembly.after_step()
+        run.optimizer.zero_grad(set_to_none=True)
+        return record
+
+    def _gradients(self, parts: Sequence[Batch], progress: float) -> dict[str, Ratio]:
+        """Compute gradients of the mean over parts and processes; return losses and pseudo-label metrics."""
+        record: dict[str, Ratio] = {}
+        for number, batch in enumerate(parts):
+            with self.run.processes.local(self.wrapped, number + 1 < len(parts)):
+                with autocast(self.run.spec, self.run.device):
+                    output = self.wrapped(batch, progress)
+                (output.loss / len(parts) if len(parts) > 1 else output.loss).backward()
+            self.keeper.note(self.run.step, batch.indices, output.pseudo)
+            losses = {f"loss/{name}": Ratio(term.detach()) for name, term in output.terms.items()}
+            more = losses | pseudo_label_metrics(output.pseudo, self.hidden[batch.indices])
+            record = {name: record[name].plus(r) if name in record else r for name, r in more.items()}
+        return record
+
+    def _finite(self, record: Mapping[str, Ratio]) -> bool:
+        """Return whether all losses and gradients are finite in all processes."""
+        terms = [ratio.above for name, ratio in record.items() if name.startswith("loss/")]
+        fine = finite(self.run.algorithm) & torch.stack(terms).isfinite().all()
+        return not self.run.processes.any(not fine.item())[0]
+
+
+def _not_finite(run: Training, step: int, term: str) -> InputError:
+    """Return an error that names the non-finite loss term and the step's clips."""
+    return InputError(
+        f"the loss term {term!r} was not finite at step {step} of {run.spec.steps} (run {run.folder.name}); "
+        f"{_REMEDY}. The step's clips were {some(run.names(step), _NAMED)}"
+    )

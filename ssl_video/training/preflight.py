@@ -1,0 +1,73 @@
+"""Check the batches, clips and networks of a run, before videos are decoded and again when it starts."""
+
+from ssl_video.contract import Algorithm
+from ssl_video.data.partitions.partition import Partition
+from ssl_video.errors import InputError
+from ssl_video.networks.activation_checkpointing import find_blocks
+from ssl_video.spec import NetworkSpec, Spec
+from ssl_video.training.execution import Execution
+
+
+def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
+    """Check that a step's batches can be cut into equal shards, and that the method allows parts.
+
+    Unequal shards would weight their clips differently.
+
+    Raises:
+        InputError: a batch cannot be cut, or the method needs the whole batch.
+    """
+    shares = processes * spec.accumulate
+    kinds = ["labeled_batch", "unlabeled_batch"] if algorithm.unlabeled else ["labeled_batch"]
+    problems = [
+        f"{kind} {getattr(spec, kind)} cannot be cut into {shares} equal shares ({processes} processes, "
+        f"accumulate {spec.accumulate}): choose a multiple of {shares}"
+        for kind in kinds
+        if getattr(spec, kind) % shares
+    ]
+    if algorithm.whole_batch and spec.accumulate > 1:
+        problems.append(
+            f"{spec.algorithm} looks at a step's clips as a whole, and would be another method with "
+            f"accumulate {spec.accumulate}: leave it out; --activation-checkpointing saves memory, too"
+        )
+    if problems:
+        raise InputError(*problems)
+
+
+def check_clips(spec: Spec, algorithm: Algorithm, partition: Partition, execution: Execution) -> None:
+    """Check that a partition has the clips that the run reads.
+
+    Raises:
+        InputError: it has no unlabeled clips, or no validation clips.
+    """
+    problems = list[str]()
+    if algorithm.unlabeled and not len(partition.unlabeled):
+        problems.append(
+            f"{spec.algorithm} reads unlabeled clips, and {spec.protocol} leaves none: "
+            "use --labeled-in-unlabeled"
+        )
+    if execution.evaluate_every and not len(partition.validation):
+        problems.append("--evaluate-every needs clips to evaluate on: keep some with --validation 0.2")
+    if problems:
+        raise InputError(*problems)
+
+
+def check_networks(spec: Spec, algorithm: Algorithm, execution: Execution) -> None:
+    """Check that each role's network supports the execution settings; it may be on the meta device.
+
+    Args:
+        spec: a resolved specification.
+        algorithm: its algorithm.
+        execution: the execution settings.
+
+    Raises:
+        InputError: networks without blocks to checkpoint; see `activation_checkpointing.find_blocks`.
+    """
+    problems = list[str]()
+    for role in algorithm.roles if execution.activation_checkpointing else ():
+        backbone = spec.networks.get(role, NetworkSpec()).backbone or spec.backbone
+        try:
+            find_blocks(algorithm.get_submodule(role), backbone)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*dict.fromkeys(problems))

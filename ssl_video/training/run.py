@@ -1,0 +1,271 @@
+"""A run from specification to result: its identity, folder, training, test and record."""
+
+import datetime
+import math
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ssl_video
+from ssl_video.data.dataset import Data, draw
+from ssl_video.data.frames.store import Statistics
+from ssl_video.data.index import Index
+from ssl_video.data.partitions import partition_file
+from ssl_video.data.partitions.partition import Partition
+from ssl_video.data.video.decode import decoder_name
+from ssl_video.files import replace_text
+from ssl_video.networks import assemble, flops
+from ssl_video.networks.flops import Operations
+from ssl_video.runs import checkpoint, predictions, pseudo_labels, weight_file
+from ssl_video.runs.folder import LEFT_OUT, PARTITION, RunFolder
+from ssl_video.runs.result import Accuracies, Environment, Result
+from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
+from ssl_video.training.distributed import Processes
+from ssl_video.training.execution import Execution
+from ssl_video.training.loop import Report, Scores, Stopped, Training, fit
+from ssl_video.training.resource_errors import as_input_errors
+
+__all__ = ["Execution", "Plan", "Report", "Stopped", "plan", "run", "run_name"]
+
+# By configuration and number of classes. Counting takes a second and does not depend on seeds and draws.
+_COUNTED = dict[tuple[str, int], Operations]()
+
+
+class Plan:
+    """One run, ready to start: a resolved specification with its data and partition.
+
+    Attributes:
+        name: the run's identity and the name of its folder: readable words and a hash of everything that
+            affects its numbers, so equal runs share a folder and different runs never do.
+    """
+
+    def __init__(self, spec: Spec, data: Data, partition: Partition) -> None:
+        self.spec, self.data, self.partition = spec, data, partition
+        self.configuration = configuration(spec, assemble.source(spec))
+        self.name = run_name(spec, self.configuration, data.index, partition)
+
+
+def run_name(spec: Spec, configured: str, index: Index, partition: Partition) -> str:
+    """Return a run's identity (see `Plan`); `configured` is its configuration hash."""
+    identity = digest([configured, partition.fingerprint, index.fingerprint, spec.seed])
+    words = [short_name(spec.algorithm), index.name, spec.protocol.rsplit("/", 1)[-1], f"seed{spec.seed}"]
+    text = "-".join(words)
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:100] + "-" + identity
+
+
+def plan(spec: Spec, data: Data, device: torch.device) -> Plan:
+    """Resolve a specification and draw its labels.
+
+    Raises:
+        InputError: see `assemble.resolve` and `partition.make`.
+    """
+    spec = assemble.resolve(spec, device)
+    return Plan(spec, data, draw(spec, data.index))
+
+
+def run(
+    todo: Plan,
+    folder: Path,
+    execution: Execution,
+    report: Callable[[Report], None] = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Train and test a run, or resume it, and write its result; a finished run is not repeated.
+
+    Args:
+        todo: the planned run.
+        folder: the run's own folder; created if needed.
+        execution: device, threads, workers.
+        report: called regularly with the run's progress.
+        stopping: called after every step; True ends the run with a checkpoint.
+        warn: called with warnings for the user.
+
+    Returns:
+        The result.
+
+    Raises:
+        Stopped: `stopping` returned True.
+        InputError: a problem that the user can fix.
+    """
+    finished = RunFolder(folder).finished()
+    if finished:
+        # It may have been killed before it could tidy up.
+        _tidy(folder)
+        return finished
+    with as_input_errors(folder, todo.spec):
+        training = Training(todo.spec, todo.data, todo.partition, folder, execution)
+        if training.processes.main:
+            _open(todo, folder)
+        # Before training, so that an error here costs nothing.
+        counted = _count(todo, training.processes, warn)
+        for sentence in training.resume():
+            warn(sentence)
+        fit(training, report, stopping)
+        return _finish(todo, training, counted, report, stopping)
+
+
+def _open(todo: Plan, folder: Path) -> None:
+    """Create the run's folder with the files known before the start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    RunFolder(folder).write_spec(todo.spec)
+    partition_file.write(todo.partition, todo.data.index, folder / PARTITION)
+    if todo.data.broken:
+        lines = [f"{clip}\t{reason}\n" for clip, reason in todo.data.broken.items()]
+        replace_text(folder / LEFT_OUT, "".join(lines))
+
+
+def _count(todo: Plan, processes: Processes, warn: Callable[[str], None]) -> Operations:
+    """Return the run's operations, counted by the first process; nan if they cannot be counted."""
+    counted, key = Operations(math.nan, math.nan), (todo.configuration, len(todo.data.index.classes))
+    if processes.main:
+        try:
+            counted = _COUNTED.get(key) or flops.count(todo.spec, len(todo.data.index.classes))
+            _COUNTED[key] = counted
+        except Exception as error:  # noqa: BLE001 - after any error of a method, its run has no cost
+            reason = (str(error) or "no reason given").splitlines()[0]
+            warn(
+                "the run's multiply-adds cannot be counted, as the method does not take clips of noise, "
+                f"few at a time; they are recorded as nan: {type(error).__name__}: {reason}"
+            )
+    return processes.from_main(counted)
+
+
+def _finish(
+    todo: Plan,
+    training: Training,
+    counted: Operations,
+    report: Callable[[Report], None],
+    stopping: Callable[[], bool],
+) -> Result:
+    """Test the trained networks, write the result, and return it."""
+    trained, began = training.seconds, time.monotonic()
+    spec, clips = todo.spec, training.clips_per_step() * todo.spec.steps
+
+    def testing(done: int, total: int) -> None:
+        report(Report("test", done, total, clips + done * spec.test_clips * spec.test_crops))
+        if stopping():
+            raise Stopped  # the last step's checkpoint exists
+
+    validation, (scores, said) = training.validate(), training.test(testing)
+    used, tested = dict[str, float](), time.monotonic() - began
+    if training.processes.main:
+        # In this order, a run that is killed here still has its checkpoint or its result.
+        weight_file.save(training.state(), training.folder / checkpoint.FINAL)
+        predictions.write(training.folder, said)
+        used = _write_pseudo_labels(training)
+    result = _result(todo, training, counted, (trained, tested), scores, validation, used)
+    if training.processes.main:
+        RunFolder(training.folder).write_result(result)
+        _tidy(training.folder)
+    return result
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the files that only an unfinished run needs."""
+    checkpoint.clear(folder)
+    (folder / pseudo_labels.UNFINISHED).unlink(missing_ok=True)
+
+
+def _write_pseudo_labels(training: Training) -> dict[str, float]:
+    """Write the run's pseudo-labels; return the used fraction of each network's."""
+    index, rows = training.data.index, training.unlabeled
+    clips = [index.ids[row] for row in rows.tolist()]
+    return pseudo_labels.write(training.folder, clips, index.classes, training.labels[rows])
+
+
+def _result(
+    todo: Plan,
+    training: Training,
+    counted: Operations,
+    seconds: tuple[float, float],
+    scores: Scores,
+    validation: Scores,
+    used: dict[str, float],
+) -> Result:
+    """Return the result of a run; `seconds` are those of training and of the test."""
+    spec, headline = todo.spec, next(iter(scores))
+    predictor = training.assembly.predictors()[headline]
+    return Result(
+        run=todo.name,
+        **_method(todo),
+        **_labels(todo),
+        predictor=headline,
+        **scores[headline],
+        predictors={name: Accuracies(**score) for name, score in scores.items()},
+        validation_accuracies={name: Accuracies(**score) for name, score in validation.items()},
+        seconds=round(sum(seconds), 2),
+        train_seconds=round(seconds[0], 2),
+        test_seconds=round(seconds[1], 2),
+        clips_seen=training.clips_per_step() * spec.steps,
+        parameters=sum(p.numel() for p in predictor.parameters()),
+        parameters_trained=sum(p.numel() for p in training.algorithm.parameters() if p.requires_grad),
+        gflops=round(counted.forward / 1e9, 6),
+        training_gflops=round(counted.step * spec.steps / 1e9, 3),
+        skipped_steps=training.skipped,
+        pseudo_labels_used=used,
+        frame_cache=_cache(todo.data.store.statistics()),
+        left_out=len(todo.data.broken),
+        spec=plain(spec),
+        environment=environment(training.device, training.processes.size),
+        finished=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def _method(todo: Plan) -> dict[str, Any]:
+    """Return the method's fields of the result."""
+    spec = todo.spec
+    weights = [network.weights for network in spec.networks.values()]
+    names = [Path(weight).name if weight else "scratch" for weight in weights]
+    return {
+        "algorithm": short_name(spec.algorithm),
+        "options": plain(spec)["options"],
+        "backbone": assemble.label(spec),
+        "initialisation": " ".join(names) if any(weights) else "scratch",
+        "setting": setting(spec),
+        "configuration": todo.configuration,
+        **{key: getattr(spec, key) for key in ("frames", "stride", "size", "steps")},
+    }
+
+
+def _labels(todo: Plan) -> dict[str, Any]:
+    """Return the fields of the result about clips and labels."""
+    spec, index, partition = todo.spec, todo.data.index, todo.partition
+    return {
+        "dataset": index.name,
+        "dataset_fingerprint": "d" + index.fingerprint,
+        "protocol": spec.protocol,
+        "labeled_in_unlabeled": partition.labeled_in_unlabeled,
+        "validation": spec.validation,
+        "draw": spec.label_draw,
+        "seed": spec.seed,
+        "fingerprint": "p" + partition.fingerprint,
+        "labeled": len(partition.labeled),
+        "unlabeled": len(partition.unlabeled),
+        "test": len(partition.test),
+        "classes": len(index.classes),
+    }
+
+
+def _cache(read: Statistics) -> dict[str, float]:
+    """Return a process's reads since it began or resumed the run."""
+    return read._asdict() | {"hit_rate": round(read.hit_rate, 4)}
+
+
+def environment(device: torch.device, processes: int = 1) -> Environment:
+    """Return the library versions and the hardware."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return Environment(
+        ssl_video=ssl_video.__version__,
+        torch=torch.__version__,
+        python=platform.python_version(),
+        system=platform.platform(),
+        device=gpu or f"cpu ({platform.processor() or platform.machine()})",
+        threads=torch.get_num_threads(),
+        processes=processes,
+        decoder=decoder_name(),
+    )
