@@ -1,1 +1,1 @@
-"""The algorithms: one file a method, and `parts` shared by them. Found by name through the registry."""
+"""The algorithms: one file per method, and their shared `parts`. The registry finds them by name."""

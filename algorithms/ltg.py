@@ -1,23 +1,4 @@
-"""LTG: a network learns from a second one that sees motion alone.
-
-Xiao et al., "Learning from Temporal Gradient for Semi-supervised Action Recognition", CVPR 2022,
-arXiv:2111.13241.
-
-Differences from the paper:
-- The temporal gradient is the difference of neighbouring frames of the clip, the last one repeated, and is
-  taken after augmentation. The paper takes frames that follow each other in the file (its "fast" gradient),
-  and augments strong gradients on their own.
-- Features are aligned where the classifiers read them; the paper also aligns three earlier stages, each with
-  a weight of 1.
-- The two predictions on a weak clip are averaged before the softmax, as in the authors' code.
-- Contrast is between the two networks' features of the same clip, as in the configurations that the authors
-  published (one clip a video); clips of one network are negatives of each other, too. Its heads have SimCLR's
-  two layers and 128 outputs, without batch norm; the authors' have three layers, 512 outputs and batch norm.
-- `contrast_weight` 1 of the mean over both directions is the authors' 0.5 of their sum.
-- Strong clips have batch-norm statistics of their own and leave the running averages alone; the authors pass
-  all clips together and measure the averages again every five epochs.
-- Optimizer, schedule, batch sizes and evaluation views are the run's.
-"""
+"""LTG: a network learns from a second one that sees only motion."""
 
 from typing import NamedTuple
 
@@ -28,15 +9,15 @@ from ssl_video.algorithms.parts.contrast import info_nce, projection
 from ssl_video.algorithms.parts.features import Features
 from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, started
+from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, step_after
 from ssl_video.algorithms.parts.temporal_gradient import temporal_gradient
-from ssl_video.contract import Algorithm, Batch, LossOutput, Network, NotNegative, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, Network, NonNegative, Paper, Task, View
 from ssl_video.errors import InputError
 from ssl_video.registry import algorithm
 
 
 class _Seen(NamedTuple):
-    """What a network makes of a batch: logits of each kind of clip, features of labeled and weak clips."""
+    """A network's outputs for a batch: logits of each kind of clip, features of labeled and weak clips."""
 
     labeled: Tensor  # (B, classes)
     weak: Tensor  # (U, classes)
@@ -46,19 +27,43 @@ class _Seen(NamedTuple):
 
 @algorithm("ltg")
 class LTG(Algorithm):
-    """A network of RGB clips and one of temporal gradients label clips together; inference by RGB alone.
+    """An RGB network and a temporal-gradient network pseudo-label clips together; inference uses RGB only.
 
     Args:
         task: the problem.
-        model: the network that is kept, of RGB clips.
-        gradient: the network of temporal gradients, thrown away after training.
-        threshold: confidence from which the mean prediction is used (tau; the paper's value).
+        model: the RGB network, used for inference.
+        gradient: the temporal-gradient network, discarded after training.
+        threshold: minimum confidence of a used mean prediction (tau; the paper's value).
         weight: weight of the pseudo-labels' terms (the authors' code).
-        alignment_weight: weight of the distance to the features of the temporal gradient (the authors' code).
+        alignment_weight: weight of the distance to the temporal gradient's features (the authors' code).
         contrast_weight: weight of the contrast between the networks' features (the authors' code).
-        temperature: by which similarities are divided there (the authors' code).
-        supervised_share: share of training without pseudo-labels (30 of 180 epochs; the authors' code).
+        temperature: divisor of the similarities in the contrast (the authors' code).
+        supervised_share: fraction of training without pseudo-labels (30 of 180 epochs; the authors' code).
     """
+
+    paper = Paper(
+        "Learning from Temporal Gradient for Semi-supervised Action Recognition",
+        authors="Xiao et al.",
+        venue="CVPR",
+        year=2022,
+        arxiv="2111.13241",
+    )
+    differences: tuple[str, ...] = (
+        "The temporal gradient is the difference of neighbouring frames of the clip, computed after "
+        "augmentation; the last difference is repeated. The paper uses adjacent frames of the file (its "
+        '"fast" gradient) and augments strong gradients independently.',
+        "The features aligned are the inputs of the classifiers; the paper also aligns three earlier "
+        "stages, each with a weight of 1.",
+        "The two predictions on a weak clip are averaged before the softmax, as in the authors' code.",
+        "The contrast compares the two networks' features of the same clip, as in the configurations that "
+        "the authors published (one clip per video). Clips of one network are also negatives of each other. "
+        "The heads have SimCLR's two layers and 128 outputs, without batch norm; the authors' have three "
+        "layers, 512 outputs and batch norm.",
+        "`contrast_weight` 1 of the mean over both directions equals the authors' 0.5 of their sum.",
+        "Strong clips have their own batch-norm statistics and do not update the running averages. The "
+        "authors use one joint pass and recompute the averages every five epochs.",
+        "The run sets the optimizer, the schedule, the batch sizes and the evaluation views.",
+    )
 
     roles = {"model": Network(), "gradient": Network()}
     labeled = {role: View("weak", network=role) for role in roles}
@@ -71,12 +76,12 @@ class LTG(Algorithm):
         model: nn.Module,
         gradient: nn.Module,
         *,
-        threshold: Share = 0.3,
-        weight: NotNegative = 1.0,
-        alignment_weight: NotNegative = 1.0,
-        contrast_weight: NotNegative = 1.0,
-        temperature: NotNegative = 0.5,
-        supervised_share: Share = 0.167,
+        threshold: Fraction = 0.3,
+        weight: NonNegative = 1.0,
+        alignment_weight: NonNegative = 1.0,
+        contrast_weight: NonNegative = 1.0,
+        temperature: NonNegative = 0.5,
+        supervised_share: Fraction = 0.167,
     ) -> None:
         super().__init__()
         self.model, self.gradient, self.select = model, gradient, Threshold(threshold)
@@ -94,10 +99,10 @@ class LTG(Algorithm):
         )
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Both networks' labeled and masked cross-entropy + alignment + contrast."""
+        """Return both networks' labeled and masked cross-entropy + alignment + contrast."""
         rgb, motion = self._see(batch, "model"), self._see(batch, "gradient")
-        pseudo = self.select((rgb.weak + motion.weak) / 2, batch.positions)
-        weight = self.weight * started(progress, self.supervised_share)
+        pseudo = self.select((rgb.weak + motion.weak) / 2, batch.indices)
+        weight = self.weight * step_after(progress, self.supervised_share)
         alike = F.cosine_similarity(rgb.features, motion.features.detach()).mean()
         one = gather(self.heads["model"](rgb.features))
         other = gather(self.heads["gradient"](motion.features))
@@ -112,7 +117,7 @@ class LTG(Algorithm):
         return LossOutput(terms, {"model": pseudo})
 
     def predictors(self) -> dict[str, nn.Module]:
-        """The network of RGB clips alone."""
+        """Return only the RGB network."""
         return {"model": self.model}
 
     def _see(self, batch: Batch, role: str) -> _Seen:

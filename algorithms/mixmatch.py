@@ -1,21 +1,4 @@
-"""MixMatch: labels averaged over two clips and sharpened, and everything mixed with everything.
-
-Berthelot et al., "MixMatch: A Holistic Approach to Semi-Supervised Learning", NeurIPS 2019,
-arXiv:1905.02249.
-
-Differences from the paper:
-- Two weak clips per video (K = 2), cut and transformed independently; pixels of whole clips are mixed.
-- `weight` 75 and `concentration` 0.75 are the paper's for CIFAR-10; its other data sets have other weights.
-- `weight` rises linearly over the first 40 % of training, as in TorchSSL; in the paper over 16,000 steps,
-  which is 2 % of its training.
-- All mixed clips, from labeled and unlabeled ones, share one forward pass and its batch-norm statistics; the
-  authors' code interleaves them into batches of equal make-up to the same end.
-- Test clips are not mixed: running averages are of one pass, without gradient, over the clips as they were,
-  the labeled ones among them, and mixed clips leave them alone. In the authors' code they are those of mixed
-  clips.
-- The network itself is evaluated; the paper evaluates a moving average of its weights (decay 0.999).
-- With several processes, each mixes its own share of the batch, by draws of its own.
-"""
+"""MixMatch: sharpened mean predictions as labels, and MixUp of labeled and unlabeled clips."""
 
 import torch
 from torch import Tensor, nn
@@ -24,23 +7,46 @@ from torch.nn import functional as F
 from ssl_video.algorithms.parts.mixing import beta_shares, mix
 from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.pseudo import ramp, sharpen
-from ssl_video.contract import Algorithm, Batch, LossOutput, NotNegative, Pseudo, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task, View
 from ssl_video.registry import algorithm
 
 
 @algorithm("mixmatch")
 class MixMatch(Algorithm):
-    """Learns mixtures of labeled and unlabeled clips, whose labels are mixed like the clips.
+    """Train on mixtures of labeled and unlabeled clips, with their labels mixed in the same way.
 
     Args:
         task: the problem.
         model: the network.
         temperature: of the sharpening; smaller is sharper, 0 gives hard labels (T; the paper's value).
-        concentration: of the Beta distribution that shares are drawn from; 0 never mixes (alpha; the
-            paper's value).
+        concentration: of the Beta distribution of the mixing fractions; 0 never mixes (alpha; the paper's
+            value).
         weight: weight of the unlabeled term after the ramp (lambda_U; the paper's value for CIFAR-10).
-        ramp: share of training over which that weight rises from 0 (TorchSSL's value).
+        ramp: fraction of training over which that weight rises from 0 (TorchSSL's value).
     """
+
+    paper = Paper(
+        "MixMatch: A Holistic Approach to Semi-Supervised Learning",
+        authors="Berthelot et al.",
+        venue="NeurIPS",
+        year=2019,
+        arxiv="1905.02249",
+    )
+    differences: tuple[str, ...] = (
+        "Two weak clips per video (K = 2), cut and transformed independently; pixels of whole clips are "
+        "mixed.",
+        "`weight` 75 and `concentration` 0.75 are the paper's values for CIFAR-10; it has other weights for "
+        "its other data sets.",
+        "`weight` rises linearly over the first 40 % of training, as in TorchSSL; in the paper it rises "
+        "over 16,000 steps, which is 2 % of its training.",
+        "All mixed clips, labeled and unlabeled, share one forward pass and its batch-norm statistics; the "
+        "authors' code interleaves them into batches of equal composition for the same purpose.",
+        "Test clips are not mixed, so the running averages come from one pass without gradient over the "
+        "unmixed clips, labeled ones included. Mixed clips do not update them. In the authors' code they "
+        "come from mixed clips.",
+        "The network itself is evaluated; the paper evaluates a moving average of its weights (decay 0.999).",
+        "With several processes, each mixes its own shard of the batch, with its own draws.",
+    )
 
     unlabeled = {"first": View("weak"), "second": View("weak", copy=1)}
     whole_batch = True
@@ -50,10 +56,10 @@ class MixMatch(Algorithm):
         task: Task,
         model: nn.Module,
         *,
-        temperature: NotNegative = 0.5,
-        concentration: NotNegative = 0.75,
-        weight: NotNegative = 75.0,
-        ramp: Share = 0.4,
+        temperature: NonNegative = 0.5,
+        concentration: NonNegative = 0.75,
+        weight: NonNegative = 75.0,
+        ramp: Fraction = 0.4,
     ) -> None:
         super().__init__()
         self.model, self.num_classes = model, task.num_classes
@@ -61,7 +67,7 @@ class MixMatch(Algorithm):
         self.weight, self.ramp = weight, ramp
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Cross-entropy of mixed labeled clips + ramped squared error of mixed unlabeled ones (eq. 3-5)."""
+        """Return mixed labeled cross-entropy + ramped squared error of mixed unlabeled clips (eq. 3-5)."""
         whole = batch.labeled["weak"], batch.unlabeled["first"], batch.unlabeled["second"]
         guess = self.guess(*whole)
         labels = F.one_hot(batch.labels, self.num_classes).to(guess)
@@ -78,15 +84,15 @@ class MixMatch(Algorithm):
 
     @torch.no_grad()
     def guess(self, labeled: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """The sharpened mean prediction on two clips of each video, each (U, 3, T, H, W) -> (U, classes).
+        """Return sharpened mean predictions on two clips per video, each (U, 3, T, H, W) -> (U, classes).
 
-        Labeled clips (B, 3, T, H, W) pass with them for the running averages of batch norm alone.
+        Labeled clips (B, 3, T, H, W) join the pass only to update the running averages of batch norm.
         """
         _, one, other = together(self.model, labeled, first, second)
         return sharpen((one.softmax(-1) + other.softmax(-1)) / 2, self.temperature)
 
     def mixed(self, clips: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Clips (N, 3, T, H, W) and targets (N, classes), each mixed with as much or less of another."""
+        """Mix clips (N, 3, T, H, W) and targets (N, classes), each with at most as much of another one."""
         share = beta_shares(self.concentration, len(clips))
         share = torch.minimum(share, 1 - share).to(clips.device)
         other = torch.randperm(len(clips)).to(clips.device)

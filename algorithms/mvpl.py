@@ -1,42 +1,50 @@
-"""MvPL: one network sees appearance and motion, and both views together give the label of each.
-
-Xiong et al., "Multiview Pseudo-Labeling for Semi-supervised Learning from Video", ICCV 2021,
-arXiv:2104.00682.
-
-Differences from the paper:
-- Two views, RGB and temporal gradient; the paper's third, optical flow, is left out.
-- The temporal gradient is the difference of neighbouring frames of the clip; the last one is repeated.
-- The views of a clip share their crop, flip and colours, since one is computed from the other.
-- The predictions of the weak views are aggregated by averaging their logits, as in the re-run of MvPL in the
-  code of LTG (Xiao et al., CVPR 2022); the authors published no code.
-- `threshold`, the equal weights of both views and `supervised_share` are of that re-run (threshold 0.3, 30 of
-  240 epochs, both terms averaged over the views); the paper's values are not known to us.
-- Each kind of clip of each view is normalised by its own batch-norm statistics (`passes`), and the running
-  averages are those of RGB, which is what is tested; the re-run passes everything together.
-"""
+"""MvPL: one network sees appearance and motion views, and their mean prediction labels both."""
 
 from torch import nn
 from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.passes import Passes, averages_untouched, in_passes
-from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, started
+from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, step_after
 from ssl_video.algorithms.parts.temporal_gradient import temporal_gradient
-from ssl_video.contract import Algorithm, Batch, LossOutput, NotNegative, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Task, View
 from ssl_video.registry import algorithm
 
 
 @algorithm("mvpl")
 class MvPL(Algorithm):
-    """The mean prediction on RGB and temporal gradient is the label of both; inference by RGB alone.
+    """The mean prediction on RGB and temporal gradient labels both views; inference uses only RGB.
 
     Args:
         task: the problem.
         model: the network, shared by both views.
-        threshold: confidence from which the mean prediction is used (LTG's re-run).
-        weight: weight of the unlabeled terms (LTG's re-run).
-        supervised_share: share of training with labeled clips alone (30 of 240 epochs; LTG's re-run).
-        passes: "separate" or "joint", see `parts.in_passes`; each view has its own in any case (ours).
+        threshold: minimum confidence of a used mean prediction (LTG's reimplementation).
+        weight: weight of the unlabeled terms (LTG's reimplementation).
+        supervised_share: fraction of training on labeled clips only (30 of 240 epochs; LTG's
+            reimplementation).
+        passes: "separate" or "joint", see `parts.passes.in_passes`; the views never share a pass (ours).
     """
+
+    paper = Paper(
+        "Multiview Pseudo-Labeling for Semi-supervised Learning from Video",
+        authors="Xiong et al.",
+        venue="ICCV",
+        year=2021,
+        arxiv="2104.00682",
+    )
+    differences: tuple[str, ...] = (
+        "Two views, RGB and temporal gradient; the paper's third, optical flow, is left out.",
+        "The temporal gradient is the difference of neighbouring frames of the clip; the last difference is "
+        "repeated.",
+        "The views of a clip share their crop, flip and colours, because one is computed from the other.",
+        "The predictions on the weak views are aggregated by averaging their logits, as in the "
+        "reimplementation of MvPL in the code of LTG (Xiao et al., CVPR 2022); the authors published no "
+        "code.",
+        "`threshold`, the equal weights of both views and `supervised_share` are from that reimplementation "
+        "(threshold 0.3, 30 of 240 epochs, both terms averaged over the views); we do not know the paper's "
+        "values.",
+        "Each kind of clip of each view is normalised by its own batch-norm statistics (`passes`). The "
+        "running averages come from RGB, the view that is tested. The reimplementation uses one joint pass.",
+    )
 
     unlabeled = {"weak": View("weak"), "strong": View("strong")}
 
@@ -45,9 +53,9 @@ class MvPL(Algorithm):
         task: Task,
         model: nn.Module,
         *,
-        threshold: Share = 0.3,
-        weight: NotNegative = 1.0,
-        supervised_share: Share = 0.125,
+        threshold: Fraction = 0.3,
+        weight: NonNegative = 1.0,
+        supervised_share: Fraction = 0.125,
         passes: Passes = "separate",
     ) -> None:
         super().__init__()
@@ -55,14 +63,14 @@ class MvPL(Algorithm):
         self.supervised_share, self.passes = supervised_share, passes
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Labeled cross-entropy + masked cross-entropy on strong clips, each the mean of both views."""
+        """Return labeled + masked strong cross-entropy, each the mean of both views."""
         clips = batch.labeled["weak"], batch.unlabeled["weak"], batch.unlabeled["strong"]
         rgb_labeled, rgb_weak, rgb_strong = in_passes(self.model, *clips, self.passes)
         labeled, weak, strong = (temporal_gradient(c) for c in clips)
         with averages_untouched(self.model):
             labeled, weak, strong = in_passes(self.model, labeled, weak, strong, self.passes)
-        pseudo = self.select((rgb_weak + weak) / 2, batch.positions)
-        weight = self.weight * started(progress, self.supervised_share) / 2
+        pseudo = self.select((rgb_weak + weak) / 2, batch.indices)
+        weight = self.weight * step_after(progress, self.supervised_share) / 2
         terms = {
             "labeled/rgb": F.cross_entropy(rgb_labeled, batch.labels) / 2,
             "labeled/gradient": F.cross_entropy(labeled, batch.labels) / 2,

@@ -1,37 +1,41 @@
-"""Pseudo-label: a network trained on its own confident answers.
-
-Lee, "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep Neural Networks",
-ICML workshop 2013.
-
-Differences from the paper:
-- Only predictions whose confidence reaches `threshold` are used, as in the reference implementations of
-  TorchSSL and USB (0.95); the paper uses all of them.
-- The weight of the unlabeled term rises linearly over the first `ramp` of training and then stays (USB:
-  over the first 40 %); the paper's schedule is the same shape, counted in epochs (eq. 16).
-- Labeled and unlabeled clips share one forward pass and its batch-norm statistics; USB keeps the
-  statistics from being updated by unlabeled clips.
-"""
+"""Pseudo-label: a network trained on its own confident predictions."""
 
 from torch import nn
 from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.passes import together
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
-from ssl_video.contract import Algorithm, Batch, LossOutput, NotNegative, Share, Task, View
+from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Task, View
 from ssl_video.registry import algorithm
 
 
 @algorithm("pseudolabel")
 class PseudoLabel(Algorithm):
-    """The network's own confident predictions on a clip are its labels for the same clip.
+    """The network's confident predictions on a clip are the labels of the same clip.
 
     Args:
         task: the problem.
         model: the network.
-        threshold: confidence from which a prediction is used.
+        threshold: minimum confidence of a used prediction.
         weight: weight of the unlabeled term after the ramp.
-        ramp: share of training over which that weight rises from 0.
+        ramp: fraction of training over which that weight rises from 0.
     """
+
+    paper = Paper(
+        "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep Neural Networks",
+        authors="Lee",
+        venue="ICML workshop",
+        year=2013,
+    )
+    differences: tuple[str, ...] = (
+        "Only predictions whose confidence reaches `threshold` are used, as in the reference "
+        "implementations of TorchSSL and USB (0.95); the paper uses all of them.",
+        "The weight of the unlabeled term rises linearly over the first `ramp` of training and is constant "
+        "afterwards (USB: over the first 40 %); the paper's schedule has the same shape, counted in epochs "
+        "(eq. 16).",
+        "Labeled and unlabeled clips share one forward pass and its batch-norm statistics; in USB, "
+        "unlabeled clips do not update the statistics.",
+    )
 
     unlabeled = {"weak": View("weak")}
 
@@ -40,18 +44,18 @@ class PseudoLabel(Algorithm):
         task: Task,
         model: nn.Module,
         *,
-        threshold: Share = 0.95,
-        weight: NotNegative = 1.0,
-        ramp: Share = 0.4,
+        threshold: Fraction = 0.95,
+        weight: NonNegative = 1.0,
+        ramp: Fraction = 0.4,
     ) -> None:
         super().__init__()
         self.model, self.select = model, Threshold(threshold)
         self.weight, self.ramp = weight, ramp
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Labeled cross-entropy + ramped cross-entropy against the network's own labels (eq. 15)."""
+        """Return labeled cross-entropy + ramped cross-entropy with the network's own labels (eq. 15)."""
         labeled, weak = together(self.model, batch.labeled["weak"], batch.unlabeled["weak"])
-        pseudo = self.select(weak, batch.positions)
+        pseudo = self.select(weak, batch.indices)
         weight = self.weight * ramp(progress, self.ramp)
         return LossOutput(
             {

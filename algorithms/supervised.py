@@ -1,9 +1,4 @@
-"""Supervised-only: the baseline that every semi-supervised method has to beat.
-
-Differences from common practice:
-- Runs the same number of steps as the methods it is compared with (matched steps, not matched epochs),
-  and sees only the labeled part of each batch.
-"""
+"""Supervised-only: the baseline that every semi-supervised method has to beat."""
 
 from torch import nn
 from torch.nn import functional as F
@@ -14,14 +9,19 @@ from ssl_video.registry import algorithm
 
 @algorithm("supervised")
 class Supervised(Algorithm):
-    """Cross-entropy on the labeled clips alone; unlabeled clips are neither read nor decoded."""
+    """Cross-entropy on the labeled clips only; unlabeled clips are neither read nor decoded."""
+
+    differences: tuple[str, ...] = (
+        "It runs the same number of steps as the methods it is compared with (matched steps, not matched "
+        "epochs), and sees only the labeled part of each batch.",
+    )
 
     def __init__(self, task: Task, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Cross-entropy of the labeled clips."""
+        """Return the cross-entropy of the labeled clips."""
         return LossOutput(
             {"labeled": F.cross_entropy(self.model(batch.labeled["weak"]).float(), batch.labels)}
         )

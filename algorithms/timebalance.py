@@ -1,29 +1,9 @@
-"""TimeBalance: two teachers, one blind to time and one alert to it, share each clip by how much it changes.
-
-Dave et al., "TimeBalance: Temporally-Invariant and Temporally-Distinctive Video Representations for
-Semi-Supervised Action Recognition", CVPR 2023, arXiv:2303.16268.
+"""TimeBalance: a temporally invariant and a distinctive teacher, weighted by the motion of each clip.
 
 From the paper and its code: a temporally invariant and a temporally distinctive teacher; the student learns
-s * p_invariant + (1 - s) * p_distinctive of labeled and unlabeled clips, where s in [0, 1] is the temporal
-similarity; the three loss terms and their weights; the contrastive losses of the teachers, among clips of
-several times of a video, and their temperature.
-
-Differences from the paper:
-- The paper trains the teachers first (1000 epochs of self-supervision, then the labels) and freezes them.
-  That is `teachers` "frozen", for which their weights must be given. By default ("trained", ours) they learn
-  beside the student, from the labels and their own contrast at once, so that one run is the whole method.
-- With trained teachers the weights of what the student learns from them rise over the first `ramp` of
-  training (ours): at its start they know nothing.
-- The code reads s from a file that it does not come with, one number a video. Here it is the cosine
-  similarity of the distinctive teacher's features of the clip's first and second half (the invariant teacher
-  is trained to find all halves alike), stretched so that it goes from 0 to 1 over the clips of a step:
-  features behind a ReLU are never opposite, and the distinctive teacher would hardly be heard.
-- Contrast is among the two halves of the student's window at twice its frame rate; the code takes four
-  quarters at four times, for which few frame rates are high enough. Its further contrast of each quarter with
-  a part of the whole clip's feature map, which not every backbone has, is left out.
-- The weight of the contrast beside the labels is ours. The projection heads have no batch norm.
-- The student is initialised like any other network; the paper's is pretrained by self-supervision.
-- Student and teachers take clips of one length; the paper's teachers take twice the student's frames.
+s * p_invariant + (1 - s) * p_distinctive on labeled and unlabeled clips, where s in [0, 1] is the temporal
+similarity; the three loss terms and their weights; the contrastive losses of the teachers, between clips at
+different times of a video, and their temperature.
 """
 
 from typing import Literal
@@ -38,29 +18,70 @@ from ssl_video.algorithms.parts.passes import averages_untouched, together
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import ramp
 from ssl_video.algorithms.parts.teacher import Frozen
-from ssl_video.contract import Algorithm, Batch, LossOutput, Network, NotNegative, Pseudo, Share, Task, View
+from ssl_video.contract import (
+    Algorithm,
+    Batch,
+    Fraction,
+    LossOutput,
+    Network,
+    NonNegative,
+    Paper,
+    Pseudo,
+    Task,
+    View,
+)
 from ssl_video.registry import algorithm
 
 
 @algorithm("timebalance")
 class TimeBalance(Algorithm):
-    """A student of two teachers: the stiller a clip, the more the temporally invariant one is heard.
+    """A student of two teachers; static clips weight the temporally invariant teacher more.
 
     Args:
         task: the problem.
         model: the student.
-        invariant: the teacher to which all times of a video are alike.
-        distinctive: the teacher that tells the times of a video apart.
+        invariant: the temporally invariant teacher, with similar features for all times of a video.
+        distinctive: the temporally distinctive teacher, with different features for them.
         teachers: "trained" in the run, or "frozen" as in the paper, with weights that the run is given.
-        labeled_weight: of learning the teachers' predictions on labeled clips (the code's value).
-        unlabeled_weight: of learning the teachers' predictions on unlabeled clips (the code's value).
-        contrast_weight: of the contrastive loss of trained teachers (ours).
+        labeled_weight: weight of learning the teachers' predictions on labeled clips (the code's value).
+        unlabeled_weight: weight of learning the teachers' predictions on unlabeled clips (the code's value).
+        contrast_weight: weight of the contrastive loss of trained teachers (ours).
         temperature: of the contrastive loss (the code's value).
-        ramp: share of training over which both weights rise from 0, with trained teachers (ours).
+        ramp: fraction of training over which both weights rise from 0, with trained teachers (ours).
     """
 
+    paper = Paper(
+        "TimeBalance: Temporally-Invariant and Temporally-Distinctive Video "
+        "Representations for Semi-Supervised Action Recognition",
+        authors="Dave et al.",
+        venue="CVPR",
+        year=2023,
+        arxiv="2303.16268",
+    )
+    differences: tuple[str, ...] = (
+        "The paper trains the teachers first (1000 epochs of self-supervision, then the labels) and freezes "
+        'them. That is `teachers` "frozen", which requires their weights. By default ("trained", ours) they '
+        "learn at the same time as the student, from the labels and their own contrast, so that one run is "
+        "the whole method.",
+        "With trained teachers, the weights of the student's terms with their predictions rise over the "
+        "first `ramp` of training (ours), because untrained teachers have nothing to teach.",
+        "The code reads s from a file that is not published, one number per video. Here s is the cosine "
+        "similarity of the distinctive teacher's features of the clip's first and second half (the "
+        "invariant teacher is trained to make all halves similar), rescaled to the range 0 to 1 over the "
+        "clips of a step. Without the rescaling, features behind a ReLU are never opposite, and the "
+        "distinctive teacher would have almost no weight.",
+        "The contrast compares the two halves of the student's window at twice its frame rate. The code "
+        "takes four quarters at four times the rate, for which few frame rates are high enough. The code's "
+        "further contrast of each quarter with a part of the whole clip's feature map is left out, because "
+        "not every backbone has one.",
+        "The weight of the contrast relative to the labels is ours. The projection heads have no batch norm.",
+        "The student is initialised like any other network; the paper's is pretrained by self-supervision.",
+        "Student and teachers take clips of one length; the paper's teachers take twice the student's "
+        "frames.",
+    )
+
     roles = {role: Network() for role in ("model", "invariant", "distinctive")}
-    # Twice the frames over the same time: cut in two, each half is a clip as long as the others.
+    # Twice the frames over the same time: each half has as many frames as the other clips.
     labeled = {"weak": View("weak"), "halves": View("weak", rate=2)}
     unlabeled = {**labeled, "halves/again": View("weak", rate=2, copy=1)}
     whole_batch = True
@@ -73,11 +94,11 @@ class TimeBalance(Algorithm):
         distinctive: nn.Module,
         *,
         teachers: Literal["trained", "frozen"] = "trained",
-        labeled_weight: NotNegative = 50.0,
-        unlabeled_weight: NotNegative = 100.0,
-        contrast_weight: NotNegative = 1.0,
-        temperature: NotNegative = 0.1,
-        ramp: Share = 0.4,
+        labeled_weight: NonNegative = 50.0,
+        unlabeled_weight: NonNegative = 100.0,
+        contrast_weight: NonNegative = 1.0,
+        temperature: NonNegative = 0.1,
+        ramp: Fraction = 0.4,
     ) -> None:
         super().__init__()
         self.labeled_weight, self.unlabeled_weight = labeled_weight, unlabeled_weight
@@ -94,7 +115,7 @@ class TimeBalance(Algorithm):
             self.heads = nn.ModuleDict({role: projection(f.size) for role, f in self.features.items()})
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """The student's cross-entropy and distances to its teachers; then what trained teachers learn."""
+        """Return the student's cross-entropy and distances to its teachers + trained teachers' terms."""
         clips, u, height = batch.labeled, batch.unlabeled, ramp(progress, self.ramp)
         (labeled,), (unlabeled,) = together(self.model, clips["weak"]), together(self.model, u["weak"])
         by_invariant, by_distinctive = self._taught("invariant", batch), self._taught("distinctive", batch)
@@ -114,7 +135,7 @@ class TimeBalance(Algorithm):
         return LossOutput(terms, {"teachers": Pseudo(label, torch.ones_like(guessed[:, 0]), guessed)})
 
     def _taught(self, role: str, batch: Batch) -> Tensor:
-        """A teacher's logits of labeled and, without gradient, of unlabeled clips, (B + U, classes)."""
+        """Return a teacher's logits of labeled and (without gradient) unlabeled clips, (B + U, classes)."""
         teacher = self.get_submodule(role)
         with torch.no_grad():
             (unlabeled,) = together(teacher, batch.unlabeled["weak"])
@@ -123,7 +144,7 @@ class TimeBalance(Algorithm):
 
     @torch.no_grad()
     def _similarity(self, *clips: Tensor) -> Tensor:
-        """How alike the two halves of clips are to the distinctive teacher, (N, 1), from 0 to 1."""
+        """Return the similarity of clips' halves for the distinctive teacher, (N, 1), from 0 to 1."""
         first, second = torch.cat(clips).chunk(2, dim=2)
         with (
             averages_untouched(self.distinctive),
@@ -136,14 +157,14 @@ class TimeBalance(Algorithm):
         return (found - lowest) / (highest - lowest).clamp(min=1e-6)
 
     def _contrast(self, batch: Batch) -> dict[str, Tensor]:
-        """What the teachers learn without labels, from halves under two augmentations."""
+        """Return the contrastive terms of the teachers, from halves under two augmentations."""
         first, second = batch.unlabeled["halves"].chunk(2, dim=2)
         first_again, second_again = batch.unlabeled["halves/again"].chunk(2, dim=2)
         one, other = self._projected("invariant", first, second_again)
         here, there, here_again, there_again = self._projected(
             "distinctive", first, second, first_again, second_again
         )
-        # Whatever the time, it is the same video; and of one video, only the same time is the same.
+        # Invariant: different halves of a video are partners. Distinctive: only equal halves are.
         return {
             "unlabeled/invariant": info_nce(gather(one), gather(other), self.temperature),
             "unlabeled/distinctive": info_nce(
@@ -152,9 +173,9 @@ class TimeBalance(Algorithm):
         }
 
     def _projected(self, role: str, *clips: Tensor) -> list[Tensor]:
-        """What a teacher's head makes of clips, one (N, 128) per batch of clips."""
+        """Return the outputs of a teacher's projection head, one (N, 128) per batch of clips."""
         teacher = self.get_submodule(role)
-        # Clips at twice the frame rate: not what is tested.
+        # Test clips do not have twice the frame rate, so these must not move the averages.
         with averages_untouched(teacher), self.features[role].captured() as last:
             together(teacher, *clips)
         projected: Tensor = self.heads[role](last(sum(len(clip) for clip in clips)))

@@ -1,53 +1,47 @@
 """The contract between a semi-supervised algorithm and everything else.
 
-An algorithm owns networks and turns a batch into loss terms. It declares the networks (`roles`) and
-the clips (`labeled`, `unlabeled`) it needs; whoever runs it builds and supplies them. It never sees an
-optimizer, a device, a data loader, a process group, a logger or a checkpoint, and it never sees the
-labels of unlabeled clips: `Batch` has no field for them.
+An algorithm owns networks and turns a batch into loss terms. It declares the networks (`roles`) and the clips
+(`labeled`, `unlabeled`) it needs; the training loop builds and supplies them. It never sees an optimizer, a
+device, a data loader, a process group, a logger or a checkpoint. Nor does it see the labels of unlabeled
+clips: `Batch` has no field for them.
 
-All state is sub-modules and buffers, so saving, resuming and moving an algorithm need no code of its
-own. The keyword-only arguments of its constructor are its configuration schema.
+All state is in sub-modules and buffers, so an algorithm needs no code of its own to be saved, resumed or
+moved. The keyword-only arguments of its constructor are its configuration schema.
 """
 
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
+from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-# How clips are normalised: (pixel - MEAN) / DEVIATION for pixels in [0, 1]. The values of PySlowFast and
-# pytorchvideo for Kinetics.
+if TYPE_CHECKING:
+    from ssl_video.spec import Spec
+
+# Clips are normalised to (pixel - MEAN) / DEVIATION, for pixels in [0, 1]. PySlowFast and pytorchvideo use
+# these values for Kinetics.
 MEAN, DEVIATION = 0.45, 0.225
 
 
-class Bounds(NamedTuple):
-    """What an option may be, ends included; in its annotation, so that others are refused before a run."""
-
-    least: float
-    most: float | None = None
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """What pydantic, by which options are read, asks an annotation for."""
-        ends = {"ge": self.least, "le": self.most}
-        return handler(source) | {name: end for name, end in ends.items() if end is not None}
-
-
-# Of an option that is a share or a probability.
-Share = Annotated[float, Bounds(0, 1)]
-# Of a weight, a temperature and the like, of which less than nothing would be another method.
-NotNegative = Annotated[float, Bounds(0)]
+# An option that is a fraction or a probability.
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+# A weight, a temperature and the like.
+NonNegative = Annotated[float, Ge(0)]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A request for a network, relative to the backbone and clip that the run is configured with.
+    """A request for a network, relative to the backbone and clip of the run.
 
     Attributes:
         width: multiplier of the number of channels.
         rate: frame rate relative to the run's; 2 asks for twice the frames at half the stride, so the
             clip spans the same time.
-        backbone: the backbone of a role that is by default another one than the run's.
+        backbone: the role's default backbone; None: the run's.
     """
 
     width: float = 1.0
@@ -62,18 +56,18 @@ class View:
     Attributes:
         augmentation: name of a spatial recipe ("none", "weak", "strong"), alone or with a temporal
             augmentation ("strong+timewarp"). Views of one sample with the same spatial recipe are transformed
-            alike, so they differ only in which frames they hold; those with the same temporal augmentation
-            and number of frames hold the same places of their windows.
-        copy: views of one sample with different numbers are transformed independently of each other, as
-            for methods that compare or average several augmentations of one clip.
-        network: the role whose clip length and stride the view has; None is the first role's.
+            alike, so they differ only in their frames. Views with the same temporal augmentation and number
+            of frames show the same places of their windows.
+        copy: views of one sample with different numbers are transformed independently, as for methods that
+            compare or average several augmentations of one clip.
+        network: the role whose clip length and stride the view has; None: the first role.
         rate: frame rate relative to the network's; 0.5 asks for half the frames at twice the stride, so the
             clip spans the same time.
         frames: number of frames, where it differs from the network's.
         stride: distance between frames in frames of the file, where it differs from the network's. This is
             the speed: twice the stride shows the video twice as fast, and half the frames at twice the stride
             span the same time.
-        window: "shared" starts with the sample's other views; "own" has a start of its own.
+        window: "shared" starts at the same time as the sample's other views; "own" starts independently.
     """
 
     augmentation: str = "weak"
@@ -93,36 +87,60 @@ class Task:
     num_unlabeled: int
 
 
+@dataclass(frozen=True)
+class Paper:
+    """The publication of a method.
+
+    Attributes:
+        title: its title.
+        authors: "Xu et al.".
+        venue: conference or journal, "CVPR"; or "arXiv".
+        year: the year of the venue.
+        arxiv: its number on arXiv, "2112.09690"; empty if there is none.
+    """
+
+    title: str
+    authors: str
+    venue: str
+    year: int
+    arxiv: str = ""
+
+    def __str__(self) -> str:
+        where = [] if self.venue == "arXiv" else [f"{self.venue} {self.year}"]
+        number = [f"arXiv:{self.arxiv}"] if self.arxiv else []
+        return f'{self.authors}, "{self.title}", {", ".join([*where, *number])}'
+
+
 class Batch(NamedTuple):
     """One step's clips. There is no field for the labels of unlabeled clips, and there never will be.
 
-    Clips are normalised by MEAN and DEVIATION. B and U are a process's share of the run's `labeled_batch` and
-    `unlabeled_batch`, of one part of it with `accumulate`. An algorithm takes any B and U from 1 on: neither
-    has to be a multiple of the other, nor what the run was given, as checks and counts use a few clips alone.
-    An unlabeled clip has one position in the whole run, which says nothing of its class.
+    Clips are normalised by MEAN and DEVIATION. B and U are a process's shard of the run's `labeled_batch` and
+    `unlabeled_batch`, or with `accumulate` one micro-batch of it. An algorithm accepts any B and U from 1 on,
+    in any ratio, because checks and operation counts use only a few clips. An unlabeled clip keeps its index
+    for the whole run, and the index reveals nothing about its class.
     """
 
     labeled: Mapping[str, Tensor]  # by view, each (B, 3, T, H, W)
     labels: Tensor  # (B,)
     unlabeled: Mapping[str, Tensor]  # by view, each (U, 3, T, H, W)
-    positions: Tensor  # (U,), of the clips in the unlabeled set, in [0, Task.num_unlabeled)
+    indices: Tensor  # (U,), of the clips in the unlabeled set, in [0, Task.num_unlabeled)
 
 
 class Pseudo(NamedTuple):
     """Pseudo-labels for the unlabeled clips of a batch."""
 
-    label: Tensor  # (U,); the likeliest class, where `distribution` is what is learned
+    label: Tensor  # (U,); the most likely class, where `distribution` is the target
     weight: Tensor  # (U,) in [0, 1]; 0 = not used
     distribution: Tensor | None = None  # (U, classes), for soft labels
 
 
 @dataclass(frozen=True)
 class LossOutput:
-    """What one step produced.
+    """The result of one step.
 
     Attributes:
-        terms: weighted scalars; their sum is minimised, and exactly they are logged.
-        pseudo: the pseudo-labels used, by the network that gave them, for the audit against hidden labels.
+        terms: weighted scalars by name. Their sum is minimised, and each of them is logged.
+        pseudo: the pseudo-labels used, by the network that produced them; audited against hidden labels.
     """
 
     terms: dict[str, Tensor]
@@ -137,17 +155,24 @@ class LossOutput:
 class Algorithm(nn.Module):
     """The method of one paper: networks, losses, and nothing else.
 
-    Subclasses define `__init__(self, task, <one module per role>, *, <hyper-parameters with defaults>)`.
-    Where a hyper-parameter shapes a view, the instance may replace the class's views.
+    Subclasses define `__init__(self, task, <one module per role>, *, <hyper-parameters with defaults>)`. The
+    hyper-parameters are validated against their annotations. Where one of them shapes a view, the instance
+    may replace the class's views.
 
     Attributes:
-        roles: the networks it asks for; the first is the main one.
-        labeled: the views of labeled clips that it reads.
-        unlabeled: the views of unlabeled clips that it reads.
-        frozen: roles whose networks it does not train, so that a run must be given weights for them.
+        roles: the requested networks; the first is the main one.
+        labeled: the requested views of labeled clips.
+        unlabeled: the requested views of unlabeled clips.
+        frozen: roles whose networks are not trained. A run must supply weights for them.
         whole_batch: whether it compares, averages, remembers or mixes the clips of a batch with each other.
-            The losses of parts of a batch do not average to that of the whole then, and runs with
-            `accumulate` are refused.
+            The losses of micro-batches then do not average to the loss of the whole batch, and runs with
+            `accumulate` are rejected.
+        paper: the publication of the method.
+        based_on: further publications that parts of it are taken from.
+        differences: sentences on each difference from the paper or from common practice.
+        waived: checks of `ssl_video.testing` that the method fails on purpose, with the reason.
+        spec: the specification, set by `ssl_video.create`; None for an instance that was built directly.
+        task: the problem, set by `ssl_video.create`; None likewise.
     """
 
     roles: ClassVar[Mapping[str, Network]] = {"model": Network()}
@@ -155,21 +180,49 @@ class Algorithm(nn.Module):
     unlabeled: Mapping[str, View] = {}
     frozen: tuple[str, ...] = ()
     whole_batch: bool = False
+    paper: Paper | None = None
+    based_on: tuple[Paper, ...] = ()
+    differences: tuple[str, ...] = ()
+    waived: Mapping[str, str] = {}
+    spec: "Spec | None" = None
+    task: Task | None = None
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "__init__" in vars(cls):
+            cls.__init__ = _validated(cls.__init__)  # type: ignore[method-assign]
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Loss terms of one batch. `progress` is the share of training done, in [0, 1)."""
+        """Return the loss terms of one batch; `progress` is the fraction of training done, in [0, 1)."""
         raise NotImplementedError
 
     def after_step(self, progress: float) -> None:
-        """Called after every optimizer step, for example to move a teacher."""
+        """Update state after an optimizer step, for example a teacher."""
 
     def predictors(self) -> dict[str, nn.Module]:
-        """Networks to evaluate, each clip (N, 3, T, H, W) -> logits (N, classes); the first is the headline.
+        """Return the networks to evaluate, clips (N, 3, T, H, W) -> logits (N, classes), the headline first.
 
         A predictor named like a role is fed that role's clips, any other the first role's.
         """
         return {role: self.get_submodule(role) for role in self.roles}
 
     def forward(self, batch: Batch, progress: float) -> LossOutput:
-        """The loss, so that the whole object can be wrapped (for example for several processes)."""
+        """Return the loss, so that the whole module can be wrapped (for example for several processes)."""
         return self.loss(batch, progress)
+
+
+def _validated(init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a constructor so that its hyper-parameters are validated, once, by the class that is built."""
+    names = [name for name, p in inspect.signature(init).parameters.items() if p.kind is p.KEYWORD_ONLY]
+
+    @functools.wraps(init)
+    def validated(self: Algorithm, *arguments: Any, **given: Any) -> None:
+        if type(self).__init__ is validated:
+            # Not at the top: it imports pydantic, which the declaration of an algorithm does not need.
+            from ssl_video.spec import check_options
+
+            options = {name: given.pop(name) for name in names if name in given}
+            given |= check_options(type(self).__name__, type(self), options)
+        init(self, *arguments, **given)
+
+    return validated

@@ -1,1 +1,1 @@
-"""What algorithms are made of: forward passes, pseudo-labels, teachers, features."""
+"""Building blocks shared by algorithms: forward passes, pseudo-labels, teachers, features."""

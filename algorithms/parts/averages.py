@@ -1,30 +1,30 @@
-"""Moving averages over the steps of a run, which are of use in short runs, too."""
+"""Moving averages over the steps of a run, with a decay that also works in short runs."""
 
 import torch
 from torch import Tensor, nn
 
 
-def kept(updates: Tensor, decay: float) -> Tensor:
-    """How much of an average its update number 1, 2, ... keeps: d = min(decay, 1 - 1 / (number of states)).
+def effective_decay(updates: Tensor, decay: float) -> Tensor:
+    """Return the effective decay of update 1, 2, ...: d = min(decay, 1 - 1 / (number of states)).
 
-    Until the decay is reached the average is the plain mean of all states so far, as in the code of Mean
-    Teacher (Tarvainen and Valpola 2017): in a short run the first state would otherwise never fade.
+    Until `decay` is reached, the average is the plain mean of all states so far, as in the code of Mean
+    Teacher (Tarvainen and Valpola 2017). Otherwise the first state would never fade in a short run.
     """
     return torch.clamp(1 - 1 / (updates + 1), max=decay)
 
 
 class Average(nn.Module):
-    """Moving average of a statistic of batches, for example of how confident a network is.
+    """Moving average of a batch statistic, for example the confidence of a network.
 
-    Statistics are to be those of the gathered batch (`parts.processes.gather`), so that all processes have
-    the same average, and of the whole one: an algorithm that has some declares `whole_batch`.
+    Compute the statistic on the gathered batch (`parts.processes.gather`), so that all processes have the
+    same average. It also needs the whole batch, so an algorithm with an `Average` declares `whole_batch`.
 
     Attributes:
-        value: the average so far, shaped and typed as `start`.
+        value: the average so far, with the shape and type of `start`.
     """
 
     def __init__(self, start: Tensor, decay: float) -> None:
-        """Begin with the state `start`, which fades like any other."""
+        """Begin with the state `start`, which fades like any other state."""
         super().__init__()
         self.decay = decay
         self.value: Tensor
@@ -34,11 +34,11 @@ class Average(nn.Module):
 
     @torch.no_grad()
     def update(self, found: Tensor) -> Tensor:
-        """value <- d * value + (1 - d) * found, with the d of `kept`; returns the new value."""
+        """Update value <- d * value + (1 - d) * found, d = `effective_decay`; return the new value."""
         self.updates += 1
-        self.value.lerp_(found, (1 - kept(self.updates, self.decay)).to(self.value.dtype))
+        self.value.lerp_(found, (1 - effective_decay(self.updates, self.decay)).to(self.value.dtype))
         return self.value
 
     def extra_repr(self) -> str:
-        """Shown by `print(algorithm)`."""
+        """Return the text that `print(algorithm)` shows."""
         return f"decay={self.decay}"

@@ -1,4 +1,4 @@
-"""Features: what a network's classifier is given, for methods that compare clips."""
+"""Features: the inputs of a network's classifier, for methods that compare clips."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ _Layer = nn.Linear | nn.Conv2d | nn.Conv3d
 
 
 def classifier(model: nn.Module, num_classes: int) -> _Layer:
-    """The layer that gives a network's logits: the last linear layer or convolution with that many outputs.
+    """Return the layer of a network's logits: the last linear layer or convolution with that many outputs.
 
     Raises:
         InputError: there is none.
@@ -27,7 +27,7 @@ def classifier(model: nn.Module, num_classes: int) -> _Layer:
 
 
 class Features:
-    """Keeps what a network's classifier is given, while asked to.
+    """Captures the inputs of a network's classifier.
 
         features = Features(model, num_classes)  # once, in the constructor
         with features.captured() as last:
@@ -49,12 +49,13 @@ class Features:
 
     @contextmanager
     def captured(self) -> Iterator[Callable[[int], Tensor]]:
-        """Inside, features are kept.
+        """Capture features inside the context.
 
         Yields:
-            A function that gives the features of the last `count` clips that passed, (count, C) float32, with
-            gradient where they passed with one. Where the classifier is given several places or frames of
-            a clip, they are averaged.
+            A function that returns the features of the last `count` clips that passed, (count, C) float32,
+            with gradient if the pass had one. After `in_passes` these are the strong clips, before them the
+            weak ones and the labeled ones. If the classifier gets several places or frames of a clip, they
+            are averaged.
         """
         self._kept = kept = list[Tensor]()
 
@@ -72,7 +73,7 @@ class Features:
     def _keep(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if self._kept is not None:
             found = inputs[0] if self._linear else inputs[0].movedim(1, -1)
-            # Frame networks pass the frames of a clip as so many images, one after the other.
+            # Frame networks pass the frames of a clip as separate images, in consecutive rows.
             self._kept.append(found.float().reshape(self._clips, -1, self.size).mean(1))
 
 

@@ -1,4 +1,4 @@
-"""Clips made of two: where, and how much of each. Everything is drawn from torch's default generator."""
+"""Mixtures of two clips: masks, fractions, mixing. Everything is drawn from torch's default generator."""
 
 import math
 
@@ -7,27 +7,27 @@ from torch import Tensor
 
 
 def beta_share(concentration: float) -> float:
-    """A share in [0, 1] from Beta(c, c): c = 1 is uniform, more is nearer to one half; 0 never mixes."""
+    """Draw a fraction from Beta(c, c): c = 1 is uniform, larger c is nearer to one half; c = 0 returns 0."""
     return beta_shares(concentration, 1).item()
 
 
 def beta_shares(concentration: float, count: int) -> Tensor:
-    """As many independent shares, (count,) on the CPU."""
+    """Draw `count` independent fractions like `beta_share`, (count,) on the CPU."""
     if concentration == 0:
         return torch.zeros(count)
     return torch.distributions.Beta(concentration, concentration).sample((count,))
 
 
 def box_tube(like: Tensor, share: float) -> Tensor:
-    """A box at a random place, the same in every frame and clip, as CutMix draws it.
+    """Draw a box mask at a random place, the same in every frame and clip, as in CutMix.
 
-    CutMix (Yun et al. 2019, arXiv:1905.04899), held over time as VideoMix (Yun et al. 2020, arXiv:2012.03457)
-    does. The box has the clip's proportions and its centre anywhere in the frame; what falls outside is cut
-    off, so the mask's mean, which is what labels are mixed by, can be less than `share`.
+    CutMix (Yun et al. 2019, arXiv:1905.04899), constant over time as in VideoMix (Yun et al. 2020,
+    arXiv:2012.03457). The box has the frame's proportions and a centre anywhere in the frame. It is clipped
+    at the frame's edges, so the mask's mean, by which labels are mixed, can be less than `share`.
 
     Args:
         like: clips (N, 3, T, H, W), for their size, type and device.
-        share: of the frame's area, before the box is cut at its edges.
+        share: fraction of the frame's area, before the box is clipped.
 
     Returns:
         (1, 1, 1, H, W), 1 inside and 0 outside.
@@ -42,16 +42,16 @@ def box_tube(like: Tensor, share: float) -> Tensor:
 
 
 def patch_tube(like: Tensor, patch: int, share: float) -> Tensor:
-    """Whole square patches at random places, the same in every frame and clip, as SVFormer draws them.
+    """Draw a mask of whole square patches at random places, the same in every frame and clip.
 
     Tube TokenMix of SVFormer (Xing et al. 2023, arXiv:2211.13222). For a network whose first layer cuts the
-    frame into patches of that size, this mixes tokens exactly. Where the frame is no multiple of them, the
-    patches at its lower and right edge are cut off.
+    frame into patches of that size, this mixes tokens exactly. If the frame's sides are not multiples of
+    `patch`, the patches at its lower and right edge are cut off.
 
     Args:
         like: clips (N, 3, T, H, W), for their size, type and device.
         patch: side of a patch in pixels.
-        share: of the number of patches, rounded.
+        share: fraction of the number of patches, rounded.
 
     Returns:
         (1, 1, 1, H, W), 1 inside and 0 outside.
@@ -65,12 +65,12 @@ def patch_tube(like: Tensor, patch: int, share: float) -> Tensor:
 
 
 def mix(one: Tensor, other: Tensor, share: Tensor | float) -> Tensor:
-    """`one` where the share is 0, `other` where it is 1, in between both, as MixUp does.
+    """Interpolate from `one` (share 0) to `other` (share 1), as in MixUp.
 
     Args:
         one: (N, ...).
         other: like `one`.
-        share: a number, or a mask that fits (N, ...) when broadcast.
+        share: fraction of `other`: a number, or a mask that broadcasts to (N, ...).
 
     Returns:
         Like `one`.

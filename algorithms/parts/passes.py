@@ -1,4 +1,4 @@
-"""Ways to run a network over several kinds of clips."""
+"""Forward passes over several kinds of clips, with joint or separate batch-norm statistics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def together(model: nn.Module, *clips: Tensor) -> list[Tensor]:
-    """One pass over several batches of clips, which therefore share their batch-norm statistics.
+    """Run one pass over several batches of clips, which therefore share their batch-norm statistics.
 
     Args:
         model: a network, (N, 3, T, H, W) -> (N, classes).
@@ -28,12 +28,14 @@ Passes = Literal["separate", "joint"]
 def in_passes(
     model: nn.Module, labeled: Tensor, weak: Tensor, strong: Tensor, passes: Passes
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits of labeled, weakly and strongly augmented clips, by one of two ways to run a network over them.
+    """Return logits of labeled, weakly and strongly augmented clips, from separate passes or a joint one.
 
-    "separate": each kind in a pass of its own and normalised by its own batch-norm statistics. Test clips are
-    not strongly augmented, so strong clips leave the running averages alone; weak clips only give labels, so
-    they need no gradient. "joint": one pass with gradient, whose statistics all kinds share, as in most
-    implementations of FixMatch. Without batch norm both give the same losses and gradients.
+    "separate": each kind has its own pass and is normalised by its own batch-norm statistics. Strong clips do
+    not update the running averages, because test clips are not strongly augmented. Weak clips need no
+    gradient, because they only give labels. "joint": all kinds share one pass with gradient and its
+    statistics, as in most implementations of FixMatch. Without batch norm, both give the same losses and
+    gradients. In both, the network sees labeled, weak and strong clips in this order; `Features.captured`
+    counts from its end.
 
     Args:
         model: a network, (N, 3, T, H, W) -> (N, classes).
@@ -48,9 +50,9 @@ def in_passes(
     if passes == "joint":
         of_labeled, of_weak, of_strong = together(model, labeled, weak, strong)
         return of_labeled, of_weak, of_strong
+    (of_labeled,) = together(model, labeled)
     with torch.no_grad():
         (of_weak,) = together(model, weak)
-    (of_labeled,) = together(model, labeled)
     with averages_untouched(model):
         (of_strong,) = together(model, strong)
     return of_labeled, of_weak, of_strong
@@ -58,7 +60,7 @@ def in_passes(
 
 @contextmanager
 def averages_untouched(model: nn.Module) -> Iterator[None]:
-    """Inside, batch norms of any dimension use a batch's statistics, but do not average them."""
+    """Let batch norms of any dimension use a batch's statistics without updating their running averages."""
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     tracking = [norm for norm in norms if norm.track_running_stats]
     for norm in tracking:

@@ -1,4 +1,4 @@
-"""The one thing that an algorithm may know of other processes: the rest of the batch."""
+"""The only access of an algorithm to other processes: gathering the whole batch."""
 
 from typing import Any
 
@@ -7,12 +7,13 @@ from torch import Tensor, distributed
 
 
 def gather(rows: Tensor) -> Tensor:
-    """The rows of all processes in the order of ranks, (N, ...) -> (processes * N, ...); alone the same.
+    """Return the rows of all processes in rank order, (N, ...) -> (processes * N, ...).
 
-    For whatever looks at a batch as a whole: statistics of predictions, memories, contrastive losses. Such an
-    algorithm declares `whole_batch`, as the parts of a step (`accumulate`) cannot be gathered. What all
-    processes compute of the gathered rows is equal, and its gradient, averaged over the processes as training
-    does it, is that of one process with the whole batch.
+    Use it for computations over the whole batch: statistics of predictions, memories, contrastive losses.
+    Such an algorithm declares `whole_batch`, because the parts of a step (`accumulate`) cannot be gathered.
+    All processes compute the same values from the gathered rows. Training averages gradients over the
+    processes, so the gradient is that of one process with the whole batch. With one process, the rows are
+    returned unchanged.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return rows
@@ -21,18 +22,18 @@ def gather(rows: Tensor) -> Tensor:
 
 
 class _Gather(torch.autograd.Function):
-    """all_gather with a gradient: each process's rows get the sum of what all losses say of them."""
+    """all_gather with a gradient: the sum of the gradients of all processes' losses."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
-        """All processes' rows."""
+        """Return all processes' rows."""
         gathered = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
         distributed.all_gather(gathered, rows.contiguous())
         return torch.cat(gathered)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """This process's rows of the summed gradients."""
+        """Return this process's rows of the summed gradients."""
         total = gradient.contiguous()
         distributed.all_reduce(total)
         return total.chunk(distributed.get_world_size())[distributed.get_rank()]

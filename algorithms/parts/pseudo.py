@@ -1,4 +1,4 @@
-"""Pseudo-labels: which predictions are used, and the loss that learns them."""
+"""Pseudo-labels: selection of predictions, their loss, and schedules of its weight."""
 
 import torch
 from torch import Tensor, nn
@@ -8,32 +8,32 @@ from ssl_video.contract import Pseudo
 
 
 class Threshold(nn.Module):
-    """Pseudo-labels from predictions whose confidence reaches a fixed bar, without gradient."""
+    """Pseudo-labels from predictions whose confidence reaches a fixed threshold, without gradient."""
 
     def __init__(self, threshold: float) -> None:
         super().__init__()
         self.threshold = threshold
 
     @torch.no_grad()
-    def forward(self, logits: Tensor, positions: Tensor) -> Pseudo:
-        """Logits (U, classes) and positions (U,) in the unlabeled set -> pseudo-labels (U,)."""
+    def forward(self, logits: Tensor, indices: Tensor) -> Pseudo:
+        """Map logits (U, classes) and indices (U,) in the unlabeled set to pseudo-labels (U,)."""
         confidence, label = logits.float().softmax(-1).max(-1)
         return Pseudo(label, (confidence >= self.threshold).float())
 
     def extra_repr(self) -> str:
-        """Shown by `print(algorithm)`."""
+        """Return the text that `print(algorithm)` shows."""
         return f"threshold={self.threshold}"
 
 
 def masked_cross_entropy(logits: Tensor, pseudo: Pseudo) -> Tensor:
-    """Weighted cross-entropy, averaged over ALL clips, so that an unused clip counts as 0.
+    """Return the weighted cross-entropy, averaged over ALL clips, so that an unused clip counts as 0.
 
     FixMatch (Sohn et al. 2020), eq. 4. Averaging over the used clips instead would give the few confident
     clips of early training the weight of a full batch.
 
     Args:
         logits: (U, classes).
-        pseudo: labels and weights, each (U,); with a distribution (U, classes), that is what is learned.
+        pseudo: labels and weights, each (U,); a distribution (U, classes), if present, is the target.
 
     Returns:
         A scalar.
@@ -43,7 +43,7 @@ def masked_cross_entropy(logits: Tensor, pseudo: Pseudo) -> Tensor:
 
 
 def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
-    """p^(1/T), to the sum 1: T = 1 changes nothing, smaller is sharper, 0 leaves the likeliest class alone.
+    """Return p^(1/T), normalised: T = 1 changes nothing, smaller is sharper, 0 gives a one-hot label.
 
     MixMatch (Berthelot et al. 2019, arXiv:1905.02249), eq. 7.
 
@@ -60,10 +60,10 @@ def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
 
 
 def ramp(progress: float, share: float) -> float:
-    """Rises linearly from 0 to 1 over the first `share` of training, and stays there."""
+    """Return a weight that rises linearly from 0 to 1 over the first `share` of training, then stays 1."""
     return min(1.0, progress / share) if share > 0 else 1.0
 
 
-def started(progress: float, share: float) -> float:
-    """0 over the first `share` of training, then 1: for methods that begin with labels alone."""
+def step_after(progress: float, share: float) -> float:
+    """Return 0 over the first `share` of training, then 1: for methods that begin with labels only."""
     return float(progress >= share)

@@ -1,4 +1,4 @@
-"""Networks that teach and are not trained: fixed ones, and the moving average of the student."""
+"""Teachers, which are not trained: frozen networks, and the moving average of the student."""
 
 import copy
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssl_video.algorithms.parts.averages import kept
+from ssl_video.algorithms.parts.averages import effective_decay
 from ssl_video.contract import Algorithm
 
 
@@ -19,12 +19,12 @@ class Frozen(nn.Module):
         self.train(False)
 
     def train(self, mode: bool = True) -> "Frozen":
-        """Stays in evaluation mode whatever is asked."""
+        """Keep evaluation mode for any `mode`."""
         return super().train(False)
 
     @torch.no_grad()
     def forward(self, clip: Tensor) -> Any:
-        """The network's logits, without gradient."""
+        """Return the network's logits, without gradient."""
         return self.network(clip)
 
 
@@ -42,9 +42,9 @@ class Teacher(Frozen):
 
     @torch.no_grad()
     def update(self, student: nn.Module) -> None:
-        """teacher <- d * teacher + (1 - d) * student, with the d of `averages.kept`."""
+        """Update teacher <- d * teacher + (1 - d) * student, with the d of `averages.effective_decay`."""
         self.updates += 1
-        decay = kept(self.updates, self.decay)
+        decay = effective_decay(self.updates, self.decay)
         for mine, theirs in zip(
             self.network.state_dict().values(), student.state_dict().values(), strict=True
         ):
@@ -54,8 +54,8 @@ class Teacher(Frozen):
                 mine.copy_(theirs)
 
 
-class Taught(Algorithm):
-    """An algorithm whose one network learns from a moving average of itself, which is also what is tested.
+class EMATeacherAlgorithm(Algorithm):
+    """An algorithm whose one network learns from its moving average; the average is the headline predictor.
 
     Args:
         model: the student.
@@ -71,5 +71,5 @@ class Taught(Algorithm):
         self.teacher.update(self.model)
 
     def predictors(self) -> dict[str, nn.Module]:
-        """The teacher, and the student beside it."""
+        """Return the teacher (the headline) and the student."""
         return {"teacher": self.teacher, "model": self.model}

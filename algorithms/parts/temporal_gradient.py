@@ -1,4 +1,4 @@
-"""The temporal gradient: a view of a clip that shows what moves and little else."""
+"""The temporal gradient: frame differences, a view of a clip that shows mainly motion."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from ssl_video.errors import InputError
 
 
 def temporal_gradient(clip: Tensor) -> Tensor:
-    """Each frame's successor minus the frame. The last difference is repeated, so the clip keeps its length.
+    """Return each frame's successor minus the frame; the last difference is repeated to keep the length.
 
     Args:
-        clip: (N, 3, T, H, W), normalised as a network takes it.
+        clip: (N, 3, T, H, W), normalised as network input.
 
     Returns:
         (N, 3, T, H, W).

@@ -1,4 +1,4 @@
-"""What a step of a method costs: operations and passes, counted, so equal on every machine."""
+"""The cost of a method's step: operations and passes, which are counted, so equal on every machine."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,29 +8,29 @@ import torch
 from torch import Tensor, nn
 
 from ssl_video.contract import Algorithm, Task
-from ssl_video.engine import assemble, operations
-from ssl_video.engine.noise import noise
+from ssl_video.networks import assemble, flops
+from ssl_video.networks.random_batch import random_batch
 from ssl_video.registry import algorithms
 from ssl_video.spec import build
 
-# Frames and stride can be divided by the rates that methods ask for, the size by their patches.
+# Frames and stride are divisible by the rates of all methods, the size by their patches.
 BACKBONE, FRAMES, STRIDE, SIZE = "tiny3d", 8, 8, 32
 LABELED, UNLABELED = 8, 8
 PROGRESS = 0.5
 _CLASSES = 10
 _BASELINE = "supervised"
 
-# Clips that went through a network, by its name and with or without gradient.
+# Number of clips that passed through a network, by its name and with or without gradient.
 _Count = Counter[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
 class Passes:
-    """How often a network sees each clip of a step.
+    """The number of passes of each clip of a step through a network.
 
     Attributes:
         labeled: passes of a labeled clip, with gradient and without.
-        unlabeled: the same of an unlabeled clip, all its views together.
+        unlabeled: passes of an unlabeled clip likewise, over all its views.
     """
 
     labeled: tuple[float, float]
@@ -39,11 +39,11 @@ class Passes:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one loss and its backward pass need.
+    """The cost of one loss and its backward pass.
 
     Attributes:
         operations: multiply-adds of all networks and losses.
-        relative: the same as a multiple of supervised-only's, with equally many labeled clips.
+        relative: operations relative to supervised-only's, with the same number of labeled clips.
         passes: by network: the roles, then copies of them such as teachers.
     """
 
@@ -53,17 +53,17 @@ class Cost:
 
 
 def small(name: str) -> Algorithm:
-    """An algorithm with its default options and a small 3D network in every role.
+    """Return an algorithm with its default options and a small 3D network in every role.
 
     Raises:
-        InputError: no such algorithm, or options that it does not give a value.
+        InputError: no such algorithm, or one with options that have no default.
     """
     return _assembly(name).algorithm
 
 
 @cache
 def count(name: str) -> Cost:
-    """The cost of a step of `LABELED` labeled and `UNLABELED` unlabeled clips, half-way through training.
+    """Count the cost of a step of `LABELED` labeled, `UNLABELED` unlabeled clips, halfway through training.
 
     Raises:
         InputError: see `small`.
@@ -74,8 +74,8 @@ def count(name: str) -> Cost:
     passes = {}
     for network in dict.fromkeys([*small(name).roles, *(network for network, _ in few)]):
         kinds = [(few[network, kind], many[network, kind]) for kind in (True, False)]
-        # The number of passes is linear in both kinds of clips, so a second count tells them apart, also
-        # where a method passes them together or mixes them.
+        # The number of passes is linear in both kinds of clips, so a second count separates them, even
+        # if a method passes them together or mixes them.
         unlabeled = [(more - less) / UNLABELED for less, more in kinds]
         labeled = [(less - u * UNLABELED) / LABELED for (less, _), u in zip(kinds, unlabeled, strict=True)]
         passes[network] = Passes((labeled[0], labeled[1]), (unlabeled[0], unlabeled[1]))
@@ -97,7 +97,7 @@ def _assembly(name: str) -> assemble.Assembly:
 
 
 def _count(name: str, unlabeled: int) -> tuple[int, _Count]:
-    """Multiply-adds of one step, and the clips that went through each network."""
+    """Count the multiply-adds of one step, and the clips that pass through each network."""
     assembly = _assembly(name)
     algorithm, clips = assembly.algorithm.train(), _Count()
     for path, network in _networks(algorithm).items():
@@ -108,15 +108,15 @@ def _count(name: str, unlabeled: int) -> tuple[int, _Count]:
         network.register_forward_hook(passed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        batch = noise(assembly, LABELED, unlabeled, classes=_CLASSES, size=SIZE)
-        with operations.counter() as counting:
+        batch = random_batch(assembly, LABELED, unlabeled, classes=_CLASSES, size=SIZE)
+        with flops.counter() as counting:
             algorithm(batch, PROGRESS).loss.backward()
     # torch counts a multiply-add as two operations.
     return counting.get_total_flops() // 2, clips
 
 
 def _networks(algorithm: Algorithm) -> dict[str, nn.Module]:
-    """The networks of the roles and whatever has the same weights by name and shape: their copies."""
+    """Return the roles' networks and their copies: modules whose weights have the same names and shapes."""
     kinds = {_weights(algorithm.get_submodule(role)) for role in algorithm.roles}
     found = {path: m for path, m in algorithm.named_modules() if _weights(m) in kinds}
     names = {id(m): name for name, model in algorithm.predictors().items() for m in model.modules()}

@@ -1,13 +1,13 @@
-"""Markdown, as far as pages need it."""
+"""The parts of Markdown that pages need."""
 
 import re
 from collections.abc import Sequence
 
-from ssl_video.pages.source import ARXIV
+_ARXIV = re.compile(r"arXiv:\s?(\d{4}\.\d{4,5})")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; columns in which all rows are empty are left out."""
+    """Return a table, without the columns in which all rows are empty."""
     filled = [n for n in range(len(head)) if any(row[n] for row in rows)]
     lines = [[line[n].replace("|", "\\|") for n in filled] for line in (head, *rows)]
     lines.insert(1, ["---"] * len(filled))
@@ -15,11 +15,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def code(text: object) -> str:
-    """A name or value as code."""
+    """Format a name or value as code."""
     return f"`{text}`"
 
 
 def linked(text: str) -> str:
-    """The text with links to arXiv and GitHub."""
-    text = ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
+    """Return the text with links to arXiv and GitHub."""
+    text = _ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
     return re.sub(r"github\.com/([\w.-]+/[\w.-]+)", r"[\1](https://github.com/\1)", text)

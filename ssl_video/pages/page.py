@@ -1,4 +1,4 @@
-"""A method's page: a part written by hand, and below a marker what its class says of itself."""
+"""A method's page: a part written by hand, and below a marker a part generated from its class."""
 
 import inspect
 import re
@@ -14,31 +14,30 @@ from ssl_video.pages.markdown import code, linked, table
 from ssl_video.registry import algorithms
 
 END = "<!-- end -->"
-_MARKED = re.compile(rf"<!-- generated: ssl-video page (.*?) -->.*?{END}", re.DOTALL)
+_MARKED = re.compile(rf"<!-- generated: ssl-video algorithm page (.*?) -->.*?{END}", re.DOTALL)
 _BUILTIN = "ssl_video.algorithms."
 
 
 def marker(name: str) -> str:
-    """The line above the generated part of a method's page."""
-    return f"<!-- generated: ssl-video page {name} -->"
+    """Return the line above the generated part of a method's page."""
+    return f"<!-- generated: ssl-video algorithm page {name} -->"
 
 
 def generated(name: str, measured: Path) -> str:
-    """The generated part of a method's page, markers included.
+    """Return the generated part of a method's page, including the markers.
 
     Args:
         name: name, entry point, or path/to/file.py:name.
-        measured: folder with leaderboards whose numbers are shown, if there is one.
+        measured: folder of the leaderboards whose numbers are shown, if it exists.
 
     Raises:
         InputError: no such algorithm, or one that cannot be built with its default options.
     """
     constructor, method = algorithms.get(name), cost.small(name)
-    said = source.of(type(method))
     parts = [
         marker(name),
-        f"## Source\n\n{_source(constructor, said)}",
-        f"## What differs from the paper\n\n{_bullets(said.differences)}",
+        f"## Source\n\n{_source(constructor)}",
+        f"## What differs from the paper\n\n{_bullets(method.differences)}",
         f"## Networks\n\n{_networks(method)}",
         f"## Views\n\n{_views(name, method)}",
         f"## Hyper-parameters\n\n{_options(name, constructor)}",
@@ -50,10 +49,10 @@ def generated(name: str, measured: Path) -> str:
 
 
 def refreshed(page: str, part: str, name: str) -> str:
-    """A page with its generated part replaced; what stands around it stays.
+    """Return a page with its generated part replaced; the text around it stays.
 
     Raises:
-        InputError: the page lacks one of the markers, or is another method's.
+        InputError: the page lacks one of the markers, or belongs to another method.
     """
     found = _MARKED.search(page)
     if not found:
@@ -64,7 +63,7 @@ def refreshed(page: str, part: str, name: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """What stands above the marker of a new page: places to fill in, and a first flowchart of the views."""
+    """Return the start of a new page, above the marker: places to fill in and a first flowchart of views."""
     method = cost.small(name)
     lines = ["flowchart LR"]
     for purpose, views in (("labeled", method.labeled), ("unlabeled", method.unlabeled)):
@@ -73,7 +72,7 @@ def skeleton(name: str) -> str:
             lines.append(f'    {purpose}{number}["{purpose} {view}"] --> {role}')
     lines += [f"    {role} --> loss" for role in method.roles]
     return (
-        f"# {source.of(type(method)).title or short(name)}\n\n"
+        f"# {source.title(type(method)) or short(name)}\n\n"
         "TODO: what it does, in five sentences.\n\n"
         f"```mermaid\n{chr(10).join(lines)}\n```\n\n"
         "TODO: how a label comes about, and which way gradients flow (in the picture, too).\n\n"
@@ -81,12 +80,12 @@ def skeleton(name: str) -> str:
 
 
 def short(name: str) -> str:
-    """The name in the registry of what may be given as path/to/file.py:name."""
+    """Return the name in the registry of a method that may be given as path/to/file.py:name."""
     return name.rsplit(":", 1)[-1]
 
 
 def networks(method: Algorithm) -> str:
-    """The networks in a few words: `primary`, `auxiliary` (width 0.25, rate 2)."""
+    """Describe the networks in a few words: `primary`, `auxiliary` (width 0.25, rate 2)."""
     words = []
     for role, network in method.roles.items():
         facts = [f"width {network.width:g}"] if network.width != 1 else []
@@ -97,15 +96,15 @@ def networks(method: Algorithm) -> str:
 
 
 def views(method: Algorithm) -> str:
-    """How many views a method reads of a labeled and of an unlabeled clip: "1 + 2"."""
+    """Return the numbers of views of a labeled and of an unlabeled clip: "1 + 2"."""
     return f"{len(method.labeled)} + {len(method.unlabeled)}"
 
 
-def _source(constructor: Any, said: source.Source) -> str:
+def _source(constructor: Any) -> str:
     file = Path(inspect.getfile(constructor)).name
     built_in = constructor.__module__.startswith(_BUILTIN)
     link = f"[`algorithms/{file}`](../../algorithms/{file})" if built_in else code(file)
-    return "\n\n".join([*map(linked, said.paragraphs), f"Code: {link}."])
+    return "\n\n".join([*map(linked, source.paragraphs(constructor)), f"Code: {link}."])
 
 
 def _bullets(items: tuple[str, ...]) -> str:
@@ -143,7 +142,7 @@ def _views(name: str, method: Algorithm) -> str:
     ]
     head = ["view", "of each clip", "augmentation", "frames × stride", "network", "window", "copy"]
     note = "Unlabeled clips are not read.\n" if not method.unlabeled else ""
-    return f"{table(head, rows)}\n{note}`ssl-video views CLIP --algo {name}` draws them."
+    return f"{table(head, rows)}\n{note}`ssl-video data views CLIP --algo {name}` draws them."
 
 
 def _legend() -> str:
@@ -151,7 +150,7 @@ def _legend() -> str:
 
 
 def _clip(view: View, method: Algorithm) -> str:
-    """Frames and stride of a view, relative to the run's where it does not fix them."""
+    """Return frames and stride of a view, relative to the run's if it does not fix them."""
     role = method.roles[view.network or next(iter(method.roles))]
     rate = Fraction(view.rate).limit_denominator(64) * role.rate
     frames = str(view.frames) if view.frames else _times(rate, "T")
@@ -168,7 +167,7 @@ def _options(name: str, constructor: Any) -> str:
     try:
         hints = get_type_hints(constructor.__init__)
     except NameError:
-        # Annotations that only a type checker can resolve.
+        # Some annotations can only be resolved by a type checker.
         hints = {}
     rows = [
         [code(option), code(_value(parameter.default)), _type(hints, option), words.get(option, "")]

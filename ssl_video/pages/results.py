@@ -1,4 +1,4 @@
-"""A method's measured results, and what papers report of it."""
+"""A method's measured results, and the results that papers report for it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_video.benchmarks.tables import published
+from ssl_video.benchmarks.tables import leaderboard, published
 from ssl_video.benchmarks.tables.cells import Row
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.naming import natural, variants
-from ssl_video.benchmarks.tables.records import NEWER
 from ssl_video.benchmarks.tables.statistics import Interval
 from ssl_video.pages.markdown import code, linked, table
 
@@ -22,15 +21,14 @@ _HASH = "options do not tell it from others: that is its `configuration` in lead
 
 
 def measured(algorithm: str, results: Path) -> str:
-    """A table of the means in every leaderboard.csv in a folder or one level below; "" where there is none.
+    """Return a table of means from each leaderboard.csv in a folder or one level below; "" if there is none.
 
     Args:
-        algorithm: name of the algorithm, as leaderboards have it.
+        algorithm: name of the algorithm in leaderboards.
         results: a folder; it need not exist.
     """
     files = sorted([*results.glob("leaderboard.csv"), *results.glob("*/leaderboard.csv")])
-    absent = {key: [""] for key in NEWER}
-    frames = [pd.read_csv(file, keep_default_na=False, na_values=absent) for file in files]
+    frames = [leaderboard.read_csv(file) for file in files]
     runs = [frame[frame["algorithm"] == algorithm] for frame in frames]
     if not sum(map(len, runs)):
         return ""
@@ -62,20 +60,20 @@ def _order(found: tuple[list[str], str, Interval]) -> list[object]:
 
 
 def _score(score: Interval) -> list[str]:
-    """Mean and interval in percent, and the number of runs."""
+    """Return mean and interval in percent, and the number of runs."""
     spread = f" ± {100 * score.half_width:.1f}" if score.n > 1 else ""
     return [f"{100 * score.mean:.1f}{spread}", str(score.n)]
 
 
 def _method(row: Row) -> list[str]:
-    """What the table says of every method: backbone, initial weights, clip, steps."""
+    """Return the columns that all methods share: backbone, initial weights, clip, steps."""
     facts = row.facts
     clip = f"{facts['frames']} × {facts['stride']}, {facts['size']} px"
     return [row.backbone, facts["initialisation"], clip, facts["steps"]]
 
 
 def _variants(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """For each row the options that tell it from others, and sentences about `{}` on what that leaves out."""
+    """Return each row's distinguishing options, and sentences about `{}` on the omitted ones."""
     options = [{key: row.facts[key] for key in row.facts if key.startswith("options.")} for row in rows]
     different = [dict(facts) for facts in dict.fromkeys(tuple(facts.items()) for facts in options)]
     texts, sentences = variants(different)
@@ -83,7 +81,7 @@ def _variants(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
 
 
 def reported(method: str) -> str:
-    """A table of what papers report of a method; "" where none does."""
+    """Return a table of the results that papers report for a method; "" if there are none."""
     frame = published.read()
     frame = frame[frame["method"] == method]
     rows = []

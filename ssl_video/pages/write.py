@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ssl_video.errors import InputError
 from ssl_video.files import replace_text
-from ssl_video.pages import cost, source
+from ssl_video.pages import cost
 from ssl_video.pages import page as pages
 from ssl_video.pages.markdown import table
 from ssl_video.registry import algorithms
@@ -19,10 +19,10 @@ _LEGEND = (
 
 
 def page(name: str, target: Path, results: Path) -> str:
-    """Write a method's page, or refresh the generated part of the one that is there.
+    """Write a method's page, or refresh the generated part of an existing one.
 
     Returns:
-        What was done, in a word or two.
+        The outcome, in a word or two.
 
     Raises:
         InputError: see `pages.generated` and `pages.refreshed`; the file cannot be written.
@@ -38,7 +38,7 @@ def index(target: Path) -> str:
     """Write the table of the built-in methods in the same way.
 
     Returns:
-        What was done.
+        The outcome.
     """
     if not target.exists():
         _write(target, f"{_HEAD}{pages.marker(_INDEX)}\n{pages.END}\n")
@@ -46,18 +46,20 @@ def index(target: Path) -> str:
 
 
 def overview() -> str:
-    """A table of the built-in methods by the year of their papers."""
+    """Return a table of the built-in methods by the year of their papers."""
     rows = []
     for name, text in algorithms.describe().items():
         if name not in algorithms.builtin():
             continue
         method = cost.small(name)
-        said = source.of(type(method))
-        paper = f"[{said.paper}](https://arxiv.org/abs/{said.arxiv})" if said.arxiv else said.paper
+        paper = method.paper
+        cited = paper.title if paper else "–"
+        if paper and paper.arxiv:
+            cited = f"[{cited}](https://arxiv.org/abs/{paper.arxiv})"
         other = "*" if any(network.backbone for network in method.roles.values()) else ""
         relative = f"{cost.count(name).relative:.2f}{other}"
         facts = [pages.networks(method), pages.views(method), relative]
-        rows.append([f"[{name}]({name}.md)", paper or "–", said.year or "–", text, *facts])
+        rows.append([f"[{name}]({name}.md)", cited, str(paper.year) if paper else "–", text, *facts])
     head = ["name", "paper", "year", "in one sentence", "networks", "views", "cost"]
     return f"{table(head, sorted(rows, key=lambda row: (row[2] != '–', row[2], row[0])))}\n{_LEGEND}\n"
 

@@ -1,8 +1,9 @@
-"""Starting files for algorithms and backbones: they work as they are, and are copied and renamed."""
+"""Starting files for algorithms and backbones: they work unchanged, and are copied and renamed."""
 
 import keyword
 import re
 from importlib import resources
+from os import PathLike
 from pathlib import Path
 
 from ssl_video.errors import InputError
@@ -14,13 +15,45 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PLACEHOLDER = "my-method"  # the name in every starting file; also spelled my_method and MyMethod
 
 
+def new_algorithm(path: str | PathLike[str], name: str | None = None) -> str:
+    """Write a commented starting file for an algorithm; it works unchanged.
+
+    Args:
+        path: the file to write, which must not exist: my_method.py.
+        name: the algorithm's name; None: made from the file's: my_method.py has my-method.
+
+    Returns:
+        The full name, "my_method.py:my-method", which every function takes.
+
+    Raises:
+        InputError: every problem with the file and the name, at once.
+    """
+    return f"{path}:{write('algorithm', Path(path), name)}"
+
+
+def new_backbone(path: str | PathLike[str], name: str | None = None) -> str:
+    """Write a commented starting file for a backbone; it works unchanged.
+
+    Args:
+        path: the file to write, which must not exist: my_network.py.
+        name: the backbone's name; None: made from the file's: my_network.py has my-network.
+
+    Returns:
+        The full name, "my_network.py:my-network", which every function takes.
+
+    Raises:
+        InputError: every problem with the file and the name, at once.
+    """
+    return f"{path}:{write('backbone', Path(path), name)}"
+
+
 def write(kind: str, target: Path, name: str | None = None) -> str:
     """Write a starting file.
 
     Args:
         kind: one of KINDS.
-        target: the file to write; nothing that exists is overwritten.
-        name: name in the registry; None makes it from the file's: my_method.py has my-method.
+        target: the file to write; existing files are not overwritten.
+        name: name in the registry; None derives it from the file's: my_method.py has my-method.
 
     Returns:
         The name.

@@ -1,4 +1,4 @@
-"""MyMethod: where the architecture comes from."""
+"""MyMethod: the source of the architecture."""
 
 from torch import nn
 
@@ -11,9 +11,9 @@ def my_method(num_classes: int, *, width: float, frames: int, size: int) -> nn.M
 
     Args:
         num_classes: number of logits.
-        width: multiplier of the channels; leave the argument out if the network has one width.
-        frames: T, frames per clip. The argument has to be there, also for a network that takes any number.
-        size: height and width of the clips in pixels; has to be there, too.
+        width: multiplier of the channels; leave the argument out if the network has only one width.
+        frames: T, frames per clip. The argument is required, even if the network accepts any number.
+        size: height and width of the clips in pixels; also required.
 
     Returns:
         A network that maps clips (N, 3, T, H, W) to logits (N, num_classes).
@@ -28,6 +28,6 @@ def my_method(num_classes: int, *, width: float, frames: int, size: int) -> nn.M
         nn.ReLU(inplace=True),
         nn.AdaptiveAvgPool3d(1),
         nn.Flatten(),
-        # Methods that compare clips find the features as the inputs of this layer.
+        # Methods that compare clips take the inputs of this layer as features.
         nn.Linear(2 * channels, num_classes),
     )

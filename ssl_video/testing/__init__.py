@@ -1,4 +1,4 @@
-"""Checks of what every algorithm promises, for the zoo's own methods and for anybody's.
+"""Contract checks for algorithms, both built-in and third-party.
 
 from ssl_video.testing import check_algorithm
 
@@ -9,6 +9,7 @@ def test_my_method():
 from collections.abc import Iterator
 
 from ssl_video.contract import Algorithm
+from ssl_video.errors import InputError, unknown
 from ssl_video.testing.check import Check, Result, carry_out
 from ssl_video.testing.checks import declaration, learning, options, pseudo, state, terms
 from ssl_video.testing.subject import subject
@@ -22,15 +23,15 @@ CHECKS: dict[str, Check] = {
     if isinstance(entry, Check)
 }
 
-# Without these, all that comes after them would fail for the same reason.
+# If one of these fails, all later checks would fail for the same reason.
 _FIRST = ("constructor", "loss-runs")
 
 
 class ContractError(AssertionError):
-    """An algorithm breaks promises of the contract.
+    """Raised for an algorithm that breaks the contract.
 
     Attributes:
-        failures: what came out of every check that failed.
+        failures: results of the failed checks.
     """
 
     def __init__(self, name: str, failures: list[Result]) -> None:
@@ -40,18 +41,24 @@ class ContractError(AssertionError):
         self.failures = failures
 
 
-def results(algorithm: str | type[Algorithm], *checks: str) -> Iterator[Result]:
-    """Carry out the checks of these names, or all, one after the other.
+def results(algorithm: str | type[Algorithm], *checks: str, style: bool | None = None) -> Iterator[Result]:
+    """Run checks one after the other and yield their results.
 
     Args:
         algorithm: a name, `path/to/file.py:name`, or a class.
-        checks: names from `CHECKS`.
+        checks: names from `CHECKS`; none: all checks.
+        style: whether checks of the form are among all checks; None: for the methods of the zoo alone.
 
     Raises:
-        InputError: there is no such algorithm, or it is not a subclass of `Algorithm`.
+        InputError: there is no such check or algorithm, or it is not a subclass of `Algorithm`.
     """
+    problems = [unknown("check", name, CHECKS) for name in checks if name not in CHECKS]
+    if problems:
+        raise InputError(*problems)
     examined, missing = subject(algorithm), ""
-    for name in checks or CHECKS:
+    if style is None:
+        style = examined.constructor.__module__.startswith("ssl_video.algorithms.")
+    for name in checks or [name for name, check in CHECKS.items() if style or not check.style]:
         if missing:
             yield Result(CHECKS[name], "not applicable", f"{missing} comes first")
             continue
@@ -61,19 +68,22 @@ def results(algorithm: str | type[Algorithm], *checks: str) -> Iterator[Result]:
         yield result
 
 
-def check_algorithm(algorithm: str | type[Algorithm], *checks: str) -> None:
-    """Carry out the checks of these names, or all, and complain of all that fail together.
+def check_algorithm(algorithm: str | type[Algorithm], *checks: str, style: bool | None = None) -> None:
+    """Run checks and report all failures together.
 
-    Small 3D networks, with and without batch norm, and random clips on the CPU; a few seconds.
+    The checks use small 3D networks, with and without batch norm, and random clips on the CPU. They take a
+    few seconds.
 
     Args:
         algorithm: a name, `path/to/file.py:name`, or a class.
-        checks: names from `CHECKS`.
+        checks: names from `CHECKS`; none: all checks.
+        style: whether checks of the form (docstrings, names of terms) are among all checks; None: for the
+            methods of the zoo alone.
 
     Raises:
-        ContractError: with every failure: what was found, why it matters, how it is usually mended.
+        ContractError: holds every failure: the finding, why it matters, and the usual fix.
         InputError: there is no such algorithm, or it is not a subclass of `Algorithm`.
     """
-    failures = [result for result in results(algorithm, *checks) if result.outcome == "fail"]
+    failures = [result for result in results(algorithm, *checks, style=style) if result.outcome == "fail"]
     if failures:
         raise ContractError(subject(algorithm).name, failures)

@@ -1,10 +1,10 @@
-"""What a check is, and what comes out of one."""
+"""The type of a check, its result, and how to run one."""
 
 import inspect
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -19,73 +19,85 @@ _WITH: dict[Networks, str] = {
 
 
 class Failed(Exception):
-    """A promise that is not kept; the message says what was found."""
+    """Raised by a check that an algorithm fails; the message is the finding."""
 
 
 class NotApplicable(Exception):
-    """A promise that an algorithm does not give; the message says why not."""
+    """Raised by a check that does not apply to an algorithm; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One promise that every algorithm keeps.
+    """One requirement of the contract.
 
     Attributes:
         name: its name.
-        promise: what is promised, in a line.
-        why: what it protects from.
-        mend: how a failure is usually mended.
+        promise: the requirement, in a line.
+        why: the mistakes that it prevents.
+        fix: the usual fix of a failure.
         look: raises `Failed` or `NotApplicable`.
-        networks: the networks with which it is looked at.
-        ways: whether it is looked at with every value of options that are one of several words, too.
+        networks: the kinds of networks to check with.
+        ways: whether to check with every value of `Literal` options, too.
+        style: whether it is about the form that methods of the zoo have, and not about behaviour.
     """
 
     name: str
     promise: str
     why: str
-    mend: str
+    fix: str
     look: Callable[[Subject], None]
     networks: tuple[Networks, ...]
     ways: bool
+    style: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came out of a check.
+    """The result of a check.
 
     Attributes:
         check: the check.
-        outcome: what came out.
-        found: what was found, or why the check does not apply; nothing where all is well.
+        outcome: pass, fail, not applicable, or waived: it fails, and the algorithm's `waived` says why.
+        found: the finding, or the reason why the check does not apply or is waived; "" for a pass.
     """
 
     check: Check
-    outcome: Literal["pass", "fail", "not applicable"]
+    outcome: Literal["pass", "fail", "not applicable", "waived"]
     found: str = ""
 
     def __str__(self) -> str:
-        """A failure in four lines: name, what was found, why it matters, how it is mended."""
+        """Return a failure in four lines: name, finding, why it matters, usual fix."""
         check = self.check
-        return (
-            f"{check.name}: {check.promise}\n  found: {self.found}\n  why: {check.why}\n  mend: {check.mend}"
-        )
+        return f"{check.name}: {check.promise}\n  found: {self.found}\n  why: {check.why}\n  fix: {check.fix}"
 
 
 def check(
-    name: str, *, mend: str, networks: tuple[Networks, ...] = ("plain", "batch-norm"), ways: bool = False
+    name: str,
+    *,
+    fix: str,
+    networks: tuple[Networks, ...] = ("plain", "batch-norm"),
+    ways: bool = False,
+    style: bool = False,
 ) -> Callable[[Callable[[Subject], None]], Check]:
-    """Decorator that makes a function a check; its docstring says what is promised, and then why."""
+    """Turn a function into a check; its docstring holds the promise, a blank line, and the reason."""
 
     def made(look: Callable[[Subject], None]) -> Check:
         promise, _, why = (look.__doc__ or "").partition("\n\n")
         assert why, f"{name}: the docstring says why"
-        return Check(name, " ".join(promise.split()), " ".join(why.split()), mend, look, networks, ways)
+        return Check(name, " ".join(promise.split()), " ".join(why.split()), fix, look, networks, ways, style)
 
     return made
 
 
 def carry_out(check: Check, subject: Subject) -> Result:
-    """Look at an algorithm with each kind of network, and in each way, that the check is for."""
+    """Carry out a check; a failure that the algorithm waives is no failure."""
+    result = _carry_out(check, subject)
+    reason = subject.constructor.waived.get(check.name)
+    return replace(result, outcome="waived", found=reason) if reason and result.outcome == "fail" else result
+
+
+def _carry_out(check: Check, subject: Subject) -> Result:
+    """Check an algorithm with each kind of network and each way of its options that the check asks for."""
     passed, reason = False, ""
     for chosen in [{}, *subject.ways] if check.ways else [{}]:
         for networks in check.networks:
@@ -102,14 +114,14 @@ def carry_out(check: Check, subject: Subject) -> Result:
                 reason = f"it reads view {error}, which it does not declare"
             except Failed as failure:
                 return Result(check, "fail", f"{failure}{place}")
-            except Exception as error:  # noqa: BLE001 - whatever an algorithm raises is what was found
+            except Exception as error:  # noqa: BLE001 - any error of an algorithm is a finding
                 return Result(check, "fail", f"{raised(error, subject)}{place}")
     return Result(check, "pass") if passed else Result(check, "not applicable", reason)
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """One thread, so that sums are always added in the same order; the caller's random numbers stay."""
+    """Use one thread, so that sums always have the same order, and preserve the caller's random state."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -120,7 +132,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def raised(error: Exception, subject: Subject) -> str:
-    """An error in a line, with the line of the algorithm's file that it came from, or else of any other."""
+    """Return an error as one line, with its source line in the algorithm's file, or else in any file."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == inspect.getsourcefile(subject.constructor)]
     last = (own or frames)[-1]

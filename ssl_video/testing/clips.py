@@ -1,4 +1,4 @@
-"""Clips for checks, made as training makes them: views of one video agree in what they have in common."""
+"""Synthetic clips for checks, built like training clips: views of one video share its content."""
 
 import math
 import zlib
@@ -14,18 +14,18 @@ from ssl_video.data.views.sampling import ClipShape, Request, resolve
 from ssl_video.testing.networks import CLASSES
 
 LABELED, UNLABELED, NUM_UNLABELED = 4, 6, 20
-# Frames hold patches of 16, the largest that are common; frames and their distance halve twice.
+# The size is a multiple of 16, the largest common patch; frames and stride can be halved twice.
 FRAMES, STRIDE, SIZE = 4, 4, 32
-# With first and last place of the unlabeled set, and none that is its row in the batch.
-_POSITIONS = (19, 7, 0, 11, 8, 3)
+# Include the first and the last position; no position equals its row in the batch.
+_INDICES = (19, 7, 0, 11, 8, 3)
 
 
 class Undeclared(KeyError):
-    """A view was read that the algorithm does not declare."""
+    """Raised when an algorithm reads a view that it does not declare."""
 
 
 class Views(Mapping[str, Tensor]):
-    """A batch's clips by view, which note what is read."""
+    """A batch's clips by view, with a record of the views that were read."""
 
     def __init__(self, clips: dict[str, Tensor]) -> None:
         self.clips, self.read, self.undeclared = clips, set[str](), set[str]()
@@ -48,17 +48,17 @@ class Views(Mapping[str, Tensor]):
 
 
 def shapes(algorithm: Algorithm) -> dict[str, ClipShape]:
-    """The clip shape of each of an algorithm's networks, the first role first."""
+    """Return the clip shape of each of an algorithm's networks, the first role first."""
     return {role: ClipShape(FRAMES * n.rate, STRIDE // n.rate) for role, n in algorithm.roles.items()}
 
 
 def strong(algorithm: Algorithm) -> list[str]:
-    """The unlabeled views that are strongly augmented."""
+    """Return the names of the strongly augmented unlabeled views."""
     return [n for n, view in algorithm.unlabeled.items() if spatial(view.augmentation) == "strong"]
 
 
-def moving(algorithm: Algorithm, seed: int = 1, positions: Sequence[int] = _POSITIONS) -> Batch:
-    """Videos with a colour, a texture and a motion of their own, in exactly the views that are declared."""
+def moving(algorithm: Algorithm, seed: int = 1, indices: Sequence[int] = _INDICES) -> Batch:
+    """Return a batch of videos with individual colour, texture and motion, in exactly the declared views."""
 
     def clips(views: Mapping[str, View], count: int, kind: str) -> Views:
         wanted = _requests(algorithm, views)
@@ -70,19 +70,19 @@ def moving(algorithm: Algorithm, seed: int = 1, positions: Sequence[int] = _POSI
         clips(algorithm.labeled, LABELED, "labeled"),
         torch.tensor([0, 1, 2, 1]),
         clips(algorithm.unlabeled, UNLABELED, "unlabeled"),
-        torch.tensor(positions),
+        torch.tensor(indices),
     )
 
 
 def plain(
     algorithm: Algorithm, seen: Sequence[int | None], strongly: Sequence[int | None] | None = None
 ) -> Batch:
-    """Clips of one colour, which `networks.Readout` takes for the classes given; None: for all alike.
+    """Return clips of one colour, for which `networks.Readout` predicts given classes; None: all equally.
 
     Args:
         algorithm: declares the views.
         seen: the class that each unlabeled clip shows. Labeled clips show 0, 1, 2, 1, which are their labels.
-        strongly: the class that the strong views show, where it is another one.
+        strongly: the class that the strong views show; None: the same class.
     """
     labels = torch.tensor([0, 1, 2, 1])
     of_strong = strong(algorithm)
@@ -98,23 +98,23 @@ def plain(
         clips(algorithm.labeled, labels.tolist()),
         labels,
         clips(algorithm.unlabeled, seen),
-        torch.tensor([(_POSITIONS * len(seen))[place] for place in range(len(seen))]),
+        torch.tensor([(_INDICES * len(seen))[place] for place in range(len(seen))]),
     )
 
 
 def copied(batch: Batch) -> Batch:
-    """The same clips in memory of their own; views that share one tensor share it again."""
+    """Return a copy of a batch; views that share a tensor share its copy, too."""
     known: dict[int, Tensor] = {}
 
     def views(old: Mapping[str, Tensor]) -> Views:
         assert isinstance(old, Views)
         return Views({name: known.setdefault(id(c), c.clone()) for name, c in old.clips.items()})
 
-    return Batch(views(batch.labeled), batch.labels.clone(), views(batch.unlabeled), batch.positions.clone())
+    return Batch(views(batch.labeled), batch.labels.clone(), views(batch.unlabeled), batch.indices.clone())
 
 
 def picked(batch: Batch, rows: Sequence[int], labeled: Sequence[int] | None = None) -> Batch:
-    """Some of a batch's clips, in the order of `rows`; all labeled ones, unless they are picked, too."""
+    """Return a batch with the unlabeled clips `rows` and the labeled clips `labeled`, in order; None: all."""
     assert isinstance(batch.labeled, Views)
     assert isinstance(batch.unlabeled, Views)
     chosen = list(range(len(batch.labels))) if labeled is None else list(labeled)
@@ -122,19 +122,19 @@ def picked(batch: Batch, rows: Sequence[int], labeled: Sequence[int] | None = No
         Views({name: clips[chosen] for name, clips in batch.labeled.clips.items()}),
         batch.labels[chosen],
         Views({name: clips[list(rows)] for name, clips in batch.unlabeled.clips.items()}),
-        batch.positions[list(rows)],
+        batch.indices[list(rows)],
     )
 
 
 def _requests(algorithm: Algorithm, views: Mapping[str, View]) -> dict[str, tuple[Request, str]]:
-    """Which clip every view shows: equal ones are one tensor, as in training."""
+    """Return the clip that each view shows; views with equal values share one tensor, as in training."""
     found = {name: resolve(view, shapes(algorithm)) for name, view in views.items()}
     return {name: (r, f"own/{name}" if r.window == "own" else "shared") for name, r in found.items()}
 
 
 @lru_cache(maxsize=64)
 def _clips(wanted: tuple[tuple[Request, str], ...], count: int, key: str) -> list[Tensor]:
-    """Several clips of each of `count` random videos, each (count, 3, T, SIZE, SIZE)."""
+    """Return the wanted clips of `count` random videos, each (count, 3, T, SIZE, SIZE)."""
     generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
     colour = torch.randn(count, 3, 1, 1, 1, generator=generator)
     texture = torch.randn(2, count, 3, 1, SIZE, SIZE, generator=generator)
@@ -154,7 +154,7 @@ def _clips(wanted: tuple[tuple[Request, str], ...], count: int, key: str) -> lis
 
 
 def _augmented(video: Tensor, recipe: str, key: str) -> Tensor:
-    """A change of colours, little for weak recipes and much for strong ones, and a turn of some clips."""
+    """Change colours, slightly for weak recipes and strongly for strong ones, and flip some clips."""
     strength = {"none": 0.0, "weak": 0.1}.get(recipe, 0.6)
     generator = torch.Generator().manual_seed(zlib.crc32(f"{recipe}/{key}".encode()))
     factor, shift = strength * torch.randn(2, len(video), 3, 1, 1, 1, generator=generator)
@@ -163,9 +163,9 @@ def _augmented(video: Tensor, recipe: str, key: str) -> Tensor:
 
 
 def _coloured(classes: Sequence[int | None], frames: int) -> Tensor:
-    """Clips whose class's colour rises and has the mean 2; others are 0. (N, 3, T, SIZE, SIZE).
+    """Return clips with a rising channel of mean 2 for the class, 0 elsewhere, (N, 3, T, SIZE, SIZE).
 
-    It rises so that differences of frames show the class, too.
+    The channel rises so that frame differences show the class, too.
     """
     levels = torch.zeros(len(classes), CLASSES)
     for row, shown in enumerate(classes):

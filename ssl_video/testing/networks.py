@@ -1,4 +1,4 @@
-"""Networks that checks give to an algorithm: small ones that learn, and one whose logits are known."""
+"""Networks for checks: a small trainable one, and one with known logits."""
 
 import torch
 from torch import nn
@@ -7,7 +7,7 @@ CLASSES = 3
 
 
 class Small(nn.Sequential):
-    """Clip (N, 3, T, H, W) -> logits (N, 3), for any T, and H and W from 4; `norm` adds batch norm."""
+    """Small network, clip (N, 3, T, H, W) -> logits (N, 3), with H, W >= 4; `norm` adds batch norm."""
 
     def __init__(self, norm: bool) -> None:
         last = nn.Linear(6, CLASSES)
@@ -19,14 +19,14 @@ class Small(nn.Sequential):
             nn.Flatten(),
             last,
         )
-        # As drawn, the last layer answers nearly the same for all clips, by what they have in common.
+        # As initialised, the last layer responds mainly to common features, so all predictions are similar.
         with torch.no_grad():
             last.weight.copy_(6 * (last.weight - last.weight.mean(1, keepdim=True)))
             last.bias.zero_()
 
 
 class Readout(nn.Sequential):
-    """Logits are four times the mean red, green and blue of a clip, (N, 3, T, H, W) -> (N, 3)."""
+    """Network whose logits are four times the mean red, green and blue, (N, 3, T, H, W) -> (N, 3)."""
 
     def __init__(self) -> None:
         last = nn.Linear(3, CLASSES, bias=False)

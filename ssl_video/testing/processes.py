@@ -1,7 +1,7 @@
-"""Two threads that stand for two processes: what an algorithm asks of torch.distributed, they answer.
+"""Two threads that simulate two processes by replacing the functions of torch.distributed.
 
-Real processes would be forked, after which no program with a GPU can go backward once it has done so before;
-or started, which takes seconds and needs the algorithm in a file.
+Forked processes cannot run a backward pass if the program has already run one on a GPU. Spawned processes
+take seconds to start and need the algorithm in a file.
 """
 
 import threading
@@ -13,21 +13,21 @@ from unittest import mock
 import torch
 from torch import Tensor, distributed, nn
 
-_SECONDS = 30  # after which whoever waits for the other one gives up
+_SECONDS = 30  # time limit of a wait for the other thread
 
 
 class Pair:
-    """Two ranks, and what they tell each other."""
+    """Two ranks and their communication."""
 
     def __init__(self) -> None:
         self._place, self._held = threading.local(), [None, None]
         self._barrier = threading.Barrier(2, timeout=_SECONDS)
 
     def run(self, work: Callable[[int], Any]) -> list[Any]:
-        """What `work(rank)` returns for both ranks.
+        """Return the results of `work(rank)` for both ranks.
 
         Raises:
-            TimeoutError: one of them waits for the other one, which asks for nothing.
+            TimeoutError: one rank waits for the other one, which does not communicate.
         """
         results: list[Any] = [None, None]
         errors: list[BaseException] = []
@@ -53,12 +53,12 @@ class Pair:
         return results
 
     def same_buffers(self, algorithm: nn.Module) -> None:
-        """Give both the first one's buffers, as training does before each step."""
+        """Copy rank 0's buffers to both, as training does before each step."""
         for buffer in algorithm.buffers():
             self._broadcast(buffer, 0)
 
     def average(self, algorithm: nn.Module) -> None:
-        """Average all gradients over both, as training does."""
+        """Average all gradients over both ranks, as training does."""
         for parameter in algorithm.parameters():
             if parameter.grad is not None:
                 self._all_reduce(parameter.grad)
@@ -68,7 +68,7 @@ class Pair:
         self._held[self._place.rank] = value.detach().clone()
         self._barrier.wait()
         found = list(self._held)
-        self._barrier.wait()  # or the next exchange would overwrite what the other one has not yet read
+        self._barrier.wait()  # or the next exchange could overwrite a value that is not read yet
         return found
 
     def _all_gather(self, tensors: list[Tensor], tensor: Tensor, *_: Any, **__: Any) -> None:

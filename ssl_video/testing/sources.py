@@ -1,4 +1,4 @@
-"""What an algorithm's source uses that is not its to use."""
+"""Find forbidden imports in an algorithm's source."""
 
 import ast
 import inspect
@@ -11,30 +11,43 @@ from ssl_video.testing.subject import Subject
 _FORBIDDEN = (
     *("torch.optim", "torch.utils.data", "torch.distributed", "torch.cuda", "torch.multiprocessing"),
     *("numpy.random", "random", "multiprocessing", "lightning", "lightning_fabric", "pytorch_lightning"),
-    *("ssl_video.engine", "ssl_video.data", "ssl_video.benchmarks", "ssl_video.cli", "ssl_video.spec"),
+    *(
+        "ssl_video.networks",
+        "ssl_video.runs",
+        "ssl_video.inference",
+        "ssl_video.training",
+        "ssl_video.data",
+        "ssl_video.benchmarks",
+        "ssl_video.cli",
+        "ssl_video.spec",
+    ),
 )
 _OURS = ("torch", "ssl_video.contract", "ssl_video.testing")
 
 
 def sources(subject: Subject) -> dict[Path, set[str]]:
-    """The files of an algorithm's class, of those it builds on and is made of, with the classes' names.
+    """Return the source files of an algorithm's class, its bases and its modules, with the classes' names.
 
     Raises:
-        NotApplicable: there are none, as for what was typed into an interpreter.
+        NotApplicable: a class has no file, for example if it was typed into an interpreter.
     """
     classes = {*subject.constructor.__mro__, *(type(module) for module in subject.build().modules())}
     found: dict[Path, set[str]] = {}
     for one in classes - {object}:
         if not any(one.__module__ == name or one.__module__.startswith(f"{name}.") for name in _OURS):
             try:
-                found.setdefault(Path(inspect.getfile(one)), set()).add(one.__name__)
+                file = Path(inspect.getfile(one))
             except (TypeError, OSError):
-                raise NotApplicable(f"the source of {one.__name__} is not in a file") from None
+                file = None
+            # Of code that is piped into Python the name is "<stdin>".
+            if file is None or not file.is_file():
+                raise NotApplicable(f"the source of {one.__name__} is not in a file")
+            found.setdefault(file, set()).add(one.__name__)
     return found
 
 
 def forbidden(file: Path, classes: Iterable[str] = ()) -> list[tuple[int, str]]:
-    """The line and name of all that a file uses and should not: what its classes need, or the whole file."""
+    """Return line and name of forbidden uses in the code that `classes` need (empty: in the whole file)."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     names = dict(_imported(tree))
     found: dict[int, str] = {}
@@ -46,7 +59,7 @@ def forbidden(file: Path, classes: Iterable[str] = ()) -> list[tuple[int, str]]:
 
 
 def _needed(tree: ast.Module, wanted: set[str]) -> Iterator[ast.stmt]:
-    """The definitions of these names, and of what they mention: the same file may hold other things."""
+    """Yield the definitions of names and, recursively, of the names they use; other code is ignored."""
     defined = {
         node.name: node
         for node in tree.body
@@ -62,7 +75,7 @@ def _needed(tree: ast.Module, wanted: set[str]) -> Iterator[ast.stmt]:
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """What a file calls things, and what they are."""
+    """Yield the local and the full name of every import of a file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -74,7 +87,7 @@ def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _used(part: ast.AST, names: dict[str, str]) -> Iterator[tuple[int, str]]:
-    """The whole names of what is imported in a part of a file, and of what is reached through imports."""
+    """Yield line and full name of imports in a part of a file, and of names reached through imports."""
     for node in ast.walk(part):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)

@@ -1,4 +1,4 @@
-"""The algorithm that is checked, and how to make and to run one."""
+"""The algorithm under check, and functions to build and run it."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +23,10 @@ class Subject:
     """An algorithm's class under check.
 
     Attributes:
-        name: what it is called in messages.
+        name: its name in messages.
         constructor: the class.
-        networks: which of the small networks instances are given.
-        chosen: options that all instances are given, where they are not the defaults.
+        networks: the kind of small networks that instances are given.
+        chosen: options of all instances that differ from the defaults.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Subject:
         self.name, self.constructor, self.networks, self.chosen = name, constructor, networks, chosen
 
     def given(self, networks: Networks, chosen: Mapping[str, Any]) -> "Subject":
-        """The same with other networks, and with some options."""
+        """Return the same subject with other networks and options."""
         return Subject(self.name, self.constructor, networks, chosen)
 
     @property
     def ways(self) -> list[dict[str, Any]]:
-        """Every other way that an option offers by name."""
+        """Every non-default value of the `Literal` options, each as a dict of one option."""
         return [
             {name: way}
             for name, default in self.options.items()
@@ -61,7 +61,7 @@ class Subject:
 
     @property
     def hints(self) -> dict[str, Any]:
-        """The types of the constructor's arguments, as far as they are written down and can be resolved."""
+        """The type hints of the constructor's arguments, resolved if possible."""
         try:
             return get_type_hints(self.constructor.__init__)
         except NameError:
@@ -69,22 +69,35 @@ class Subject:
 
     @property
     def eager(self) -> dict[str, Any]:
-        """Options with which every prediction is learned from."""
+        """Options with which every prediction is used."""
         return {"threshold": 0.0} if "threshold" in self.options else {}
 
     def build(
-        self, *, network: Callable[[], nn.Module] | None = None, seed: int = 0, **options: Any
+        self,
+        *,
+        network: Callable[[], nn.Module] | None = None,
+        seed: int = 0,
+        validate: bool = False,
+        **options: Any,
     ) -> Algorithm:
-        """An instance with fresh networks, in training mode; small ones unless `network` makes others."""
+        """Return an instance with fresh networks (by default small ones), in training mode.
+
+        Options are not validated by default: checks use values that no user may give, such as a threshold
+        that no confidence reaches.
+        """
         torch.manual_seed(seed)
         make = network or (lambda: Small(self.networks == "batch-norm"))
         networks = {role: make() for role in self.constructor.roles}
-        made = self.constructor(TASK, **networks, **(dict(self.chosen) | options))
+        given = networks | dict(self.chosen) | options
+        if validate:
+            return self.constructor(TASK, **given).train()
+        made = self.constructor.__new__(self.constructor)
+        inspect.unwrap(self.constructor.__init__)(made, TASK, **given)
         return made.train()
 
 
 def subject(algorithm: str | type[Algorithm]) -> Subject:
-    """A name, `path/to/file.py:name` or a class, to be checked.
+    """Return the subject for a name, `path/to/file.py:name` or a class.
 
     Raises:
         InputError: there is no such algorithm, or it is not a subclass of `Algorithm`.
@@ -97,22 +110,22 @@ def subject(algorithm: str | type[Algorithm]) -> Subject:
 
 
 def unlabeled_terms(output: LossOutput) -> dict[str, Tensor]:
-    """The terms that unlabeled clips give."""
+    """Return the terms of unlabeled clips."""
     return {name: term for name, term in output.terms.items() if name.startswith("unlabeled")}
 
 
 def values(output: LossOutput) -> dict[str, float]:
-    """The terms as numbers."""
+    """Return the terms as numbers."""
     return {name: term.item() for name, term in output.terms.items()}
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:
-    """The sum of terms."""
+    """Return the sum of terms."""
     return torch.stack(list(terms.values())).sum()
 
 
 def gradients(algorithm: Algorithm, loss: Tensor) -> dict[str, Tensor | None]:
-    """The gradient of every trained parameter."""
+    """Return the gradient of every trained parameter."""
     algorithm.zero_grad()
     if loss.requires_grad:
         loss.backward()
@@ -120,7 +133,7 @@ def gradients(algorithm: Algorithm, loss: Tensor) -> dict[str, Tensor | None]:
 
 
 def seeded(algorithm: Algorithm, batch: Batch, progress: float = LATE, seed: int = 7) -> LossOutput:
-    """The loss of a copy of the batch, with torch's random numbers from `seed`."""
+    """Return the loss of a copy of the batch, with torch's generator seeded by `seed`."""
     torch.manual_seed(seed)
     made: LossOutput = algorithm(clips.copied(batch), progress)
     return made
@@ -134,15 +147,15 @@ def train(
     between: Callable[[Algorithm], None] = lambda _: None,
     cut: Callable[[Batch], Sequence[Batch]] = lambda batch: [batch],
 ) -> list[dict[str, float]]:
-    """Terms of a few steps of gradient descent, from one seed; their means over the parts of a step.
+    """Run a few steps of gradient descent from a fixed seed and return each step's mean terms over its parts.
 
     Args:
-        algorithm: what is trained.
-        batches: one for each step.
-        progresses: likewise.
+        algorithm: the algorithm to train.
+        batches: one per step.
+        progresses: one per step.
         before: called before each step.
-        between: called between gradients and their use.
-        cut: the parts of a step's batch, which pass one after the other.
+        between: called after the gradients are computed and before they are used.
+        cut: cuts a step's batch into parts, which pass one after the other.
     """
     torch.manual_seed(3)
     history = []
@@ -155,7 +168,7 @@ def train(
             (output.loss / len(parts)).backward()
             found.append(values(output))
         between(algorithm)
-        # By hand: the first use of torch.optim imports half of torch, for seconds.
+        # Without torch.optim, whose first use imports half of torch and takes seconds.
         with torch.no_grad():
             for parameter in algorithm.parameters():
                 if parameter.grad is not None:
@@ -166,12 +179,12 @@ def train(
 
 
 def mean(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each term."""
+    """Return the mean of each term."""
     return {name: sum(each[name] for each in terms) / len(terms) for name in terms[0]}
 
 
 def without_draws(subject: Subject) -> set[str]:
-    """The terms that do not depend on torch's random numbers."""
+    """Return the names of the terms that do not depend on torch's random numbers."""
     algorithm = subject.build(**subject.eager)
     state = {key: value.clone() for key, value in algorithm.state_dict().items()}
     batch = clips.moving(algorithm)
@@ -183,7 +196,7 @@ def without_draws(subject: Subject) -> set[str]:
 
 
 def frozen(algorithm: Algorithm) -> dict[str, nn.Module]:
-    """Teachers: the outermost sub-modules that have parameters, none of which is trained."""
+    """Return teachers: the outermost sub-modules with parameters of which none is trained."""
     found: dict[str, nn.Module] = {}
     for name, module in algorithm.named_modules():
         parameters = list(module.parameters())
@@ -194,6 +207,6 @@ def frozen(algorithm: Algorithm) -> dict[str, nn.Module]:
 
 
 def student(algorithm: Algorithm) -> str:
-    """The role of the network that is trained to be tested: the headline, or what its teacher averages."""
+    """Return the role whose training is tested: the headline, or the network that its teacher averages."""
     headline = next(iter(algorithm.predictors()))
     return headline if headline in algorithm.roles else next(iter(algorithm.roles))

@@ -1,8 +1,7 @@
-"""What an algorithm says of itself before it sees a clip."""
+"""Checks of an algorithm's declarations: constructor, docstrings, imports, views."""
 
 import inspect
 import re
-import sys
 from pathlib import Path
 
 import torch
@@ -20,13 +19,13 @@ _ONCE: tuple[Networks, ...] = ("plain",)
 
 @check(
     "constructor", networks=_ONCE,
-    mend="def __init__(self, task, <one network per role>, *, <options, each with a type and a default>).",
+    fix="def __init__(self, task, <one network per role>, *, <options, each with a type and a default>).",
 )  # fmt: skip
 def constructor(subject: Subject) -> None:
-    """The constructor takes the task, one network per role, and options by keyword, with types and defaults.
+    """Check that the constructor takes the task, one network per role, and typed keywords with defaults.
 
-    Its keyword-only arguments are the configuration schema: YAML keys, `--set` and their types come from
-    them.
+    Its keyword-only arguments are the configuration schema: they define the YAML keys, `--set` and the types
+    of both.
     """
     parameters = inspect.signature(subject.constructor).parameters
     positional = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
@@ -44,16 +43,19 @@ def constructor(subject: Subject) -> None:
 
 
 @check(
-    "description", networks=_ONCE, mend="Add a line `option: what it means` under `Args:` in the docstring."
+    "description",
+    networks=_ONCE,
+    style=True,
+    fix="Add a line `option: what it means` under `Args:` in the docstring.",
 )
 def description(subject: Subject) -> None:
-    """The class's docstring says in a line what the method does, and has a word on every option.
+    """Check that the class's docstring summarises the method in a line and describes every option.
 
-    Lists show its first line, and who sets an option needs its meaning, unit and source.
+    Lists show its first line, and a user who sets an option needs its meaning, unit and source.
     """
     if not subject.constructor.__doc__:
         raise Failed("the class has no docstring")
-    # A method that adds to another one's class need not repeat its options.
+    # A subclass of another method need not repeat its options.
     text = "\n".join(inspect.cleandoc(owner.__doc__ or "") for owner in subject.constructor.__mro__)
     undocumented = [name for name in subject.options if not re.search(rf"^\s+{name}: \S", text, re.MULTILINE)]
     if undocumented:
@@ -61,25 +63,32 @@ def description(subject: Subject) -> None:
 
 
 @check(
-    "differences", networks=_ONCE,
-    mend="End the module's docstring with a list 'Differences from the paper:', also of what is "
-    "unchanged but often done otherwise; mark values that no source gives as yours.",
-)  # fmt: skip
+    "differences",
+    networks=_ONCE,
+    style=True,
+    fix="Give the class `differences = (...)`: a sentence for each, also for parts that are unchanged but "
+    "often done otherwise; mark values that no source gives as yours.",
+)
 def differences(subject: Subject) -> None:
-    """The module's docstring lists how the method differs from its paper, or from common practice.
+    """Check that the class lists the differences from the paper, or from common practice.
 
-    Numbers of a method that silently differs from its paper are compared as if they were the paper's.
+    If a method silently differs from its paper, its numbers are compared as if they were the paper's.
     """
-    text = sys.modules[subject.constructor.__module__].__doc__ or ""
-    if not re.search(r"\bDifferences from [^\n]+:?\s*\n(.*\n)*?- \S", text, re.MULTILINE):
-        raise Failed("the module's docstring has no list 'Differences from the paper' (or 'common practice')")
+    # Those of a method that this one is derived from are of another paper.
+    if not vars(subject.constructor).get("differences"):
+        raise Failed("the class has no `differences`")
 
 
-@check("page", networks=_ONCE, mend="Write docs/algorithms/NAME.md; the pages of the other methods show how.")
+@check(
+    "page",
+    networks=_ONCE,
+    style=True,
+    fix="Write docs/algorithms/NAME.md; the pages of the other methods show how.",
+)
 def page(subject: Subject) -> None:
-    """A method of the zoo has a page in docs/algorithms.
+    """Check that a method of the zoo has a page in docs/algorithms.
 
-    What a method does, costs and reaches has to be known before somebody chooses it.
+    Users need to know a method's idea, cost and results before they choose it.
     """
     package, _, module = subject.constructor.__module__.rpartition(".")
     file = inspect.getsourcefile(subject.constructor)
@@ -92,15 +101,15 @@ def page(subject: Subject) -> None:
 
 @check(
     "imports", networks=_ONCE,
-    mend="Ask for clips as views, for networks as roles, keep state in buffers, draw with torch, and use "
+    fix="Ask for clips as views, for networks as roles, keep state in buffers, draw with torch, and use "
     "`ssl_video.gather` for what looks at a whole batch.",
 )  # fmt: skip
 def imports(subject: Subject) -> None:
-    """Nothing is used that belongs to whoever runs the algorithm: optimizers, loaders, devices, processes.
+    """Check that the algorithm uses no part of the training engine: optimizers, loaders, devices, processes.
 
-    A method that steps, loads or distributes by itself is not run like the ones it is compared with, and
-    random numbers that are not torch's come out otherwise when a run is resumed. Hidden labels could only
-    come from the data, which an algorithm therefore does not import.
+    A method that steps, loads or distributes by itself does not run under the same conditions as the methods
+    it is compared with. Random numbers from other sources than torch change when a run is resumed. Hidden
+    labels could only come from the data, so an algorithm does not import the data.
     """
     found = [
         f"{file.name}, line {line}: {name}"
@@ -114,13 +123,12 @@ def imports(subject: Subject) -> None:
 @check(
     "views",
     networks=_ONCE,
-    mend="Take an augmentation and a role that there are; name a view after its recipe, or otherwise.",
+    fix="Take an augmentation and a role that there are; name a view after its recipe, or otherwise.",
 )
 def views(subject: Subject) -> None:
-    """Every view asks for an augmentation, a network and a rate that there are, and is what it is called.
+    """Check that every view has a valid augmentation, network and rate, and a name that fits its recipe.
 
-    A run would stop before its first step; and a view called strong that is not strong makes another method
-    of it.
+    A run would stop before its first step. A view called strong that is not strong changes the method.
     """
     algorithm = subject.build()
     for name, view in (*algorithm.labeled.items(), *algorithm.unlabeled.items()):
@@ -141,14 +149,14 @@ def views(subject: Subject) -> None:
 @check(
     "no-memory",
     networks=_ONCE,
-    mend="Leave numbers of tensors (float(), item(), data) out of the constructor.",
+    fix="Leave numbers of tensors (float(), item(), data) out of the constructor.",
 )
 def no_memory(subject: Subject) -> None:
-    """An instance can be made on torch's meta device, without memory.
+    """Check that an instance can be built on torch's meta device, without memory.
 
-    So a run is checked as a whole before its first video is decoded.
+    This allows a complete check of a run before its first video is decoded.
     """
-    # Moved, and not made there: drawing weights there imports sympy, for a second.
+    # Moved, not built there: drawing weights on the meta device imports sympy, which takes a second.
     networks = iter([Small(False).to("meta") for _ in subject.constructor.roles])
     with torch.device("meta"):
         subject.build(network=lambda: next(networks))

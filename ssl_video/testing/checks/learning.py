@@ -1,4 +1,4 @@
-"""Who learns, who teaches, and what batch norm keeps."""
+"""Checks of gradients, teachers, batch-norm statistics and predictors."""
 
 from typing import Any
 
@@ -27,18 +27,18 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 @check(
     "unlabeled-terms-teach",
     ways=True,
-    mend="Look at whose logits stand in the term: those of the network that learns, computed with gradient.",
+    fix="Look at whose logits stand in the term: those of the network that learns, computed with gradient.",
 )
 def unlabeled_terms_teach(subject: Subject) -> None:
-    """The unlabeled terms reach every parameter of the network that is trained to be tested.
+    """Check that the unlabeled terms reach every parameter of the network whose training is tested.
 
-    Where a teacher's logits stand in the student's place, the term is exactly 0 and the method trains
-    supervised-only under another name; its row in a table looks like the supervised one.
+    If a teacher's logits replace the student's, the term is exactly 0 and the method trains supervised-only
+    under another name. Its row in a table looks like the supervised one.
     """
     if not subject.build().unlabeled:
         raise NotApplicable("it reads no unlabeled clips")
     idle = set[str]()
-    # A term may have nothing to say of one batch, as where all clips are of one class.
+    # A term may be idle for one batch, for example if all clips are of one class.
     for seed in (1, 2, 3):
         algorithm = subject.build(**subject.eager)
         terms = unlabeled_terms(seeded(algorithm, clips.moving(algorithm, seed)))
@@ -59,13 +59,13 @@ def unlabeled_terms_teach(subject: Subject) -> None:
 @check(
     "all-parameters-learn",
     ways=True,
-    mend="Leave out what is not used; give a part that sleeps for a while a term of weight 0.",
+    fix="Leave out what is not used; give a part that sleeps for a while a term of weight 0.",
 )
 def all_parameters_learn(subject: Subject) -> None:
-    """Every trained parameter is part of the loss at any time, and is moved by it at the end of training.
+    """Check that every trained parameter is always part of the loss and gets a nonzero gradient at the end.
 
-    With several processes, a parameter without a gradient stops a run; and weights that nothing moves are
-    counted as if they had been trained.
+    With several processes, a parameter without a gradient stops a run. Weights without a gradient would also
+    be counted as trained.
     """
     for progress in (0.0, 0.5, LATE):
         algorithm = subject.build(**subject.eager)
@@ -81,13 +81,13 @@ def all_parameters_learn(subject: Subject) -> None:
 @check(
     "teachers-rest",
     ways=True,
-    mend="Keep teachers in eval mode whatever is asked, and without gradient: `ssl_video.Teacher`.",
+    fix="Keep teachers in eval mode whatever is asked, and without gradient: `ssl_video.Teacher`.",
 )
 def teachers_rest(subject: Subject) -> None:
-    """Training moves no teacher: no gradient, evaluation mode, the same weights and statistics.
+    """Check that the loss leaves teachers alone: no gradient, evaluation mode, the same state.
 
-    A teacher in training mode normalises by the batch, drops units, and averages statistics of its own; a
-    teacher that gets gradients is no average.
+    A teacher in training mode normalises by the batch, applies dropout, and averages its own statistics. A
+    teacher that gets gradients is not an average.
     """
     algorithm = subject.build(**subject.eager)
     teachers = frozen(algorithm)
@@ -110,12 +110,12 @@ def teachers_rest(subject: Subject) -> None:
             raise Failed(f"the loss changed {', '.join(changed)} of {name}")
 
 
-@check("teachers-follow", ways=True, mend="Call self.teacher.update(self.model) in after_step.")
+@check("teachers-follow", ways=True, fix="Call self.teacher.update(self.model) in after_step.")
 def teachers_follow(subject: Subject) -> None:
-    """After a step, a teacher that averages a network has come nearer to it, in weights and statistics.
+    """Check that a step moves an averaging teacher towards its network, in weights and statistics.
 
-    A teacher that stays where it began, or that follows something else, gives labels of an untrained
-    network. Frozen networks that are given (roles) stay as they are.
+    A teacher that does not move, or that follows something else, gives the labels of an untrained network.
+    Frozen networks that the run is given (roles) must not change.
     """
     algorithm = subject.build(**subject.eager)
     teachers = frozen(algorithm)
@@ -135,7 +135,7 @@ def teachers_follow(subject: Subject) -> None:
 
 
 def _nearer(name: str, before: dict[str, Tensor], after: dict[str, Tensor], algorithm: Algorithm) -> None:
-    """Every value of a teacher has come nearer to a trained network of the same shape, or is there."""
+    """Check that every value of a teacher moved towards a trained network of the same shape, or equals it."""
     away = list[str]()
     for role in algorithm.roles:
         states = _state(algorithm.get_submodule(role))
@@ -151,7 +151,7 @@ def _nearer(name: str, before: dict[str, Tensor], after: dict[str, Tensor], algo
 
 
 def _approached(target: Tensor, before: Tensor, after: Tensor) -> bool:
-    """Whether no value has moved away from its target, and some have moved nearer where they could."""
+    """Return whether no value moved away from its target and at least one moved nearer, if any could."""
     was, now = (target.double() - before.double()).abs(), (target.double() - after.double()).abs()
     return not was.any() or bool((now <= was + 1e-7).all() and (now < was).any())
 
@@ -159,13 +159,13 @@ def _approached(target: Tensor, before: Tensor, after: Tensor) -> bool:
 @check(
     "batch-norm",
     networks=("batch-norm",),
-    mend="Pass strong clips under `averages_untouched`; see `in_passes`.",
+    fix="Pass strong clips under `averages_untouched`; see `in_passes`.",
 )
 def batch_norm(subject: Subject) -> None:
-    """Batch norm's averages, which tests use, see labeled clips; in separate passes they see no strong clip.
+    """Check that batch-norm averages include labeled clips and, in separate passes, no strong clips.
 
-    Test clips are not strongly augmented. Code that holds the averages still for one kind of batch norm only
-    does nothing for 3D networks, whose norms are of another class, and nobody notices.
+    The test uses these averages, and test clips are not strongly augmented. Code that freezes the averages of
+    only one class of batch norm does nothing for 3D networks, which use another class, and nobody notices.
     """
     algorithm = subject.build(**subject.eager)
     settings = _settings(algorithm)
@@ -191,11 +191,11 @@ def batch_norm(subject: Subject) -> None:
             raise Failed(f"strong clips of a pass of their own count in the averages of {', '.join(moved)}")
 
 
-@check("predictors", mend="Return networks that take clips of their role and give logits, from predictors().")
+@check("predictors", fix="Return networks that take clips of their role and give logits, from predictors().")
 def predictors(subject: Subject) -> None:
-    """Every predictor takes clips of its role and gives one logit per class; its weights are the algorithm's.
+    """Check that predictors map clips of their role to one logit per class, with weights of the algorithm.
 
-    They are what is tested and exported; weights that lie elsewhere would not be in the checkpoint.
+    Predictors are tested and exported. Weights outside the algorithm would not be in the checkpoint.
     """
     algorithm = subject.build().eval()
     shapes, found = clips.shapes(algorithm), algorithm.predictors()
@@ -221,7 +221,7 @@ def _moves_something(term: Tensor, algorithm: Algorithm) -> bool:
 
 
 def _averages(subject: Subject, lighter: str | None = None, **options: Any) -> dict[str, Tensor]:
-    """The running means of all batch norms after one pass, where a kind of clips may be lighter."""
+    """Return the running means of all batch norms after one pass, with one kind of clips made lighter."""
     algorithm = subject.build(**options)
     batch = clips.moving(algorithm)
     labeled, unlabeled = dict(batch.labeled), dict(batch.unlabeled)
@@ -234,7 +234,7 @@ def _averages(subject: Subject, lighter: str | None = None, **options: Any) -> d
 
 
 def _norms(algorithm: Algorithm) -> dict[str, _BatchNorm]:
-    """Batch norms that keep averages."""
+    """Return the batch norms that have running averages."""
     return {
         name: module
         for name, module in algorithm.named_modules()
@@ -243,10 +243,10 @@ def _norms(algorithm: Algorithm) -> dict[str, _BatchNorm]:
 
 
 def _settings(algorithm: Algorithm) -> list[tuple[float | None, bool, bool]]:
-    """How batch norms are set."""
+    """Return the settings of all batch norms."""
     return [(n.momentum, n.track_running_stats, n.training) for n in _norms(algorithm).values()]
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
-    """A copy of all parameters and buffers."""
+    """Return a copy of all parameters and buffers."""
     return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Options: that they do something, and nothing to others."""
+"""Checks of options: every option has an effect, and none on other instances."""
 
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,13 +17,12 @@ _Trained = tuple[list[dict[str, float]], dict[str, Tensor]]
 
 @check(
     "class-stays", networks=("plain",),
-    mend="Give the instance views of its own: self.unlabeled = {...}, instead of self.unlabeled[...] = ...",
+    fix="Give the instance views of its own: self.unlabeled = {...}, instead of self.unlabeled[...] = ...",
 )  # fmt: skip
 def class_stays(subject: Subject) -> None:
-    """Making an instance with other options does not change the views of the others.
+    """Check that building an instance with other options does not change other instances' roles or views.
 
-    Roles and views are attributes of the class: whoever writes into them changes them for every run of a
-    benchmark that comes later.
+    Roles and views are class attributes: writing into them changes them for every later run of a benchmark.
     """
     first = subject.build()
     before = dict(first.roles), dict(first.labeled), dict(first.unlabeled)
@@ -34,14 +33,13 @@ def class_stays(subject: Subject) -> None:
         raise Failed("another instance's options changed this one's roles or views")
 
 
-@check("options-are-read", networks=("batch-norm",), mend="Use the option, or take it out.")
+@check("options-are-read", networks=("batch-norm",), fix="Use the option, or take it out.")
 def options_are_read(subject: Subject) -> None:
-    """Every option changes what a few steps of training do.
+    """Check that every option changes the terms or the state of a few training steps.
 
-    An option that nothing reads is a promise of `--set` that is not kept; whole tables have been searched
-    over such options.
+    `--set` has no effect on an option that nothing reads, and published searches have used such options.
     """
-    # With everything learned from, and with some of it: what moves a threshold does nothing at 0.
+    # Use all predictions, then only some: options that change a threshold have no effect at threshold 0.
     bases = [subject.eager, {"threshold": 0.6}] if subject.eager else [{}]
     expected = [_trained(subject.build(**base)) for base in bases]
     for option, default in subject.options.items():
@@ -57,17 +55,18 @@ def options_are_read(subject: Subject) -> None:
                 raise Failed(f"{option} changes nothing in {len(_PROGRESSES)} steps, whatever its value")
 
 
-@check("zero-options", mend="Leave the term or step out at zero, or refuse the value with an InputError.")
+@check("zero-options", fix="Leave the term or step out at zero, or refuse the value with an InputError.")
 def zero_options(subject: Subject) -> None:
-    """An option that is zero gives finite terms, or is refused with an `InputError`.
+    """Check that an option set to zero gives finite terms, or is rejected with an `InputError`.
 
-    Zero is how a part of a method is switched off, for example in an ablation.
+    Zero switches a part of a method off, for example in an ablation.
     """
     for option, default in subject.options.items():
-        if not isinstance(default, float):
+        # Zero of a switch is off, and that is one of its values.
+        if isinstance(default, bool) or not isinstance(default, float | int):
             continue
         try:
-            algorithm = subject.build(**dict[str, Any]({option: 0.0}))
+            algorithm = subject.build(validate=True, **dict[str, Any]({option: type(default)(0)}))
         except InputError:
             continue
         for progress in (0.0, 0.999):
@@ -77,7 +76,7 @@ def zero_options(subject: Subject) -> None:
 
 
 def _others(default: Any, hint: Any) -> list[Any]:
-    """Values of an option other than its default; none for types that are not known here."""
+    """Return values of an option other than its default; none for unsupported types."""
     if get_origin(hint) is Literal:
         return [value for value in get_args(hint) if value != default]
     if isinstance(default, bool):
@@ -88,7 +87,7 @@ def _others(default: Any, hint: Any) -> list[Any]:
 
 
 def _trained(algorithm: Algorithm) -> _Trained:
-    """Terms and final state of a few steps, in which every place of the unlabeled set is seen."""
+    """Return terms and final state of a few steps that cover every position of the unlabeled set."""
     places = [[(step * 6 + row) % TASK.num_unlabeled for row in range(6)] for step in range(len(_PROGRESSES))]
     batches = [clips.moving(algorithm, step, row) for step, row in enumerate(places)]
     return train(algorithm, batches, _PROGRESSES), algorithm.state_dict()
@@ -103,7 +102,7 @@ def _same(one: _Trained, other: _Trained) -> bool:
 
 
 def _try(subject: Subject, options: dict[str, Any]) -> Algorithm | None:
-    """An instance with other options, or None where it refuses them."""
+    """Return an instance with other options, or None if they are rejected."""
     try:
         return subject.build(**options)
     except (InputError, ValueError):

@@ -1,4 +1,4 @@
-"""Pseudo-labels: what they are, who learns from them, and how much they weigh."""
+"""Checks of pseudo-labels: their values, the terms that use them, and their weights."""
 
 import torch
 
@@ -24,13 +24,13 @@ _ABOVE_ALL = 1.1  # a threshold that no confidence reaches
 @check(
     "pseudo-labels",
     ways=True,
-    mend="Return Pseudo(label, weight) from code under torch.no_grad(), one row per clip.",
+    fix="Return Pseudo(label, weight) from code under torch.no_grad(), one row per clip.",
 )
 def pseudo_labels(subject: Subject) -> None:
-    """Pseudo-labels are classes with weights in [0, 1], one per unlabeled clip, without gradient.
+    """Check that pseudo-labels are classes with weights in [0, 1], one per unlabeled clip, without gradient.
 
-    The audit compares them with the hidden labels; a gradient through a label's weight or distribution
-    would let a network please its own labels instead of learning them.
+    The audit compares them with the hidden labels. A gradient through a label's weight or distribution would
+    let a network lower the loss by changing its labels instead of learning them.
     """
     algorithm = subject.build(**subject.eager)
     pseudos = algorithm(clips.moving(algorithm), LATE).pseudo
@@ -55,12 +55,12 @@ def pseudo_labels(subject: Subject) -> None:
             raise Failed(f"{giver!r}: the distributions do not sum to 1")
 
 
-@check("pseudo-labels-fit", networks=("plain",), mend="Look for argmin, a shift, or rows of other clips.")
+@check("pseudo-labels-fit", networks=("plain",), fix="Look for argmin, a shift, or rows of other clips.")
 def pseudo_labels_fit(subject: Subject) -> None:
-    """A pseudo-label is the class that its clip shows to a network that sees it.
+    """Check that a pseudo-label is the class of its clip if the network recognises that class.
 
-    Here networks read the class from the clip. A label that is another one comes from a wrong axis, row or
-    sign, and the method would teach it with confidence.
+    In this check, networks read the class from the clip. A different label comes from a wrong axis, row or
+    sign, and the method would train on it with full weight.
     """
     algorithm = subject.build(network=Readout, **subject.eager)
     pseudos = seeded(algorithm, clips.plain(algorithm, _CLASSES)).pseudo
@@ -74,13 +74,13 @@ def pseudo_labels_fit(subject: Subject) -> None:
 
 
 @check("stop-gradient", ways=True, networks=("plain",),
-    mend="Compute targets under torch.no_grad(), or detach() them; `in_passes` does it for weak clips.",
+    fix="Compute targets under torch.no_grad(), or detach() them; `in_passes` does it for weak clips.",
 )  # fmt: skip
 def stop_gradient(subject: Subject) -> None:
-    """Where a strong clip learns the label of a weak one, the weak clip gets no gradient.
+    """Check that a weak clip gets no gradient from the term that teaches its label to a strong clip.
 
-    Otherwise the network can lower the loss by changing the label: all clips drift to one class. Looked at
-    without batch norm, through whose statistics the clips of a batch know of each other.
+    Otherwise the network can lower the loss by changing the label, and all clips drift to one class. This is
+    checked without batch norm, because its statistics connect the clips of a batch.
     """
     algorithm = subject.build(**subject.eager)
     learners = clips.strong(algorithm)
@@ -91,7 +91,7 @@ def stop_gradient(subject: Subject) -> None:
     for view in givers:
         batch.unlabeled[view].requires_grad_()
     output = seeded(algorithm, batch)
-    # A threshold that is left over from another method must not hide what the terms do.
+    # An unused `threshold` option, left over from another method, must not hide the terms.
     terms = _selected(subject, output) or unlabeled_terms(output)
     gradients(algorithm, total(terms))
     for view in givers:
@@ -105,13 +105,13 @@ def stop_gradient(subject: Subject) -> None:
 @check(
     "agreement",
     networks=("plain",),
-    mend="Look at which labels meet which clips, at the sign, and whether probabilities meet probabilities.",
+    fix="Look at which labels meet which clips, at the sign, and whether probabilities meet probabilities.",
 )
 def agreement(subject: Subject) -> None:
-    """Where networks are sure that strong clips show the class of their weak ones, little is left to learn.
+    """Check that pseudo-label terms are small if networks confidently predict one class for weak and strong.
 
-    The terms that teach pseudo-labels are then small beside what they are where strong clips show other
-    classes. Swapped rows, a wrong sign, or logits in the place of probabilities would teach something else.
+    They must be much smaller than for strong clips of other classes. Swapped rows, a wrong sign, or logits in
+    place of probabilities would teach something else.
     """
     algorithm = subject.build(network=Readout, **subject.eager)
     if not clips.strong(algorithm):
@@ -131,13 +131,13 @@ def agreement(subject: Subject) -> None:
 
 @check(
     "empty-selection",
-    mend="Multiply by weights and take the mean over all clips (`masked_cross_entropy`), instead of cutting "
+    fix="Multiply by weights and take the mean over all clips (`masked_cross_entropy`), instead of cutting "
     "out the clips that are kept.",
 )
 def empty_selection(subject: Subject) -> None:
-    """Where no prediction reaches the threshold, terms are finite, and what is selected from gives zero.
+    """Check that terms are finite if no prediction reaches the threshold, and zero if they need a selection.
 
-    Early in training that is every batch: a mean over no clips is not a number, and a term without a
+    Early in training, this is every batch. A mean over no clips is not a number, and a term without a
     gradient leaves processes waiting for each other.
     """
     if not subject.eager:
@@ -166,13 +166,13 @@ def empty_selection(subject: Subject) -> None:
 
 @check(
     "mean-over-batch", networks=("plain",),
-    mend="Take the mean over all unlabeled clips (`masked_cross_entropy`): an unused one counts as 0.",
+    fix="Take the mean over all unlabeled clips (`masked_cross_entropy`): an unused one counts as 0.",
 )  # fmt: skip
 def mean_over_batch(subject: Subject) -> None:
-    """Terms are means over all clips of the batch, not over those that are kept.
+    """Check that terms are means over all clips of the batch, not only over the used ones.
 
-    As many clips again that are not used halve the term. A mean over the kept ones gives the few confident
-    clips of early training the weight of a whole batch.
+    Doubling the batch with unused clips must halve the term. A mean over the used clips gives the few
+    confident clips of early training the weight of a whole batch.
     """
     if not subject.eager:
         raise NotApplicable("it has no option `threshold`")
@@ -180,7 +180,7 @@ def mean_over_batch(subject: Subject) -> None:
     learned = [1 if shown == 0 else 0 if shown is not None else 1 for shown in seen]
     algorithm = _primed(subject)
     state = {key: value.clone() for key, value in algorithm.state_dict().items()}
-    whole = clips.plain(algorithm, seen, learned)._replace(positions=torch.arange(12))
+    whole = clips.plain(algorithm, seen, learned)._replace(indices=torch.arange(12))
     doubled = seeded(algorithm, whole)
     algorithm.load_state_dict(state)
     alone = seeded(algorithm, clips.picked(whole, range(6)))
@@ -202,37 +202,37 @@ def mean_over_batch(subject: Subject) -> None:
         raise NotApplicable("what depends on the threshold draws at random")
 
 
-@check("positions", networks=("plain",), mend="Use positions as rows of a buffer of Task.num_unlabeled rows.")
-def positions(subject: Subject) -> None:
-    """Positions are names of clips, and nothing else: other names give the same terms.
+@check("indices", networks=("plain",), fix="Use indices as rows of a buffer of Task.num_unlabeled rows.")
+def indices(subject: Subject) -> None:
+    """Check that indices only identify clips: permuted indices give the same terms.
 
-    They say where in a memory a clip's row is. In place of rows of the batch, or as numbers, they would mix
-    clips up; and a memory without a row for each would be written past its end.
+    A position is a clip's row in a memory. Positions used as rows of the batch, or as numbers, would mix up
+    clips. A memory without a row for each position would be written past its end.
     """
     order = torch.randperm(TASK.num_unlabeled, generator=torch.Generator().manual_seed(4))
     first, second = subject.build(**subject.eager), subject.build(**subject.eager)
     if not first.unlabeled:
         raise NotApplicable("it reads no unlabeled clips")
     for step in (1, 2, 3):
-        # Some clips come again, others are new.
+        # Each step repeats some clips and adds new ones.
         batch = clips.moving(
             first, step, [(place + step) % TASK.num_unlabeled for place in (19, 0, 7, 8, 3, 11)]
         )
         ours = seeded(first, batch)
-        theirs = seeded(second, batch._replace(positions=order[batch.positions]))
+        theirs = seeded(second, batch._replace(indices=order[batch.indices]))
         for name, term in ours.terms.items():
             if not torch.allclose(term, theirs.terms[name], rtol=1e-5):
-                raise Failed(f"term {name!r} is another one when positions are exchanged (step {step})")
+                raise Failed(f"term {name!r} is another one when indices are exchanged (step {step})")
     for name, buffer in first.named_buffers():
         expected = second.get_buffer(name)
         if buffer.ndim and len(buffer) == TASK.num_unlabeled:
             expected = expected[order]
         if not torch.allclose(buffer, expected, rtol=1e-5):
-            raise Failed(f"buffer {name!r} is another one when positions are exchanged")
+            raise Failed(f"buffer {name!r} is another one when indices are exchanged")
 
 
 def _selected(subject: Subject, output: LossOutput) -> dict[str, torch.Tensor]:
-    """The unlabeled terms of an output that a threshold above all confidences makes zero; all without one."""
+    """Return the unlabeled terms that an unreachable threshold makes zero; all if there is no threshold."""
     terms = unlabeled_terms(output)
     if not subject.eager:
         return terms
@@ -244,7 +244,7 @@ def _selected(subject: Subject, output: LossOutput) -> dict[str, torch.Tensor]:
 
 
 def _moves(subject: Subject, above_all: LossOutput) -> bool:
-    """Whether clips are selected though the threshold is above all confidences, because it starts lower."""
+    """Return whether clips are selected despite an unreachable threshold, because it starts lower."""
     algorithm = subject.build(threshold=0.0)
     free = seeded(algorithm, clips.moving(algorithm))
     pairs = [(pseudo.weight, free.pseudo[giver].weight) for giver, pseudo in above_all.pseudo.items()]
@@ -252,10 +252,10 @@ def _moves(subject: Subject, above_all: LossOutput) -> bool:
 
 
 def _primed(subject: Subject) -> Algorithm:
-    """An instance with a threshold between sure and unsure clips, that has seen a sure one at every place."""
+    """Return an instance with threshold 0.9 that has seen a confident clip at every position."""
     algorithm = subject.build(network=Readout, threshold=0.9)
     for start in range(0, TASK.num_unlabeled, len(_CLASSES)):
         batch: Batch = clips.plain(algorithm, _CLASSES)
         places = torch.arange(start, start + len(_CLASSES)) % TASK.num_unlabeled
-        seeded(algorithm, batch._replace(positions=places))
+        seeded(algorithm, batch._replace(indices=places))
     return algorithm

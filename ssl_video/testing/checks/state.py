@@ -1,4 +1,4 @@
-"""What a checkpoint holds, and what several processes share."""
+"""Checks of state: resuming, checkpoints, several processes, and batches in parts."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,31 +17,31 @@ _STEPS, _SEEDS = (0.1, 0.5, 0.9), (1, 2, 3)
 _History = list[dict[str, float]]
 
 
-@check("resume", ways=True, mend="Keep all state in parameters and buffers (register_buffer).")
+@check("resume", ways=True, fix="Keep all state in parameters and buffers (register_buffer).")
 def resume(subject: Subject) -> None:
-    """A fresh instance that loads the state goes on exactly as the old one does.
+    """Check that a fresh instance that loads the state continues exactly like the old one.
 
-    No method has code of its own for saving: what is not in the state is lost when a run is resumed, and
-    the run ends with other numbers.
+    Methods have no code of their own for saving. Anything outside the state is lost when a run is resumed,
+    and the run ends with different numbers.
     """
     algorithm = subject.build(**subject.eager)
     batches = [clips.moving(algorithm, seed) for seed in _SEEDS]
     train(algorithm, batches, _STEPS)
     other = subject.build(seed=5, **subject.eager)
     other.load_state_dict(algorithm.state_dict())
-    # As text, in which NaN is equal to itself.
+    # Compared as text, because NaN does not equal itself.
     if repr(train(other, batches, _STEPS)) != repr(train(algorithm, batches, _STEPS)):
         raise Failed("three steps after loading the state are not the steps of the instance that gave it")
 
 
 @check(
     "state-is-saved",
-    mend="self.register_buffer(name, tensor); a count of steps is a buffer, too, or comes from `progress`.",
+    fix="self.register_buffer(name, tensor); a count of steps is a buffer, too, or comes from `progress`.",
 )
 def state_is_saved(subject: Subject) -> None:
-    """No tensor and no number that training changes lies outside parameters and buffers.
+    """Check that all tensors, and all numbers that training changes, are parameters or buffers.
 
-    It would be lost in a checkpoint and left behind when the algorithm moves to another device.
+    Others would be missing from a checkpoint and left behind when the algorithm moves to another device.
     """
     algorithm = subject.build(**subject.eager)
     before = dict(_plain(algorithm))
@@ -62,13 +62,14 @@ def state_is_saved(subject: Subject) -> None:
 @check(
     "two-processes",
     networks=("plain",),
-    mend="Gather what is computed over the batch: `ssl_video.gather(rows)`.",
+    fix="Gather the rows that are compared over the batch: `ssl_video.gather(rows)`. Features also have to "
+    "be those of the clips that they are used for: see the order in `ssl_video.in_passes`.",
 )
 def two_processes(subject: Subject) -> None:
-    """Two processes with half of the clips each take the steps of one process with all.
+    """Check that two processes with half of the clips each take the same steps as one process with all.
 
-    Statistics, memories and contrasts over one process's share of the batch make results depend on the
-    number of GPUs. Looked at without batch norm, which takes its statistics where it is.
+    Statistics, memories and contrasts over one process's shard of the batch make results depend on the number
+    of GPUs. This is checked without batch norm, which computes its statistics per process.
     """
     _compare(subject, _two, "two processes")
 
@@ -76,13 +77,13 @@ def two_processes(subject: Subject) -> None:
 @check(
     "parts",
     networks=("plain",),
-    mend="Declare `whole_batch = True`: such a method is not run in parts.",
+    fix="Declare `whole_batch = True`: such a method is not run in parts.",
 )
 def parts(subject: Subject) -> None:
-    """Two halves of a batch, one after the other, take the steps of the whole, or `whole_batch` is declared.
+    """Check that the halves of a batch give the step of the whole batch, or that `whole_batch` is declared.
 
-    `--accumulate` passes a step in parts. Where clips of a batch are compared, averaged or mixed with each
-    other, it would silently make another method of it. Looked at without batch norm.
+    `--accumulate` passes a step's batch in parts. This would silently change a method that compares, averages
+    or mixes the clips of a batch. This is checked without batch norm.
     """
     if subject.build().whole_batch:
         raise NotApplicable("it declares `whole_batch`")
@@ -94,9 +95,9 @@ def _compare(
     shared: Callable[[Subject, dict[str, Any]], tuple[_History, dict[str, Tensor]]],
     where: str,
 ) -> None:
-    """Three steps with the whole batch against those with its shares: terms, and the state afterwards."""
+    """Check that three steps with the whole batch and with its shards have the same terms and final state."""
     steady = without_draws(subject)
-    # With a threshold in between some clips are used and others not; with 0 all are.
+    # Threshold 0 uses all clips, one in between uses only some of them.
     for options in [subject.eager, {"threshold": 0.45}] if subject.eager else [{}]:
         alone = subject.build(**options)
         batches = [clips.moving(alone, seed) for seed in _SEEDS]
@@ -108,8 +109,8 @@ def _compare(
 
 
 def _two(subject: Subject, options: dict[str, Any]) -> tuple[_History, dict[str, Tensor]]:
-    """Mean terms of three steps of two processes, and the first one's state in the end."""
-    # Made before the threads start, which share torch's random numbers.
+    """Return mean terms of three steps of two processes, and the first process's final state."""
+    # Built before the threads start, because they share torch's generator.
     both, pair = [subject.build(**options) for _ in range(2)], Pair()
 
     def steps(rank: int) -> _History:
@@ -121,7 +122,7 @@ def _two(subject: Subject, options: dict[str, Any]) -> tuple[_History, dict[str,
 
 
 def _halves(subject: Subject, options: dict[str, Any]) -> tuple[_History, dict[str, Tensor]]:
-    """Mean terms of three steps in two parts, and the state in the end."""
+    """Return mean terms of three steps in two parts, and the final state."""
     algorithm = subject.build(**options)
     batches = [clips.moving(algorithm, seed) for seed in _SEEDS]
     terms = train(algorithm, batches, _STEPS, cut=lambda batch: [_half(batch, number) for number in (0, 1)])
@@ -129,7 +130,7 @@ def _halves(subject: Subject, options: dict[str, Any]) -> tuple[_History, dict[s
 
 
 def _half(batch: Batch, number: int) -> Batch:
-    """The first or the second half of a batch's clips."""
+    """Return the first or the second half of a batch's clips."""
     rows, labeled = (
         range(number * size // 2, (number + 1) * size // 2) for size in (clips.UNLABELED, clips.LABELED)
     )
@@ -137,13 +138,13 @@ def _half(batch: Batch, number: int) -> Batch:
 
 
 def _agree(alone: _History, shared: _History, steady: set[str], where: str) -> bool:
-    """Whether the steps of a whole batch and of its shares have the same terms, and draw nothing."""
+    """Check that whole batch and shards have the same terms; return whether nothing was drawn at random."""
     for step, (whole, means) in enumerate(zip(alone, shared, strict=True), 1):
         for name in steady & whole.keys():
             if abs(means[name] - whole[name]) > 1e-4 * (1 + abs(whole[name])):
                 raise Failed(f"{name} of step {step} is {whole[name]:.6f}, and in {where} {means[name]:.6f}")
         if not whole.keys() <= steady:
-            return False  # what is drawn differs, and with it the weights of the next step
+            return False  # draws differ, so the weights of the next step differ, too
     return True
 
 
@@ -154,12 +155,12 @@ def _same(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: st
 
 
 def _own(module: nn.Module) -> dict[str, Any]:
-    """A module's attributes but for what torch keeps in them."""
+    """Return a module's attributes, without torch's own containers."""
     return {k: v for k, v in vars(module).items() if k not in ("_parameters", "_buffers", "_modules")}
 
 
 def _holds_tensors(value: Any, seen: set[int]) -> bool:
-    """Whether there is a tensor or a network in a value, in its items or in its attributes."""
+    """Return whether a value, its items or its attributes contain a tensor or a network."""
     if id(value) in seen:
         return False
     seen.add(id(value))
@@ -175,7 +176,7 @@ def _holds_tensors(value: Any, seen: set[int]) -> bool:
 
 
 def _plain(algorithm: Algorithm) -> Iterator[tuple[str, float]]:
-    """The numbers that the algorithm's own modules keep as attributes."""
+    """Yield the numbers among the attributes of all modules of the algorithm, by name."""
     for path, module in algorithm.named_modules():
         for name, value in _own(module).items():
             if isinstance(value, int | float) and name != "training":

@@ -1,4 +1,4 @@
-"""The terms of the loss, and what is read for them."""
+"""Checks of the loss terms: their values, names and labels, the views they read, and their determinism."""
 
 import torch
 from torch import Tensor
@@ -24,19 +24,19 @@ _PROGRESS = (0.0, 0.5, LATE)
 @check(
     "loss-runs",
     ways=True,
-    mend="Define loss(self, batch, progress); call super().__init__() in the constructor; return "
+    fix="Define loss(self, batch, progress); call super().__init__() in the constructor; return "
     "LossOutput({name: scalar}).",
 )
 def loss_runs(subject: Subject) -> None:
-    """The loss of a batch can be computed: at the start, in the middle and at the end of training.
+    """Check that the loss of a batch can be computed at the start, in the middle and at the end of training.
 
-    Nothing else can be looked at before.
+    All other checks need this.
     """
     if subject.constructor.loss is Algorithm.loss:
         raise Failed("the class has no method `loss` of its own")
     for progress in _PROGRESS:
         algorithm = subject.build()
-        # The method itself: `algorithm(...)` would need a constructor that has called its parent's.
+        # Not `algorithm(...)`, which would fail unless the constructor has called its parent's.
         output: object = algorithm.loss(clips.moving(algorithm), progress)
         if not isinstance(output, LossOutput):
             raise Failed(f"`loss` returns a {type(output).__name__}, and not a LossOutput")
@@ -45,13 +45,13 @@ def loss_runs(subject: Subject) -> None:
 @check(
     "finite-terms",
     ways=True,
-    mend="Return LossOutput({name: scalar}); turn logits into float32 (`together` does); guard divisions and "
+    fix="Return LossOutput({name: scalar}); turn logits into float32 (`together` does); guard divisions and "
     "logarithms.",
 )
 def finite_terms(subject: Subject) -> None:
-    """At the start, in the middle and at the end, every term is a finite float32 scalar.
+    """Check that every term is a finite float32 scalar at the start, in the middle and at the end.
 
-    Their sum is minimised and exactly they are logged; one term that is not finite ends a run.
+    The sum of the terms is minimised, and the terms are logged. One non-finite term ends a run.
     """
     for progress in _PROGRESS:
         algorithm = subject.build()
@@ -68,11 +68,16 @@ def finite_terms(subject: Subject) -> None:
                 raise Failed(f"{where} is {term.item()}")
 
 
-@check("term-names", networks=("plain",), mend="Name terms labeled, labeled/..., unlabeled or unlabeled/...")
+@check(
+    "term-names",
+    networks=("plain",),
+    style=True,
+    fix="Name terms labeled, labeled/..., unlabeled or unlabeled/...",
+)
 def term_names(subject: Subject) -> None:
-    """Terms are named after the clips they come from: labeled... or unlabeled...
+    """Check that terms are named after the clips they come from: labeled... or unlabeled...
 
-    One word for one thing in the records of all methods, so that their curves can be laid over each other.
+    Common names in the records of all methods allow plotting their curves together.
     """
     algorithm = subject.build()
     output = algorithm(clips.moving(algorithm), LATE)
@@ -85,13 +90,13 @@ def term_names(subject: Subject) -> None:
 
 
 @check("declared-views", ways=True, networks=("plain",),
-    mend="Declare in `labeled` and `unlabeled` what `loss` reads, and nothing else.",
+    fix="Declare in `labeled` and `unlabeled` what `loss` reads, and nothing else.",
 )  # fmt: skip
 def declared_views(subject: Subject) -> None:
-    """Exactly the declared views are read, each at some time of training.
+    """Check that exactly the declared views are read, each at some time of training.
 
-    A view that is not declared is not there in training; one that is declared and not read is decoded and
-    augmented for nothing, and is most likely forgotten in the loss.
+    A view that is not declared is missing in training. A view that is declared but not read is decoded and
+    augmented for nothing, and was most likely forgotten in the loss.
     """
     read = {"labeled": set[str](), "unlabeled": set[str]()}
     for progress in (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, LATE):
@@ -114,13 +119,13 @@ def declared_views(subject: Subject) -> None:
 
 @check(
     "batch-unchanged", networks=("plain",),
-    mend="Make a copy before writing (clip.clone()), or use operations that return a new tensor.",
+    fix="Make a copy before writing (clip.clone()), or use operations that return a new tensor.",
 )  # fmt: skip
 def batch_unchanged(subject: Subject) -> None:
-    """The loss writes nothing into its batch.
+    """Check that the loss does not modify its batch.
 
-    Views that show the same clip share one tensor: what is written into one of them appears in the others,
-    as when a warped clip replaces the clip that was to stay as it is.
+    Views that show the same clip share one tensor, so a change of one view appears in the others. For
+    example, a warped clip could replace the original one.
     """
     for progress in _PROGRESS:
         algorithm = subject.build(**subject.eager)
@@ -137,13 +142,13 @@ def batch_unchanged(subject: Subject) -> None:
 
 @check(
     "loss-only", networks=("batch-norm",),
-    mend="Leave steps to whoever runs the algorithm; move teachers in after_step.",
+    fix="Leave steps to whoever runs the algorithm; move teachers in after_step.",
 )  # fmt: skip
 def loss_only(subject: Subject) -> None:
-    """The loss changes no parameter, gives no parameter a gradient, and leaves every mode as it was.
+    """Check that the loss changes no parameter and no mode, and gives no parameter a gradient.
 
-    Whoever runs the algorithm goes backward and steps, once for all methods; what a method did by itself
-    would not be scaled, averaged over processes or clipped.
+    The training engine runs the backward pass and the optimizer, in the same way for all methods. Gradients
+    that a method computed by itself would not be scaled, averaged over processes or clipped.
     """
     algorithm = subject.build(**subject.eager)
     before = {name: p.detach().clone() for name, p in algorithm.named_parameters()}
@@ -164,16 +169,16 @@ def loss_only(subject: Subject) -> None:
         raise Failed("the loss switched gradients off")
 
 
-@check("bfloat16", mend="Compute losses from logits.float(); `together` and `in_passes` return float32.")
+@check("bfloat16", fix="Compute losses from logits.float(); `together` and `in_passes` return float32.")
 def bfloat16(subject: Subject) -> None:
-    """Under bfloat16 autocast every term is finite and float32, and gradients reach what they reach without.
+    """Check that bfloat16 autocast gives finite float32 terms, and gradients wherever float32 gives them.
 
-    GPUs train in mixed precision. With 8 bits of mantissa a threshold of 0.95 is no longer the same number,
-    and small terms vanish in sums. An autocast of one's own, with its cache of weights, loses gradients where
-    a pass without gradient comes first (torch up to 2.9).
+    GPUs train in mixed precision. With 8 bits of mantissa, a threshold of 0.95 is no longer the same number,
+    and small terms vanish in sums. A method's own autocast, with its cache of weights, loses gradients after
+    a pass without gradient (torch up to 2.9).
     """
     algorithm, exact = subject.build(**subject.eager), subject.build(**subject.eager)
-    # Without the cache, as runs have it.
+    # Without the cache, as in runs.
     with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
         output = seeded(algorithm, clips.moving(algorithm))
     for name, term in output.terms.items():
@@ -186,11 +191,11 @@ def bfloat16(subject: Subject) -> None:
         raise Failed(f"no gradient reaches {', '.join(lost)}, which float32 gives one")
 
 
-@check("labels", networks=("plain",), mend="Look at which labels meet which logits.")
+@check("labels", networks=("plain",), fix="Look at which labels meet which logits.")
 def labels(subject: Subject) -> None:
-    """The labeled terms are lower with the right labels than with wrong ones.
+    """Check that the labeled terms are lower with the right labels than with wrong ones.
 
-    Labels that are shifted, or that meet other clips' logits, still give a loss that falls.
+    Labels that are shifted, or paired with other clips' logits, still give a decreasing loss.
     """
     algorithm = subject.build(network=Readout)
     batch = clips.plain(algorithm, [0, 1, 2, 0, 1, 2])
@@ -208,12 +213,12 @@ def labels(subject: Subject) -> None:
 
 
 @check(
-    "order", mend="Compute each clip's part from its own rows; what is drawn at random may be permuted.",
+    "order", fix="Compute each clip's part from its own rows; what is drawn at random may be permuted.",
 )  # fmt: skip
 def order(subject: Subject) -> None:
-    """The order of the clips in a batch does not matter.
+    """Check that the order of the clips in a batch does not matter.
 
-    Which clip stands where is chance. A term that depends on it pairs clips with others' labels.
+    The order is random. A term that depends on it pairs clips with others' labels.
     """
     algorithm, same = subject.build(**subject.eager), subject.build(**subject.eager)
     batch, rows, labeled = clips.moving(algorithm), [4, 0, 5, 2, 1, 3], [2, 0, 3, 1]
@@ -234,28 +239,29 @@ def order(subject: Subject) -> None:
 
 
 @check(
-    "deterministic", networks=("plain",), mend="Draw with torch (torch.rand, torch.randperm), nothing else."
+    "deterministic", networks=("plain",), fix="Draw with torch (torch.rand, torch.randperm), nothing else."
 )
 def deterministic(subject: Subject) -> None:
-    """The same seed gives the same steps, bit for bit.
+    """Check that the same seed gives the same steps, bit for bit.
 
-    Torch's generator is kept in checkpoints; any other source of chance makes a resumed run another run.
+    Checkpoints hold the state of torch's generator. With any other source of randomness, a resumed run
+    differs from an uninterrupted one.
     """
     histories = []
     for _ in range(2):
         algorithm = subject.build(**subject.eager)
         histories.append(train(algorithm, [clips.moving(algorithm, n) for n in (1, 2, 3)], _PROGRESS))
-    if repr(histories[0]) != repr(histories[1]):  # where a step gives NaN, too
+    if repr(histories[0]) != repr(histories[1]):  # as text, because NaN does not equal itself
         raise Failed("three steps from the same seed gave other terms the second time")
 
 
 def _tensors(batch: Batch) -> dict[str, Tensor]:
-    """Everything in a batch, by name."""
+    """Return all tensors of a batch, by name."""
     views = [("labeled", batch.labeled), ("unlabeled", batch.unlabeled)]
     found = {f"{kind} view {name!r}": clip for kind, part in views for name, clip in part.items()}
-    return found | {"labels": batch.labels, "positions": batch.positions}
+    return found | {"labels": batch.labels, "indices": batch.indices}
 
 
 def _versions(batch: Batch) -> dict[str, int]:
-    """How often each tensor of a batch has been written into, as torch counts it."""
+    """Return torch's count of in-place changes of each tensor of a batch."""
     return {name: tensor._version for name, tensor in _tensors(batch).items()}
