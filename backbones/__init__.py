@@ -1,22 +1,24 @@
-"""Backbones: one adapter file a library. `create` is the only door.
+"""Backbones: one adapter file per library. `create` is the only entry point.
 
-A backbone is a function `(num_classes, *, frames, size) -> nn.Module` under `@backbone("name")`, its network
-maps a clip (N, 3, T, H, W) to logits (N, num_classes). A keyword `width` says that its channels can be
-multiplied, a keyword `model` that it stands for many networks, which are called `name/model`.
+A backbone is a function `(num_classes, *, frames, size) -> nn.Module` under `@backbone("name")`. Its network
+maps a clip (N, 3, T, H, W) to logits (N, num_classes). A keyword `width` means that the number of channels
+can be multiplied. A keyword `model` means that it covers many networks, which are named `name/model`.
 """
 
+import builtins
+import contextlib
 import functools
 import inspect
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from ssl_video.backbones import pretrained
-from ssl_video.backbones.inputs import make_adjustable
+from ssl_video.backbones.inputs import IMAGENET, adjust, make_adjustable
 from ssl_video.backbones.weights import Report, load
 from ssl_video.errors import InputError
 from ssl_video.registry import backbones
@@ -25,8 +27,8 @@ __all__ = ["create", "find"]
 
 log = logging.getLogger(__name__)
 
-# Adapters of libraries that normalise inputs otherwise than clips are.
-_OTHER_INPUTS = {f"{__name__}.{adapter}" for adapter in ("timm", "timesformer", "torchvision")}
+# Endings of files of weights.
+_WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz", ".npy", ".pkl", ".h5")
 
 
 def create(
@@ -37,23 +39,25 @@ def create(
     frames: int = 8,
     size: int = 224,
     weights: str | Path | None = None,
+    partial: bool = False,
     loaded: Callable[[Report], None] = lambda _: None,
 ) -> nn.Module:
-    """A network that maps a clip (N, 3, T, H, W) to logits (N, num_classes), in training and evaluation.
+    """Build a network from clips (N, 3, T, H, W) to logits (N, num_classes), for training and evaluation.
 
     Args:
         name: a backbone's name, `name/model`, or `path/to/file.py:name`.
         num_classes: number of classes.
-        width: multiplier of the number of channels, where the backbone has one.
+        width: multiplier of the number of channels, if the backbone has one.
         frames: T, the number of frames of a clip.
         size: height and width of a clip in pixels.
-        weights: where initial weights come from, see `ssl_video.backbones.pretrained.find`; without it, the
+        weights: source of the initial weights, see `ssl_video.backbones.pretrained.find`; without it, the
             network is initialised at random from torch's generator.
-        loaded: told what was loaded, if there are weights.
+        partial: load the tensors that fit, and leave all others of the network at their initial values.
+        loaded: callback for the report on loaded weights, if any.
 
     Raises:
-        InputError: no such backbone, a value that it cannot take, a library that cannot be imported, or
-            weights that do not fit.
+        InputError: no such backbone, an unsupported value, a library that cannot be imported, or weights that
+            do not fit.
     """
     builder = find(name)
     problems = [
@@ -74,23 +78,27 @@ def create(
             f"backbones with a width: {', '.join(_with_width())}"
         )
     _check_callable(name, builder, num_classes, options)
-    network: nn.Module = builder(num_classes, **options)
-    if _module(builder) in _OTHER_INPUTS:
+    with _without_files_of_weights(name):
+        network: nn.Module = builder(num_classes, **options)
+    inputs = getattr(_function(builder), "inputs", "clips")
+    if inputs != "clips":
         make_adjustable(network)
+    if inputs == "imagenet":
+        adjust(network, IMAGENET)
     if weights is not None:
-        report = load(network, pretrained.find(weights, name), size)
+        report = load(network, pretrained.find(weights, name), size, partial=partial)
         log.log(logging.WARNING if report.partial else logging.INFO, "%s: %s", name, report)
         loaded(report)
     return network
 
 
 def find(name: str) -> Callable[..., nn.Module]:
-    """The function that builds backbone `name`; for `name/model` it is told which model.
+    """Return the function that builds backbone `name`; for `name/model` the model is bound to it.
 
     Nothing is built, and the library behind the backbone is not imported.
 
     Raises:
-        InputError: no such backbone, or a model where none can be chosen or none where one must be.
+        InputError: no such backbone, a model that cannot be chosen, or a missing model.
     """
     if ".py:" in name:
         return backbones.get(name)
@@ -106,38 +114,63 @@ def find(name: str) -> Callable[..., nn.Module]:
 def _check_callable(
     name: str, builder: Callable[..., Any], num_classes: int, options: dict[str, Any]
 ) -> None:
-    """Check that a builder takes what it is called with.
+    """Check that a builder accepts its arguments.
 
     Raises:
-        InputError: it lacks an argument, or has one more without a default.
+        InputError: it lacks an argument, or has another one without a default.
     """
     try:
         inspect.signature(builder).bind(num_classes, **options)
     except TypeError as error:
         raise InputError(
-            f"backbone {name}: its function has to take num_classes, and frames and size as keywords, used "
-            f"or not; called so, it says: {error}"
+            f"backbone {name}: its function has to take num_classes, and frames and size as keywords, even "
+            f"if it ignores them; the call fails: {error}"
         ) from None
 
 
-def _module(builder: Callable[..., Any]) -> str:
-    """The module that defines a builder."""
-    return (builder.func if isinstance(builder, functools.partial) else builder).__module__
+@contextlib.contextmanager
+def _without_files_of_weights(name: str) -> Iterator[None]:
+    """Refuse that a builder reads weights itself: a run could not know when their file changes.
+
+    Raises:
+        InputError: it does.
+    """
+    plain = builtins.open
+
+    def checked(file: Any, mode: str = "r", *arguments: Any, **more: Any) -> Any:
+        if "r" in mode and isinstance(file, str | Path) and str(file).endswith(_WEIGHTS):
+            raise InputError(
+                f"backbone {name}: its function reads {file}, and weights that it reads itself are not part "
+                "of a run's identity: give the file as weights (and partial_weights if it is only a part of "
+                "the tensors)"
+            )
+        return plain(file, mode, *arguments, **more)
+
+    builtins.open = checked
+    try:
+        yield
+    finally:
+        builtins.open = plain
+
+
+def _function(builder: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that was registered."""
+    return builder.func if isinstance(builder, functools.partial) else builder
 
 
 def _takes(builder: Callable[..., Any], keyword: str) -> bool:
-    """Whether a builder has a parameter of that name."""
+    """Return True if a builder has a parameter of that name."""
     return keyword in inspect.signature(builder).parameters
 
 
 def _with_width() -> list[str]:
-    """Names of the backbones that have a width multiplier."""
+    """Return the names of the backbones that have a width multiplier."""
     names = []
     for name in backbones.describe():
         try:
             if _takes(backbones.get(name), "width"):
                 names.append(name)
         except ImportError:
-            # A broken plugin is not what the user asked about.
+            # The user did not ask for a broken plugin.
             continue
     return names

@@ -1,4 +1,4 @@
-"""Weights from a local file: tensors by name, and nothing that could run when it is loaded."""
+"""Weights from a local file: tensors by name, without any code that loading could run."""
 
 import functools
 import hashlib
@@ -20,15 +20,15 @@ _NESTED = ("state_dict", "model_state", "model")
 
 
 def read(weights: str | Path) -> dict[str, Tensor]:
-    """The tensors of a file by name.
+    """Read the tensors of a file by name.
 
     Args:
         weights: a state dict as .safetensors or saved by torch, bare or under one of the keys "state_dict",
-            "model_state", "model"; or a run's final.safetensors or checkpoint.pt. Of a run with several
-            networks, one is chosen by `FILE#network`.
+            "model_state", "model"; or a run's final.safetensors or checkpoint.pt. If a run has several
+            networks, `FILE#network` selects one.
 
     Raises:
-        InputError: no such file, a file that cannot be read as tensors alone, or a network that it lacks.
+        InputError: no such file, a file that does not hold only tensors, or a network that it lacks.
     """
     check(weights)
     path, chosen = _split(weights)
@@ -39,10 +39,10 @@ def read(weights: str | Path) -> dict[str, Tensor]:
 
 
 def check(weights: str | Path) -> None:
-    """Whether there is such a file, and which of its networks is meant, where that can be read at once.
+    """Check that a file exists and, if its header shows it, that one of its networks is selected.
 
     Raises:
-        InputError: there is not, or it is not said.
+        InputError: the file does not exist, or the selection is missing or wrong.
     """
     path, chosen = _split(weights)
     if not path.is_file():
@@ -53,10 +53,10 @@ def check(weights: str | Path) -> None:
 
 
 def content(weights: str | Path) -> str:
-    """SHA-256 of a file, and which of its networks.
+    """Return the SHA-256 of a file, with the name of the selected network.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     path, chosen = _split(weights)
     try:
@@ -67,7 +67,7 @@ def content(weights: str | Path) -> str:
 
 
 def _split(weights: str | Path) -> tuple[Path, str]:
-    """The file, and which of its networks. A file whose name has a # in it goes first."""
+    """Split into the file and the selected network. An existing file with a # in its name has priority."""
     path = Path(weights).expanduser()
     name, mark, chosen = str(path).rpartition("#")
     return (path, "") if path.exists() or not mark else (Path(name), chosen)
@@ -75,7 +75,7 @@ def _split(weights: str | Path) -> tuple[Path, str]:
 
 @functools.lru_cache(maxsize=64)
 def _hash(path: Path, size: int, changed: int) -> str:
-    """Hash of a file; its size and time of change only tell whether it has to be read again."""
+    """Hash a file; its size and modification time only serve as keys of the cache."""
     with path.open("rb") as file:
         # hashlib.file_digest needs Python 3.11.
         state = hashlib.sha256()
@@ -86,7 +86,7 @@ def _hash(path: Path, size: int, changed: int) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A file of safetensors, of which nothing but its header is read yet."""
+    """Open a safetensors file, of which only the header is read at first."""
     with importing("safetensors"):
         from safetensors import SafetensorError, safe_open
     try:
@@ -97,21 +97,21 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _spec(file: Any) -> Any:
-    """The specification that a run writes into the header of its weights."""
+    """Return the specification that a run writes into the header of its weights."""
     try:
         return json.loads((file.metadata() or {}).get("spec", "null"))
     except json.JSONDecodeError:
-        return None  # of another program
+        return None  # written by another program
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """Tensors, and the roles of the networks if a run wrote them."""
+    """Read tensors, and the roles of the networks if a run wrote them."""
     with _opened(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, _roles(_spec(file))  # noqa: SIM118
 
 
 def _read_torch(path: Path) -> tuple[Any, list[str]]:
-    """What torch saved, and the roles of the networks if a run did."""
+    """Read a file saved by torch, and the roles of the networks if a run wrote it."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -133,13 +133,13 @@ def _read_torch(path: Path) -> tuple[Any, list[str]]:
 
 
 def _roles(spec: Any) -> list[str]:
-    """The roles of the networks in a run's specification."""
+    """Return the roles of the networks in a run's specification."""
     networks = spec.get("networks") if isinstance(spec, Mapping) else None
     return [str(role) for role in networks] if isinstance(networks, Mapping) else []
 
 
 def _lead(path: Path, names: Iterable[str], roles: list[str], chosen: str) -> str:
-    """How the names of one network's tensors begin: by its role, an average in the algorithm, or "ema"."""
+    """Return the prefix of one network's tensor names: a role, an average in the algorithm, or "ema"."""
     if chosen and not roles:
         raise InputError(f"weights {path}: holds one network: leave out #{chosen}")
     leads = {role: f"algorithm.{role}." for role in roles}
@@ -158,7 +158,7 @@ def _lead(path: Path, names: Iterable[str], roles: list[str], chosen: str) -> st
 
 
 def _tensors(path: Path, content: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The content of a file, if it is tensors by name."""
+    """Check that the content of a file is tensors by name, and return it."""
     if not content:
         raise InputError(f"weights {path}: empty, expected tensors by name")
     strays = [

@@ -1,8 +1,8 @@
-"""What a network is shown: clips as they are normalised here, or as its weights were trained.
+"""The input normalisation of a network: that of this package's clips, or that of its pretrained weights.
 
-Clips come with every colour normalised by the mean and deviation of Kinetics. Weights that were trained with
-other numbers have to see those. The difference is a factor and a shift per colour: two buffers of the network
-that are saved and restored with its weights. Without such weights they change nothing.
+Clips have every colour normalised by the mean and deviation of Kinetics. Weights that were trained with other
+numbers need those. The difference is a factor and a shift per colour. These are two buffers of the network,
+which are saved and restored with its weights. Without such weights they change nothing.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NAMES = _SCALE, _SHIFT = "input_scale", "input_shift"
 
 @dataclass(frozen=True)
 class Normalisation:
-    """How pixels in [0, 1] become inputs: less the mean, divided by the deviation, for each colour."""
+    """The map from pixels in [0, 1] to inputs, per colour: subtract the mean, divide by the deviation."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
@@ -28,17 +28,18 @@ class Normalisation:
 
 
 CLIPS = Normalisation((MEAN,) * 3, (DEVIATION,) * 3)
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def make_adjustable(network: nn.Module) -> None:
-    """Give a network the two buffers, which change nothing yet."""
+    """Give a network the two buffers, initially the identity."""
     network.register_buffer(_SCALE, torch.ones(3))
     network.register_buffer(_SHIFT, torch.zeros(3))
     network.register_forward_pre_hook(_adjust)
 
 
 def adjust(network: nn.Module, wanted: Normalisation) -> None:
-    """Let an adjustable network see its clips as if they were normalised in another way."""
+    """Make an adjustable network convert its clips to another normalisation."""
     # (pixel - mean) / deviation, where pixel = clip * CLIPS.deviation + CLIPS.mean
     pairs = list(zip(wanted.mean, wanted.deviation, CLIPS.mean, CLIPS.deviation, strict=True))
     network.get_buffer(_SCALE).copy_(torch.tensor([ours / theirs for _, theirs, _, ours in pairs]))
@@ -48,6 +49,6 @@ def adjust(network: nn.Module, wanted: Normalisation) -> None:
 
 
 def _adjust(network: nn.Module, inputs: tuple[Tensor]) -> Tensor:
-    """Clip (N, 3, T, H, W) -> the same, normalised as the network's weights want it."""
+    """Convert a clip (N, 3, T, H, W) to the normalisation of the network's weights."""
     scale, shift = (network.get_buffer(name).view(3, 1, 1, 1) for name in NAMES)
     return torch.addcmul(shift, inputs[0], scale)

@@ -9,18 +9,18 @@ from ssl_video.errors import InputError
 
 @contextmanager
 def importing(package: str) -> Iterator[None]:
-    """Around `import package`: turns its failure into an InputError.
+    """Turn a failure of `import package` inside the block into an InputError.
 
     Raises:
         InputError: the package or one it needs is not installed, or is built for another torch.
     """
     with warnings.catch_warnings():
-        # pytorchvideo's own decorators; a user can do nothing about them.
+        # From pytorchvideo's own decorators; users cannot avoid it.
         warnings.filterwarnings("ignore", message=r".*torch\.jit\.script", category=FutureWarning)
         try:
             yield
         except ModuleNotFoundError as error:
-            # A dotted name is a part that an installed package of another version lacks.
+            # A dotted name is a submodule that another version of an installed package lacks.
             if not error.name or "." in error.name:
                 raise InputError(_unusable(package, error)) from error
             raise InputError(

@@ -1,4 +1,4 @@
-"""What a network cannot take, said before any clip is decoded."""
+"""Limits of networks on their clips, checked before any clip is decoded."""
 
 from ssl_video.errors import InputError
 
@@ -14,18 +14,18 @@ def check_clip(
     at_least: tuple[int, int] = (1, 1),
     multiples_of: tuple[int, int] = (1, 1),
 ) -> None:
-    """Refuse a clip (3, frames, size, size) that a network cannot take.
+    """Check that a network can take a clip (3, frames, size, size).
 
     Args:
         name: the network's, for the message.
         frames: number of frames.
         size: height and width in pixels.
-        why: what in the network sets the limits, as the start of a sentence.
+        why: the network's property that sets the limits, as the start of a sentence.
         at_least: the least number of frames, and the least size.
         multiples_of: numbers that frames and size must be multiples of.
 
     Raises:
-        InputError: it cannot take this number of frames, or this size.
+        InputError: the network cannot take this number of frames, or this size.
     """
     problems = []
     for what, value, least, step in zip(
@@ -42,10 +42,10 @@ def check_clip(
 
 
 def scaled(channels: int, width: float) -> int:
-    """A network's first number of channels, a multiple of 8, times its width.
+    """Return a network's first number of channels, a multiple of 8, times its width.
 
-    Eighths keep all numbers of channels whole, also where they are shared by heads of attention, or where
-    SlowFast's fast pathway has an eighth of them.
+    Multiples of 1/8 keep all numbers of channels integer, even if they are divided among heads of attention,
+    or if SlowFast's fast pathway has an eighth of them.
 
     Raises:
         InputError: a width that is not a multiple of 1/8.

@@ -1,11 +1,11 @@
 """Multiscale vision transformers (MViT), of pytorchvideo and of torchvision.
 
-A clip becomes patches of 2 frames x 4 x 4 pixels, and pooling inside attention makes fewer and wider ones of
-them from stage to stage (Fan et al. 2021, arXiv:2104.11227; Li et al. 2022, arXiv:2112.01526).
+A clip becomes patches of 2 frames x 4 x 4 pixels. Pooling inside attention reduces their number and increases
+their width from stage to stage (Fan et al. 2021, arXiv:2104.11227; Li et al. 2022, arXiv:2112.01526).
 
-Differences from the libraries: the tables of positions are made for the clips of the run, not for
-16x224x224 alone. So a file of weights fits at the clip size that it was trained at; MViTv2 has no such
-tables but relative ones, which torchvision interpolates, so its weights fit at any.
+Differences from the libraries: the tables of positions are built for the clips of the run, not only for
+16x224x224. So a file of weights fits at the clip size that it was trained at. MViTv2 has relative tables
+instead, which torchvision interpolates, so its weights fit at any size.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from ssl_video.backbones import pytorchvideo, torchvision
 from ssl_video.backbones.limits import check_clip, scaled
 from ssl_video.registry import backbone
 
-_PATCH = (2, 4)  # frames and pixels a side
+_PATCH = (2, 4)  # frames, and pixels per side
 _EMBEDDING = 96  # channels of the first stage
 
 
 @backbone("mvit_base_16x4")
 def mvit_base_16x4(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """MViT-B, a transformer with ever fewer and wider patches."""
+    """MViT-B, a transformer with fewer, wider patches per stage."""
     return _pytorchvideo("mvit_base_16x4", num_classes, width, frames, size)
 
 
@@ -79,12 +79,12 @@ def _check(name: str, frames: int, size: int) -> None:
 
 
 class _NumbersInMemory(TorchFunctionMode):
-    """While pytorchvideo builds MViT it keeps numbers in small tensors, which it could not read on `meta`."""
+    """Context for building MViT: pytorchvideo reads numbers from small tensors, which fails on `meta`."""
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, arguments: Any = (), options: Any = None
     ) -> Any:
-        """Makes those tensors, and nothing else, on the processor."""
+        """Create those tensors, and no others, on the CPU."""
         options = options or {}
         if function in (torch.ones, torch.linspace):
             options = options | {"device": "cpu"}

@@ -1,4 +1,4 @@
-"""Weights of libraries and packages for their networks, and how those were shown their inputs."""
+"""Weights of libraries and packages for their networks, with their input normalisation."""
 
 import importlib
 import sys
@@ -18,7 +18,7 @@ from ssl_video.errors import InputError, nearest
 
 PRETRAINED, LITE = "pretrained", "imagenet-lite"
 
-# The image transformer whose weights a TimeSformer starts from.
+# The image transformer whose weights initialise a TimeSformer.
 _IMAGE_MODELS = {
     "timesformer_tiny": "vit_tiny_patch16_224",
     "timesformer_s": "vit_small_patch16_224",
@@ -32,10 +32,10 @@ class Source:
     """Weights for a backbone, not read yet.
 
     Attributes:
-        name: what they are called in messages.
-        read: size of a clip in pixels -> tensors by name.
-        identity: what distinguishes them from others: a hash of the content, or an address.
-        normalisation: how the network was shown its inputs.
+        name: name of the weights in messages.
+        read: function from the size of a clip in pixels to tensors by name.
+        identity: function that returns a hash of the content, or an address.
+        normalisation: input normalisation of the network.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Source:
 
 
 def find(weights: str | Path, backbone: str) -> Source:
-    """Where weights come from; nothing is read or downloaded.
+    """Find the source of weights, without reading or downloading them.
 
     Args:
-        weights: a local file (see `ssl_video.backbones.files.read`); "pretrained", the weights that the
-            backbone's library has for it; "pretrained:FILE", the same from a file downloaded before;
-            "imagenet-lite", those of an installed package.
+        weights: a local file (see `ssl_video.backbones.files.read`); "pretrained", the backbone's weights in
+            its library; "pretrained:FILE", the same from a file downloaded before; "imagenet-lite", those of
+            an installed package.
         backbone: name of a backbone.
 
     Raises:
@@ -72,7 +72,7 @@ def find(weights: str | Path, backbone: str) -> Source:
 
 
 def _library(backbone: str) -> Callable[[str, str], Source]:
-    """The function that finds a backbone's weights in its library, or in a file from there."""
+    """Return the function that finds a backbone's weights in its library, or in a file from there."""
     if backbone.startswith("timm/") or backbone in _IMAGE_MODELS:
         return _of_timm
     with importing("torchvision"):
@@ -100,7 +100,7 @@ def _of_timm(backbone: str, file: str) -> Source:
     address = f"{settings.hf_hub_id} on the Hugging Face hub" if settings.hf_hub_id else str(settings.url)
 
     def read(size: int) -> Mapping[str, Tensor]:
-        # Only networks with positional tables of one size take it; timm fits the tables of its weights to it.
+        # Only networks with positional tables of a fixed size take it; timm fits its weights' tables to it.
         options: dict[str, Any] = {"img_size": size} if settings.fixed_input_size else {}
         if file:
             options["pretrained_cfg_overlay"] = {"file": str(Path(file).expanduser())}
@@ -152,7 +152,7 @@ def _source(
     read: Callable[[int], Mapping[str, Tensor]],
     normalisation: Normalisation,
 ) -> Source:
-    """Weights that a library downloads to its cache, or that were downloaded before."""
+    """Return the source of weights that a library downloads to its cache, or that were downloaded before."""
     if file:
         return Source(f"{file} ({name})", read, lambda: f"{address} {files.content(file)}", normalisation)
 
@@ -170,7 +170,7 @@ def _source(
 
 
 def _lite(backbone: str) -> Source:
-    """EfficientNet-Lite0 of a package, which names its tensors otherwise, but in timm's order."""
+    """Return a package's EfficientNet-Lite0, whose tensors have other names but timm's order."""
     if backbone.partition("+")[0] != f"timm/{_LITE_MODEL}":
         raise InputError(
             f"{LITE} has weights for timm/{_LITE_MODEL} and timm/{_LITE_MODEL}+tsm, not for {backbone}"

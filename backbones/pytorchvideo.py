@@ -1,17 +1,16 @@
 """The convolutional networks of pytorchvideo, with the architectures of its model zoo.
 
-All classifiers of `pytorchvideo.models.hub` are here or, MViT, in `mvit.py`. Left out are
-`slow_r50_detection` and `slowfast_r50_detection`, which label boxes in a clip, and `mvit_base_16`, which
-labels images.
+All classifiers of `pytorchvideo.models.hub` are here or, for MViT, in `mvit.py`. Not included:
+`slow_r50_detection` and `slowfast_r50_detection` (detection models), and `mvit_base_16` (an image model).
 
 Differences from the hub, none of which has parameters:
-- The head pools globally instead of with a fixed window, so that any clip size will do. At the size that a
-  network was designed for this is the same; at a larger one pytorchvideo averages overlapping windows,
+- The head pools globally instead of with a fixed window, so that any clip size works. At the size that a
+  network was designed for this is the same. At a larger one pytorchvideo averages overlapping windows,
   which counts the middle of the clip more often than its border.
-- Logits come out; pytorchvideo ends X3D and R(2+1)D with a softmax.
-- X3D's activation is torch's SiLU; pytorchvideo has its own code for the same function, which relies on a
+- The outputs are logits; pytorchvideo ends X3D and R(2+1)D with a softmax.
+- X3D's activation is torch's SiLU. pytorchvideo has its own code for the same function, which relies on a
   feature that torch has deprecated.
-- SlowFast takes one clip and cuts both pathways from it, every frame and every 4th one.
+- SlowFast takes one clip and cuts both pathways from it: every frame, and every 4th one.
 """
 
 from typing import Any
@@ -22,7 +21,7 @@ from ssl_video.backbones.libraries import importing
 from ssl_video.backbones.limits import check_clip, scaled
 from ssl_video.registry import backbone
 
-_SPEEDS = 4  # frames of SlowFast's fast pathway for each of the slow one (alpha of arXiv:1812.03982)
+_SPEEDS = 4  # frames of SlowFast's fast pathway per frame of the slow one (alpha of arXiv:1812.03982)
 
 
 @backbone("slow_r50")
@@ -80,7 +79,7 @@ def slowfast_r50(num_classes: int, *, width: float, frames: int, size: int) -> n
 
 @backbone("slowfast_r101")
 def slowfast_r101(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """SlowFast with 101 layers a pathway."""
+    """SlowFast with 101 layers per pathway."""
     return _slowfast("slowfast_r101", num_classes, width, frames, size)
 
 
@@ -94,7 +93,7 @@ def slowfast_16x8_r101_50_50(num_classes: int, *, width: float, frames: int, siz
 def x3d_xs(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """X3D: thin, depthwise 3D convolutions; S and M are the same.
 
-    Feichtenhofer 2020, arXiv:2004.04730. XS, S and M differ in their clips alone.
+    Feichtenhofer 2020, arXiv:2004.04730. XS, S and M differ only in their clips.
     """
     return _x3d("x3d_xs", num_classes, width)
 
@@ -113,7 +112,7 @@ def x3d_m(num_classes: int, *, width: float, frames: int, size: int) -> nn.Modul
 
 @backbone("x3d_l")
 def x3d_l(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """X3D of more than twice the depth."""
+    """X3D with more than twice the depth."""
     return _x3d("x3d_l", num_classes, width)
 
 
@@ -121,7 +120,7 @@ def x3d_l(num_classes: int, *, width: float, frames: int, size: int) -> nn.Modul
 def efficient_x3d_xs(num_classes: int, *, frames: int, size: int) -> nn.Module:
     """X3D-XS as built for mobile processors; S is the same.
 
-    One batch norm more than X3D's, after the first stage's shortcut.
+    It has one batch norm more than X3D, after the first stage's shortcut.
     """
     return _efficient_x3d("efficient_x3d_xs", num_classes)
 
@@ -133,7 +132,7 @@ def efficient_x3d_s(num_classes: int, *, frames: int, size: int) -> nn.Module:
 
 
 def architecture(name: str, **options: Any) -> Any:
-    """A network of pytorchvideo's hub without its weights: nothing is downloaded.
+    """Return a network of pytorchvideo's hub without its weights: nothing is downloaded.
 
     Raises:
         InputError: pytorchvideo cannot be imported.
@@ -144,10 +143,10 @@ def architecture(name: str, **options: Any) -> Any:
 
 
 class SlowFast(nn.Module):
-    """A two-pathway network that is fed one clip.
+    """A two-pathway network that takes one clip.
 
     Args:
-        blocks: what pytorchvideo's network consists of, kept under the same name as there, so that
+        blocks: the blocks of pytorchvideo's network, stored under the same name as there, so that
             checkpoints fit.
     """
 
@@ -156,7 +155,7 @@ class SlowFast(nn.Module):
         self.blocks = blocks
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Clip (N, 3, T, H, W), T a multiple of 4 -> logits (N, classes)."""
+        """Map a clip (N, 3, T, H, W), T a multiple of 4 -> logits (N, classes)."""
         features: Any = [clip[:, :, ::_SPEEDS], clip]  # slow (N, 3, T/4, H, W), fast (N, 3, T, H, W)
         for block in self.blocks:
             features = block(features)

@@ -1,12 +1,13 @@
-"""The temporal shift: frame networks that see the frames before and after, without further parameters.
+"""The temporal shift: frame networks that see the previous and next frames, without further parameters.
 
 Lin, Gan and Han, "TSM: Temporal Shift Module for Efficient Video Understanding", 2019, arXiv:1811.08383.
 
-The shift stands before the first convolution of every residual block, beside the shortcut, so that a frame's
-own features are not lost ("residual shift"). The names and shapes of a network's tensors stay.
+The shift is placed before the first convolution of every residual block, beside the shortcut, so that a
+frame's own features are not lost ("residual shift"). The names and shapes of a network's tensors stay the
+same.
 
 Differences from the paper's code: it leaves out every second block of ResNet-101; here every residual block
-shifts, in all networks alike.
+of every network shifts.
 """
 
 from collections.abc import Mapping
@@ -16,16 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_SHARE = 8  # an eighth of the channels goes each way
+_SHARE = 8  # one in 8 channels is shifted in each direction
 _NAME = "temporal_shift"
 
-# What timm calls the first convolution of a residual block, apart from the shortcut's.
+# timm's names for the first convolution of a residual block, apart from the shortcut's.
 _FIRST = {"conv1", "conv1_1x1", "conv1_kxk", "conv_dw", "conv_exp", "conv_pw", "dw_start", "pw_exp"}
 _SHORTCUT = {"conv_s2d", "downsample", "shortcut"}
 
 
 class TemporalShift(nn.Module):
-    """Moves some channels of every frame one frame on or back; clips begin and end with zeros.
+    """Shift of some channels of every frame by one frame forward or back; clips are padded with zeros.
 
     Attributes:
         frames: T, the number of frames of a clip; set before each forward pass, see `set_frames`.
@@ -36,10 +37,10 @@ class TemporalShift(nn.Module):
         self.frames = 1
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N*T, C, H, W), the frames of a clip one after the other -> the same shape.
+        """Shift features (N*T, C, H, W), a clip's frames one after the other -> the same shape.
 
-        Of each frame's channels the first eighth is that of the next frame, the second eighth that of
-        the frame before (the order of the paper's code).
+        The first eighth of each frame's channels comes from the next frame, the second eighth from the
+        previous one (the order of the paper's code).
         """
         fold = features.shape[1] // _SHARE
         clips = features.unflatten(0, (-1, self.frames))  # (N*T, C, H, W) -> (N, T, C, H, W)
@@ -56,22 +57,22 @@ def add_shifts(network: nn.Module, image: Tensor) -> int:
 
     Args:
         network: an image network (N, 3, H, W) -> (N, classes), in evaluation mode.
-        image: (1, 3, H, W), passed once to see which blocks have a shortcut.
+        image: (1, 3, H, W), passed once to find the blocks with a shortcut.
 
     Returns:
-        The number of residual blocks; 0 leaves the network as it was.
+        The number of residual blocks; 0 leaves the network unchanged.
     """
     found = {block: first for block in network.modules() if (first := _first_convolution(block)) is not None}
     residual = _with_shortcut(network, found, image)
     for block in residual:
-        # A sub-module, so that replicas of the network on other devices have their own.
+        # As a sub-module, each replica of the network on another device has its own.
         found[block].add_module(_NAME, TemporalShift())
         found[block].register_forward_pre_hook(_shift)
     return len(residual)
 
 
 def set_frames(network: nn.Module, frames: int) -> None:
-    """Tell all temporal shifts of a network how many frames the clips of the next forward pass have."""
+    """Set the number of frames per clip of the next forward pass in all temporal shifts of a network."""
     for module in network.modules():
         if isinstance(module, TemporalShift):
             module.frames = frames
@@ -83,10 +84,10 @@ def _shift(convolution: nn.Module, inputs: tuple[Tensor]) -> Tensor:
 
 
 def _first_convolution(block: nn.Module) -> nn.Module | None:
-    """The first convolution, with its normalisation, of what may be a residual block, by its parts' names."""
+    """Return a potential residual block's first convolution, with its normalisation, by its parts' names."""
     for name, part in block.named_children():
         if name not in _SHORTCUT and any(isinstance(module, nn.Conv2d) for module in part.modules()):
-            # What is added to a sequence would become a part of it.
+            # A module added to a sequence would become a part of it.
             while isinstance(part, nn.Sequential):
                 part = part[0]
             return part if name in _FIRST else None
@@ -96,13 +97,13 @@ def _first_convolution(block: nn.Module) -> nn.Module | None:
 def _with_shortcut(
     network: nn.Module, first: Mapping[nn.Module, nn.Module], image: Tensor
 ) -> list[nn.Module]:
-    """Those blocks whose input reaches their output although their first convolution sees none of it."""
+    """Return the blocks whose input reaches their output although their first convolution gets zeros."""
     entered, residual = dict[nn.Module, list[Tensor]](), list[nn.Module]()
 
     def enter(block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         inputs = tuple(x.detach().requires_grad_() if isinstance(x, Tensor) else x for x in inputs)
         entered[block] = [x for x in inputs if isinstance(x, Tensor)]
-        # Copies, as a block may change its input in place.
+        # Copies, because a block may change its input in place.
         return tuple(x.clone() if isinstance(x, Tensor) else x for x in inputs)
 
     def cut(_: nn.Module, inputs: tuple[Tensor]) -> Tensor:
@@ -121,6 +122,6 @@ def _with_shortcut(
             hooks.enter_context(convolution.register_forward_pre_hook(cut))
             hooks.enter_context(block.register_forward_hook(leave))
         network(image)
-    # Attention inside a residual block may look like one.
+    # Attention inside a residual block may look like a residual block.
     inner = {module for block in residual for module in list(block.modules())[1:]}
     return [block for block in residual if block not in inner]

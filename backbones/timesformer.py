@@ -1,8 +1,9 @@
-"""TimeSformer: a vision transformer whose every block attends over time, then over space.
+"""TimeSformer: a vision transformer in which every block attends over time, then over space.
 
 Bertasius, Wang and Torresani, "Is Space-Time Attention All You Need for Video Understanding?", 2021,
 arXiv:2102.05095: divided attention, patches of 16 x 16 pixels, a class token. It is the network of SVFormer.
-Built of timm's vision transformer, whose names its tensors keep, so that an image transformer's weights fit.
+It is built from timm's vision transformer and keeps its tensor names, so that an image transformer's weights
+fit.
 
 Differences from the paper's code: no stochastic depth (0.1 there).
 """
@@ -23,19 +24,19 @@ from ssl_video.registry import backbone
 _PATCH = 16
 
 
-@backbone("timesformer_tiny")
+@backbone("timesformer_tiny", inputs="weights")
 def timesformer_tiny(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """ViT-Ti/16 with attention over time, then over space."""
     return _build("timesformer_tiny", num_classes, 192, 3, width, frames, size)
 
 
-@backbone("timesformer_s")
+@backbone("timesformer_s", inputs="weights")
 def timesformer_s(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """ViT-S/16 with attention over time, then space; SVFormer-S's."""
     return _build("timesformer_s", num_classes, 384, 6, width, frames, size)
 
 
-@backbone("timesformer_b")
+@backbone("timesformer_b", inputs="weights")
 def timesformer_b(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """ViT-B/16 with attention over time, then space; SVFormer-B's."""
     return _build("timesformer_b", num_classes, 768, 12, width, frames, size)
@@ -46,8 +47,8 @@ class TimeSformer(nn.Module):
 
     Args:
         image: timm's vision transformer with a class token.
-        frames: T, the number of frames that have a position of their own. Clips of other lengths get the
-            nearest positions.
+        frames: T, the number of frames with a position of their own. Clips of other lengths get the nearest
+            positions.
     """
 
     def __init__(self, image: Any, frames: int) -> None:
@@ -58,7 +59,7 @@ class TimeSformer(nn.Module):
         self.blocks = nn.ModuleList(SpaceTimeBlock(block) for block in image.blocks)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Clip (N, 3, T, H, W) -> logits (N, classes)."""
+        """Map a clip (N, 3, T, H, W) -> logits (N, classes)."""
         count, _, length = clip.shape[:3]
         images = clip.transpose(1, 2).flatten(0, 1)  # (N, 3, T, H, W) -> (N*T, 3, H, W)
         # (N*T, P, C) -> (N, T, P, C)
@@ -71,10 +72,10 @@ class TimeSformer(nn.Module):
         return logits
 
     def fit(self, tensors: dict[str, Tensor]) -> Fitted:
-        """Tensors of an image transformer, or for clips of another shape, as this network's.
+        """Fit tensors of an image transformer, or for clips of another shape, to this network.
 
-        As in the paper's code, attention over time starts as a copy of attention over space, and as it is
-        projected by zeros at first, the network starts as the image transformer averaged over frames.
+        As in the paper's code, attention over time starts as a copy of attention over space. Its projection
+        starts at zero, so the network starts as the image transformer averaged over frames.
         """
         fitted, new = dict(tensors), list[str]()
         if not any(name in tensors for name in self.state_dict() if _is_temporal(name)):
@@ -91,7 +92,7 @@ class TimeSformer(nn.Module):
         return Fitted(fitted, tuple(new))
 
     def _resample_places(self, places: Tensor) -> Tensor:
-        """Positions of another grid of patches, (1, 1 + P, C) -> (1, 1 + P', C)."""
+        """Interpolate the positions of another grid of patches, (1, 1 + P, C) -> (1, 1 + P', C)."""
         with importing("timm"):
             from timm.layers.pos_embed import resample_abs_pos_embed
         resampled: Tensor = resample_abs_pos_embed(places, list(self.patch_embed.grid_size))
@@ -117,17 +118,17 @@ class SpaceTimeBlock(nn.Module):
         self.norm1, self.attn, self.norm2, self.mlp = block.norm1, block.attn, block.norm2, block.mlp
 
     def forward(self, token: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Class token (N, 1, C) and patches (N, T, P, C) -> the same shapes."""
+        """Map a class token (N, 1, C) and patches (N, T, P, C) -> the same shapes."""
         count, length, places, _ = patches.shape
-        # Each place by itself over time: (N, T, P, C) -> (N*P, T, C) -> (N, T, P, C)
+        # Each place separately over time: (N, T, P, C) -> (N*P, T, C) -> (N, T, P, C)
         sequences = patches.transpose(1, 2).flatten(0, 1)
         moved = self.temporal_fc(self.temporal_attn(self.temporal_norm1(sequences)))
         patches = patches + moved.unflatten(0, (count, places)).transpose(1, 2)
-        # Each frame by itself, with a copy of the class token: (N, T, 1 + P, C) -> (N*T, 1 + P, C)
+        # Each frame separately, with a copy of the class token: (N, T, 1 + P, C) -> (N*T, 1 + P, C)
         tokens = token[:, None].expand(-1, length, -1, -1)
         seen = self.attn(self.norm1(torch.cat([tokens, patches], 2).flatten(0, 1)))
         seen = seen.unflatten(0, (count, length))
-        # What the copies of the class token saw is averaged over the frames.
+        # The outputs at the copies of the class token are averaged over the frames.
         token, patches = token + seen[:, :, :1].mean(1), patches + seen[:, :, 1:]
         return token + self.mlp(self.norm2(token)), patches + self.mlp(self.norm2(patches))
 
@@ -157,7 +158,7 @@ def _is_temporal(name: str) -> bool:
 
 
 def _resample(moments: Tensor, length: int) -> Tensor:
-    """Positions in time for clips of another length, (1, T, C) -> (1, length, C), each the nearest one."""
+    """Resample positions in time to another length, (1, T, C) -> (1, length, C), each the nearest one."""
     if moments.shape[1] == length:
         return moments
     return F.interpolate(moments.transpose(1, 2), length, mode="nearest").transpose(1, 2)

@@ -1,7 +1,7 @@
-"""Any image network of timm as a video backbone: each frame by itself, then the mean over frames.
+"""Any image network of timm as a video backbone: each frame separately, then the mean over frames.
 
-This is the consensus of TSN (Wang et al. 2016, arXiv:1608.00859). With "+tsm" after the model's name the
-frames of a clip also see each other, see `ssl_video.backbones.shift`.
+This is the consensus of TSN (Wang et al. 2016, arXiv:1608.00859). With "+tsm" after the model's name, the
+frames of a clip also exchange features, see `ssl_video.backbones.shift`.
 """
 
 import torch
@@ -15,7 +15,7 @@ from ssl_video.registry import backbone
 _SHIFTED = "tsm"
 
 
-@backbone("timm")
+@backbone("timm", inputs="weights")
 def frame_network(num_classes: int, *, model: str, frames: int, size: int) -> nn.Module:
     """Any image network of timm, logits averaged over frames: timm/<model>, with shift timm/<model>+tsm."""
     with importing("timm"):
@@ -26,7 +26,7 @@ def frame_network(num_classes: int, *, model: str, frames: int, size: int) -> nn
         raise InputError(unknown("timm model", image_model, known))
     if plus and temporal != _SHIFTED:
         raise InputError(f"timm/{model}: {unknown('addition to a timm model', temporal, [_SHIFTED])}")
-    # Only networks with positional tables of one size take (and need) the size.
+    # Only networks with positional tables of a fixed size take (and need) the size.
     settings = timm.get_pretrained_cfg(image_model)
     fixed = settings is not None and settings.fixed_input_size
     image = torch.zeros(1, 3, size, size)
@@ -34,7 +34,7 @@ def frame_network(num_classes: int, *, model: str, frames: int, size: int) -> nn
         network: nn.Module = timm.create_model(
             image_model, pretrained=False, num_classes=num_classes, img_size=size if fixed else None
         ).eval()
-        # Many networks take only some sizes (multiples of 32, of a window) and fail deep inside otherwise.
+        # Many networks accept only some sizes (multiples of 32, of a window) and otherwise fail deep inside.
         with torch.inference_mode():
             network(image)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
@@ -64,7 +64,7 @@ class FrameAverage(nn.Module):
         self.network = network
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Clip (N, 3, T, H, W) -> logits (N, classes)."""
+        """Map a clip (N, 3, T, H, W) -> logits (N, classes)."""
         count, _, length = clip.shape[:3]
         images = clip.transpose(1, 2).flatten(0, 1)  # (N, 3, T, H, W) -> (N, T, 3, H, W) -> (N*T, 3, H, W)
         set_frames(self.network, length)

@@ -1,8 +1,8 @@
-"""A network small enough to train on one CPU core in seconds, for the demo and for trying things out.
+"""A network small enough to train on one CPU core in seconds, for the demo and for experiments.
 
-Of fifteen networks tried on drafts of the demo data (2026-11, supervised, all labels and few), it had the
-best accuracy for its time: residual networks took twice as long a step, max pooling learned worse. Halving
-the number of frames before the widest layers was no worse than after them, and faster.
+Fifteen networks were tried on drafts of the demo data (2026-11, supervised, all labels and few), and this one
+had the best accuracy for its time. Residual networks took twice as long per step, and max pooling learned
+worse. Halving the number of frames before the widest layers was no worse than after them, and faster.
 """
 
 from torch import nn
@@ -26,7 +26,7 @@ def tiny3d(num_classes: int, *, width: float, frames: int, size: int) -> nn.Modu
 
 
 def _convolution(before: int, after: int, stride: tuple[int, int, int]) -> nn.Module:
-    """A 3x3x3 convolution with batch norm and ReLU; clips (N, before, T, H, W) shrink by the stride."""
+    """Build a 3x3x3 convolution with batch norm and ReLU; clips (N, before, T, H, W) shrink by the stride."""
     return nn.Sequential(
         nn.Conv3d(before, after, 3, stride, padding=1, bias=False),
         nn.BatchNorm3d(after),

@@ -1,12 +1,12 @@
 """The video networks of torchvision: three 18-layer ResNets, S3D and the Video Swin Transformers.
 
 MViT is in `mvit.py`. Differences from torchvision, none of which has parameters:
-- S3D's last pooling has a window of 2 x 7 x 7, here never more than there is, so that clips of less than 13
-  frames or 209 pixels will do.
+- S3D's last pooling has a window of 2 x 7 x 7, here limited to the size of its input, so that clips of less
+  than 13 frames or 209 pixels work.
 - Swin takes a width. The functions of torchvision have none, so its published settings are repeated here.
 
-Where the patches are fewer than an attention window, as in the last stage at sizes below 193, Swin uses the
-first entries of its tables of relative positions, here as in the authors' own code.
+If there are fewer patches than an attention window holds, as in the last stage at sizes below 193, Swin uses
+the first entries of its tables of relative positions, here as in the authors' own code.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from ssl_video.backbones.limits import check_clip, scaled
 from ssl_video.registry import backbone
 
 
-@backbone("r3d_18")
+@backbone("r3d_18", inputs="weights")
 def r3d_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
     """3D-ResNet18 (R3D, Tran et al. 2018).
 
@@ -28,32 +28,32 @@ def r3d_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
     return architecture("r3d_18", num_classes)
 
 
-@backbone("mc3_18")
+@backbone("mc3_18", inputs="weights")
 def mc3_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
     """ResNet18, 3D in its first two stages, 2D after them (MC3)."""
     return architecture("mc3_18", num_classes)
 
 
-@backbone("r2plus1d_18")
+@backbone("r2plus1d_18", inputs="weights")
 def r2plus1d_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
     """ResNet18, convolutions split in space and time (R(2+1)D)."""
     return architecture("r2plus1d_18", num_classes)
 
 
-@backbone("s3d")
+@backbone("s3d", inputs="weights")
 def s3d(num_classes: int, *, frames: int, size: int) -> nn.Module:
     """Inception, convolutions split in space and time (S3D).
 
     Xie et al. 2018, arXiv:1712.04851.
     """
-    # Strides of 2 round up, but for the last, which rounds down: 5 frames -> 3 -> 2 -> 1.
+    # Strides of 2 round up, except the last, which rounds down: 5 frames -> 3 -> 2 -> 1.
     check_clip("s3d", frames, size, "it leaves 1/8 of the frames and 1/32 of the size", at_least=(5, 17))
     network = architecture("s3d", num_classes)
     network.avgpool = AtMostPool()
     return network
 
 
-@backbone("swin3d_t")
+@backbone("swin3d_t", inputs="weights")
 def swin3d_t(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """Video Swin Transformer, tiny: attention in shifted windows.
 
@@ -62,20 +62,20 @@ def swin3d_t(num_classes: int, *, width: float, frames: int, size: int) -> nn.Mo
     return _swin(num_classes, scaled(96, width), blocks=[2, 2, 6, 2], heads=[3, 6, 12, 24])
 
 
-@backbone("swin3d_s")
+@backbone("swin3d_s", inputs="weights")
 def swin3d_s(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
-    """Video Swin Transformer, small: thrice the third stage."""
+    """Video Swin Transformer, small: three times the third stage."""
     return _swin(num_classes, scaled(96, width), blocks=[2, 2, 18, 2], heads=[3, 6, 12, 24])
 
 
-@backbone("swin3d_b")
+@backbone("swin3d_b", inputs="weights")
 def swin3d_b(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """Video Swin Transformer, base: small's depth, 4/3 its width."""
     return _swin(num_classes, scaled(128, width), blocks=[2, 2, 18, 2], heads=[4, 8, 16, 32])
 
 
 def architecture(name: str, num_classes: int) -> Any:
-    """A network of `torchvision.models.video` without its weights: nothing is downloaded.
+    """Return a network of `torchvision.models.video` without its weights: nothing is downloaded.
 
     Raises:
         InputError: torchvision cannot be imported.
@@ -86,10 +86,10 @@ def architecture(name: str, num_classes: int) -> Any:
 
 
 class AtMostPool(nn.Module):
-    """S3D's average over windows of 2 x 7 x 7, of less where there is less."""
+    """S3D's average over windows of 2 x 7 x 7, limited to the size of the input."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, C, T, H, W) -> averages (N, C, T - 1, H - 6, W - 6), at least 1 of each."""
+        """Average features (N, C, T, H, W) -> (N, C, T - 1, H - 6, W - 6), at least 1 of each."""
         window = [min(side, there) for side, there in zip((2, 7, 7), features.shape[2:], strict=True)]
         return F.avg_pool3d(features, window, stride=1)
 

@@ -1,4 +1,4 @@
-"""Pretrained weights, never in part without saying so."""
+"""Pretrained weights; partial loading is always reported."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,23 +22,24 @@ class Fitted(NamedTuple):
 
 @runtime_checkable
 class Fits(Protocol):
-    """A network that also takes the weights of another kind of network, for example of one for images."""
+    """A network that also accepts the weights of another kind of network, for example an image network."""
 
     def fit(self, tensors: dict[str, Tensor]) -> Fitted:
-        """What is to be loaded, of tensors by the network's own names."""
+        """Return the tensors to load, given tensors by the network's own names."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was loaded.
+    """Report on loaded weights.
 
     Attributes:
-        source: where it is from.
+        source: origin of the weights.
         matched: names of the network's tensors that were loaded.
         skipped: names of those left at their initial value: the classifier of other classes.
-        classes: number of classes in the file and in the network, where they differ.
-        new: names of those left at their initial value that a network of this kind cannot have.
-        normalisation: how inputs are normalised, where it is not as clips are.
+        classes: number of classes in the file and in the network, if they differ.
+        new: names of those left at their initial value because the source's kind of network lacks them.
+        normalisation: the input normalisation, if it differs from that of clips.
+        unused: names of the file's tensors that the network does not have, if only a part was asked for.
     """
 
     source: str
@@ -47,11 +48,12 @@ class Report:
     classes: tuple[int, int] | None = None
     new: tuple[str, ...] = ()
     normalisation: str = ""
+    unused: tuple[str, ...] = ()
 
     @property
     def partial(self) -> bool:
-        """Whether something keeps its initial values."""
-        return bool(self.skipped or self.new)
+        """True if some tensors keep their initial values."""
+        return bool(self.skipped or self.new or self.unused)
 
     def __str__(self) -> str:
         text = f"{len(self.matched)} tensors loaded from {self.source}"
@@ -60,40 +62,45 @@ class Report:
                 f"; the classifier keeps its initial values ({', '.join(self.skipped)}), as the file has "
                 f"{self.classes[0]} classes and the network {self.classes[1]}"
             )
+        elif self.skipped:
+            text += f"; {len(self.skipped)} of another shape keep their initial values: {_few(self.skipped)}"
+        if self.unused:
+            text += f"; {len(self.unused)} of the file are not used: {_few(self.unused)}"
         if self.new:
-            # One name for the same tensor of all blocks.
-            names = dict.fromkeys(re.sub(r"\.\d+\.", ".*.", name) for name in self.new)
-            text += f"; {len(self.new)} that it cannot have keep their initial values: {', '.join(names)}"
+            text += f"; {len(self.new)} that it does not have keep their initial values: {_few(self.new)}"
         if self.normalisation:
             text += f"; inputs are normalised as for these weights, by {self.normalisation}"
         return text
 
 
-def load(model: nn.Module, source: Source, size: int = 224) -> Report:
-    """Loads tensors into a network, all of them or none.
+def load(model: nn.Module, source: Source, size: int = 224, *, partial: bool = False) -> Report:
+    """Load tensors into a network, all of them or none.
 
-    Names may differ by a leading part that all tensors share ("module.", "network."). A classifier for
-    another number of classes is left as it is and named in the report, and so is what a network says that
-    weights of another kind lack (see `Fits`); any other difference is an error.
+    Names may differ by a prefix that all tensors share ("module.", "network."). A classifier for another
+    number of classes stays unchanged and is named in the report. So are the tensors that the network
+    declares as missing in weights of another kind (see `Fits`). Any other difference is an error.
 
     Args:
         model: the network, changed in place.
         source: the weights.
         size: height and width of a clip in pixels.
+        partial: load the tensors of equal name and shape; the report names the others.
 
     Raises:
-        InputError: weights that cannot be had, or do not fit.
+        InputError: weights that are not available, or do not fit; with `partial`, none of them fits.
     """
     ours = model.state_dict()
     theirs = _align(source.read(size), ours)
     fitted = model.fit(theirs) if isinstance(model, Fits) else Fitted(theirs)
     found = {name: tensor for name, tensor in fitted.tensors.items() if name in ours}
-    # Counters of batch norm, which files of old versions of torch lack, are of no use here.
+    # Counters of batch norm are not needed, and files of old versions of torch lack them.
     needed = [name for name in ours if not name.endswith("num_batches_tracked") and name not in inputs.NAMES]
     missing = [name for name in needed if name not in found and name not in fitted.new]
     unexpected = [name for name in fitted.tensors if name not in ours]
     differing = [name for name in found if found[name].shape != ours[name].shape]
     classes = _other_classes(model, {name: (found[name], ours[name]) for name in differing})
+    if partial:
+        return _load_some(model, source, found, differing, [*missing, *fitted.new], unexpected)
     problems = [_count(missing, "tensors of the network missing in the file")]
     problems += [_count(unexpected, "tensors of the file unknown to the network")]
     if not classes:
@@ -102,21 +109,49 @@ def load(model: nn.Module, source: Source, size: int = 224) -> Report:
     if any(problems):
         raise InputError(
             f"{source.name}: these weights do not fit the network, nothing was loaded; are backbone and "
-            "width those that the file was made with?",
+            "width those that the file was made with? partial_weights loads those that fit",
             *(problem for problem in problems if problem),
         )
     kept = {name: tensor for name, tensor in found.items() if name not in differing}
-    model.load_state_dict(kept, strict=False)
-    elsewhere = source.normalisation != inputs.CLIPS
-    if elsewhere:
-        inputs.adjust(model, source.normalisation)
-    normalisation = str(source.normalisation) if elsewhere else ""
+    normalisation = _take_over(model, source, kept)
     return Report(source.name, tuple(kept), tuple(differing), classes, fitted.new, normalisation)
 
 
+def _load_some(
+    model: nn.Module,
+    source: Source,
+    found: dict[str, Tensor],
+    differing: list[str],
+    missing: list[str],
+    unexpected: list[str],
+) -> Report:
+    """Load the tensors that fit."""
+    kept = {name: tensor for name, tensor in found.items() if name not in differing}
+    if not kept:
+        raise InputError(f"{source.name}: no tensor of it fits the network by name and shape")
+    normalisation = _take_over(model, source, kept)
+    return Report(
+        source.name,
+        tuple(kept),
+        tuple(differing),
+        new=tuple(missing),
+        normalisation=normalisation,
+        unused=tuple(unexpected),
+    )
+
+
+def _take_over(model: nn.Module, source: Source, tensors: dict[str, Tensor]) -> str:
+    """Load tensors, and convert the network's inputs to their normalisation; return it if it is another."""
+    model.load_state_dict(tensors, strict=False)
+    if source.normalisation == inputs.CLIPS:
+        return ""
+    inputs.adjust(model, source.normalisation)
+    return str(source.normalisation)
+
+
 def _align(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The file's tensors by the network's names, by the exchange of leading parts that matches most names."""
-    # How inputs are normalised is the whole network's, so its names have no leading part.
+    """Rename the file's tensors to the network's names, by the change of prefix that matches most names."""
+    # The input normalisation belongs to the whole network, so its names have no prefix.
     known, names = ([name for name in state if name not in inputs.NAMES] for state in (ours, theirs))
     exchanges = [
         {name: new + name.removeprefix(old) for name in names}
@@ -128,16 +163,16 @@ def _align(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str
 
 
 def _leads(names: list[str]) -> list[str]:
-    """Every leading part that all names share, from none to all of it: "", "module.", "module.blocks."."""
+    """Return every prefix that all names share, from none to the longest: "", "module.", "module.blocks."."""
     levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
     shared = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
     return ["".join(f"{part}." for part in shared[:length]) for length in range(len(shared) + 1)]
 
 
 def _other_classes(model: nn.Module, differing: dict[str, tuple[Tensor, Tensor]]) -> tuple[int, int] | None:
-    """Numbers of classes in the file and here, if these tensors differ in nothing else.
+    """Return the numbers of classes in the file and here, if these tensors differ in nothing else.
 
-    A layer of which only the number of outputs differs, while the layers after it fit, has none after it.
+    A layer is the last one if only its number of outputs differs while all other layers fit.
     """
     counts = set()
     for name, (theirs, ours) in differing.items():
@@ -149,8 +184,13 @@ def _other_classes(model: nn.Module, differing: dict[str, tuple[Tensor, Tensor]]
     return counts.pop() if len(counts) == 1 else None
 
 
+def _few(names: Iterable[str]) -> str:
+    """Return names, one for the same tensor of all blocks."""
+    return ", ".join(dict.fromkeys(re.sub(r"\.\d+\.", ".*.", name) for name in names))
+
+
 def _count(names: Iterable[str], what: str) -> str:
-    """How many there are and the first few, or nothing if there are none."""
+    """Return their number and the first few names; empty if there are none."""
     names = list(names)
     few = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     return f"{what}: {len(names)} ({few})" if names else ""
