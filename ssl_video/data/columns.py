@@ -1,7 +1,7 @@
 """Columns of an index: strings and categories as Arrow arrays, without a Python object per row.
 
-A column of an index file is a view of that file, mapped into memory: processes share its pages, and sending
-it to a worker sends the file's name. Ten million rows therefore cost a worker nothing.
+A column of an index file is a memory-mapped view of that file, so processes share its pages. Sending a column
+to a worker sends only the file's name. Ten million rows therefore cost a worker nothing.
 """
 
 import functools
@@ -13,12 +13,17 @@ from typing import Any, Protocol, overload
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
 
 from ssl_video.errors import InputError
 
+# Arrow's own threads may still run when the program ends, which then aborts ("terminate called without an
+# active exception"): so did 4 of 250 programs that read three small tables, and none with one thread.
+ONE_THREAD = arrow_csv.ReadOptions(use_threads=False)
+
 
 class Hasher(Protocol):
-    """What `hashlib` makes."""
+    """The part of a `hashlib` object's interface that is used here."""
 
     def update(self, data: bytes | memoryview, /) -> None:
         """Add bytes."""
@@ -26,7 +31,7 @@ class Hasher(Protocol):
 
 @dataclass(frozen=True)
 class Origin:
-    """A column of an index file. Size and time of change tell a file that was written anew."""
+    """A column of an index file. Size and modification time detect a file that was rewritten."""
 
     file: str
     size: int
@@ -34,20 +39,20 @@ class Origin:
     column: str
 
     def array(self) -> pa.Array:
-        """The column, mapped into memory.
+        """Return the column, memory-mapped.
 
         Raises:
-            InputError: the file is gone or another one now.
+            InputError: the file is gone or has changed.
         """
         return mapped(self.file, self.size, self.changed).column(self.column)
 
 
 @functools.lru_cache(maxsize=8)
 def mapped(file: str, size: int, changed: int) -> pa.RecordBatch:
-    """The rows of an index file, mapped into memory.
+    """Return the rows of an index file, memory-mapped.
 
     Raises:
-        InputError: the file is gone or has changed since it had this size and time of change.
+        InputError: the file is gone, or its size or modification time differs.
     """
     try:
         status = os.stat(file)
@@ -64,7 +69,7 @@ class Strings(Sequence[str]):
 
     Args:
         values: the strings.
-        origin: where they come from, if they are a column of an index file.
+        origin: the file and column that they come from, if they are a column of an index file.
     """
 
     def __init__(self, values: pa.Array | pa.ChunkedArray, origin: Origin | None = None) -> None:
@@ -99,17 +104,17 @@ class Strings(Sequence[str]):
         return (_strings, (self._origin,)) if self._origin else (Strings, (self.values,))
 
     def tolist(self) -> list[str]:
-        """The strings as Python objects."""
+        """Return the strings as Python objects."""
         texts: list[str] = self.values.to_pylist()
         return texts
 
     def order(self) -> np.ndarray:
-        """Rows in the order of code points, (N,) int64: the order of Python's `sorted`."""
+        """Return the rows in code point order, (N,) int64: the order of Python's `sorted`."""
         rows: np.ndarray = pc.array_sort_indices(self.values).to_numpy().astype(np.int64)
         return rows
 
     def hash_into(self, hasher: Hasher) -> None:
-        """Add number, lengths and bytes of the strings to a hash."""
+        """Add the number, lengths and bytes of the strings to a hash."""
         values = self.values
         if values.offset:
             values = pa.concat_arrays([values, pa.array([], values.type)])
@@ -127,11 +132,11 @@ def _strings(origin: Origin) -> Strings:
 
 @dataclass(frozen=True, eq=False)
 class Category:
-    """(N,) strings of which many are equal: codes into a list of names.
+    """(N,) strings with many repetitions, stored as codes into a list of names.
 
     Attributes:
-        codes: (N,) integers, positions in `names`.
-        names: the different strings; some may not occur.
+        codes: (N,) integers, indices into `names`.
+        names: the distinct strings; some may not occur.
     """
 
     codes: np.ndarray
@@ -142,7 +147,7 @@ class Category:
     def of(
         values: "pa.Array | pa.ChunkedArray | Sequence[str]", names: Sequence[str] | None = None
     ) -> "Category":
-        """Encode strings; `names` fixes the order of names, otherwise they are sorted."""
+        """Encode strings; `names` fixes the order of names, which are sorted otherwise."""
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()
         elif not isinstance(values, pa.Array):
@@ -172,16 +177,16 @@ class Category:
         return (_category, (self.origin,)) if self.origin else (Category, (self.codes, self.names))
 
     def array(self) -> pa.DictionaryArray:
-        """As an Arrow array."""
+        """Return the column as an Arrow array."""
         return pa.DictionaryArray.from_arrays(pa.array(self.codes), self.names.values)
 
     def rows(self, *names: str) -> np.ndarray:
-        """Rows that hold one of the names, sorted: (n,) int64."""
+        """Return the sorted rows that hold one of the names: (n,) int64."""
         wanted = np.array([name in names for name in self.names], bool)
         return np.flatnonzero(wanted[self.codes]) if len(wanted) else np.empty(0, np.int64)
 
     def tolist(self) -> list[str]:
-        """The strings as Python objects."""
+        """Return the strings as Python objects."""
         names = self.names.tolist()
         return [names[code] for code in self.codes.tolist()]
 
@@ -192,10 +197,10 @@ def _category(origin: Origin) -> Category:
 
 
 class Paths(Sequence[str]):
-    """Absolute file names: a folder and the names below it, put together when asked for.
+    """Absolute file names: a folder and the names below it, joined on access.
 
     Raises:
-        InputError: a name leads out of the folder; whoever reads it may not be who wrote it.
+        InputError: a name leads out of the folder, as in an index file from an untrusted source.
     """
 
     def __init__(self, root: str, ids: Strings) -> None:
@@ -219,6 +224,6 @@ class Paths(Sequence[str]):
     def _path(self, name: str) -> str:
         if name.startswith("/") or "/../" in f"/{name}/" or "\0" in name:
             raise InputError(
-                f"{name!r} does not lie in {self.root}: make the index anew with ssl-video index"
+                f"{name!r} does not lie in {self.root}: rebuild the index with ssl-video data index"
             )
         return os.path.join(self.root, name)

@@ -1,4 +1,4 @@
-"""A run's data: which clips exist, which are labeled, and where their frames come from."""
+"""A run's data: its clips, their labels, and the source of their frames."""
 
 import os
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from ssl_video.spec import Spec
 
 Progress = Callable[[str, int, int], None]
 
-# Stored frames are a little larger than the crop, so that crops of less than the whole frame are not
-# enlarged: 256 for 224, the usual pair.
+# Stored frames are a little larger than the crop (256 for 224, the usual pair), so that a crop smaller than
+# the whole frame is not upscaled.
 _MARGIN = 8 / 7
 
 
 @dataclass(frozen=True)
 class Data:
-    """An index, its frames, and the clips that were left out of it because they are quarantined."""
+    """An index, its frames, and the quarantined clips, which the index leaves out."""
 
     index: Index
     store: FrameStore
@@ -34,19 +34,19 @@ class Data:
 
 
 def short_side(size: int) -> int:
-    """Short side of stored frames for crops of `size` pixels."""
+    """Return the short side of stored frames for crops of `size` pixels."""
     return round(size * _MARGIN)
 
 
 def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: bool = False) -> Index:
-    """Which clips a run's dataset holds, without those that are quarantined.
+    """Return the clips of a run's dataset, without those that are quarantined.
 
-    Nothing is decoded, but the demo clips are rendered where missing.
+    Nothing is decoded, but missing demo clips are rendered.
 
     Args:
-        spec: what to read.
+        spec: the run.
         progress: called while the demo clips are rendered.
-        skip_broken: let files be missing or empty; `load` quarantines them with those that cannot be decoded.
+        skip_broken: accept missing and empty files; `load` quarantines them and those that cannot be decoded.
 
     Raises:
         InputError: the data cannot be read.
@@ -61,12 +61,12 @@ def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: boo
 
 
 def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = True) -> Index:
-    """Which clips a run's dataset holds, whether they are quarantined or not.
+    """Return the clips of a run's dataset, including those that are quarantined.
 
     Args:
-        spec: what to read: `data`, `root` and `split`.
+        spec: the run, of which `data`, `root` and `split` are used.
         progress: called while the demo clips are rendered.
-        faulty: let files be missing or empty.
+        faulty: accept missing and empty files.
 
     Raises:
         InputError: the data cannot be read.
@@ -78,7 +78,7 @@ def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = Tru
 
 
 def source(spec: Spec) -> Path:
-    """The folder, manifest or index file that a run reads; its quarantine list lies beside it."""
+    """Return the folder, manifest or index file that a run reads; its quarantine list lies beside it."""
     return cache_dir() / "demo" if spec.data == "demo" else Path(spec.data).expanduser()
 
 
@@ -90,17 +90,17 @@ def load(
     cache_gib: float = 20.0,
     progress: Progress | None = None,
 ) -> Data:
-    """Open a run's data: decode every clip that is not known yet, and stop where one is broken.
+    """Open a run's data: decode every clip whose length is not known yet, and stop if one is broken.
 
     Args:
         spec: the run; its crop size decides the size of stored frames.
-        index: its clips, where they are known; otherwise they are read.
+        index: its clips, if already read.
         skip_broken: quarantine broken clips instead of stopping.
-        cache_gib: bound of the frame cache in GiB; 0: no cache.
-        progress: called with what is being done, how many are done and how many there are.
+        cache_gib: size limit of the frame cache in GiB; 0: no cache.
+        progress: called with the current task, the number of items done and the total.
 
     Raises:
-        InputError: the data cannot be read, or clips are broken and not to be skipped.
+        InputError: the data cannot be read, or clips are broken and `skip_broken` is not set.
     """
     index = index or read_index(spec, progress, skip_broken=skip_broken)
     check_present(index)
@@ -120,7 +120,7 @@ def load(
 
 
 def draw(spec: Spec, index: Index) -> Partition:
-    """The partition of an index that a specification asks for.
+    """Return the partition of an index that a specification asks for.
 
     Raises:
         InputError: see `partition.make`.
@@ -136,11 +136,11 @@ def draw(spec: Spec, index: Index) -> Partition:
 
 
 def check_present(index: Index, looks: int = 50) -> None:
-    """Tell a folder that is wrong or not mounted from single files that are gone.
+    """Check that some files exist; if none does, the folder is wrong or not mounted.
 
     Args:
-        index: the clips; only those in use are looked for.
-        looks: number of files that are looked for, evenly spaced.
+        index: the clips; only the files of those in use are looked for.
+        looks: number of files to look for, evenly spaced.
 
     Raises:
         InputError: none of them exists.
@@ -156,7 +156,7 @@ def check_present(index: Index, looks: int = 50) -> None:
 
 
 def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
-    """Reasons by row of the clips in a dataset's quarantine list."""
+    """Return the quarantine reason of each quarantined clip, by row."""
     listed = quarantine.read(source(spec))
     if not listed:
         return {}
@@ -164,7 +164,7 @@ def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
 
 
 def _under(text: str, progress: Progress | None) -> Callable[[int, int], None] | None:
-    """A callback (done, total) that reports under a heading."""
+    """Return a callback (done, total) that reports progress under a heading."""
     return (lambda done, total: progress(text, done, total)) if progress else None
 
 
@@ -175,6 +175,6 @@ def _complaint(broken: dict[str, str], total: int, spec: Spec, shown: int = 10) 
         lines.append(f"  and {len(broken) - shown} more")
     lines.append(
         f"replace them, or quarantine them, so that all runs leave them out: --skip-broken, or "
-        f"ssl-video doctor {spec.data}, which looks at everything"
+        f"ssl-video data doctor {spec.data}, which looks at everything"
     )
     return "\n".join(lines)

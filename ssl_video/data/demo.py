@@ -1,18 +1,18 @@
 """The embedded demo data: 800 small videos, rendered here and encoded to real files at first use.
 
 Each clip shows one bright shape that swings to and fro over a dim background, past two small swinging
-dots that mean nothing. A class is a shape (what moves) and a direction (how it moves), so neither is enough
-alone. Colour, place, size, speed and phase are random and say nothing about the class; a horizontal flip
-keeps it.
+dots that carry no information. A class is a shape (appearance) and a direction (motion), so neither is
+enough alone. Colour, place, size, speed and phase are random and independent of the class. A horizontal flip
+preserves the class.
 
-Calibrated on supervised training alone, so that no method was favoured (2026-11: tiny3d, 300 steps of 16
-labeled clips, accuracy on the test clips, mean of 3 to 5 draws): 0.52 with 4 labels per class (standard
-deviation 0.07), 0.93 with 10, 0.98 with all. With every clip replaced by one of its frames, repeated, and
-all labels: 0.47, the shapes right and the directions guessed.
+The difficulty was calibrated on supervised training alone, so that no method was favoured (2026-11: tiny3d,
+300 steps of 16 labeled clips, accuracy on the test clips, mean of 3 to 5 draws): 0.52 with 4 labels per class
+(standard deviation 0.07), 0.93 with 10, 0.98 with all. With every clip replaced by one of its frames,
+repeated, and all labels: 0.47, the shapes right and the directions guessed.
 
 A clip's pixels are a function of its number. They come from the raw output of numpy's Philox generator,
-which, unlike the distributions built on it, never changes between versions of numpy (NEP 19), and are
-encoded without loss: a file's bytes may differ from one machine to the next, the pixels in it do not.
+which, unlike the distributions built on it, never changes between versions of numpy (NEP 19). They are
+encoded without loss: a file's bytes may differ from one machine to the next, its pixels do not.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ import numpy as np
 from ssl_video.data.paths import cache_dir
 from ssl_video.errors import InputError
 
-# Part of the folder's name: pixels that change need a new one, or old folders would be taken for them.
+# Part of the folder's name. Increase it when pixels change, so that old folders are not reused.
 VERSION = 2
 CLIPS, TRAIN_CLIPS = 800, 500
 # 24 frames hold windows of 8 frames at stride 2 with room to start at random. 36 pixels are a crop of 32
@@ -57,19 +57,19 @@ _BT601 = np.array([[16829, 33039, 6416], [-9714, -19070, 28784], [28784, -24103,
 
 
 def place() -> Path:
-    """The folder of the cache in which the clips are, once they are rendered."""
+    """Return the folder of the rendered clips in the cache."""
     return cache_dir() / f"demo-{VERSION}"
 
 
 def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Render the demo clips, unless they are there.
+    """Render the demo clips, unless they exist.
 
-    The files are written beside `folder` and renamed into place when all are there, so a folder is whole or
-    absent however many processes build it and wherever one is stopped.
+    The files are written beside `folder`, which is renamed into place once it is complete. So a folder is
+    complete or absent, even if several processes build it or one is stopped.
 
     Args:
-        folder: where to; by default `place()`.
-        progress: called after each clip with the number of clips that are done and that there are.
+        folder: the target; by default `place()`.
+        progress: called after each clip with the number of clips done and the total.
 
     Returns:
         manifest.csv in that folder, with columns path (relative to the folder), label and split.
@@ -82,7 +82,7 @@ def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | N
     if manifest.is_file():
         return manifest
     try:
-        # The manifest is looked for again: another process may just have put it there.
+        # Check for the manifest again: another process may just have put it there.
         if folder.exists() and any(folder.iterdir()) and not manifest.is_file():
             raise InputError(
                 f"{folder} has no manifest.csv, so it is not the demo data, but is not empty either: "
@@ -105,12 +105,12 @@ def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | N
 
 
 def label(index: int) -> str:
-    """The class of clip `index`; classes alternate, so every stretch of ten clips has each of them once."""
+    """Return the class of clip `index`; classes alternate, so any ten clips in a row have each class once."""
     return CLASSES[index % len(CLASSES)]
 
 
 def render(index: int) -> np.ndarray:
-    """The frames of clip `index`: uint8 (FRAMES, SIZE, SIZE, 3), RGB, the same on every call."""
+    """Return the frames of clip `index`: uint8 (FRAMES, SIZE, SIZE, 3), RGB, the same on every call."""
     draws = _Draws(index)
     shape, direction = label(index).split("-")
     video = np.repeat(_background(draws), FRAMES, axis=0)
@@ -145,7 +145,7 @@ def _publish(built: Path, folder: Path) -> None:
 
 
 def _remove_stale(parent: Path, prefix: str) -> None:
-    """Remove what builds that were killed left behind; a running build is never that old."""
+    """Remove the remains of killed builds; a running build is never that old."""
     for path in parent.iterdir():
         # Another process may have finished and removed its folder in the meantime.
         with contextlib.suppress(FileNotFoundError):
@@ -154,7 +154,7 @@ def _remove_stale(parent: Path, prefix: str) -> None:
 
 
 def _encode(video: np.ndarray) -> bytes:
-    """Frames (T, H, W, 3) as an H.264 MP4 file that any player shows."""
+    """Encode frames (T, H, W, 3) as an H.264 MP4 file that any player shows."""
     # Encoding to memory leaves every error of the disk to the one place that writes the bytes.
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
@@ -167,8 +167,8 @@ def _encode(video: np.ndarray) -> bytes:
             ) from None
         stream.height, stream.width = video.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        # x264 does not repeat itself: even with one thread, a lossy clip in ten came out in two to four
-        # versions, and everybody's demo was another.
+        # x264 is not deterministic: even with one thread, one in ten lossily encoded clips came out in two to
+        # four versions, so that every user had a different demo.
         stream.options = {"qp": "0", "preset": "veryfast"}
         for planes in _yuv420(video):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
@@ -177,10 +177,10 @@ def _encode(video: np.ndarray) -> bytes:
 
 
 def _yuv420(video: np.ndarray) -> np.ndarray:
-    """Frames (T, H, W, 3), RGB, as planes (T, 1.5 H, W): all Y, then U and V at half the size.
+    """Convert frames (T, H, W, 3), RGB, to planes (T, 1.5 H, W): all Y, then U and V at half the size.
 
-    ITU-R BT.601, limited range, what players assume of a small video; in integers, as FFmpeg's own conversion
-    rounds differently from one processor to another.
+    ITU-R BT.601, limited range, which players assume for a small video. The conversion uses integers, because
+    FFmpeg's own rounds differently from one processor to another.
     """
     frames, height, width, _ = video.shape
     planes = np.einsum("pc,thwc->pthw", _BT601, video)
@@ -192,24 +192,24 @@ def _yuv420(video: np.ndarray) -> np.ndarray:
 
 
 class _Draws:
-    """Random numbers of one clip, in the order in which they are asked for."""
+    """Random numbers of one clip, in the order in which they are requested."""
 
     def __init__(self, index: int) -> None:
         self.source = np.random.Philox(key=[1, index])
 
     def between(self, low: float, high: float, *shape: int) -> np.ndarray:
-        """Uniform numbers in [low, high), of the given shape."""
+        """Draw uniform numbers in [low, high), of the given shape."""
         # The usual 53 bits of a double.
         unit = (self.source.random_raw(int(np.prod(shape))) >> np.uint64(11)).reshape(shape) * 2.0**-53
         return low + (high - low) * unit
 
     def colour(self, level: float) -> np.ndarray:
-        """A random hue, (3,), whose strongest component is `level` and whose weakest is not far from it."""
+        """Draw a hue, (3,), whose strongest component is `level` and whose weakest is not far from it."""
         channels = self.between(0, 1, 3)
         return level * (0.25 + 0.75 * channels / channels.max())
 
     def swing(self, angle: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A swing to and fro along a direction, in pixels: x and y offsets, each (FRAMES, 1, 1)."""
+        """Draw a swing to and fro along a direction, in pixels: x and y offsets, each (FRAMES, 1, 1)."""
         reach, period, phase = self.between(5, 8), self.between(10, 16), self.between(0, 2 * np.pi)
         offset = reach * np.sin(2 * np.pi * np.arange(FRAMES).reshape(-1, 1, 1) / period + phase)
         return offset * np.cos(angle), offset * np.sin(angle)
@@ -221,7 +221,7 @@ _Y = _X[:, None]
 
 
 def _background(draws: _Draws) -> np.ndarray:
-    """A dim, still, blurry pattern, (1, SIZE, SIZE, 3), in [0, 1]."""
+    """Draw a dim, still, blurry pattern, (1, SIZE, SIZE, 3), in [0, 1]."""
     coarse = draws.between(0, 0.35, 6, 6, 3)
     # Linear interpolation as a matrix, (SIZE, 6).
     weights = np.maximum(0, 1 - abs(np.linspace(0, 5, SIZE)[:, None] - np.arange(6)))
@@ -229,7 +229,7 @@ def _background(draws: _Draws) -> np.ndarray:
 
 
 def _paint_dot(video: np.ndarray, draws: _Draws) -> None:
-    """A small, darker disk anywhere, swinging in any direction."""
+    """Paint a small, darker disk anywhere, swinging in any direction."""
     x, y = draws.between(-14, 14, 2)
     dx, dy = draws.swing(draws.between(0, np.pi))
     distance = np.hypot(_X - x - dx, _Y - y - dy) - draws.between(1.5, 2.5)
@@ -237,12 +237,12 @@ def _paint_dot(video: np.ndarray, draws: _Draws) -> None:
 
 
 def _paint_shape(video: np.ndarray, draws: _Draws, shape: str, angle: float) -> None:
-    """The shape that the class is named after, swinging along `angle` and drifting slowly across it."""
+    """Paint the shape that the class is named after, swinging along `angle` and drifting slowly across it."""
     radius = draws.between(6.5, 8)
     dx, dy = draws.swing(angle)
     drift = draws.between(-2, 2) * np.linspace(-1, 1, FRAMES).reshape(-1, 1, 1)
     dx, dy = dx - drift * np.sin(angle), dy + drift * np.cos(angle)
-    # Anywhere, as long as it stays inside the frame, up to the tip of a corner.
+    # Anywhere, as long as the whole shape, including its corners, stays inside the frame.
     room = SIZE / 2 - radius
     x, y = (max(0.0, room - abs(d).max()) * draws.between(-1, 1) for d in (dx, dy))
     u, v = (_X - x - dx) / radius, (_Y - y - dy) / radius
@@ -252,6 +252,6 @@ def _paint_shape(video: np.ndarray, draws: _Draws, shape: str, angle: float) -> 
 
 
 def _paint(video: np.ndarray, distance: np.ndarray, colour: np.ndarray) -> None:
-    """Colour what is inside, blending over one pixel at the edge; distance: (FRAMES, SIZE, SIZE), pixels."""
+    """Colour the inside, blending over one pixel at the edge; distance: (FRAMES, SIZE, SIZE), pixels."""
     inside = np.clip(0.5 - distance, 0, 1)[..., None]
     video += inside * (colour - video)

@@ -1,4 +1,4 @@
-"""Which clips exist: an index, in columns."""
+"""The clips of a dataset: an index, in columns."""
 
 import dataclasses
 import functools
@@ -16,19 +16,19 @@ PARTS = ("", "train", "test")  # "": not used
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """The clips of a data set, one row each, sorted by id.
+    """The clips of a dataset, one per row, sorted by id.
 
     Attributes:
         name: name of the folder that holds the manifest, or of the folder itself.
         root: absolute path of the folder that holds the files.
         ids: (N,) file names relative to the root, with forward slashes: the same on every machine.
         label: (N,) class names; the names are sorted.
-        groups: (N,) names of source videos, where known. Clips of one source video look alike, so that a
-            group in both parts makes test results too good.
+        groups: (N,) names of source videos, if known. Clips of one source video look alike, so a group in
+            both parts inflates test results.
         splits: (N,) "train", "test" or "" (not used); the names are PARTS.
         columns: (N,) strings as written, by name: the manifest's other columns.
-        notes: sentences that the user should read.
-        of_split: those of the notes that are about this way to divide the clips.
+        notes: sentences for the user.
+        of_split: the notes about this way to divide the clips.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Index:
 
     @property
     def paths(self) -> Paths:
-        """(N,) absolute file names, put together when asked for."""
+        """(N,) absolute file names, joined on access."""
         return Paths(self.root, self.ids)
 
     @functools.cached_property
@@ -56,12 +56,12 @@ class Index:
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int64 positions in `classes`."""
+        """(N,) int64 indices into `classes`."""
         return self.label.codes
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """12 hexadecimal digits that stand for ids, class names and splits, whatever the order of rows."""
+        """12 hexadecimal digits of a hash of ids, classes and splits, independent of the order of rows."""
         hasher = hashlib.sha256()
         self.ids.hash_into(hasher)
         self.label.names.hash_into(hasher)
@@ -70,15 +70,15 @@ class Index:
         return hasher.hexdigest()[:12]
 
     def rows(self, *parts: str) -> np.ndarray:
-        """Rows of "train", "test" or both, sorted: (n,) int64."""
+        """Return the rows of "train", "test" or both, sorted: (n,) int64."""
         return self.splits.rows(*parts)
 
     def counts(self, part: str) -> np.ndarray:
-        """Clips of each class in "train" or "test", (classes,)."""
+        """Return the number of clips of each class in "train" or "test", (classes,)."""
         return np.bincount(self.labels[self.rows(part)], minlength=len(self.classes))
 
     def without(self, rows: np.ndarray) -> "Index":
-        """The index with some rows, (n,) integers, out of use; classes and the numbers of rows stay.
+        """Return the index with some rows, (n,) integers, out of use; classes and row numbers stay.
 
         Raises:
             InputError: no training or no test clip is left.
@@ -98,6 +98,6 @@ class Index:
 
 
 def digest(rows: Iterable[tuple[str, ...]]) -> str:
-    """12 hexadecimal digits of SHA-256 over a set of rows, independent of their order."""
+    """Return 12 hexadecimal digits of SHA-256 over a set of rows, independent of their order."""
     joined = "\n".join(sorted("\0".join(row) for row in rows))
     return hashlib.sha256(joined.encode()).hexdigest()[:12]

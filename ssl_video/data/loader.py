@@ -1,4 +1,4 @@
-"""Batches for the training loop, prepared here or ahead of it by other processes."""
+"""Batches for the training loop, prepared in this process or ahead of time by worker processes."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ _WHOLE = range(1)
 
 
 class _Places:
-    """Every step's shares in their order, as the loader asks for them."""
+    """The shards of every step in their order, as a sampler for the loader."""
 
     def __init__(self, steps: range, shares: range) -> None:
         self.steps, self.shares = steps, shares
@@ -34,9 +34,9 @@ class _Places:
 
 
 class _Pinnable:
-    """A batch that is pinned as a whole; the loader by itself would copy what views share once per view.
+    """A batch that is pinned as a whole; the loader would copy a tensor that views share once per view.
 
-    A worker sends what it read from the frame cache along.
+    A worker adds its statistics of the frame cache.
     """
 
     def __init__(self, batch: Batch, read: Statistics) -> None:
@@ -47,9 +47,9 @@ class _Pinnable:
 
 
 class _Steps(Dataset["_Pinnable | InputError"]):
-    """A step and a share of it -> batch; what a loader's workers share.
+    """Map a step and a shard of it to a batch; the workers of a loader share this object.
 
-    An error is handed over like a batch: one that is raised gets the worker's traceback as its message.
+    An error is returned like a batch, because a raised one gets the worker's traceback as its message.
     """
 
     def __init__(self, labeled: Pool, labels: np.ndarray, unlabeled: Pool | None) -> None:
@@ -64,11 +64,11 @@ class _Steps(Dataset["_Pinnable | InputError"]):
 
     def batch(self, step: int, share: int) -> Batch:
         labels = torch.from_numpy(self.labels[self.labeled.places(step, share)])
-        positions, clips = torch.empty(0, dtype=torch.long), dict[str, Tensor]()
+        indices, clips = torch.empty(0, dtype=torch.long), dict[str, Tensor]()
         if self.unlabeled:
-            positions = torch.from_numpy(self.unlabeled.positions(step, share))
+            indices = torch.from_numpy(self.unlabeled.indices_of(step, share))
             clips = self.unlabeled.clips(step, share)
-        return Batch(self.labeled.clips(step, share), labels, clips, positions)
+        return Batch(self.labeled.clips(step, share), labels, clips, indices)
 
 
 def batches(
@@ -80,22 +80,22 @@ def batches(
     workers: int = 0,
     shares: range = _WHOLE,
 ) -> Iterator[Batch]:
-    """The batches of the given steps, on the device; one after the other for each of the given shares.
+    """Yield the batches of the given steps, on the device: for each step, one batch per given shard.
 
     Args:
         labeled: the labeled clips.
-        labels: their labels, by position.
-        unlabeled: the unlabeled clips; None where the algorithm reads none, which then costs no decoding.
-        steps: which steps, for example those that a resumed run still has to do.
-        device: where to.
-        workers: processes that prepare batches ahead; 0 prepares them in this one.
-        shares: which shares of each step are this process's, of as many as the pools have.
+        labels: class indices aligned with `labeled.rows`.
+        unlabeled: the unlabeled clips; None if the algorithm reads none, which saves decoding them.
+        steps: the steps to prepare, for example the remaining ones of a resumed run.
+        device: the target device.
+        workers: processes that prepare batches ahead of time; 0 prepares them in this process.
+        shares: this process's shards of each step, out of the pools' number of shards.
 
     Raises:
-        InputError: a video cannot be decoded, though it could be when the run began.
+        InputError: a video cannot be decoded, although it could be when the run began.
     """
     with warnings.catch_warnings(), held_back():
-        # The loader advises as many workers as it sees cores; with cells side by side that is wrong.
+        # The loader recommends one worker per core, which is wrong if runs share the machine.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loaded = iter(
             DataLoader(
@@ -105,7 +105,7 @@ def batches(
                 num_workers=workers,
                 pin_memory=device.type == "cuda",
                 prefetch_factor=4 if workers else None,
-                # Without one of its own it would draw from torch's, and a resumed run once more often.
+                # Without its own generator it would draw from torch's, and a resumed run once more often.
                 generator=torch.Generator(),
                 worker_init_fn=_outlive_signals,
             )
@@ -117,16 +117,17 @@ def batches(
             labeled.store.add(item.read)
             yield to_device(item.batch, device)
     finally:
-        # Its processes end with it. Left to the garbage collector, which may have taken the loader's queues
-        # before, each would be waited for and killed after five seconds.
+        # Deleting the loader ends its processes. The garbage collector may delete the loader's queues first;
+        # then each process would be waited for and killed after five seconds.
         del loaded
 
 
 def _outlive_signals(_: int) -> None:
-    """In a loader's process: schedulers signal every process of a job, but the run saves itself first.
+    """Ignore stop signals in a loader's process, because the run has to save itself first.
 
-    Without this, torch ends the run as soon as one of its loader's processes is gone. All of these signals
-    are blocked since the process began, see `held_back`; SIGTERM stays blocked.
+    Schedulers signal every process of a job, and torch ends the run as soon as one of its loader's processes
+    is gone. All of these signals have been blocked since the process began, see `held_back`; SIGTERM stays
+    blocked.
     """
     for number in set(STOPPING) - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)
@@ -137,19 +138,19 @@ def _outlive_signals(_: int) -> None:
 
 
 def _end_when_the_run_says() -> None:
-    """The loader ends its processes by the same signal."""
+    """Exit on SIGTERM from the parent process only: the loader ends its processes by the same signal."""
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch on a device; tensors that views share stay shared."""
+    """Return a batch on a device; tensors that views share stay shared."""
     return _each(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
-    """A batch with every tensor changed, once however many views share it."""
+    """Return a batch with every tensor changed, once even if several views share it."""
     changed: dict[int, Tensor] = {}
 
     def once(tensor: Tensor) -> Tensor:
@@ -161,5 +162,5 @@ def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
         {name: once(clip) for name, clip in batch.labeled.items()},
         once(batch.labels),
         {name: once(clip) for name, clip in batch.unlabeled.items()},
-        once(batch.positions),
+        once(batch.indices),
     )

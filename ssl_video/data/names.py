@@ -1,4 +1,4 @@
-"""What the names of video files and their folders say."""
+"""Information in the names of video files and their folders."""
 
 import functools
 import os
@@ -11,17 +11,20 @@ UCF_NAME = r"(?P<group>v_(?P<label>[^/]+)_g\d+)_c\d+"
 
 @functools.cache
 def key(name: str) -> str:
-    """Kinetics' "air drumming" is also "air_drumming", UCF's "HandstandPushups" also "HandStandPushups"."""
+    """Return a key that is equal for variants of a name.
+
+    Kinetics' "air drumming" is also "air_drumming", UCF's "HandstandPushups" also "HandStandPushups".
+    """
     return re.sub(r"[\W_]", "", name).casefold()
 
 
 def folder(path: str) -> str:
-    """The name of the folder that a file lies in; empty for none."""
+    """Return the name of a file's folder; empty if there is none."""
     return path.split("/")[-2] if "/" in path else ""
 
 
 def stem(path: str) -> str:
-    """A file's name without the extension of a video."""
+    """Return a file's name without the extension of a video."""
     name = path.rsplit("/", 1)[-1]
     start, extension = os.path.splitext(name)
     return start if extension.lower() in EXTENSIONS else name

@@ -1,4 +1,4 @@
-"""Where the project keeps what it can make again."""
+"""The cache folder, for everything that can be regenerated."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,6 @@ CACHE = "SSL_VIDEO_CACHE"
 
 
 def cache_dir() -> Path:
-    """The folder for rendered clips and decoded frames: SSL_VIDEO_CACHE, or the user's cache folder."""
+    """Return the folder of rendered clips and decoded frames: SSL_VIDEO_CACHE or the user's cache folder."""
     given = os.environ.get(CACHE)
     return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("ssl-video"))

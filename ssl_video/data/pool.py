@@ -1,4 +1,4 @@
-"""A step's clips, cut into the views that an algorithm declares; and the clips of a test video."""
+"""The clips of a step, as the views that an algorithm declares, and the clips of a test video."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,18 +24,18 @@ from ssl_video.errors import InputError
 
 
 class Pool:
-    """One kind of training clips (labeled or unlabeled) and the views made of them.
+    """One kind of training clips (labeled or unlabeled) and their views.
 
     Args:
-        purpose: "labeled" or "unlabeled"; part of every random choice.
+        purpose: "labeled" or "unlabeled"; part of the seed of every random choice.
         rows: rows of the index.
         views: the views by name, resolved.
         batch: clips per step.
         size: side of the crop in pixels.
         seed: the run's seed.
-        store: where frames come from.
-        shares: equal parts into which a step's clips are cut, for processes and accumulated gradients; which
-            clips stand in a step does not depend on it.
+        store: the source of frames.
+        shares: number of equal shards of a step's clips, for processes and accumulated gradients; the clips
+            of a step do not depend on it.
     """
 
     def __init__(
@@ -53,47 +53,47 @@ class Pool:
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
         self.size, self.seed, self.store, self.shares = size, seed, store, shares
         self.order = Order(seed, purpose, len(rows))
-        # Rows are in the order of names, which mostly begin with the class: their places would tell it.
-        self._positions = Stream(seed, f"positions/{purpose}").permutation(len(rows))
-        # Which clip a view shows: its request, and the window that it is cut from. A view that starts on its
-        # own shares its clip with no other, not even one of an equal request.
+        # Rows are in the order of names, which mostly begin with the class, so row numbers would leak it.
+        self._index_of = Stream(seed, f"positions/{purpose}").permutation(len(rows))
+        # The clip of a view: its request, and the window that it is cut from. A view that starts on its own
+        # shares its clip with no other view, not even one with an equal request.
         self._clip = {
             name: (request, f"own/{name}" if request.window == "own" else "shared")
             for name, request in views.items()
         }
 
     def slots(self, share: int) -> range:
-        """The places in a step's batch that one share has."""
+        """Return the places of one shard in a step's batch."""
         size = self.batch // self.shares
         return range(share * size, (share + 1) * size)
 
     def rows_of(self, step: int) -> np.ndarray:
-        """Rows of the index of all of a step's clips, (batch,)."""
+        """Return the index rows of all of a step's clips, (batch,)."""
         return self.rows[np.concatenate([self.places(step, share) for share in range(self.shares)])]
 
     def places(self, step: int, share: int = 0) -> np.ndarray:
-        """Places in `rows` of the clips of a step's share, (batch / shares,)."""
+        """Return the places in `rows` of the clips of a step's shard, (batch / shares,)."""
         return np.array([self.order.at(step * self.batch + slot) for slot in self.slots(share)])
 
-    def positions(self, step: int, share: int = 0) -> np.ndarray:
-        """What algorithms know the clips of a step's share by, in [0, rows), (batch / shares,).
+    def indices_of(self, step: int, share: int = 0) -> np.ndarray:
+        """Return the shuffled index of each clip in this shard, in [0, rows), (batch / shares,).
 
-        A clip has one position in the whole run, which says nothing of its class.
+        A clip keeps its position for the whole run. The position reveals nothing about its class.
         """
-        return self._positions[self.places(step, share)]
+        return self._index_of[self.places(step, share)]
 
     @property
-    def by_position(self) -> np.ndarray:
+    def by_index(self) -> np.ndarray:
         """The rows in the order of their positions."""
-        return self.rows[np.argsort(self._positions)]
+        return self.rows[np.argsort(self._index_of)]
 
     def clips(self, step: int, share: int = 0) -> dict[str, Tensor]:
-        """Every view of a share's clips, each (batch / shares, 3, T, size, size).
+        """Return every view of a shard's clips, each (batch / shares, 3, T, size, size).
 
         Views of one clip share one tensor.
 
         Raises:
-            InputError: a video cannot be decoded, though it could be when the run began.
+            InputError: a video cannot be decoded, although it could be when the run began.
         """
         wanted = list(dict.fromkeys(self._clip.values()))
         rows, slots = self.rows[self.places(step, share)], self.slots(share)
@@ -115,14 +115,14 @@ class Pool:
         return {name: made[clip] for name, clip in self._clip.items()}
 
     def frames(self, step: int, slot: int) -> dict[str, np.ndarray]:
-        """Which frames of its file every view of one of a step's clips shows, (T,) each."""
+        """Return the indices of the frames in every view of one of a step's clips, (T,) each."""
         wanted = list(dict.fromkeys(self._clip.values()))
         row = self.rows[self.order.at(step * self.batch + slot)]
         found = dict(zip(wanted, self._indices(wanted, self.store.count(row), step, slot), strict=True))
         return {name: found[clip] for name, clip in self._clip.items()}
 
     def _cut(self, row: int, wanted: Sequence[tuple[Request, str]], step: int, slot: int) -> list[np.ndarray]:
-        """One sample's frames for every clip wanted, each uint8 (T, H, W, 3), read in one go."""
+        """Read one sample's frames for every wanted clip, each uint8 (T, H, W, 3), at once."""
         try:
             count = self.store.count(row)
             indices = self._indices(wanted, count, step, slot)
@@ -135,7 +135,7 @@ class Pool:
     def _indices(
         self, wanted: Sequence[tuple[Request, str]], count: int, step: int, slot: int
     ) -> list[np.ndarray]:
-        """Which of a video's `count` frames stand in every clip wanted, (T,) each."""
+        """Return the indices, out of a video's `count` frames, for every wanted clip, (T,) each."""
         spans: dict[str, int] = {}
         for request, window in wanted:
             spans[window] = max(spans.get(window, 0), request.shape.span)
@@ -160,9 +160,9 @@ class Pool:
 def evaluation_clips(
     store: FrameStore, row: int, shape: ClipShape, clips: int, crops: int, size: int
 ) -> Tensor:
-    """A test video's clips x crops, (clips * crops, 3, T, size, size): evenly spaced, not augmented.
+    """Return a test video's clips x crops, (clips * crops, 3, T, size, size): evenly spaced, not augmented.
 
-    One crop is the centre; three are both ends and the centre of the longer side.
+    One crop is the centre; three crops are both ends and the centre of the longer side.
     """
     count = store.count(row)
     places = [0.5] if crops == 1 else [0.0, 0.5, 1.0]
@@ -178,18 +178,18 @@ def evaluation_clips(
 
 
 def unreadable(path: str, error: DecodeError) -> InputError:
-    """What to say of a video that could be read when its dataset was opened."""
+    """Return the error for a video that could be read when its dataset was opened."""
     return InputError(
         f"{path}: {error}; it could be decoded when the run began: bring it back, "
-        "and start the run again, which goes on from its last checkpoint"
+        "and rerun the command, which resumes from the last checkpoint"
     )
 
 
 def requests(views: Mapping[str, View], shapes: Mapping[str, ClipShape]) -> dict[str, Request]:
-    """Every view of an algorithm, resolved against its networks' clip shapes."""
+    """Resolve every view of an algorithm against its networks' clip shapes."""
     return {name: resolve(view, shapes) for name, view in views.items()}
 
 
 def _suffix(request: Request) -> str:
-    """What tells the draws of a view's further copies from the first one's."""
+    """Return the suffix that separates the random draws of a view's copies."""
     return f"/{request.copy}" if request.copy else ""

@@ -1,1 +1,1 @@
-"""Decoded frames, kept: formats, the bounded cache, and the store that reads through it."""
+"""Stored decoded frames: file formats, the size-limited cache, and the store that reads through it."""

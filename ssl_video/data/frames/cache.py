@@ -1,15 +1,15 @@
-"""The folder of stored clips: who is in it, how large it may grow, and what has to go.
+"""The folder of stored clips: its entries, its size limit, and the removal of old clips.
 
-    files/ab/<path, size, time of change>   a link whose target is text: "<content> <frames>"
-    raw-128-ffmpeg62/cd/<content>           a clip's frames; format, short side, decoder, digest of the video
-    runs/<any name>                         locked by a process that uses the cache, for as long as it lives
-    used                                    bytes of all stored clips; its lock guards room and removal
+    files/ab/<path, size, mtime>       a link whose target is text: "<content> <frames>"
+    raw-128-ffmpeg62/cd/<content>      a clip's frames; format, short side, decoder, digest of the video
+    runs/<any name>                    locked by a process that uses the cache, for as long as it lives
+    used                               bytes of all stored clips; its lock guards reservation and removal
 
-A clip is named by the content of its video file, so a data set that is copied or mounted elsewhere finds its
-frames: its files are read once, not decoded. When the cache is full, the clips that were not used for
-longest go, but none that a process still alive may count on: whatever was used since the oldest of them
-began. Where that leaves no room, nothing more is stored. A process reserves room before it writes; one that
-is killed meanwhile has reserved too much, which is found out when room gets scarce.
+A clip is named by the content of its video file. So a dataset that is copied or mounted elsewhere finds its
+frames: its files are read once, not decoded. When the cache is full, the least recently used clips are
+removed. Clips used since the oldest living process began are never removed, because that process may rely on
+them. If that leaves no room, nothing more is stored. A process reserves room before it writes. A process that
+is killed meanwhile has reserved too much, which is corrected when room gets scarce.
 """
 
 import contextlib
@@ -31,11 +31,11 @@ from ssl_video.data.frames.formats import FORMATS, DamagedError, StoredClip, pac
 from ssl_video.errors import InputError
 from ssl_video.files import replacing
 
-# Seconds after which a file that nobody completed was left by a killed process.
+# Seconds after which an incomplete file is taken to be the remains of a killed process.
 _STALE = 24 * 3600
-# Seconds until a process that found no room looks for some again: runs end, and looking takes a while.
+# Seconds until a process that found no room looks for some again: runs end, but searching takes a while.
 _PATIENCE = 600.0
-# Room is made for more than one clip at a time, because every search looks at all of them.
+# Fraction of the limit to free at once, because every search visits all clips.
 _SPARE = 0.05
 
 
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Stored clips of one setting: how many, their bytes, and when one was last used."""
+    """Number, bytes and last use of the stored clips of one setting."""
 
     clips: int
     size: int
@@ -61,12 +61,12 @@ class Summary(NamedTuple):
 
 
 class FrameCache:
-    """Stored clips of one setting, within a bound for all settings together.
+    """Stored clips of one setting, within a size limit for all settings together.
 
     Args:
-        folder: where the cache lies; it is made when it is needed.
+        folder: the cache folder, created when needed.
         frame_format: name in FORMATS.
-        setting: what else decides the pixels, as a part of a folder's name.
+        setting: everything else that determines the pixels, as a part of a folder's name.
         limit: largest size of all stored clips in bytes; 0: nothing is stored. Processes that write at the
             same time may exceed it by the clips that they are writing.
     """
@@ -79,11 +79,11 @@ class FrameCache:
 
     @property
     def full(self) -> bool:
-        """Whether it is of no use to offer further clips for now."""
+        """True while it is of no use to offer further clips."""
         return self.limit == 0 or time.monotonic() < self._no_room_until
 
     def claim(self) -> None:
-        """Protect from removal what is used from now on, as long as this process or a fork of it lives.
+        """Protect clips used from now on from removal, as long as this process or a fork of it lives.
 
         Raises:
             InputError: the folder cannot be written.
@@ -94,7 +94,7 @@ class FrameCache:
             with self._used():
                 runs = self.folder / "runs"
                 runs.mkdir(exist_ok=True)
-                _oldest_claim(self.folder)  # removes those of processes that ended
+                _oldest_claim(self.folder)  # removes the claims of ended processes
                 self._claim = (runs / uuid.uuid4().hex).open("wb")
                 fcntl.flock(self._claim, fcntl.LOCK_EX)
         except OSError as error:
@@ -104,7 +104,7 @@ class FrameCache:
             ) from None
 
     def open(self, content: str) -> StoredClip | None:
-        """A stored clip, or None."""
+        """Return a stored clip, or None."""
         try:
             return StoredClip(self._path(content), self._format)
         except DamagedError:
@@ -114,21 +114,21 @@ class FrameCache:
         return None
 
     def touch(self, content: str) -> bool:
-        """Note that a clip is used; whether it is stored."""
+        """Record that a clip is used, and return True if it is stored."""
         path = self._path(content)
         try:
             os.utime(path)
         except FileNotFoundError:
             return False
         except OSError:
-            # A cache that may only be read is of use, too.
+            # A read-only cache is useful, too.
             return os.path.exists(path)
         return True
 
     def put(self, content: str, frames: np.ndarray) -> bool:
-        """Store a clip's frames, (F, H, W, 3), if there is room; whether they are stored.
+        """Store a clip's frames, (F, H, W, 3), if there is room, and return True if they are stored.
 
-        A cache that cannot be written any more is no reason to stop: it is told once.
+        A cache that cannot be written any more is no reason to stop: it is reported once.
         """
         if self.full:
             return False
@@ -142,7 +142,7 @@ class FrameCache:
             target = Path(self._path(content))
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # Durable: after a power cut a file might else have its length, but not its content.
+                # Durable: otherwise, after a power cut, a file might have its length but not its content.
                 with replacing(target) as file:
                     file.writelines(parts)
             except BaseException:
@@ -160,7 +160,7 @@ class FrameCache:
         return True
 
     def remove(self, content: str) -> int:
-        """Remove a clip from this setting; the bytes that were freed. Who reads it goes on reading it."""
+        """Remove a clip from this setting and return the number of bytes freed. Open readers stay valid."""
         path, freed = Path(self._path(content)), 0
         with contextlib.suppress(OSError), self._used() as used:
             freed = path.stat().st_size
@@ -197,7 +197,7 @@ class _Used:
     def read(self) -> int:
         self._file.seek(0)
         text = self._file.read()
-        # New, or torn by a power cut.
+        # New, or truncated by a power cut.
         return int(text) if text.isdigit() else sum(entry.size for entry in entries(self._folder))
 
     def write(self, size: int) -> None:
@@ -215,14 +215,14 @@ def _locked(folder: Path) -> Iterator[_Used]:
 
 
 def used(folder: Path) -> int:
-    """Bytes of all stored clips, as those who write them count."""
+    """Return the bytes of all stored clips, as counted by their writers."""
     with contextlib.suppress(OSError, ValueError):
         return int((folder / "used").read_text())
     return 0
 
 
 def entries(folder: Path) -> Iterator[Entry]:
-    """Every stored clip of every setting; what killed processes left half is removed."""
+    """Yield every stored clip of every setting, and remove the incomplete files of killed processes."""
     for setting in _listed(folder):
         if re.fullmatch(rf"({'|'.join(FORMATS)})-.+", setting.name):
             for part in _listed(setting.path):
@@ -237,7 +237,7 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 
 def survey(found: Iterable[Entry]) -> dict[str, Summary]:
-    """What is stored, by setting."""
+    """Summarize the stored clips by setting."""
     summaries: dict[str, Summary] = {}
     for entry in found:
         clips, size, used = summaries.get(entry.setting, Summary(0, 0, 0.0))
@@ -246,11 +246,11 @@ def survey(found: Iterable[Entry]) -> dict[str, Summary]:
 
 
 def clear(folder: Path, contents: Container[str] | None = None) -> None:
-    """Remove stored clips, of all settings; runs that read them go on, and decode them again.
+    """Remove stored clips of all settings; runs that read them continue, and decode them again.
 
     Args:
-        folder: where the cache lies.
-        contents: digests of videos whose clips go; None removes all, and what is known of videos.
+        folder: the cache folder.
+        contents: digests of the videos whose clips to remove; None removes all, and the facts about videos.
     """
     if folder.is_dir():
         with _locked(folder) as used:
@@ -263,7 +263,7 @@ def clear(folder: Path, contents: Container[str] | None = None) -> None:
 
 
 def _make_room(folder: Path, limit: int, size: int) -> int:
-    """Count what is stored, and remove what may go until there is room; the bytes that remain."""
+    """Count the stored bytes, remove clips as far as allowed and needed, and return the bytes that remain."""
     found = list(entries(folder))
     total = sum(entry.size for entry in found)
     if total + size <= limit or size > limit:
@@ -282,7 +282,7 @@ def _remove(found: list[Entry], total: int, before: float, goal: int) -> int:
 
 
 def _oldest_claim(folder: Path) -> float:
-    """When the oldest process that is alive made its claim; those of others are removed."""
+    """Return the time of the oldest claim of a living process, and remove the claims of ended ones."""
     began = float("inf")
     for claim in _listed(folder / "runs"):
         with contextlib.suppress(OSError), open(claim.path, "rb") as file:

@@ -1,7 +1,8 @@
-"""How the frames of a clip stand in a file: raw pixels, or JPEG images, behind one kind of header.
+"""File formats of a clip's frames: raw pixels or JPEG images, behind a common header.
 
-Files are read with plain reads, not mapped: a mapped file that somebody cuts off kills the process that
-touches it, a process may hold some 65,000 mappings, and from a cold disk reads were three times as fast.
+Files are read with plain reads, not memory-mapped, for three reasons: truncating a mapped file kills the
+process that touches it, a process may hold some 65,000 mappings, and from a cold disk reads were three times
+as fast.
 """
 
 import io
@@ -15,33 +16,33 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-# Magic, with a number that counts changes of what is stored; frames, height, width, bytes of the whole file.
+# Magic with the version of the file format; frames, height, width, bytes of the whole file.
 _HEADER = struct.Struct("<8sIIIxxxxQ")
 _MAGIC = b"sslclip1"
 # UCF-101 at a short side of 128 then takes 17 GiB; at 95 it takes a third more, for 2 dB.
 _QUALITY = 90
 
-# What a table of images that points anywhere, and images that are none, make the system and Pillow raise.
+# The errors of the system and of Pillow for a table with arbitrary offsets and for invalid images.
 _NO_IMAGES = (OSError, LookupError, ValueError, OverflowError, MemoryError, SyntaxError)
 
 
 class DamagedError(Exception):
-    """A stored clip that does not hold what it should: as good as none."""
+    """A stored clip with invalid content, which counts as not stored."""
 
 
 class Format(Protocol):
     """A way to store frames."""
 
     def pack(self, frames: np.ndarray) -> list[np.ndarray]:
-        """What stands behind the header, in parts, for frames (F, H, W, 3)."""
+        """Return the parts of the file's body, after the header, for frames (F, H, W, 3)."""
         ...
 
     def read(self, file: int, shape: tuple[int, ...], indices: np.ndarray) -> np.ndarray:
-        """Frames by index, (len(indices), H, W, 3), from an open file of frames (F, H, W, 3)."""
+        """Read frames by index, (len(indices), H, W, 3), from an open file of frames (F, H, W, 3)."""
         ...
 
     def settle(self, frames: np.ndarray) -> np.ndarray:
-        """Frames as they would come back: the pixels of a run must not depend on what is stored."""
+        """Return the frames as they would be read back, so that a run's pixels do not depend on the cache."""
         ...
 
 
@@ -64,7 +65,7 @@ class _Raw:
 
 
 class _Jpeg:
-    """One JPEG image a frame (4:2:0), behind a table of where they start: F + 1 numbers, little endian."""
+    """One JPEG image (4:2:0) per frame, after a table of their offsets: F + 1 numbers, little endian."""
 
     def pack(self, frames: np.ndarray) -> list[np.ndarray]:
         images = self._encode(frames)
@@ -102,18 +103,18 @@ FORMATS: dict[str, Format] = {"raw": _Raw(), "jpeg": _Jpeg()}
 
 
 def pack(format_: Format, frames: np.ndarray) -> list[memoryview]:
-    """The content of a clip's file, in parts, for frames (F, H, W, 3)."""
+    """Return the content of a clip's file, in parts, for frames (F, H, W, 3)."""
     parts = [part.reshape(-1).data for part in format_.pack(frames)]
     size = _HEADER.size + sum(part.nbytes for part in parts)
     return [memoryview(_HEADER.pack(_MAGIC, *frames.shape[:3], size)), *parts]
 
 
 class StoredClip:
-    """A clip's file, open: another process may remove it, and it stays readable.
+    """An open clip file, which stays readable if another process removes it.
 
     Raises:
         FileNotFoundError: no such file.
-        DamagedError: it is not whole, or of another version.
+        DamagedError: it is incomplete, or of another version.
     """
 
     def __init__(self, path: str | Path, format_: Format) -> None:
@@ -143,7 +144,7 @@ class StoredClip:
         return self.shape[0]
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """Frames by index, in the order asked: uint8 (len(indices), H, W, 3).
+        """Return frames by index, in the order of the indices: uint8 (len(indices), H, W, 3).
 
         Raises:
             DamagedError: the content is not what was written.

@@ -1,7 +1,7 @@
-"""What is known of video files: a digest of their content, and how many frames they have.
+"""Known facts of video files: a digest of their content, and their number of frames.
 
-It is kept in files/ of the frame cache, as links whose target is text: "<content> <frames>". They are named
-by path, size and time of change, so that a look costs no more than finding out whether the file changed.
+They are stored in files/ of the frame cache, as links whose target is text: "<content> <frames>". Links are
+named by path, size and modification time, so that a lookup costs no more than one stat call.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 
 class Video(NamedTuple):
-    """What is known of a video file: the digest of its content, and the number of its frames."""
+    """The digest of a video file's content, and the number of its frames."""
 
     content: str
     frames: int
 
 
 def find(folder: Path, path: str) -> Video | None:
-    """What is known of a video file, if it is still the same by path, size and time of change."""
+    """Return the known facts of a video file, if its path, size and modification time are unchanged."""
     with contextlib.suppress(OSError, ValueError):
         content, frames = os.readlink(_link(folder, path)).split()
         return Video(content, int(frames))
@@ -29,23 +29,23 @@ def find(folder: Path, path: str) -> Video | None:
 
 
 def contents(folder: Path, paths: Iterable[str]) -> list[str]:
-    """Digests of the content of those video files that are known."""
+    """Return the content digests of those video files that are known."""
     return [video.content for path in paths if (video := find(folder, path))]
 
 
 def note(folder: Path, path: str, video: Video) -> None:
-    """Keep what is known of a video file; where that fails it is found out again next time."""
+    """Store the facts of a video file; if that fails, they are determined again next time."""
     with contextlib.suppress(OSError):
         link = _link(folder, path)
         os.makedirs(os.path.dirname(link), exist_ok=True)
-        # A link is made whole or not at all, and up to 59 bytes take no block of the disk.
+        # Creating a link is atomic, and a target of up to 59 bytes takes no block of the disk.
         new = f"{link}.{uuid.uuid4().hex}"
         os.symlink(f"{video.content} {video.frames}", new)
         os.replace(new, link)
 
 
 def _link(folder: Path, path: str) -> str:
-    # Strings, because path objects take several times as long, and data sets are large.
+    # Strings, because path objects take several times as long, and datasets are large.
     status = os.stat(path)
     text = f"{os.path.abspath(path)}|{status.st_size}|{status.st_mtime_ns}"
     name = hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
@@ -53,10 +53,10 @@ def _link(folder: Path, path: str) -> str:
 
 
 def digest(path: str) -> str:
-    """Digest of a file's content: 32 hex digits.
+    """Return the digest of a file's content: 32 hex digits.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     content = hashlib.sha256()
     with open(path, "rb") as file:

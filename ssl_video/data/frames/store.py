@@ -1,8 +1,8 @@
-"""Frames of a data set by row: from the cache, or decoded.
+"""Frames of a dataset by row, from the cache or decoded.
 
-What is not stored yet is decoded whole and stored when it is first read, so a run need not wait until the
-cache is filled; where there is no room, only the frames asked for are decoded. The pixels are the same in
-all cases.
+A clip that is not stored yet is decoded completely and stored when it is first read, so a run need not wait
+until the cache is filled. If there is no room, only the requested frames are decoded. The pixels are the same
+in all cases.
 """
 
 import os
@@ -25,22 +25,22 @@ from ssl_video.data.video import decode
 from ssl_video.data.video.decode import DecodeError
 
 GIB = 2**30
-# Pixels may change with the decoder, so its kind and generation are part of a stored clip's place.
+# Pixels may change with the decoder, so its kind and version are part of a stored clip's path.
 _DECODER = f"ffmpeg{av.library_versions['libavcodec'][0]}"
 
-_REMEMBERED = 2**16  # clips of which a process keeps in mind what they are
+_REMEMBERED = 2**16  # clips whose facts a process keeps in memory
 _AT_ONCE = 1000  # files that one thread looks at, one after the other
 
 Progress = Callable[[int, int], None]
 
 
 class Statistics(NamedTuple):
-    """How often frames were read, and from where.
+    """Numbers of reads from the cache and by decoding.
 
     Attributes:
         hits: reads from the cache.
         misses: reads that had to decode.
-        bytes: size of all frames read, decoded, in bytes.
+        bytes: size of all frames read, after decoding, in bytes.
     """
 
     hits: int = 0
@@ -49,7 +49,7 @@ class Statistics(NamedTuple):
 
     @property
     def hit_rate(self) -> float:
-        """Share of reads from the cache; 0 where nothing was read."""
+        """Fraction of reads from the cache; 0 if nothing was read."""
         return self.hits / max(self.hits + self.misses, 1)
 
 
@@ -60,9 +60,9 @@ class FrameStore:
         paths: the video files.
         short_side: the shorter side of frames, in pixels; smaller videos keep their size.
         limit: largest size of the whole cache in bytes; 0 stores no frames, and works without a folder.
-        folder: where the cache lies; default: the user's cache folder.
-        frame_format: how frames are stored: "raw" (as decoded) or "jpeg" (a tenth of the size). With "jpeg"
-            all frames have gone through it, stored or not: pixels never depend on what the cache holds.
+        folder: the cache folder; default: the user's cache folder.
+        frame_format: storage format: "raw" (as decoded) or "jpeg" (a tenth of the size). With "jpeg" all
+            frames are encoded and decoded, stored or not: pixels never depend on the cache's content.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FrameStore:
         self._cache = FrameCache(self.folder, frame_format, f"{short_side}-{_DECODER}", limit)
         self._statistics, self._process = Statistics(), os.getpid()
         self._lock = threading.Lock()
-        # Whoever asks for the length of a clip that is not known asks for its frames next.
+        # A caller that asks for the length of an unknown clip usually asks for its frames next.
         self._recent: tuple[int, np.ndarray] | None = None
         self._videos: dict[int, Video] = {}
 
@@ -87,21 +87,21 @@ class FrameStore:
 
     @property
     def setting(self) -> str:
-        """What decides the pixels, for example "raw-128-ffmpeg62"."""
+        """Name of the settings that determine the pixels, for example "raw-128-ffmpeg62"."""
         return self._cache.setting
 
     def prepare(
         self, rows: Sequence[int], progress: Progress | None = None, jobs: int | None = None
     ) -> dict[int, str]:
-        """Make sure that the length of every clip is known, and find what cannot be decoded.
+        """Determine the length of every clip, and find videos that cannot be decoded.
 
-        Clips whose length is known cost a look at their files; others are decoded, and stored where there is
-        room. Whatever is stored is protected from removal as long as this process lives.
+        Clips whose length is known cost only a look at their files. Others are decoded, and stored if there
+        is room. Stored clips are protected from removal as long as this process lives.
 
         Args:
             rows: rows to look at.
-            progress: called with the number done and the number to do.
-            jobs: videos decoded side by side; default: the number of cores.
+            progress: called with the number of clips done and the total.
+            jobs: number of videos decoded in parallel; default: the number of cores.
 
         Returns:
             The reason for every row whose video is broken.
@@ -115,25 +115,25 @@ class FrameStore:
     def fill(
         self, rows: Sequence[int], progress: Progress | None = None, jobs: int | None = None
     ) -> dict[int, str]:
-        """Like `prepare`, and store every clip as long as there is room."""
+        """Prepare clips as `prepare` does, and store every clip as long as there is room."""
         self._cache.claim()
         return self._fill(_without(rows, self.stored), progress, jobs)
 
     def stored(self, row: int) -> bool:
-        """Whether a clip is in the cache."""
+        """Return True if a clip is in the cache."""
         video = known.find(self.folder, self.paths[row])
         return video is not None and self._cache.touch(video.content)
 
     def count(self, row: int) -> int:
-        """Number of frames of a clip.
+        """Return the number of frames of a clip.
 
         Raises:
-            DecodeError: it is not known, and the video cannot be decoded.
+            DecodeError: the number is not known, and the video cannot be decoded.
         """
         return self._video(row).frames
 
     def read(self, row: int, indices: np.ndarray) -> np.ndarray:
-        """Frames of one clip by index, in the order asked: uint8 (len(indices), H, W, 3).
+        """Return frames of one clip by index, in the order of the indices: uint8 (len(indices), H, W, 3).
 
         Raises:
             DecodeError: the video is neither stored nor decodable.
@@ -150,31 +150,31 @@ class FrameStore:
         return frames
 
     def statistics(self) -> Statistics:
-        """What was read by this store, and by those of worker processes whose numbers were added."""
-        # What a process counted before it was forked is not the fork's.
+        """Return the statistics of this store and of the worker processes whose numbers were added."""
+        # Numbers counted before a fork belong to the parent process.
         return self._statistics if self._process == os.getpid() else Statistics()
 
     def take(self) -> Statistics:
-        """The statistics so far, which start anew: a worker process hands them to the one it works for."""
+        """Return the statistics so far and reset them; a worker process sends them to its parent."""
         with self._lock:
             taken, self._statistics = self.statistics(), Statistics()
         return taken
 
     def add(self, more: Statistics) -> None:
-        """Add what was read here, or what a worker process read for this one."""
+        """Add the statistics of reads in this process or in a worker process."""
         with self._lock:
             added = (mine + others for mine, others in zip(self.statistics(), more, strict=True))
             self._statistics, self._process = Statistics(*added), os.getpid()
 
     def _seen(self, row: int) -> bool:
-        """Whether a clip's length is known; where it is stored, that it is in use now."""
+        """Return True if a clip's length is known, and record the use of a stored clip."""
         video = known.find(self.folder, self.paths[row])
         if video:
             self._cache.touch(video.content)
         return video is not None
 
     def _fill(self, rows: list[int], progress: Progress | None, jobs: int | None) -> dict[int, str]:
-        # Processes that fill one cache at once begin in different places, and find what others have done.
+        # Processes that fill one cache at the same time start at different rows, and find each other's clips.
         place = os.getpid() * 2654435761 % max(len(rows), 1)
         rows = rows[place:] + rows[:place]
         broken: dict[int, str] = {}
@@ -192,9 +192,9 @@ class FrameStore:
         return broken
 
     def _fill_one(self, row: int) -> str | None:
-        """Identify a clip and store it if there is room; the reason if it is broken."""
+        """Identify a clip and store it if there is room; return the reason if it is broken."""
         try:
-            # Where there is no room, nobody needs the frames now.
+            # If there is no room, the frames are not needed now.
             length = decode.count if self._cache.full else None
             video = self._identify(row, length)
             if not self._cache.full and not self._cache.touch(video.content):
@@ -204,7 +204,7 @@ class FrameStore:
         return None
 
     def _video(self, row: int) -> Video:
-        """What a clip's video is. A shared file system may be slow to answer: it is asked once."""
+        """Return a clip's video. It is looked up once, because shared file systems may be slow to answer."""
         if row not in self._videos:
             if len(self._videos) >= _REMEMBERED:
                 self._videos.clear()
@@ -212,9 +212,9 @@ class FrameStore:
         return self._videos[row]
 
     def _identify(self, row: int, length: Callable[[str], int] | None = None) -> Video:
-        """What a clip's video is.
+        """Return a clip's video.
 
-        One that was never seen is counted by `length` or decoded, unless the same content is stored.
+        The frames of an unknown video are counted by `length`, or decoded, unless the same content is stored.
         """
         path = self.paths[row]
         video = known.find(self.folder, path)
@@ -237,7 +237,7 @@ class FrameStore:
         return video
 
     def _cached(self, video: Video, indices: np.ndarray) -> np.ndarray | None:
-        """Frames from the cache. A damaged file is removed: it is as good as none."""
+        """Return frames from the cache. A corrupt file is removed and counts as a cache miss."""
         clip = self._cache.open(video.content)
         if clip is None:
             return None
@@ -249,20 +249,20 @@ class FrameStore:
         return None
 
     def _fresh(self, row: int, video: Video, indices: np.ndarray) -> np.ndarray:
-        """Frames as decoded: whole clips while there is room for them, otherwise no more than is needed."""
+        """Return decoded frames: from a whole clip if there is room for it, otherwise only those needed."""
         if not self._cache.full:
             return self._decode(row, video.content)[indices]
         return decode.read(self.paths[row], indices, self.short_side, frames=video.frames)
 
     def _decode(self, row: int, content: str) -> np.ndarray:
-        """A whole clip, which is also stored where there is room."""
+        """Decode a whole clip, and store it if there is room."""
         frames = decode.decode(self.paths[row], self.short_side)
         self._cache.put(content, frames)
         return frames
 
 
 def _without(rows: Sequence[int], holds: Callable[[int], bool]) -> list[int]:
-    """Rows for which it does not hold. Several are asked about at once: shared file systems answer late."""
+    """Return the rows for which `holds` is false. Many are checked at once: shared file systems are slow."""
     parts = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
     with ThreadPoolExecutor(8) as pool:
         return list(chain.from_iterable(pool.map(lambda part: [r for r in part if not holds(r)], parts)))

@@ -1,7 +1,7 @@
-"""From what people have to an index: one file per kind of source.
+"""From the user's files to an index: one module per kind of source.
 
-`read` opens what a run is given; `make.make` does what `ssl-video index` does, for every kind. Nothing is
-decoded here; a file only has to exist and to hold at least one byte.
+`read` opens a run's data; `make.make` is the implementation of `ssl-video data index`, for every kind.
+Nothing is decoded here; a file only has to exist and to hold at least one byte.
 """
 
 import difflib
@@ -19,8 +19,8 @@ from ssl_video.data.index import Index
 from ssl_video.errors import InputError
 
 _HINT = (
-    "if they lie elsewhere, give as root the folder that the paths start from; ssl-video index finds files "
-    "by their names, and can leave missing ones out"
+    "if they lie elsewhere, give as root the folder that the paths start from; ssl-video data index finds "
+    "files by their names, and can leave missing ones out"
 )
 
 
@@ -32,23 +32,24 @@ def read(
     check: bool = True,
     faulty: bool = False,
 ) -> Index:
-    """The clips of an index file, a manifest, or a folder of class folders, perhaps in train/ and test/.
+    """Return the clips of an index file, a manifest, or class folders, perhaps in train/ and test/.
 
-    A manifest is a CSV or TSV file with a header: `path` and `label`, optionally `group` (the source
-    video), a split column (train, test; val stands in for test where there is no test, otherwise it and
-    empty fields are not used) and any others. Its paths are relative to `root`; without one to the
-    manifest's folder or to that folder's parent, whichever holds more of the files. Paths that lead out
-    of that folder are refused, since a manifest may come from anywhere.
+    A manifest is a CSV or TSV file with a header. It has the columns `path` and `label`, optionally `group`
+    (the source video), a split column, and any others. The split column holds train, test or val. If there
+    is no test, val is used as test; otherwise val is not used. Clips with an empty field are not used.
+    Paths are relative to `root`. Without a root they are relative to the manifest's folder or to its parent,
+    whichever holds more of the files. Paths that lead out of that folder are rejected, since a manifest may
+    come from an untrusted source.
 
-    Without a split, a quarter of each class is held out as test, by whole source videos where they are
-    known, chosen by a hash of the names and therefore the same everywhere.
+    Without a split, a quarter of each class is held out as test, by whole source videos if they are known.
+    They are chosen by a hash of the names, and are therefore the same everywhere.
 
     Args:
         path: an index file (.arrow), a CSV or TSV file, or a folder.
         root: folder that the paths are relative to; "/" allows every absolute path.
         split: name of the split column.
-        check: whether to look for a manifest's files; an index file's are not looked for.
-        faulty: let files be missing or empty, unless all are, because somebody else looks after them.
+        check: look for a manifest's files; an index file's are never looked for.
+        faulty: accept missing and empty files, unless all are missing, because the caller handles them.
 
     Raises:
         InputError: every problem found. A class without a training clip is one, without a test clip not.
@@ -61,12 +62,12 @@ def read(
             raise InputError(*problems)
         if path.suffix == index_file.SUFFIX:
             return index_file.read(path, root, split)
-        # What has another ending may be a manifest all the same.
+        # A file with another suffix may still be a manifest.
         kind = recognise(path) if path.is_dir() or path.suffix in (".csv", ".json") else MANIFEST
         if kind not in (FOLDER, MANIFEST):
             raise InputError(
                 f"{path} holds {KINDS[kind].title}; make an index file of them first: "
-                f"ssl-video index {path} --videos FOLDER -o {kind}.arrow"
+                f"ssl-video data index {path} --videos FOLDER -o {kind}.arrow"
             )
         if kind == FOLDER:
             return finish(_folder(path, root, split, faulty))
@@ -98,12 +99,12 @@ def _manifest(path: Path, root: Path | None, split: str, check: bool, faulty: bo
 
 
 def absolute(path: Path | str) -> Path:
-    """With .. removed, so that a path can be told to lie below another one by its text."""
+    """Return an absolute path without "..", so that its text shows whether it lies below another path."""
     return Path(os.path.abspath(os.path.expanduser(path)))
 
 
 def no_such(path: Path) -> str:
-    """A sentence for a path that does not exist, with the nearest name that does."""
+    """Return a sentence for a path that does not exist, with the nearest name that does."""
     parent = path
     while not parent.is_dir():
         child, parent = parent.name, parent.parent

@@ -1,4 +1,4 @@
-"""What a source says about clips, and what importers share."""
+"""A draft: the clips as read from a source, and functions that importers share."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,20 +21,20 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Draft:
-    """What has been read, before the checks and conclusions that all sources share.
+    """The clips as read, before the checks and conclusions that all sources share.
 
-    Columns are Arrow arrays of strings with an element for each clip; `splits` has "train", "test", "val" or
-    "" (not used).
+    Columns are Arrow arrays of strings with one element per clip; `splits` has "train", "test", "val" or ""
+    (not used).
 
     Attributes:
-        source: what was read, for messages.
-        name: the data set's name.
+        source: name of the source, for messages.
+        name: the dataset's name.
         root: absolute path of the folder that ids are relative to.
         ids: (N,) paths as written; once the files have been located, relative to the root.
-        sizes: (N,) int64 bytes of the files; None: nobody looked.
+        sizes: (N,) int64 bytes of the files; None: they were not looked at.
         groups: (N,) source videos, "" where unknown; None: none is known.
         columns: (N,) strings by name. Those that hold splits are other ways to divide the clips.
-        lines: rows -> the lines of the source that they stand in, while the order is the source's.
+        lines: rows -> their line numbers in the source, as long as the order is the source's.
     """
 
     source: str
@@ -51,7 +51,7 @@ class Draft:
     lines: Callable[[np.ndarray], list[int]] | None = None
 
     def take(self, rows: np.ndarray) -> None:
-        """Keep some rows, (n,) integers, in their order."""
+        """Keep the given rows, (n,) integers, in the given order."""
         self.ids, self.labels = self.ids.take(rows), self.labels.take(rows)
         self.sizes = None if self.sizes is None else self.sizes[rows]
         self.groups = None if self.groups is None else self.groups.take(rows)
@@ -62,7 +62,7 @@ class Draft:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Turns what the system says about files that cannot be read into `InputError`."""
+    """Turn the system's errors about files that cannot be read into `InputError`."""
     try:
         yield
     except OSError as error:
@@ -70,7 +70,7 @@ def reading() -> Iterator[None]:
 
 
 def as_splits(values: pa.Array, name: str, problems: list[str]) -> pa.Array:
-    """A split column's values as "train", "test", "val" or ""; others are added to the problems."""
+    """Return a split column's values as "train", "test", "val" or ""; others are added to the problems."""
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
     words = values.dictionary.to_pylist()
@@ -81,26 +81,26 @@ def as_splits(values: pa.Array, name: str, problems: list[str]) -> pa.Array:
 
 
 def rows(mask: pa.Array | np.ndarray) -> np.ndarray:
-    """Rows where a mask is true, (n,) int64."""
+    """Return the rows at which a mask is true, (n,) int64."""
     return np.flatnonzero(mask if isinstance(mask, np.ndarray) else mask.to_numpy(zero_copy_only=False))
 
 
 def text(strings: Sequence[str | None]) -> pa.Array:
-    """Strings as a column."""
+    """Return strings as a column."""
     return pa.array(strings, pa.large_string())
 
 
 def joined(separator: str, *columns: pa.Array | str) -> pa.Array:
-    """Strings of several columns, put together row by row; a string stands for a column of equal ones."""
+    """Join the strings of several columns row by row; a string stands for a column of equal ones."""
     parts = [pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in columns]
     return pc.binary_join_element_wise(*parts, pa.scalar(separator, pa.large_string()))
 
 
 def split_column(number: int) -> str:
-    """The name of the column that holds one of several official splits."""
+    """Return the name of the column that holds one of several official splits."""
     return "split" if number == 1 else f"split{number}"
 
 
 def home(source: Path) -> Path:
-    """The folder that a source lies in, or is."""
+    """Return the folder that a source lies in, or the source itself if it is a folder."""
     return source if source.is_dir() else source.parent

@@ -1,4 +1,4 @@
-"""Published lists of clips, in the formats that they come in -> entries."""
+"""Reading of published lists of clips, in their various formats."""
 
 import csv
 import re
@@ -12,17 +12,17 @@ from ssl_video.files import read_text
 _STARRED = re.compile(r"([^*]+)\*(\d+)")
 _EXTENSION = "|".join(map(re.escape, sorted(EXTENSIONS)))
 _VIDEO = re.compile(rf"(.+(?:{_EXTENSION}))(?:\s+\d+(?=\s))?(?:\s+(.+))?", re.IGNORECASE)
-_NUMBER = re.compile(r"[0-9]{1,9}")  # more digits make no class
+_NUMBER = re.compile(r"[0-9]{1,9}")  # longer numbers cannot be classes
 _FRAMES = re.compile(r"(.+?)(?:(?:\s+\d+)?\s+(\d+))?")
 
 
 class Entry(NamedTuple):
-    """A clip in a list, and its class: by name, by number, or not at all ("" and None).
+    """A clip in a list, and its class by name or by number, if given (otherwise "" and None).
 
     Attributes:
         path: as written, but with forward slashes.
         label: the name of a class.
-        number: of a class, from 0 or from 1: lists differ.
+        number: the number of a class, from 0 or from 1: lists differ.
     """
 
     path: str
@@ -31,10 +31,10 @@ class Entry(NamedTuple):
 
 
 def read(path: Path) -> list[Entry]:
-    """The entries of a list.
+    """Return the entries of a list.
 
     Lines are `path label`, `path frames label`, `path*label`, a path alone, or CSV `path,label` (with a
-    header, columns of these names wherever they are). Lines that start with "# " are comments.
+    header, columns of these names in any place). Lines that start with "# " are comments.
 
     Raises:
         InputError: the list has no entries, or lines of another form.

@@ -1,4 +1,4 @@
-"""Checks and conclusions that all sources share: a draft becomes an index."""
+"""Checks and conclusions that all sources share: from a draft to an index."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +10,11 @@ from ssl_video.data.index import PARTS, Index, digest
 from ssl_video.data.names import UCF_NAME
 from ssl_video.errors import InputError, some
 
-HELD_OUT = 0.25  # part of each class that becomes the test part where no split is given
+HELD_OUT = 0.25  # fraction of each class that becomes the test part if no split is given
 
 
 def finish(draft: Draft) -> Index:
-    """An index of what a source says.
+    """Return the index of a draft.
 
     Raises:
         InputError: the problems found here and before.
@@ -25,7 +25,7 @@ def finish(draft: Draft) -> Index:
     if len(empty):
         draft.problems.append(
             f"{len(empty)} files are empty (0 bytes): {some(empty)}; restore or remove them, "
-            "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video doctor"
+            "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video data doctor"
         )
     if len(label.names) == 1:
         draft.problems.append(
@@ -34,7 +34,7 @@ def finish(draft: Draft) -> Index:
     if draft.groups is None:
         draft.groups = _groups_by_name(draft)
     elif pc.any(pc.equal(draft.groups, "")).as_py():
-        # A clip without a source video is one of its own.
+        # A clip without a source video is a source video of its own.
         draft.groups = pc.if_else(pc.equal(draft.groups, ""), draft.ids, draft.groups)
     groups = None if draft.groups is None else Category.of(draft.groups)
     of_split = list[str]()
@@ -59,7 +59,7 @@ def finish(draft: Draft) -> Index:
 
 
 def _sort(draft: Draft) -> None:
-    """Puts the rows of a draft in the order of ids, and finds those listed twice."""
+    """Sort the rows of a draft by id, and find those listed twice."""
     order = Strings(draft.ids).order()
     draft.take(order)
     again = pc.unique(draft.ids[1:].filter(pc.equal(draft.ids[1:], draft.ids[:-1])))
@@ -69,7 +69,7 @@ def _sort(draft: Draft) -> None:
 
 
 def _groups_by_name(draft: Draft) -> pa.Array | None:
-    """Source videos from names like v_Archery_g01_c02.avi, where all clips have such names."""
+    """Return source videos from names like v_Archery_g01_c02.avi, if all clips have such names."""
     found = pc.extract_regex(draft.ids, rf"(?:^|/){UCF_NAME}(?:\.[^./]*)?$")
     if found.null_count:
         return None
@@ -78,13 +78,13 @@ def _groups_by_name(draft: Draft) -> pa.Array | None:
 
 
 def given_splits(given: Category, label: Category, groups: Category | None, notes: list[str]) -> Category:
-    """Given parts as train, test and "" (not used); what is odd about them becomes a note.
+    """Return given parts as train, test and "" (not used), and add a note for everything unusual.
 
     Args:
         given: (N,) "train", "test", "val" or "".
         label: (N,) classes.
         groups: (N,) source videos, if known.
-        notes: sentences for the user, added to.
+        notes: sentences for the user, extended here.
     """
     names = given.names.tolist()
     held = "test" if len(given.rows("test")) or not len(given.rows("val")) else "val"
@@ -97,7 +97,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
     if unused:
         notes.append(f"{unused} clips are neither train nor test and are not used")
     if groups is not None:
-        # A name stands for another source video in another class.
+        # The same name stands for different source videos in different classes.
         pairs = label.codes * len(groups.names) + groups.codes
         shared = np.intersect1d(pairs[splits.rows("train")], pairs[splits.rows("test")]) % len(groups.names)
         if len(shared):
@@ -109,7 +109,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
 
 
 def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: list[str]) -> Category:
-    """A test part of each class by whole source videos (single clips where unknown), in order of a hash."""
+    """Hold out a test part of each class by source videos (single clips if unknown), in order of a hash."""
     units = groups or Category(np.arange(len(draft.ids)), Strings(draft.ids))
     codes = np.full(len(label), PARTS.index("train"), np.int64)
     stuck = []
@@ -139,7 +139,7 @@ def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: lis
 
 
 def check_parts(label: Category, splits: Category, notes: list[str], problems: list[str]) -> None:
-    """Adds notes and problems about parts and classes that lack clips."""
+    """Add notes and problems about parts and classes that lack clips."""
     lacking = {}
     for part in ("train", "test"):
         counts = np.bincount(label.codes[splits.rows(part)], minlength=len(label.names))

@@ -1,4 +1,4 @@
-"""Folders of class folders."""
+"""Import of folders of class folders."""
 
 import os
 from collections import Counter
@@ -14,13 +14,13 @@ from ssl_video.errors import InputError, some
 
 
 def from_folder(folder: Path) -> Draft:
-    """Videos in class folders, perhaps in parts; see `ssl_video.data.importers.read`.
+    """Return the videos in class folders, perhaps in train/ and test/; see `ssl_video.data.importers.read`.
 
     Args:
         folder: absolute path of a folder.
 
     Raises:
-        InputError: there are no videos in class folders, or names of them are not UTF-8.
+        InputError: there are no videos in class folders, or their names are not UTF-8.
     """
     draft = Draft(str(folder), folder.name, str(folder))
     ignored: Counter[str] = Counter()
@@ -58,11 +58,11 @@ def from_folder(folder: Path) -> Draft:
 
 
 def _class_folders(folder: Path, ignored: Counter[str]) -> list[tuple[str, str, str | None]]:
-    """Every class folder's place below `folder`, its label, and its part if there are train/ and test/."""
+    """Return each class folder's path below `folder`, its label, and its part if train/ and test/ exist."""
     outside = "videos outside of class folders"
     videos, top = _scan(folder, ignored)
     ignored[outside] += len(videos)
-    # A part holds folders. A folder called "train" that holds videos is a class.
+    # A part holds folders. A folder named "train" that holds videos is a class.
     parts = [name for name in top if name.lower() in SPLITS and _scan(folder / name, Counter())[1]]
     if not {"train"} < {SPLITS[name.lower()] for name in parts}:
         return [(label, label, None) for label in top]
@@ -76,7 +76,7 @@ def _class_folders(folder: Path, ignored: Counter[str]) -> list[tuple[str, str, 
 
 
 def _scan(folder: Path, ignored: Counter[str]) -> tuple[dict[str, int], list[str]]:
-    """A folder's videos with their sizes in bytes and its sub-folders, sorted, without hidden ones."""
+    """Return a folder's videos with their sizes in bytes, and its sub-folders; sorted, no hidden ones."""
     files, folders = {}, []
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -19,19 +19,19 @@ ALL = "_all"
 
 
 def recognises(names: list[str]) -> bool:
-    """Whether a folder with files of these names holds such lists."""
+    """Return True if a folder with files of these names holds such lists."""
     return any(_LIST.fullmatch(name) for name in names)
 
 
 def from_hmdb51(folder: Path) -> Draft:
-    """Clips of all official splits, each with two pools of training clips.
+    """Return the clips of all official splits, each with two pools of training clips.
 
     Columns split, split2 and split3 are the official ones: 3,570 training and 1,530 test clips. In
-    split_all, split2_all and split3_all, the 1,666 clips that a split leaves out are training clips, too:
-    the 5,236 of VideoSSL's lists and of those who took them over.
+    split_all, split2_all and split3_all, the 1,666 clips that a split leaves out are training clips, too.
+    These are the 5,236 of VideoSSL's lists and of the papers that adopted them.
 
-    Source videos are what stands before the class in a clip's name. One film may be the source of clips of
-    several classes. Within a class, no official split has one in both parts; split_all has.
+    The source video is the part of a clip's name before the class. One film may be the source of clips of
+    several classes. Within a class, no official split has a source video in both parts; split_all has.
 
     Args:
         folder: absolute path.

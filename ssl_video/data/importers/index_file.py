@@ -1,8 +1,8 @@
-"""Index files: an index as one Arrow file, mapped into memory when read.
+"""Index files: an index as one Arrow file, memory-mapped when read.
 
-The format is Arrow's own (IPC, one record batch), so that `pandas.read_feather` reads it as well: columns id,
-label, split, group (where known) and the data set's other columns; name, root and notes are in the schema's
-metadata. The root is kept relative to the file, so that both can move together.
+The format is Arrow's own (IPC, one record batch), so that `pandas.read_feather` reads it as well. The columns
+are id, label, split, group (if known) and the dataset's other columns. Name, root and notes are in the
+schema's metadata. The root is relative to the file, so that both can be moved together.
 """
 
 import json
@@ -27,7 +27,7 @@ _OWN = ("id", "label", "split", "group")
 
 
 def write(index: Index, path: Path) -> None:
-    """Writes an index file.
+    """Write an index file.
 
     Raises:
         InputError: the file cannot be written.
@@ -58,11 +58,11 @@ def write(index: Index, path: Path) -> None:
 
 
 def read(path: Path, root: Path | None = None, split: str = "split") -> Index:
-    """The index in a file; its columns stay on disk until they are used.
+    """Return the index in a file; its columns stay on disk until they are used.
 
     Args:
         path: absolute path of the file.
-        root: folder that holds the videos, where it is not the one that the file names.
+        root: folder that holds the videos, if it is not the one stored in the file.
         split: name of the split column.
 
     Raises:
@@ -76,7 +76,9 @@ def read(path: Path, root: Path | None = None, split: str = "split") -> Index:
         _check(batch)
     except (pa.ArrowException, OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         reason = str(error).split("\n")[0]
-        raise InputError(f"{path} is not an index file ({reason}): make one with ssl-video index") from None
+        raise InputError(
+            f"{path} is not an index file ({reason}): make one with ssl-video data index"
+        ) from None
     names = batch.schema.names
     if split not in names or split in ("id", "label", "group"):
         raise InputError(f"{path}: {unknown('split column', split, [n for n in names if n not in _OWN[:2]])}")
@@ -111,10 +113,10 @@ def read(path: Path, root: Path | None = None, split: str = "split") -> Index:
 
 
 def _facts(batch: pa.RecordBatch) -> dict[str, Any]:
-    """What the schema's metadata say.
+    """Return the schema's metadata.
 
     Raises:
-        KeyError, TypeError, ValueError: they are not those of an index file.
+        KeyError, TypeError, ValueError: they are not an index file's.
     """
     facts = json.loads(batch.schema.metadata[b"ssl-video"])
     if facts["format"] != _FORMAT:
@@ -128,10 +130,10 @@ def _facts(batch: pa.RecordBatch) -> dict[str, Any]:
 
 
 def _check(batch: pa.RecordBatch) -> None:
-    """That columns are what an index has. A file may come from anywhere, and Arrow trusts what it maps.
+    """Check the columns: a file may come from an untrusted source, and Arrow does not check what it maps.
 
     Raises:
-        KeyError, ValueError, pa.ArrowException: they are not.
+        KeyError, ValueError, pa.ArrowException: they are not the columns of an index.
     """
     batch.validate(full=True)  # offsets and codes lie inside; 0.2 s for ten million rows
     if len(set(batch.schema.names)) < len(batch.schema.names):

@@ -1,4 +1,4 @@
-"""Which kind of source something is."""
+"""The kinds of sources, and their recognition."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,8 +15,8 @@ class Kind(NamedTuple):
     """A kind of source.
 
     Attributes:
-        title: what it is.
-        read: absolute paths of sources -> a draft.
+        title: a name for messages.
+        read: function from absolute paths of sources to a draft.
     """
 
     title: str
@@ -24,7 +24,7 @@ class Kind(NamedTuple):
 
 
 def _files(sources: Sequence[Path], ending: str) -> list[Path]:
-    """Sources, with the files of a folder in its place."""
+    """Return the sources, with each folder replaced by its files."""
     found = [sorted(source.glob(f"*.{ending}")) if source.is_dir() else [source] for source in sources]
     return [file for files in found for file in files]
 
@@ -51,10 +51,10 @@ _FOLDERS = (FOLDER, "ucf101", "hmdb51")
 
 
 def recognise(source: Path) -> str:
-    """The kind of an existing source.
+    """Return the kind of an existing source.
 
     Raises:
-        InputError: it is a file of no known kind.
+        InputError: the source is a file of no known kind.
     """
     if source.is_dir():
         names = sorted(file.name for file in source.iterdir())
@@ -71,16 +71,16 @@ def recognise(source: Path) -> str:
     if source.suffix in (".csv", ".tsv"):
         return "kinetics" if kinetics.recognises(source) else MANIFEST
     raise InputError(
-        f"{source} is none of what is known: a folder of class folders or official lists, .csv, .tsv or "
+        f"{source} is of no known kind: expected a folder of class folders or official lists, .csv, .tsv or "
         ".json; lists of clips are given as --train LIST --test LIST"
     )
 
 
 def check_sources(kind: str, sources: Sequence[Path]) -> None:
-    """That sources are as many and of the form that a kind takes.
+    """Check that the number and the form of sources suit their kind.
 
     Raises:
-        InputError: they are not.
+        InputError: they do not.
     """
     problems = []
     if len(sources) > 1 and kind not in _SEVERAL:

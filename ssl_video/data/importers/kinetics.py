@@ -1,7 +1,7 @@
 """Kinetics-400, -600 and -700: CSV files with label, youtube_id, time_start, time_end and perhaps split.
 
 Source: Kay et al., "The Kinetics Human Action Video Dataset" (2017). The clips are files
-NAME_000001_000011.mp4: the name of the video and the seconds that the clip starts and ends at.
+NAME_000001_000011.mp4: the name of the video, and the start and end of the clip in seconds.
 """
 
 import re
@@ -19,21 +19,21 @@ _NEEDED = ("youtube_id", "time_start", "time_end")
 
 
 def recognises(file: Path) -> bool:
-    """Whether a CSV file is one of these."""
+    """Return True if a CSV file is one of these."""
     return set(_NEEDED) <= set(first_fields(file))
 
 
 def from_kinetics(files: Sequence[Path]) -> Draft:
-    """The clips of some files: of one for each part, or of one for all.
+    """Return the clips of some files: one file per part, or one for all.
 
-    What has no label (the test part, as it was published) is left out. The part of a clip stands in the
-    column split, otherwise in the name of its file. Videos are groups.
+    Clips without a label (the test part, as it was published) are left out. The part of a clip is in the
+    column split, or else in the name of its file. Videos are groups.
 
     Args:
         files: absolute paths.
 
     Raises:
-        InputError: a file lacks columns, or says nowhere which part it is.
+        InputError: a file lacks columns, or neither its columns nor its name give the part.
     """
     draft = Draft(", ".join(map(str, files)))
     tables = [_read(file, draft) for file in files]
@@ -48,7 +48,7 @@ def from_kinetics(files: Sequence[Path]) -> Draft:
 
 
 def _read(file: Path, draft: Draft) -> dict[str, pa.Array]:
-    """Ids, labels, splits and groups of a file."""
+    """Return the ids, labels, splits and groups of a file."""
     table = read_table(file)
     missing = [f"{file}: {unknown('column', name, table)}" for name in _NEEDED if name not in table]
     if missing:

@@ -1,4 +1,4 @@
-"""From paths as a source writes them to files: where they lie, and which are missing."""
+"""From paths as written in a source to files: their locations, and the missing ones."""
 
 import os
 import re
@@ -18,25 +18,25 @@ from ssl_video.errors import some
 
 ABSENT, _OUTSIDE = -1, -2  # in place of a file's size
 _SEVERAL = -2  # in place of a file's row
-# Paths that do not stand as they will in an index; all others need no look at each by itself.
+# Paths that differ from their form in an index. All others need no individual treatment.
 _UNTIDY = r"^/|^\./|//|/\./|\.\.|\\|/$|^\.?$|\x00"
-UNDECODABLE = re.compile("[\ud800-\udfff]")  # what Python makes of file names that are not UTF-8
-_CHUNK = 65536  # strings that are Python objects at a time
+UNDECODABLE = re.compile("[\ud800-\udfff]")  # Python's replacements in file names that are not UTF-8
+_CHUNK = 65536  # number of strings converted to Python objects at a time
 
 
 def at_their_paths(
     draft: Draft, bases: Sequence[Path], *, check: bool = True, progress: Progress | None = None
 ) -> str:
-    """Takes a draft's paths as they are, relative to one base or absolute: sets root, ids and sizes.
+    """Set root, ids and sizes of a draft from its paths as written, absolute or relative to one base.
 
     Args:
-        draft: the problem of paths that lead out of the base is added.
+        draft: paths that lead out of the base are added to its problems.
         bases: folders, the likeliest first; the one with more of the files is chosen for all clips.
-        check: whether to look for the files; otherwise the first base is taken.
-        progress: called with what is being done, how many are done and how many there are.
+        check: look for the files; otherwise the first base is taken.
+        progress: called with the current task, the number of items done and the total.
 
     Returns:
-        The folders that files were looked for in, for a message.
+        The folders that were searched, for a message.
     """
     paths, most, outside = draft.ids, -1, np.empty(0, np.int64)
     for base in bases:
@@ -45,7 +45,7 @@ def at_their_paths(
         if sizes is not None:
             sizes[out] = _OUTSIDE
         found = len(ids) if sizes is None else int((sizes >= 0).sum())
-        if found > most:  # the first of equals
+        if found > most:  # the first one wins a tie
             most, draft.root, draft.ids, draft.sizes, outside = found, str(base), ids, sizes, out
         if found == len(paths):
             break
@@ -62,10 +62,10 @@ def at_their_paths(
 
 
 def by_name(draft: Draft, folder: Path, progress: Progress | None = None) -> str:
-    """Finds a draft's files below a folder: by path, else by name without extension; sets ids and sizes.
+    """Find a draft's files below a folder, by path or by name without extension; set ids and sizes.
 
-    Lists come with the folders and extensions of whoever made them. Where folders in their paths are folders
-    here, a file must lie in the one of that name; otherwise its name alone must be unique.
+    Published lists contain the folders and extensions of their authors. If folders in their paths exist
+    here, a file must lie in the one of that name. Otherwise its name alone must be unique.
 
     Args:
         draft: problems and notes are added.
@@ -73,7 +73,7 @@ def by_name(draft: Draft, folder: Path, progress: Progress | None = None) -> str
         progress: see `at_their_paths`.
 
     Returns:
-        The folder, as `at_their_paths` does.
+        The folder, as in `at_their_paths`.
     """
     wanted, files = draft.ids, _files(folder, draft, progress)
     found = _lookup(wanted, files)
@@ -100,13 +100,13 @@ def by_name(draft: Draft, folder: Path, progress: Progress | None = None) -> str
 
 
 def leave_out_missing(draft: Draft, tried: str, hint: str, *, allowed: bool) -> None:
-    """Leaves missing files out and says so, or, where that is not allowed, adds a problem.
+    """Leave missing files out and add a note, or, if that is not allowed, add a problem.
 
     Args:
-        draft: its files have been located.
-        tried: where they were looked for.
-        hint: what to do about missing files, for a message.
-        allowed: whether files may be missing.
+        draft: a draft whose files have been located.
+        tried: the folders that were searched.
+        hint: advice about missing files, for a message.
+        allowed: missing files are allowed.
     """
     if draft.sizes is None or not len(absent := rows(draft.sizes == ABSENT)):
         return
@@ -126,7 +126,7 @@ def leave_out_missing(draft: Draft, tried: str, hint: str, *, allowed: bool) -> 
 
 
 def _by_part(draft: Draft, absent: np.ndarray) -> str:
-    """How many of each part's clips are missing, in brackets."""
+    """Return the number of missing clips of each part, in brackets."""
     if draft.splits is None:
         return ""
     total, lost = (
@@ -140,11 +140,11 @@ def _by_part(draft: Draft, absent: np.ndarray) -> str:
 
 
 def _tidy(base: str, paths: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Ids below a base folder, and the rows whose paths lead out of it."""
+    """Return the ids below a base folder, and the rows whose paths lead out of it."""
     prefix = base.rstrip(os.sep) + os.sep
     untidy, texts, outside = rows(pc.match_substring_regex(paths, _UNTIDY)), [], []
     for row, path in zip(untidy.tolist(), paths.take(untidy).to_pylist(), strict=True):
-        # Checked on the text, so that links which the user has put into the data folder still work.
+        # The text is checked, so that links which the user has put into the data folder still work.
         full = os.path.normpath(os.path.join(base, path))
         inside = full.startswith(prefix)
         texts.append(full[len(prefix) :].replace(os.sep, "/") if inside else path)
@@ -157,7 +157,7 @@ def _tidy(base: str, paths: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 
 def _sizes(base: str, ids: pa.Array, progress: Progress | None) -> np.ndarray:
-    """Bytes of the files, or why there is no number."""
+    """Return the sizes of the files in bytes, or `ABSENT` or `_OUTSIDE` in their place."""
     sizes = np.empty(len(ids), np.int64)
     for start in range(0, len(ids), _CHUNK):
         names = ids[start : start + _CHUNK].to_pylist()
@@ -170,7 +170,7 @@ def _sizes(base: str, ids: pa.Array, progress: Progress | None) -> np.ndarray:
 
 
 def file_size(path: str) -> int:
-    """Bytes of a file, or `ABSENT`."""
+    """Return the size of a file in bytes, or `ABSENT`."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -179,7 +179,7 @@ def file_size(path: str) -> int:
 
 
 def _files(folder: Path, draft: Draft, progress: Progress | None) -> pa.Array:
-    """Every video below a folder, relative to it, as a column."""
+    """Return every video below a folder, relative to it, as a column."""
     chunks, broken = [], 0
     for place, names in _walk(str(folder), "", set(), progress):
         whole = [place + name for name in names if not UNDECODABLE.search(place + name)]
@@ -193,10 +193,10 @@ def _files(folder: Path, draft: Draft, progress: Progress | None) -> pa.Array:
 def _walk(
     folder: str, place: str, above: set[tuple[int, int]], progress: Progress | None = None
 ) -> Iterator[tuple[str, list[str]]]:
-    """Places below a folder, ending in a slash, and the names of the videos there; links are followed."""
+    """Yield each place below a folder, ending in a slash, and its videos' names; links are followed."""
     status = os.stat(folder)
     if (status.st_dev, status.st_ino) in above:
-        return  # a link to a folder that it lies in
+        return  # a link to a folder above itself
     above = above | {(status.st_dev, status.st_ino)}
     names, folders = [], []
     with os.scandir(folder) as entries:
@@ -215,7 +215,7 @@ def _walk(
 
 
 def _keys(wanted: pa.Array, files: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """What names in a list and in a folder have to have in common."""
+    """Return the keys by which names in a list and names in a folder are matched."""
     folders, file_folders = _folders(wanted), _folders(files)
     known = pc.is_in(folders, value_set=pc.unique(file_folders))
     names, file_names = stems(Strings(wanted)).values, stems(Strings(files)).values
@@ -225,14 +225,14 @@ def _keys(wanted: pa.Array, files: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def _folders(paths: pa.Array) -> pa.Array:
-    """The names of the folders that files lie in, without what may differ (see `names.key`)."""
+    """Return the names of the files' folders, without differences that do not count (see `names.key`)."""
     names = pc.struct_field(pc.extract_regex(paths, r"(?s)(?:^|/)(?P<name>[^/]*)/[^/]*$"), "name")
     lower = pc.utf8_lower(pc.fill_null(names, ""))
     return pc.replace_substring_regex(lower, r"[^\pL\pN]+", "")
 
 
 def _lookup(wanted: pa.Array, known: pa.Array) -> np.ndarray:
-    """For each string its row among the known ones, `ABSENT` or `_SEVERAL`: (N,) int64."""
+    """Return for each string its row among the known ones, `ABSENT` or `_SEVERAL`: (N,) int64."""
     if not len(known):
         return np.full(len(wanted), ABSENT)
     encoded = known.dictionary_encode()

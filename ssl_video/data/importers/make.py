@@ -1,4 +1,4 @@
-"""What `ssl-video index` does: sources of any kind -> an index, files found by name."""
+"""Make an index from sources of any kind, with files found by name, for `ssl-video data index`."""
 
 import re
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ _EXTENSION = rf"(?i:{'|'.join(map(re.escape, sorted(EXTENSIONS)))})$"
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be indexed. All paths are absolute and exist, but `videos` only where files are looked for.
+    """A request to index sources. All paths are absolute and exist; `videos` need not if `check` is False.
 
     Attributes:
         sources: folders and files of one kind.
         lists: published lists by part ("train", "val", "test"), in place of sources.
         classes: a file of class names for these lists.
-        kind: a name in `KINDS`; None: recognised.
-        videos: the folder that the files lie in, where it is not the one that the source lies in.
-        skip_missing: whether missing files are left out; otherwise they are an error.
-        check: whether to look for the files.
+        kind: a name in `KINDS`; None: recognised automatically.
+        videos: the folder of the files, if it is not the source's folder.
+        skip_missing: leave out missing files; otherwise they are an error.
+        check: look for the files.
     """
 
     sources: Sequence[Path] = ()
@@ -47,10 +47,10 @@ class Request:
     check: bool = True
 
     def recognised(self) -> "Request":
-        """The request with its kind, unless it is for lists.
+        """Return the request with its kind, unless it is for lists.
 
         Raises:
-            InputError: sources are of no known kind, of several, or not what the given kind takes.
+            InputError: sources are of an unknown kind, of several kinds, or unsuitable for the given kind.
         """
         if self.lists:
             return self
@@ -70,17 +70,17 @@ class Request:
 
     @property
     def title(self) -> str:
-        """What the sources are."""
+        """A name of the sources for messages."""
         return KINDS[self.kind].title if self.kind else "lists of clips"
 
 
 def make(request: Request, name: str, progress: Progress | None = None) -> Index:
-    """The index of what is requested.
+    """Return the index of the requested sources.
 
     Args:
-        request: see there.
-        name: the data set's name.
-        progress: called with what is being done, how many are done and how many there are.
+        request: see `Request`.
+        name: the dataset's name.
+        progress: called with the current task, the number of items done and the total.
 
     Raises:
         InputError: every problem found.

@@ -1,4 +1,4 @@
-"""CSV and TSV files with a header."""
+"""Import of manifests: CSV and TSV files with a header."""
 
 import csv
 import functools
@@ -17,14 +17,14 @@ from ssl_video.files import read_text
 
 
 def from_manifest(path: Path, split: str) -> Draft:
-    """Rows of a CSV or TSV file, and what is wrong with them; see `ssl_video.data.importers.read`.
+    """Read the rows of a CSV or TSV file, and note their problems; see `ssl_video.data.importers.read`.
 
     Args:
         path: absolute path of the file.
         split: name of the split column.
 
     Raises:
-        InputError: not a CSV file with the columns that are needed.
+        InputError: not a CSV file, or required columns are missing.
     """
     columns = read_table(path)
     missing = [unknown("column", name, columns) for name in ("path", "label") if name not in columns]
@@ -48,17 +48,17 @@ def from_manifest(path: Path, split: str) -> Draft:
 
 
 def read_table(path: Path) -> dict[str, pa.Array]:
-    """Columns of a CSV or TSV file with a header, as stripped strings by name.
+    """Read a CSV or TSV file with a header: columns of stripped strings, by name.
 
     Raises:
-        InputError: what is wrong with the file.
+        InputError: the file is invalid; the message explains why.
     """
     delimiter = _delimiter(path)
     try:
         header = first_fields(path)
         table = arrow_csv.read_csv(
             path,
-            arrow_csv.ReadOptions(column_names=header, skip_rows=0),
+            arrow_csv.ReadOptions(column_names=header, skip_rows=0, use_threads=False),
             arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
@@ -70,12 +70,12 @@ def read_table(path: Path) -> dict[str, pa.Array]:
     if len(set(header)) < len(header) or table.num_rows < 2:
         _explain(path, delimiter)
         raise InputError(f"{path}: expected a header and lines with as many fields")
-    rows = table.slice(1)  # names are given above, so that the header came as a row
+    rows = table.slice(1)  # the names are given above, so the header was read as a row
     return {name: pc.utf8_trim_whitespace(rows.column(name).combine_chunks()) for name in table.column_names}
 
 
 def first_fields(path: Path) -> list[str]:
-    """The names in a file's header, stripped."""
+    """Return the names in a file's header, stripped."""
     fields = next(csv.reader([_first_line(path)], delimiter=_delimiter(path)), [])
     return [name.strip() for name in fields]
 
@@ -86,16 +86,16 @@ def _delimiter(path: Path) -> str:
 
 
 def _first_line(path: Path) -> str:
-    """The first line that is not empty; what is not UTF-8 in it is told by whoever reads the whole file."""
+    """Return the first line that is not empty. Invalid UTF-8 is reported when the whole file is read."""
     with open(path, encoding="utf-8-sig", errors="replace", newline=None) as file:
         return next((line for line in file if line.strip()), "")
 
 
 def _explain(path: Path, delimiter: str) -> None:
-    """Read a file that Arrow does not take row by row, to say what is wrong where.
+    """Report the errors in a file that Arrow rejects, by reading it row by row.
 
     Raises:
-        InputError: all that was found.
+        InputError: every error found.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
     widths: dict[int, int] = {}
@@ -120,7 +120,7 @@ def _explain(path: Path, delimiter: str) -> None:
 
 
 def lines_of(path: Path, rows: np.ndarray) -> list[int]:
-    """The lines that some rows of a file end in, for a message."""
+    """Return the line numbers at which the given rows of a file end, for a message."""
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=_delimiter(path))
     ends = [reader.line_num for row in reader if row][1:]
     return [ends[row] for row in rows.tolist()]

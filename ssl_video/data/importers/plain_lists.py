@@ -1,4 +1,4 @@
-"""Training and test lists as other code bases publish them, with a file of class names or without."""
+"""Import of training and test lists as other code bases publish them, with or without class names."""
 
 import re
 from collections import Counter
@@ -16,16 +16,16 @@ _NUMBERED = re.compile(r"([0-9]{1,9})[\s,;]+(.+)")
 
 
 def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Draft:
-    """The clips of training, validation and test lists, in the formats of `ssl_video.data.importers.entries`.
+    """Return the clips of training, validation and test lists; see `ssl_video.data.importers.entries`.
 
-    A clip's class is the name that the list gives. Where lists have numbers, the file of classes says what
-    they mean; whether a list counts from 0 or from 1 shows in its numbers and in the clips' folders. Without
-    such a file, classes are the clips' folders, provided that numbers go with folders, or come from names
+    A clip's class is the name in the list. If the list has numbers, the file of classes maps them to names.
+    Whether a list counts from 0 or from 1 is inferred from its numbers and from the clips' folders. Without
+    such a file, classes are the clips' folders, provided that numbers agree with folders, or come from names
     like v_Archery_g01_c01. Published lists for HMDB-51 number some clips wrongly: there the folder counts.
 
     Args:
         parts: absolute paths of lists, by "train", "val" and "test". A clip may be in several of a part's
-            lists (labeled clips and all training clips, say).
+            lists (for example in labeled clips and in all training clips).
         classes: absolute path of a file with `number name` or `name` in each line.
 
     Raises:
@@ -54,7 +54,7 @@ def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Dra
 
 
 def _labels(file: Path, found: list[Entry], classes: "_Classes | None", draft: Draft) -> list[str]:
-    """The class of each entry; what is wrong is added to the draft's problems."""
+    """Return the class of each entry, and add errors to the draft's problems."""
     if all(entry.label for entry in found):
         return [entry.label for entry in found]
     if any(entry.label for entry in found):
@@ -81,7 +81,7 @@ def _labels(file: Path, found: list[Entry], classes: "_Classes | None", draft: D
 
 
 def _odd(found: list[Entry]) -> list[str] | None:
-    """The clips whose number is not that of most clips in their folder; None: folders are no classes."""
+    """Return the clips with another number than most in their folder; None if folders are no classes."""
     pairs = Counter((folder(entry.path), entry.number) for entry in found)
     usual: dict[str, int | None] = {}
     for (name, number), _ in pairs.most_common():
@@ -118,7 +118,7 @@ class _Classes:
         self.keys = [key(name) for name in self.names]
 
     def name(self, file: Path, found: list[Entry], draft: Draft) -> list[str]:
-        """The classes of a list's numbers, which may count from 0 or from 1."""
+        """Return the classes of a list's numbers, which may count from 0 or from 1."""
         numbers = [entry.number or 0 for entry in found]
         fits = [n for n in (0, 1) if min(numbers) >= n and max(numbers) < n + len(self.names)]
         if not fits:
@@ -149,7 +149,7 @@ class _Classes:
         return [self.names[number - first] for number in numbers]
 
     def _hint(self, entry: Entry) -> str:
-        """What a clip's folder or name says about its class, as a key."""
+        """Return the class that a clip's folder or name suggests, as a key."""
         place = key(folder(entry.path))
         name = None if place in self.keys else re.fullmatch(UCF_NAME, stem(entry.path))
         return key(name["label"]) if name else place

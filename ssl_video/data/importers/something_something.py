@@ -17,21 +17,21 @@ _FILE = re.compile(r"(?:something-something-v2-)?(train|validation|val|test|labe
 
 
 def recognises(names: Sequence[str]) -> bool:
-    """Whether files of these names are such a data set's."""
+    """Return True if files of these names belong to such a dataset."""
     return any((match := _FILE.fullmatch(name)) and match[1] == "train" for name in names)
 
 
 def from_something_something(files: Sequence[Path]) -> Draft:
-    """The clips of some files; others than those named as published are passed over.
+    """Return the clips of some files; files that are not named as published are ignored.
 
-    A class is a template without its brackets, as in the file of labels. What has no template (the test
-    part) is left out.
+    A class is a template without its brackets, as in the file of labels. Clips without a template (the test
+    part) are left out.
 
     Args:
         files: absolute paths.
 
     Raises:
-        InputError: a file is not JSON of the form that was published.
+        InputError: a file is not JSON of the published form.
     """
     draft = Draft(", ".join(map(str, files)))
     ids, labels, splits, known = list[str](), list[str](), list[str](), set[str]()

@@ -16,14 +16,14 @@ _LIST = re.compile(r"(train|test)list0?(\d+)\.txt")
 
 
 def recognises(names: list[str]) -> bool:
-    """Whether a folder with files of these names holds such lists."""
+    """Return True if a folder with files of these names holds such lists."""
     return any(_LIST.fullmatch(name) for name in names)
 
 
 def from_ucf101(folder: Path) -> Draft:
-    """Clips of all official splits: 1 as column split, 2 as split2, 3 as split3.
+    """Return the clips of all official splits: 1 as column split, 2 as split2, 3 as split3.
 
-    Source videos are taken from the clips' names, as for every data set that is named like this one.
+    Source videos are taken from the clips' names, as for every dataset with such names.
 
     Args:
         folder: absolute path.
@@ -66,7 +66,7 @@ def from_ucf101(folder: Path) -> Draft:
 
 
 def _check_numbers(draft: Draft, file: Path, classes: dict[str, set[int]]) -> None:
-    """Class folders and the numbers behind them have to mean the same."""
+    """Check that the lists number the class folders as classInd.txt does."""
     if not file.is_file():
         return
     known = {

@@ -1,1 +1,1 @@
-"""Which training clips are labeled: protocols, draws, published lists, partition files."""
+"""The choice of labeled training clips: protocols, draws, published lists, partition files."""

@@ -1,8 +1,8 @@
-"""Which clips a draw takes: a function of the draw's number and of names alone.
+"""The clips of a draw: a function of the draw's number and of names alone.
 
 A clip's place in a draw is a hash of the draw, its class and its file's name without folders and extension.
-So a draw is the same wherever the data lies and in whatever order it was read; a clip that is missing on one
-machine changes nothing about the others; and draws are nested: a smaller one is the start of a larger one.
+So a draw depends neither on the data's location nor on the order in which it was read. A clip that is missing
+on one machine changes nothing about the others. Draws are nested: a smaller one is the start of a larger one.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ from ssl_video.errors import InputError, some
 
 
 def choose(index: Index, rule: PerClass | Percent, draw: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The labeled clips of a rule.
+    """Return the labeled clips of a rule.
 
     Returns:
-        Rows of the labeled clips, sorted; rows that are not used because clips of their source video are
-        labeled, sorted; sentences that the user should read.
+        Sorted rows of the labeled clips; sorted rows that are not used because clips of their source video
+        are labeled; sentences for the user.
 
     Raises:
-        InputError: the index has too few clips of some classes, or does not know source videos.
+        InputError: the index has too few clips of some classes, or no source videos.
     """
     if rule.groups and index.groups is None:
         raise InputError(
@@ -54,19 +54,19 @@ def choose(index: Index, rule: PerClass | Percent, draw: int) -> tuple[np.ndarra
 
 
 def hold_out(index: Index, labeled: np.ndarray, amount: float, draw: int) -> tuple[np.ndarray, list[str]]:
-    """A validation part of labeled clips: the last of each class in the order of a draw.
+    """Hold out a validation part of labeled clips: the last of each class in the order of a draw.
 
-    Where source videos are known, whole ones are taken until the number is reached, so that none is on both
-    sides; the first one of each class always stays.
+    If source videos are known, whole ones are taken until the number is reached, so that none is on both
+    sides. The first one of each class always stays labeled.
 
     Args:
         index: the clips.
         labeled: their rows, sorted.
-        amount: a share of each class below 1 (rounded half up, at least one), or a number for each class.
+        amount: a fraction of each class below 1 (rounded half up, at least one), or a number per class.
         draw: number of the draw.
 
     Returns:
-        Rows, sorted, and sentences that the user should read.
+        Sorted rows, and sentences for the user.
 
     Raises:
         InputError: no class has two labeled clips of different source videos.
@@ -76,7 +76,7 @@ def hold_out(index: Index, labeled: np.ndarray, amount: float, draw: int) -> tup
     counts = np.bincount(label, minlength=len(index.classes))
     share = Percent(Fraction(str(amount)) * 100, "class", "half-up", False)
     wanted = np.array([share.of(count) if amount < 1 else int(amount) for count in counts.tolist()])
-    # Clips of the class that come after each clip's unit
+    # Number of clips of the class after each clip's unit
     last = np.flatnonzero(np.append(units[1:] != units[:-1], True))
     end = last[np.searchsorted(last, np.arange(len(units)))]
     after = np.cumsum(counts)[label] - 1 - end
@@ -94,7 +94,7 @@ def hold_out(index: Index, labeled: np.ndarray, amount: float, draw: int) -> tup
 
 
 def _quotas(index: Index, rule: PerClass | Percent) -> tuple[np.ndarray, list[str]]:
-    """How many clips of each class are labeled, (classes,), and notes; for a global draw, in all: (1,)."""
+    """Return the number of labeled clips of each class, (classes,), or in total, (1,); and notes."""
     counts = index.counts("train").tolist()
     if isinstance(rule, Percent) and rule.scope == "class":
         raised = [
@@ -123,21 +123,21 @@ def _rounds_to_none(rule: Percent, count: int) -> bool:
 def _order(
     index: Index, rows: np.ndarray, draw: int, *, by_unit: bool, by_class: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in `rows` in the order in which a draw takes them, and the unit of each in that order.
+    """Return the positions in `rows` in the order of a draw, and the unit of each in that order.
 
     Args:
         index: the clips.
         rows: (n,) rows of the index.
         draw: number of the draw.
-        by_unit: keep the clips of a source video together, where those are known.
-        by_class: class by class; otherwise as if there were no classes.
+        by_unit: keep the clips of a source video together, if source videos are known.
+        by_class: order class by class; otherwise ignore classes.
     """
     label = index.labels[rows]
     place = hashes(stems(index.ids[rows]), _seeds(index.classes, f"{draw}")[label])
     units = np.arange(len(rows))
     order = np.argsort(place, kind="stable")
     if by_unit and index.groups is not None:
-        # A name stands for another source video in another class.
+        # The same name stands for different source videos in different classes.
         pairs, units = np.unique(
             label * len(index.groups.names) + index.groups.codes[rows], return_inverse=True
         )
@@ -148,17 +148,17 @@ def _order(
         rank[np.argsort(first, kind="stable")] = np.arange(len(pairs))
         order = order[np.argsort(rank[units[order]], kind="stable")]
     if by_class:
-        small = label.astype(np.min_scalar_type(len(index.classes)))  # of 16 bits: sorted many times as fast
+        small = label.astype(np.min_scalar_type(len(index.classes)))  # 16 bits sort many times as fast
         order = order[np.argsort(small[order], kind="stable")]
     return order, units[order]
 
 
 def _seeds(classes: Sequence[str], purpose: str) -> np.ndarray:
-    """A number for each class, (classes,) uint64."""
+    """Return a number for each class, (classes,) uint64."""
     digests = b"".join(hashlib.sha256(f"{purpose}\0{name}".encode()).digest()[:8] for name in classes)
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
 def _position(labels: np.ndarray) -> np.ndarray:
-    """The place of each element among its equals, for sorted labels: [3, 3, 7] -> [0, 1, 0]."""
+    """Return the place of each element among its equals, for sorted labels: [3, 3, 7] -> [0, 1, 0]."""
     return np.arange(len(labels)) - np.searchsorted(labels, labels)

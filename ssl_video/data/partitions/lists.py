@@ -1,8 +1,7 @@
-"""Lists of clips -> rows of an index.
+"""Matching of the entries of a list of clips to rows of an index.
 
-Lists differ in their separators, in what stands before a clip's name and in its extension (videos, or
-folders of frames), and in how they number classes. Clips are therefore matched by name, and the numbers
-are not read.
+Lists differ in their separators, in the prefix of a clip's name and in its extension (videos, or folders of
+frames), and in how they number classes. Clips are therefore matched by name, and the numbers are not read.
 """
 
 import re
@@ -25,10 +24,10 @@ _FOREIGN, _MISSING, _UNCLEAR = -1, -2, -3  # in place of a row
 
 
 def rows(index: Index, listed: Listed) -> tuple[np.ndarray, list[str]]:
-    """The training clips that a list names, as sorted rows of an index, and notes for the user.
+    """Return the training clips in a list, as sorted rows of an index, and notes for the user.
 
     Raises:
-        InputError: the list cannot be read, is not the published one that it should be, or see `match`.
+        InputError: the list cannot be read, or differs from the published one; or see `match`.
     """
     entries = read(listed.path)
     if listed.published:
@@ -41,23 +40,23 @@ def rows(index: Index, listed: Listed) -> tuple[np.ndarray, list[str]]:
 def match(
     index: Index, listed: Listed, paths: Strings, labels: Sequence[str]
 ) -> tuple[np.ndarray, list[str]]:
-    """The training clip that each entry of a list names.
+    """Match each entry of a list to a training clip.
 
-    An entry is matched by its id, otherwise by its file's name without the extension. Where it names a
-    class, by its folder, its label, or a file name like v_Archery_g01_c01, the clip must be of that class
-    (or in a folder of that name), and entries of classes that the index does not have are left out.
+    An entry is matched by its id, or else by its file's name without the extension. An entry may name a class
+    by its folder, its label, or a file name like v_Archery_g01_c01. The clip must then be of that class (or
+    in a folder of that name), and entries of classes that the index does not have are left out.
 
     Args:
         index: the clips.
-        listed: where the list comes from, and whether entries without a clip in use are left out.
-        paths: (n,) paths as they stand in the list.
+        listed: the list's file, and the treatment of entries without a clip in use.
+        paths: (n,) paths as written in the list.
         labels: (n,) class names, or "".
 
     Returns:
         (n,) int64 rows, negative for entries that are left out, and sentences for the user.
 
     Raises:
-        InputError: the list names clips that are not training clips of the index.
+        InputError: the list contains clips that are not training clips of the index.
     """
     found = pc.fill_null(pc.index_in(paths.values, value_set=index.ids.values), _MISSING)
     matched = found.to_numpy().astype(np.int64)
@@ -85,7 +84,7 @@ def match(
 
 
 def _check(index: Index, listed: Listed, paths: Strings, matched: np.ndarray) -> None:
-    """Refuse a list of other clips; test clips among the labeled ones would be a leak."""
+    """Check that a list's entries are training clips; test clips among the labeled ones would be a leak."""
     remedy = "; to leave them out, add +available to the protocol"
     wrong = [
         ("are clips for testing (is the list for another split?)", _in(index, matched, "test"), ""),
@@ -107,14 +106,14 @@ def _check(index: Index, listed: Listed, paths: Strings, matched: np.ndarray) ->
 
 
 def _in(index: Index, matched: np.ndarray, part: str) -> np.ndarray:
-    """Which entries are of clips in a part of the index, (n,) bool."""
+    """Return the mask of entries whose clips are in a part of the index, (n,) bool."""
     inside = np.zeros(len(index), bool)
     inside[index.rows(part)] = True
     return (matched >= 0) & inside[matched]
 
 
 def _by_name(index: Index, paths: Strings, labels: Sequence[str], wanted: np.ndarray) -> list[int]:
-    """Rows of the wanted entries, found by what another copy of the data set may have in common: names."""
+    """Return the rows of the wanted entries, matched by names: other copies may have other paths."""
     entries = [Entry(path, label, None) for path, label in zip(paths, labels, strict=True)]
     known = _places(index)
     hints = _hints(entries, known)
@@ -123,7 +122,7 @@ def _by_name(index: Index, paths: Strings, labels: Sequence[str], wanted: np.nda
 
 
 class _Lookup:
-    """The clips that have one of some stems."""
+    """The clips with one of the wanted stems."""
 
     def __init__(self, index: Index, wanted: set[str]) -> None:
         all_stems = stems(index.ids)
@@ -136,7 +135,7 @@ class _Lookup:
             self.places[row] = key(folder(path)), key(index.label[row])
 
     def find(self, path: str, hint: str, known: set[str]) -> int:
-        """The row that a list's path means; `hint` is the key of a class or folder, or empty."""
+        """Return the row that a list's path means; `hint` is the key of a class or folder, or empty."""
         same = self.by_stem.get(stem(path), [])
         same = [row for row in same if hint in self.places[row]] if hint else same
         if not same:
@@ -145,15 +144,15 @@ class _Lookup:
 
 
 def _places(index: Index) -> set[str]:
-    """Keys of all classes and of all folders that clips lie in."""
+    """Return the keys of all classes and of all folders of clips."""
     found = pc.struct_field(pc.extract_regex(index.ids.values, r"(?P<folder>[^/]*)/[^/]*$"), "folder")
     return {key(name) for name in [*index.classes, *pc.unique(found).to_pylist()] if name is not None}
 
 
 def _hints(entries: list[Entry], known: set[str]) -> list[str]:
-    """What each entry says about its class, as a key; empty for nothing."""
+    """Return the class that each entry indicates, as a key; empty if none."""
     places = [key(folder(entry.path)) for entry in entries]
-    # One folder for all clips, such as videos/, says nothing.
+    # One folder for all clips, such as videos/, carries no information.
     flat = len(set(places)) == 1 and places[0] not in known
     hints = []
     for entry, place in zip(entries, places, strict=True):

@@ -1,6 +1,6 @@
-"""Which training clips are labeled, kept for validation, or unlabeled: a partition of an index.
+"""A partition of an index: its labeled, validation, unlabeled and test clips.
 
-A column or a list has no draws: every draw is the same, but for the validation part cut from it.
+A column or a list has no draws: every draw is the same, except for the validation part held out from it.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ class Partition:
     Attributes:
         protocol: the rule, as given.
         draw: number of the draw, as given.
-        labeled_in_unlabeled: whether the unlabeled part has the labeled clips, too.
+        labeled_in_unlabeled: the unlabeled part contains the labeled clips, too.
         labeled: (L,) int64 rows of the index, sorted.
-        validation: (V,) likewise: clips with a label that are in no other part; empty unless asked for.
+        validation: (V,) likewise: clips with a label that are in no other part; empty unless requested.
         unlabeled: (U,) likewise.
         test: (T,) likewise.
-        notes: sentences that the user should read.
-        fingerprint: 12 hexadecimal digits that stand for the ids of all parts, the classes of the labeled and
-            the validation clips and the list of classes: not for the rule, the order of rows or the machine.
+        notes: sentences for the user.
+        fingerprint: 12 hexadecimal digits of a hash of the ids of all parts, the classes of the labeled and
+            the validation clips and the list of classes; not of the rule, the order of rows or the machine.
     """
 
     protocol: str
@@ -48,7 +48,7 @@ class Partition:
 
 @dataclass
 class _Chosen:
-    """What a rule says about the training clips: rows, sorted. All others are unlabeled."""
+    """The training clips that a rule selects, as sorted rows. All others are unlabeled."""
 
     labeled: np.ndarray
     validation: np.ndarray
@@ -57,7 +57,7 @@ class _Chosen:
 
 
 def check(protocol: str, index: Index | None = None, *, lists: Path | None = None) -> list[str]:
-    """Problems of a protocol as sentences: of its form or, given an index, of using it there."""
+    """Return the problems of a protocol as sentences: of its form, and of its use with an index if given."""
     try:
         rule = parse(protocol, lists)
         if index is not None:
@@ -76,21 +76,21 @@ def make(
     validation: float = 0,
     lists: Path | None = None,
 ) -> Partition:
-    """Chooses the labeled clips; the rest of the training clips are unlabeled.
+    """Choose the labeled clips; the rest of the training clips are unlabeled.
 
     Args:
         index: the clips.
         protocol: see `ssl_video.data.partitions.protocols`.
-        draw: number of the draw. A clip's place in it depends on this number and on the names of the clip and
-            its class (with +groups also of its source video), and on nothing else.
-        labeled_in_unlabeled: puts the labeled clips into the unlabeled part as well, as FixMatch does; so
-            does a partition file that says so.
-        validation: labeled clips of each class that are kept for validation: a share below 1, or a number;
+        draw: number of the draw. A clip's place in it depends only on this number and on the names of the
+            clip and its class (with +groups also of its source video).
+        labeled_in_unlabeled: put the labeled clips into the unlabeled part as well, as FixMatch does. A
+            partition file can request the same.
+        validation: labeled clips of each class to hold out for validation: a fraction below 1, or a number;
             see `draws.hold_out`.
         lists: folder with the published lists.
 
     Raises:
-        InputError: the protocol is unknown or asks for what the index does not have.
+        InputError: the protocol is unknown, or the index lacks clips or columns that it needs.
     """
     if validation < 0 or (validation >= 1 and validation != int(validation)):
         raise InputError(f"validation {validation:g}: expected a share below 1, or a whole number per class")
@@ -110,7 +110,7 @@ def make(
 
 
 def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
-    """Labeled clips by any rule."""
+    """Return the clips that any rule selects."""
     none = np.empty(0, np.int64)
     if isinstance(rule, Column):
         labeled, notes = _column(index, rule)
@@ -123,7 +123,7 @@ def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
 
 
 def _column(index: Index, rule: Column) -> tuple[np.ndarray, list[str]]:
-    """Rows that a column marks, and what is to be said of them."""
+    """Return the rows that a column marks, and notes for the user."""
     name = rule.name
     if name not in index.columns:
         raise InputError(f"protocol column:{name}: {unknown('column', name, index.columns)}")
@@ -153,7 +153,7 @@ def _column(index: Index, rule: Column) -> tuple[np.ndarray, list[str]]:
 def _read_back(
     index: Index, listed: Listed, protocol: str, draw: int, labeled_in_unlabeled: bool, validation: float
 ) -> Partition:
-    """The partition that a file holds."""
+    """Return the partition in a file."""
     content = partition_file.read(listed.path)
     within = content.labeled_in_unlabeled
     problems = []
@@ -162,7 +162,7 @@ def _read_back(
     if labeled_in_unlabeled and not within:
         problems.append("that labeled clips are not in the unlabeled part: leave out --labeled-in-unlabeled")
     if problems:
-        again = "or make another file with ssl-video split make"
+        again = "or make another file with ssl-video data split make"
         raise InputError(*(f"{listed.path} says {problem}, {again}" for problem in problems))
     matched, notes = lists_of.match(index, listed, content.paths, content.labels.tolist())
 
@@ -180,13 +180,13 @@ def _read_back(
     if content.data_set == index.fingerprint and content.fingerprint != made.fingerprint:
         raise InputError(
             f"{listed.path} was changed after ssl-video wrote it: its fingerprint is {content.fingerprint}, "
-            f"its clips have {made.fingerprint}; write it anew with ssl-video split make"
+            f"its clips have {made.fingerprint}; recreate it with ssl-video data split make"
         )
     return made
 
 
 def _finish(index: Index, chosen: _Chosen, protocol: str, draw: int, labeled_in_unlabeled: bool) -> Partition:
-    """A partition: unlabeled are the training clips that have no other place."""
+    """Return a partition, in which all remaining training clips are unlabeled."""
     free = np.zeros(len(index), bool)
     free[index.rows("train")] = True
     free[chosen.labeled] = labeled_in_unlabeled

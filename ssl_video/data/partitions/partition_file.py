@@ -1,8 +1,8 @@
-"""Partition files: which clips are labeled, as text that a person can read and a program can check.
+"""Partition files: labeled clips as text that a person can read and a program can check.
 
-Facts come first, as lines "# name: value", then CSV: path, label and part of every clip that is labeled, kept
-for validation, or not used. All other training clips are unlabeled. Two fingerprints guard it: one of the
-lines, which tells that somebody has edited them, and one of the partition, which tells another data set.
+Facts come first, as lines "# name: value", then CSV: path, label and part of every clip that is labeled, held
+out for validation, or not used. All other training clips are unlabeled. Two fingerprints guard the file: that
+of the lines detects edits, and that of the partition detects another dataset.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from ssl_video.data.columns import Category, Strings
+from ssl_video.data.columns import ONE_THREAD, Category, Strings
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, some
 from ssl_video.files import replacing
@@ -32,7 +32,7 @@ PARTS = ("labeled", "validation", "unused")
 
 @dataclass(frozen=True)
 class Content:
-    """What stands in a partition file.
+    """The content of a partition file.
 
     Attributes:
         facts: the lines above the clips, by name.
@@ -48,12 +48,12 @@ class Content:
 
     @property
     def shown(self) -> list[tuple[str, str]]:
-        """The facts that a reader wants."""
+        """The facts that are shown to the user."""
         return [(name, value) for name, value in self.facts.items() if name != _BELOW]
 
     @property
     def data_set(self) -> str:
-        """Fingerprint of the index that it was written for."""
+        """Fingerprint of the index that the file was written for."""
         return self.facts["data set"].rpartition(" ")[2]
 
     @property
@@ -63,12 +63,12 @@ class Content:
 
     @property
     def labeled_in_unlabeled(self) -> bool:
-        """Whether the unlabeled part has the labeled clips, too."""
+        """True if the unlabeled part contains the labeled clips, too."""
         return self.facts[_WITHIN] == "yes"
 
 
 def write(partition: "Partition", index: Index, path: Path) -> None:
-    """Writes a partition. `list:PATH` reads it.
+    """Write a partition. `list:PATH` reads it.
 
     Raises:
         InputError: the file cannot be written.
@@ -94,16 +94,16 @@ def write(partition: "Partition", index: Index, path: Path) -> None:
 
 
 def is_one(path: Path) -> bool:
-    """Whether a file says of itself that it is a partition file."""
+    """Return True if a file begins as partition files do."""
     with open(path, "rb") as file:
         return file.read(len(_FIRST)) == _FIRST.encode()
 
 
 def read(path: Path) -> Content:
-    """What stands in a partition file.
+    """Read a partition file.
 
     Raises:
-        InputError: it was edited or cut off.
+        InputError: the file was edited or truncated.
     """
     content = path.read_bytes().replace(b"\r\n", b"\n")  # as some version control systems write lines
     start = content.find(b"\n" + _HEADER_LINE) + 1
@@ -112,11 +112,12 @@ def read(path: Path) -> Content:
     expected = ("data set", _WITHIN, "fingerprint", _BELOW)
     if set(expected) - set(facts) or _digest(content[start:]) != facts[_BELOW]:
         raise InputError(
-            f"{path} was changed after ssl-video wrote it: write it anew with ssl-video split make; or, for "
-            "a plain list of labeled clips, remove the lines that start with '# ' and the column 'part'"
+            f"{path} was changed after ssl-video wrote it: recreate it with ssl-video data split make; or, "
+            "for a plain list of labeled clips, remove the lines that start with '# ' and the column 'part'"
         )
     table = arrow_csv.read_csv(
         io.BytesIO(content[start:]),
+        read_options=ONE_THREAD,
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(_HEADER, pa.large_string()), strings_can_be_null=False
@@ -130,7 +131,7 @@ def read(path: Path) -> Content:
 
 
 def _table(partition: "Partition", index: Index) -> pa.Table:
-    """A row for each clip that is not simply unlabeled or for testing, sorted by id."""
+    """Return a row for each clip that is labeled, held out or not used, sorted by id."""
     plain = -1
     part = np.full(len(index), plain)
     part[index.rows("train")] = PARTS.index("unused")
@@ -147,7 +148,7 @@ def _table(partition: "Partition", index: Index) -> pa.Table:
 
 
 def _text(table: pa.Table) -> bytes:
-    """CSV, with quotation marks only if some name needs them."""
+    """Return the table as CSV, with quotation marks only if some name needs them."""
     for style in ("none", "needed"):
         body = io.BytesIO(_HEADER_LINE)
         body.seek(0, io.SEEK_END)

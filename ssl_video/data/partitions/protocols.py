@@ -2,24 +2,24 @@
 
     per-class:N     N labeled clips of each class.
     percent:P       P % of each class's training clips, rounded half up, at least one.
-    column:NAME     what a column of the manifest says: 1 or true is labeled, 0, false or nothing is not.
-    list:PATH       what a list of labeled clips says, or a file that `ssl-video split make` wrote; a file's
+    column:NAME     a column of the manifest: 1 or true means labeled; 0, false or an empty field does not.
+    list:PATH       the clips in a list of labeled clips, or in a file of `ssl-video data split make`; the
                     path alone means the same.
-    NAME            the clips of a published protocol, from a list in the folder that `lists` names: see
-                    `ssl-video split list`.
+    NAME            the clips of a published protocol, from a list in the folder `lists`: see
+                    `ssl-video data split list`.
 
-Words behind a + change a rule, in this order:
+Words after a + modify a rule, in this order:
 
     percent:P+global      P % of the whole training part, drawn without regard to classes (VideoSSL).
     percent:P+balanced    P % of the whole training part, the same number of each class, at least one.
     percent:P+floor       the number of clips rounded down, percent:P+ceil rounded up (TCL).
-    per-class:N+groups    clips come by whole source videos, so that no source video has labeled and unlabeled
-                          clips. What is left of the source video that completes the number is not used. For
-                          percent:P, too.
-    list:PATH+available   entries that are not among the clips, or not in use, are left out rather than an
-                          error; also for NAME and column:NAME. What is left out is counted in a note.
+    per-class:N+groups    clips are taken by whole source videos, so that no source video has labeled and
+                          unlabeled clips. The remaining clips of the source video that completes the number
+                          are not used. Also for percent:P.
+    list:PATH+available   entries that are not among the clips, or not in use, are left out instead of raising
+                          an error. A note reports their number. Also for NAME and column:NAME.
 
-Papers differ in all of this, and a paper's "10 %" is a protocol only together with these words.
+Papers differ in all of this, so a paper's "10 %" is a protocol only together with these words.
 """
 
 import re
@@ -33,7 +33,7 @@ from ssl_video.data.partitions.published import Published
 from ssl_video.errors import InputError, unknown
 
 AVAILABLE = "+available"
-# Words of a rule: at most one from each place, in this order.
+# Words of a rule: at most one from each group, in this order.
 _WORDS = {"per-class": (("groups",),), "percent": (("global", "balanced"), ("floor", "ceil"), ("groups",))}
 
 
@@ -47,13 +47,13 @@ class PerClass:
 
 @dataclass(frozen=True)
 class Percent:
-    """A share of the training clips.
+    """A fraction of the training clips.
 
     Attributes:
         percent: in (0, 100].
-        scope: of what: "class" (of each class), "global" or "balanced".
+        scope: the base of the percentage: "class" (each class), "global" or "balanced".
         rounding: "half-up", "floor" or "ceil".
-        groups: whether clips come by whole source videos.
+        groups: take clips by whole source videos.
     """
 
     percent: Fraction
@@ -62,7 +62,7 @@ class Percent:
     groups: bool
 
     def of(self, number: int | Fraction) -> int:
-        """That share of a number of clips, rounded as named, at least one.
+        """Return that percentage of a number of clips, rounded as specified, at least one.
 
         >>> Percent(Fraction(10), "class", "half-up", False).of(25)
         3
@@ -79,7 +79,7 @@ class Column:
 
     Attributes:
         name: the column.
-        available: whether marked clips that are not in use are left out.
+        available: leave out marked clips that are not in use.
     """
 
     name: str
@@ -92,8 +92,8 @@ class Listed:
 
     Attributes:
         path: the file.
-        available: whether clips that the data set does not have are left out.
-        published: the protocol that the list belongs to, if it was named.
+        available: leave out clips that the dataset does not have.
+        published: the protocol that the list belongs to, if the rule names one.
     """
 
     path: Path
@@ -105,7 +105,7 @@ Rule = PerClass | Percent | Column | Listed
 
 
 def describe() -> dict[str, str]:
-    """Every protocol's form with a one-line description."""
+    """Return every protocol's form with a one-line description."""
     return {
         "per-class:N": "N labeled clips of each class",
         "percent:P": "P % of each class's training clips, rounded half up, at least one",
@@ -113,21 +113,21 @@ def describe() -> dict[str, str]:
         "  +floor  +ceil": "another rounding, as in percent:10+global+floor",
         "  +groups": "by whole source videos: none has labeled and unlabeled clips",
         "column:NAME": "clips with 1 or true in a column of the manifest",
-        "list:PATH": "clips in a list (VideoSSL, SVFormer, LTG, CSV, ...) or of ssl-video split make",
+        "list:PATH": "clips in a list (VideoSSL, SVFormer, LTG, CSV, ...) or of ssl-video data split make",
         "  +available": "of a column or a list: without the clips that are missing or quarantined",
-        "NAME": "published clips, from the lists in --lists DIR: see ssl-video split list",
+        "NAME": "published clips, from the lists in --lists DIR: see ssl-video data split list",
     }
 
 
 def parse(protocol: str, lists: Path | None = None) -> Rule:
-    """What a protocol says.
+    """Parse a protocol.
 
     Args:
         protocol: see the module's documentation.
         lists: folder with the published lists, for a protocol's name.
 
     Raises:
-        InputError: not a protocol, no such file, or not the list that was published.
+        InputError: not a protocol, no such file, or a list that differs from the published one.
     """
     kind, _, value = protocol.partition(":")
     if kind in _WORDS:
@@ -171,7 +171,7 @@ def _check_words(protocol: str, kind: str, number: str, words: Sequence[str]) ->
     if any(len([word for word in place if word in words]) > 1 for place in _WORDS[kind]):
         raise InputError(f"protocol {protocol!r}: {' and '.join(words)} exclude each other: choose one")
     if expected != list(words):
-        # One protocol has one spelling: the text is the name of a table's column.
+        # Each protocol has only one spelling, because the text is the name of a table's column.
         raise InputError(f"protocol {protocol!r}: write {'+'.join([f'{kind}:{number}', *expected])}")
 
 

@@ -1,7 +1,7 @@
-"""Protocols of the literature: what was published, and whether a list that the user has is that.
+"""Protocols of the literature, and the check of a user's list against the published one.
 
-The published lists are not part of this package: the user has them, and says in which folder. A protocol's
-name always means exactly the published clips; a draw of our own by the same rule goes by the rule's name.
+The published lists are not part of this package: the user supplies the folder that holds them. A protocol's
+name always means exactly the published clips; a new draw by the same rule goes by the rule's name.
 """
 
 import functools
@@ -19,22 +19,22 @@ from ssl_video.errors import InputError
 
 @dataclass(frozen=True)
 class Published:
-    """A protocol that a paper or its repository defines. Files are in `benchmarks/protocols`.
+    """A protocol defined by a paper or its repository. The definitions are in `benchmarks/protocols`.
 
     Attributes:
-        name: what it is called here.
-        about: data set, split and rule in a line.
-        source: where it was published.
-        remarks: what a user should know about it.
-        rule: the protocol that draws clips likewise.
-        labeled_in_unlabeled: whether the published unlabeled part has the labeled clips, too.
-        lists: ends of the names of files with the labeled clips, any of which will do; empty: the clips were
-            never published, and the rule is all there is.
+        name: its name in this package.
+        about: dataset, split and rule in one line.
+        source: paper or repository that published it.
+        remarks: facts that its users should know.
+        rule: the protocol that draws clips by the same rule.
+        labeled_in_unlabeled: the published unlabeled part contains the labeled clips, too.
+        lists: file name endings of lists with the labeled clips, any of which will do; empty: the clips were
+            never published, only the rule.
         labeled: number of labeled clips, if published.
-        per_class: least and most labeled clips of a class, if published.
+        per_class: smallest and largest number of labeled clips of a class, if published.
         train: number of training clips, if published.
         test: number of test clips, if published.
-        fingerprint: of the names of the labeled clips, see `fingerprint`.
+        fingerprint: hash of the names of the labeled clips, see `fingerprint`.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Published:
     fingerprint: str = ""
 
     def find(self, folder: Path | None) -> Path:
-        """The list in a folder or one below it.
+        """Return the list's path in a folder or one below it.
 
         Raises:
             InputError: there is no folder or no list in it.
@@ -73,14 +73,14 @@ class Published:
         raise InputError(f"protocol {self.name}: no file in {folder} or below is {wanted}; {otherwise}")
 
     def check(self, path: Path, stems: Iterable[str]) -> None:
-        """Compare a list with the published one.
+        """Check that a list is the published one.
 
         Args:
             path: the list.
             stems: its clips' names without folders and extension.
 
         Raises:
-            InputError: these are other clips.
+            InputError: the clips differ.
         """
         names = list(stems)
         found = fingerprint(names)
@@ -92,7 +92,7 @@ class Published:
             )
 
     def notes(self, train: int, test: int, labeled_in_unlabeled: bool) -> list[str]:
-        """Where a data set or a setting is not the published one, as sentences."""
+        """Return the differences of a dataset or a setting from the published one, as sentences."""
         notes = [
             f"{self.name} was published with {expected:,} {part} clips; this data set has {found:,}"
             for part, expected, found in (("training", self.train, train), ("test", self.test, test))
@@ -110,17 +110,17 @@ class Published:
 
 
 def fingerprint(stems: Iterable[str]) -> str:
-    """12 hexadecimal digits of SHA-256 over the sorted names of clips, without folders and extensions."""
+    """Return 12 hexadecimal digits of SHA-256 over the sorted clip names, without folders and extensions."""
     return hashlib.sha256("\n".join(sorted(stems)).encode()).hexdigest()[:12]
 
 
 def names() -> list[str]:
-    """The published protocols, data set by data set."""
+    """Return the names of the published protocols, dataset by dataset."""
     return list(_all())
 
 
 def load(name: str) -> Published:
-    """A published protocol by its name, which must be one of `names`."""
+    """Return a published protocol by its name, which must be one of `names`."""
     return _all()[name]
 
 

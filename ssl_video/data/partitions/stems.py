@@ -1,4 +1,4 @@
-"""Names of clips without folders and extension, by the column, and their hashes."""
+"""Names of clips without folders and extension, column-wise, and their hashes."""
 
 import re
 
@@ -9,19 +9,19 @@ from ssl_video.data.columns import Strings
 from ssl_video.data.names import EXTENSIONS
 
 _AROUND = rf"(?s)^.*/|(?i:{'|'.join(map(re.escape, sorted(EXTENSIONS)))})$"
-_MASKS = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)  # of the first bytes of a word
-_CHUNK = 1 << 18  # strings at a time, so that what is between fits into the processor's cache
+_MASKS = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)  # for the first bytes of a word
+_CHUNK = 1 << 18  # strings at a time, so that intermediate results fit into the processor's cache
 
 
 def stems(paths: Strings) -> Strings:
-    """`names.stem` of each path."""
+    """Return `names.stem` of each path."""
     return Strings(pc.replace_substring_regex(paths.values, _AROUND, ""))
 
 
 def hashes(texts: Strings, seeds: np.ndarray) -> np.ndarray:
-    """A number for each string, the same on every machine and in every version of every library.
+    """Hash each string to a number, the same on every machine and in every version of every library.
 
-    The string's bytes are taken as little-endian words of eight, the last one filled with zeros. The number
+    The string's bytes are read as little-endian words of eight, the last one padded with zeros. The number
     starts as mix(seed xor bytes) and becomes mix(number xor word) for each word, where mix is the
     output function of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 
@@ -49,7 +49,7 @@ def _hashes(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray, seeds: n
 
 
 def _bytes(texts: Strings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The word that starts at each byte of the text, and where strings start and how long they are."""
+    """Return the word that starts at each byte of the text, and the starts and lengths of strings."""
     values = texts.values
     _, offsets, text = values.buffers()
     ends = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]

@@ -1,6 +1,6 @@
-"""What a partition or a list holds, in numbers, and how two of them differ.
+"""The contents of a partition or a list in numbers, and the overlap of two of them.
 
-Lists can be looked at without the data set: classes and source videos are then what the clips' names say.
+Lists can be summarized without the dataset: classes and source videos then come from the clips' names.
 """
 
 import re
@@ -28,17 +28,22 @@ class Clips:
     Attributes:
         names: (n,) ids, or names without folders and extension.
         label: (n,) classes.
-        groups: (n,) source videos, where known.
+        groups: (n,) source videos, if known.
     """
 
     names: Strings
     label: Category
     groups: Category | None
 
+    @property
+    def summary(self) -> "Summary":
+        """The numbers of these clips: clips, classes, clips and source videos of each class."""
+        return summarize(self)
+
 
 @dataclass(frozen=True)
 class Spread:
-    """How many there are of each class: least, mean and most."""
+    """Minimum, mean and maximum of the counts of all classes."""
 
     least: int
     mean: float
@@ -50,13 +55,15 @@ class Summary:
     """Numbers of some clips.
 
     Attributes:
-        clips: how many.
+        clips: number of clips.
+        classes: number of classes with a clip.
         missing: classes without a clip.
         per_class: clips of each class, over all classes.
-        groups: source videos of each class, over the classes with a clip; None where they are not known.
+        groups: source videos of each class, over the classes with a clip; None if they are not known.
     """
 
     clips: int
+    classes: int
     missing: tuple[str, ...]
     per_class: Spread
     groups: Spread | None
@@ -64,7 +71,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many are in two sets, in all and by class.
+    """Sizes of two sets and of their intersection, by class.
 
     Attributes:
         first: (classes,) in the first.
@@ -84,7 +91,7 @@ class Comparison:
     Attributes:
         classes: names of the classes of either.
         clips: overlap of the clips.
-        groups: overlap of their source videos, where both know them.
+        groups: overlap of their source videos, if both know them.
     """
 
     classes: tuple[str, ...]
@@ -93,16 +100,16 @@ class Comparison:
 
 
 def of_rows(index: Index, rows: np.ndarray) -> Clips:
-    """Clips of an index."""
+    """Return the clips of some rows of an index."""
     groups = index.groups and Category(index.groups.codes[rows], index.groups.names)
     return Clips(index.ids[rows], Category(index.labels[rows], index.label.names), groups)
 
 
 def of_file(path: Path) -> dict[str, Clips]:
-    """Clips that a list or a partition file names, by part: "labeled" and perhaps "validation" and "unused".
+    """Return a list's or partition file's clips by part: "labeled", perhaps "validation" and "unused".
 
     Raises:
-        InputError: the file cannot be read, or it does not say of which classes its clips are.
+        InputError: the file cannot be read, or does not give the classes of its clips.
     """
     if partition_file.is_one(path):
         content = partition_file.read(path)
@@ -119,7 +126,7 @@ def of_file(path: Path) -> dict[str, Clips]:
 
 
 def _named(paths: list[str], labels: Category) -> Clips:
-    """Clips by what their paths say."""
+    """Return clips with the source videos that their paths contain."""
     names = [stem(path) for path in paths]
     matches = [re.fullmatch(UCF_NAME, name) for name in names]
     groups = [match["group"] for match in matches if match]
@@ -128,7 +135,7 @@ def _named(paths: list[str], labels: Category) -> Clips:
 
 
 def summarize(clips: Clips) -> Summary:
-    """Numbers of some clips; classes are all names of their `label`, also those that do not occur."""
+    """Summarize some clips; classes are all names of their `label`, including those that do not occur."""
     counts = np.bincount(clips.label.codes, minlength=len(clips.label.names))
     groups = None
     if clips.groups is not None:
@@ -136,11 +143,12 @@ def summarize(clips: Clips) -> Summary:
         found = np.bincount(pairs // len(clips.groups.names), minlength=len(counts))[counts > 0]
         groups = _spread(found)
     missing = tuple(clips.label.names[np.flatnonzero(counts == 0)])
-    return Summary(len(clips.names), missing, _spread(counts), groups)
+    present = int((counts > 0).sum())
+    return Summary(len(clips.names), present, missing, _spread(counts), groups)
 
 
 def compare(first: Clips, second: Clips) -> Comparison:
-    """Overlap of two sets of clips, by names."""
+    """Compute the overlap of two sets of clips, by names."""
     classes = {key(name): name for name in [*second.label.names, *first.label.names]}
     order = {name: number for number, name in enumerate(sorted(classes))}
 
@@ -157,7 +165,7 @@ def compare(first: Clips, second: Clips) -> Comparison:
 
 
 def _units(label: np.ndarray, groups: Category) -> pa.Array:
-    """Source videos by class and name: a name stands for another one in another class."""
+    """Return source videos by class and name: equal names mean different videos in different classes."""
     names = groups.names.values.take(pa.array(groups.codes))
     return pc.binary_join_element_wise(pc.cast(label, pa.large_string()), names, _BETWEEN)
 
@@ -176,9 +184,9 @@ def _overlap(
 
 
 def _labels(path: Path, found: list[entries.Entry]) -> Category:
-    """Classes by name, from the entry, its folder or its file's name; else by number where that is all."""
+    """Return classes by name, from the entry, its folder or its file's name, or else by number."""
     places = [folder(entry.path) for entry in found]
-    # One folder for all clips, such as videos/, says nothing.
+    # One folder for all clips, such as videos/, carries no information.
     flat = len(set(places)) == 1
     labels = []
     for entry, place in zip(found, places, strict=True):

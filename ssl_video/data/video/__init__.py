@@ -1,1 +1,1 @@
-"""Video files: decoding, and finding out what is wrong with them."""
+"""Video files: decoding, and the detection of broken ones."""

@@ -1,7 +1,7 @@
-"""Frames from video files, by PyAV (which brings its own FFmpeg, so a plain pip install works).
+"""Frames from video files, by PyAV (which includes its own FFmpeg, so a plain pip install works).
 
-Pixels are taken as they are stored, also where a file says that they are not square: the usual decoders do
-so, and numbers stay comparable. Rotated and mirrored videos (phones) are shown upright.
+Pixels are taken as stored, even if a file declares them as not square: the usual decoders do the same, so
+results stay comparable. Rotated and mirrored videos (phones) are turned upright.
 """
 
 import bisect
@@ -20,12 +20,12 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 _VERSION = int(av.__version__.split(".")[0])
-# AVI files hold titles in any character set; up to version 18 PyAV refuses those that are not UTF-8.
+# AVI files hold titles in any character set; up to version 18 PyAV rejects those that are not UTF-8.
 _OPEN: dict[str, Any] = {"metadata_errors": "replace"} if _VERSION < 19 else {}
-# Clips are decoded side by side; threads inside one scaler would only compete with them. Before version 17
+# Clips are decoded in parallel; threads inside one scaler would only compete with them. Before version 17
 # there are none.
 _SCALE: dict[str, Any] = {"threads": 1} if _VERSION >= 17 else {}
-# A seek throws away frames that wait to be put into order; decoding this many costs less.
+# A seek discards frames that wait for reordering; decoding this many costs less.
 _WORTH_A_SEEK = 8
 
 
@@ -34,15 +34,15 @@ class DecodeError(Exception):
 
 
 class _Irregular(Exception):
-    """Time stamps that do not say which frame is which."""
+    """Time stamps that do not identify frames uniquely."""
 
 
 def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
-    """Every frame of a file, in the order shown.
+    """Decode every frame of a file, in display order.
 
-    A file that is cut off or damaged so that FFmpeg stops with an error is broken, even where some frames
-    came before (H.264 in MP4 does that). Where FFmpeg conceals the damage or sees an ordinary end (AVI and
-    WebM do that), the frames that it delivers are the video.
+    A file is broken if it is truncated or damaged so that FFmpeg stops with an error, even if it delivered
+    some frames before (as for H.264 in MP4). If FFmpeg conceals the damage or sees an ordinary end (as for
+    AVI and WebM), the delivered frames are the video.
 
     Args:
         path: a video file.
@@ -62,21 +62,21 @@ def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
 def read(
     path: str | Path, indices: Sequence[int] | np.ndarray, short_side: int | None = None, *, frames: int = 0
 ) -> np.ndarray:
-    """Some frames of a file: `decode(path, short_side)[indices]`, without decoding more than is needed.
+    """Return some frames of a file: `decode(path, short_side)[indices]`, decoding only as much as needed.
 
-    Nothing behind the last frame asked for is looked at, so damage there goes unnoticed. Where the number of
-    frames is known and the file has as many packets, each with a time stamp of its own, decoding starts at
-    the last key frame before a wanted frame, and every packet and frame is checked; where one is not the
-    expected one or is damaged, and in all other files, decoding starts at the beginning.
+    Nothing after the last requested frame is looked at, so later damage goes unnoticed. Decoding starts at
+    the last key frame before a wanted frame if the number of frames is known and the file has as many
+    packets, each with a unique time stamp. Every packet and frame is then checked. If one is unexpected or
+    damaged, and in all other files, decoding starts at the beginning.
 
     Args:
         path: a video file.
-        indices: (N,) positions in the order shown, from 0, in any order and with repetitions.
+        indices: (N,) positions in display order, from 0, in any order and with repetitions.
         short_side: as in `decode`.
         frames: number of frames that `decode` or `count` found; 0: not known.
 
     Returns:
-        uint8, (N, H, W, 3), RGB, in the order asked.
+        uint8, (N, H, W, 3), RGB, in the order of the indices.
 
     Raises:
         DecodeError: as in `decode`, or the file has fewer frames.
@@ -92,7 +92,7 @@ def read(
 
 
 def count(path: str | Path) -> int:
-    """The number of frames that `decode` gives; nothing is scaled or kept.
+    """Count the frames that `decode` returns, without scaling or storing them.
 
     Raises:
         DecodeError: as in `decode`.
@@ -102,7 +102,7 @@ def count(path: str | Path) -> int:
 
 
 def scaled(height: int, width: int, short_side: int | None) -> tuple[int, int]:
-    """Height and width after scaling the shorter side down to `short_side`; never up."""
+    """Return height and width after scaling the shorter side down to `short_side`; never up."""
     shorter = min(height, width)
     if short_side is None or shorter <= short_side:
         return height, width
@@ -110,30 +110,30 @@ def scaled(height: int, width: int, short_side: int | None) -> tuple[int, int]:
 
 
 def decoder_name() -> str:
-    """What decodes, with versions, for records and for the screen."""
+    """Return the decoder's name and versions, for records and for the screen."""
     version = ".".join(map(str, av.library_versions["libavcodec"]))
     return f"PyAV {av.__version__} (libavcodec {version})"
 
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A file and its first video stream, set up for decoding in one thread.
+    """Open a file and its first video stream, set up for decoding in one thread.
 
     Raises:
-        DecodeError: it cannot be opened, or has no video that FFmpeg can decode. FFmpeg's errors inside the
-            block become it, too.
+        DecodeError: the file cannot be opened, or has no video that FFmpeg can decode. FFmpeg's errors inside
+            the block are converted to it, too.
     """
     try:
-        # FFmpeg would take a relative name with a colon for an address.
+        # FFmpeg would interpret a relative name with a colon as a URL.
         with av.open(str(Path(path).absolute()), **_OPEN) as container:
-            # Music files hold their cover as a video of one frame.
+            # Music files store their cover as a video of one frame.
             streams = [stream for stream in container.streams.video if not _is_cover(stream)]
             if not streams:
                 raise DecodeError("no video stream" + (", only sound" if container.streams.audio else ""))
             stream = streams[0]
             if stream.codec_context is None:
                 raise DecodeError("FFmpeg has no decoder for its video stream")
-            # Clips are decoded side by side; threads inside one decoder would only compete with them.
+            # Clips are decoded in parallel; threads inside one decoder would only compete with them.
             stream.codec_context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, OSError) as error:
@@ -141,10 +141,10 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def shown(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """All frames from where the file stands, as FFmpeg delivers them, of one size.
+    """Yield all frames from the file's current position, as FFmpeg delivers them, of one size.
 
     Raises:
-        DecodeError: damaged data, a size that changes, or no frame at all.
+        DecodeError: damaged data, a change of frame size, or no frame at all.
     """
     size, number = None, 0
     try:
@@ -161,10 +161,10 @@ def shown(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFr
 
 
 def turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """How a frame has to be turned to be upright: (swap rows and columns, then flip rows, flip columns).
+    """Return the turns that make a frame upright: (swap rows and columns, then flip rows, flip columns).
 
-    The display matrix of MP4 maps (x, y) to (a x + c y, b x + d y); quarter turns and mirrors are honoured,
-    other angles are taken for the nearest of them.
+    The display matrix of MP4 maps (x, y) to (a x + c y, b x + d y). Quarter turns and mirrors are applied
+    exactly; other angles are rounded to the nearest of them.
     """
     side_data: Any = frame.side_data
     data = side_data.get(SideData.DISPLAYMATRIX)
@@ -176,9 +176,9 @@ def turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 class _Scaler:
-    """Turns frames of one file into pixels.
+    """Converter of the frames of one file to pixels.
 
-    Setting a scaler up costs several times a small frame's scaling, so there is one for the file.
+    Setting up a scaler costs several times the scaling of a small frame, so one serves the whole file.
     """
 
     def __init__(self, short_side: int | None) -> None:
@@ -186,11 +186,11 @@ class _Scaler:
         self._scale, self._pack = VideoReformatter(), VideoReformatter()
 
     def pixels(self, frame: av.VideoFrame) -> np.ndarray:
-        """A frame upright: uint8 (H, W, 3)."""
+        """Return a frame upright: uint8 (H, W, 3)."""
         height, width = scaled(frame.height, frame.width, self.short_side)
         if (height, width) != (frame.height, frame.width):
-            # Scaling to planes takes half the time of scaling to packed pixels, and where the factor is two
-            # it spares FFmpeg's quick way, which is darker by 1 to 2 of 255.
+            # Scaling to planes takes half the time of scaling to packed pixels. For a factor of two it also
+            # avoids FFmpeg's fast path, which is darker by 1 to 2 of 255.
             frame = self._scale.reformat(frame, width=width, height=height, format="gbrp", **_SCALE)
         pixels: np.ndarray = self._pack.reformat(frame, format="rgb24", **_SCALE).to_ndarray()
         swap, rows, columns = turn(frame)
@@ -200,10 +200,10 @@ class _Scaler:
 
 
 def _passed(path: str | Path, ranks: list[int], scaler: _Scaler) -> dict[int, np.ndarray]:
-    """Frames by index, in ascending order, decoded from the beginning.
+    """Return frames by index, in ascending order, decoded from the beginning.
 
     Raises:
-        DecodeError: damage before the last of them, or fewer frames.
+        DecodeError: damage before the last of them, or too few frames.
     """
     found: dict[int, np.ndarray] = {}
     wanted = set(ranks)
@@ -218,7 +218,7 @@ def _passed(path: str | Path, ranks: list[int], scaler: _Scaler) -> dict[int, np
 
 
 def _sought(path: str | Path, ranks: list[int], frames: int, scaler: _Scaler) -> dict[int, np.ndarray] | None:
-    """Frames by index, found by their time stamps; None where these cannot be relied on."""
+    """Return frames by index, located by their time stamps; None if these are unreliable."""
     found: dict[int, np.ndarray] = {}
     try:
         with opened(path) as (container, stream):
@@ -238,7 +238,7 @@ def _sought(path: str | Path, ranks: list[int], frames: int, scaler: _Scaler) ->
 
 
 class _Packets(NamedTuple):
-    """All packets of a stream: time stamps in ascending order, and which of these are of key frames."""
+    """All packets of a stream: time stamps in ascending order, and the indices of those of key frames."""
 
     stamps: list[int]
     keys: list[int]
@@ -246,14 +246,14 @@ class _Packets(NamedTuple):
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> _Packets:
-    """Read a file without decoding it.
+    """Read a file's packets without decoding them.
 
     Raises:
-        _Irregular: packets without a time stamp of their own, or without key frames.
+        _Irregular: packets without a unique time stamp, or no key frames.
     """
     positions, keys, number = dict[int, int | None](), [], 0
     for packet in container.demux(stream):
-        if not packet.size:  # the sign for the decoder that the file ends
+        if not packet.size:  # the end-of-file signal for the decoder
             continue
         if packet.pts is None or packet.is_corrupt or packet.is_discard:
             raise _Irregular
@@ -270,14 +270,14 @@ def _packets(container: InputContainer, stream: VideoStream) -> _Packets:
 def _from(
     container: InputContainer, stream: VideoStream, packets: _Packets, key: int
 ) -> Iterator[av.VideoFrame]:
-    """Frames from a key frame on, each with the time stamp that stands next in the file.
+    """Yield frames from a key frame on, each checked against the next time stamp in the file.
 
-    Frames shown before the key frame, but stored after it, may need what was stored before it: they are
+    Frames shown before the key frame but stored after it may depend on data stored before it: they are
     dropped.
 
     Raises:
-        _Irregular: another frame than the expected one, or a damaged one: what conceals the damage depends
-            on what was decoded before.
+        _Irregular: an unexpected or a damaged frame: the concealment of damage depends on the frames decoded
+            before.
     """
     container.seek(packets.stamps[key], stream=stream)
     place = key
@@ -288,7 +288,7 @@ def _from(
         for frame in packet.decode():
             if place == key and (frame.pts is None or frame.pts < packets.stamps[key]):
                 continue
-            # Some streams refresh themselves bit by bit, and call the start of that a key frame.
+            # Some streams refresh gradually, and mark the start of that as a key frame.
             whole = (place > key or frame.key_frame) and not frame.is_corrupt
             if not whole or place == len(packets.stamps) or frame.pts != packets.stamps[place]:
                 raise _Irregular
@@ -301,5 +301,5 @@ def _is_cover(stream: VideoStream) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """What FFmpeg or the system says, without its number and the path."""
+    """Return FFmpeg's or the system's message, without its number and the path."""
     return str(getattr(error, "strerror", None) or error).split("\n")[0].strip().lower()

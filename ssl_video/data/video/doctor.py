@@ -1,4 +1,4 @@
-"""Look at every file of a data set once, keep what was found, and sum it up."""
+"""Examine every file of a dataset once, store the findings, and summarize them."""
 
 import contextlib
 import csv
@@ -26,22 +26,22 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Report:
-    """What a look at a data set found.
+    """Findings about the files of a dataset.
 
     Attributes:
-        facts: (N,) what each row's file holds.
-        looked: how many files were decoded for it; the others were known.
+        facts: (N,) facts about each row's file.
+        looked: number of files decoded for it; the others were known.
     """
 
     facts: list[Facts]
     looked: int
 
     def reasons(self, index: Index) -> dict[str, str]:
-        """Reasons by id of the clips that cannot be used."""
+        """Return the reason for each clip that cannot be used, by id."""
         return {index.ids[row]: facts.reason for row, facts in enumerate(self.facts) if facts.reason}
 
     def copies(self) -> list[list[int]]:
-        """Rows that hold the same bytes, for each content that is there more than once."""
+        """Return groups of rows with identical files, for each content that occurs more than once."""
         rows = defaultdict(list)
         for row, facts in enumerate(self.facts):
             if facts.content and not facts.reason:
@@ -61,17 +61,17 @@ def look(
 ) -> Report:
     """Probe every file that was not probed since it changed.
 
-    What is found is kept as it comes, so that a run that was stopped goes on where it was; and the number
-    of frames is noted where the frame store looks for it.
+    Findings are stored immediately, so a stopped run resumes where it was. The number of frames is recorded
+    for the frame store.
 
     Args:
         source: the folder, manifest or index file that the index was read from.
-        index: the clips; files that are missing or empty are among them.
-        jobs: files at a time.
+        index: the clips, including those whose files are missing or empty.
+        jobs: number of files probed at a time.
         seconds: time limit of one file.
-        again: forget what was found before.
-        progress: called with the number of files done and the number to do.
-        probe: what to do with a file.
+        again: ignore earlier findings.
+        progress: called with the number of files done and the total.
+        probe: function that examines one file.
 
     Raises:
         InputError: the cache folder cannot be written.
@@ -82,7 +82,7 @@ def look(
     found: dict[int, Facts] = {}
     for row, name in enumerate(index.ids):
         stamp, facts = before.get(name, ("", None))
-        # More time than before may help a file that took too long.
+        # A file that took too long may succeed with a higher limit.
         slow = facts and facts.reason.startswith(TOO_SLOW) and facts.reason != too_slow(seconds)
         if facts and stamp and stamp == stamps[row] and not slow:
             found[row] = facts
@@ -102,7 +102,7 @@ def look(
 
 
 def write_report(path: Path, index: Index, report: Report) -> None:
-    """Everything that was found, one row a file, as CSV or, where the name ends so, as JSON.
+    """Write all findings, one row per file, as CSV, or as JSON if the name ends with .json.
 
     Raises:
         InputError: the file cannot be written.
@@ -127,15 +127,15 @@ def write_report(path: Path, index: Index, report: Report) -> None:
 
 
 class _Kept:
-    """What was found in the files of one data set, as lines of JSON in the cache folder."""
+    """Stored findings about the files of one dataset, as lines of JSON in the cache folder."""
 
     def __init__(self, source: Path) -> None:
-        # Another decoder may find something else.
+        # Another decoder may have other findings.
         key = hashlib.sha256(os.fsencode(f"{os.path.abspath(source)}|{decoder_name()}")).hexdigest()[:32]
         self.path = cache_dir() / "doctor" / f"{key}.jsonl"
 
     def read(self) -> dict[str, tuple[str, Facts]]:
-        """By id: the file's stamp, and what was found. A line that was cut off by a kill is left out."""
+        """Return each file's stamp and facts, by id. Lines truncated by a kill are skipped."""
         found = {}
         with contextlib.suppress(FileNotFoundError), self.path.open(encoding="utf-8") as lines:
             for line in lines:
@@ -147,15 +147,15 @@ class _Kept:
 
     @contextlib.contextmanager
     def writing(self, anew: bool) -> Iterator[Callable[[str, str, Facts], None]]:
-        """A function (id, stamp, facts) that keeps what was found, at once.
+        """Yield a function (id, stamp, facts) that stores findings immediately.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: the findings cannot be written.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("wb" if anew else "ab") as file:
-                # The line before may have been cut off.
+                # The previous line may be truncated.
                 file.write(b"\n" if file.tell() else b"")
 
                 def keep(name: str, stamp: str, facts: Facts) -> None:
@@ -171,7 +171,7 @@ class _Kept:
 
 
 def _stamp(path: str) -> str:
-    """What changes when a file does: size and time of change; empty where there is no file."""
+    """Return a stamp that changes with a file: size and modification time; empty if there is no file."""
     try:
         status = os.stat(path)
     except OSError:

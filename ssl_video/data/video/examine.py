@@ -1,4 +1,4 @@
-"""Probe many files side by side, in processes that may crash or hang without harm to the others."""
+"""Probe many files in parallel, in processes that may crash or hang without affecting the others."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from ssl_video.data.video.probe import Facts, probe
+from ssl_video.processes import without_main
 from ssl_video.signals import held_back, release
 
 Probe = Callable[[str], Facts]
@@ -26,16 +27,16 @@ class _Worker:
 def examine(
     paths: Iterable[tuple[int, str]], jobs: int, seconds: float, probe: Probe = probe
 ) -> Iterator[tuple[int, Facts]]:
-    """Probe files, each for a limited time. A crash or a time-out is the file's reason.
+    """Probe files, each for a limited time. A crash or a timeout is the file's reason.
 
     Args:
         paths: rows and file names.
-        jobs: files at a time.
+        jobs: number of files probed at a time.
         seconds: time limit of one file.
-        probe: what to do with a file, a function of a module.
+        probe: function that examines one file; it must be defined in a module.
 
     Yields:
-        Rows with what was found, in the order in which files are done.
+        Rows with their facts, in the order of completion.
     """
     waiting = iter(paths)
     workers = [_start(probe, seconds) for _ in range(jobs)]
@@ -64,23 +65,23 @@ def examine(
 
 
 def too_slow(seconds: float) -> str:
-    """The reason of a file that takes longer than this."""
+    """Return the reason for a file that takes longer than this."""
     return f"{TOO_SLOW} {seconds:g} seconds"
 
 
 def _start(probe: Probe, seconds: float) -> _Worker:
-    # A fork would copy the threads' locks of whoever calls, in whatever state they are.
+    # A fork would copy the locks of the caller's threads in any state.
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, probe, seconds), daemon=True)
-    with held_back():
+    with held_back(), without_main():
         process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
 def _give(worker: _Worker, task: tuple[int, str] | None) -> None:
-    """The next file for a worker, or its end."""
+    """Send the next file to a worker, or mark it as idle."""
     worker.row = None
     if task:
         worker.row, path = task
@@ -88,17 +89,17 @@ def _give(worker: _Worker, task: tuple[int, str] | None) -> None:
 
 
 def _serve(pipe: Connection, probe: Probe, seconds: float) -> None:
-    # Ctrl-C reaches every process of the terminal; the parent decides what it means.
+    # Ctrl-C reaches every process of the terminal; the parent decides how to react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     release()
-    # What FFmpeg says about damaged files would run through the progress.
+    # FFmpeg's messages about damaged files would disturb the progress display.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     while True:
         try:
             path = pipe.recv()
         except EOFError:
             return
-        # The alarm ends the process also inside FFmpeg, and when nobody waits for it any more.
+        # The alarm ends the process even inside FFmpeg, and even when the parent no longer waits for it.
         signal.setitimer(signal.ITIMER_REAL, seconds)
         facts = probe(path)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -106,7 +107,7 @@ def _serve(pipe: Connection, probe: Probe, seconds: float) -> None:
 
 
 def _death(process: BaseProcess, seconds: float) -> str:
-    """Why a process ended that had a file to look at."""
+    """Return the reason why a process ended while examining a file."""
     process.join()
     code = process.exitcode or 0
     if code == -signal.SIGALRM:

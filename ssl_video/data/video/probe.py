@@ -1,4 +1,4 @@
-"""What a video file holds, found out by decoding all of it."""
+"""Facts about a video file, found by decoding all of it."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from ssl_video.data.frames import known
 from ssl_video.data.video.decode import DecodeError, opened, shown
 
-# Beginnings of files that are often found under the name of a video, such as a page that says "not found".
+# First bytes of files that are often stored under a video's name, such as a page that says "not found".
 _OTHERS = {
     b"<!doctype html": "a web page",
     b"<html": "a web page",
@@ -25,20 +25,20 @@ _OTHERS = {
     b"%pdf": "a PDF document",
     b"version https://git-lfs": "a Git LFS pointer",
 }
-# FFmpeg's names of formats by ending.
+# FFmpeg's format names by file name extension.
 _FORMATS = {
     ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".avi": "avi", ".mkv": "matroska", ".webm": "webm",
     ".mpg": "mpeg mpegts mpegvideo", ".mpeg": "mpeg mpegts mpegvideo",
 }  # fmt: skip
-_WHOLE = 0.9  # part of the stated frames that a whole file has; headers are wrong by a few
+_WHOLE = 0.9  # fraction of the stated frames that an undamaged file has; headers are wrong by a few
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found in a file. Numbers are 0 and texts empty where nothing is known.
+    """Facts about a file. Unknown numbers are 0, unknown texts empty.
 
     Attributes:
-        reason: why it cannot be used; empty: it can.
+        reason: why the file cannot be used; empty if it can.
         content: digest of the bytes; equal for copies.
         container: FFmpeg's name of the format, for example "avi".
         codec: FFmpeg's name of the codec, for example "h264".
@@ -46,11 +46,11 @@ class Facts:
         height: stored height in pixels.
         frames: frames that can be decoded.
         rate: mean frames per second.
-        variable: whether the distance between frames varies.
-        rotation: degrees that it is turned clockwise to be upright.
-        aspect: width of a pixel by its height.
+        variable: the distance between frames varies.
+        rotation: clockwise rotation in degrees that makes it upright.
+        aspect: width of a pixel divided by its height.
         seconds: duration.
-        misnamed: whether its ending is that of another format.
+        misnamed: the file name's extension is that of another format.
     """
 
     reason: str = ""
@@ -69,7 +69,7 @@ class Facts:
 
 
 def probe(path: str) -> Facts:
-    """Decode a file from end to end and say what it holds. Never raises for what is wrong with the file."""
+    """Decode a file from end to end and return facts about it. Faults of the file never raise."""
     try:
         content = known.digest(path)
     except OSError as error:
@@ -87,7 +87,7 @@ def probe(path: str) -> Facts:
 
 
 def _decode(path: str, found: dict[str, Any]) -> None:
-    """Fill in what is found, as it is found, so that a damaged file's codec is known as well.
+    """Fill in facts as they are found, so that the codec of a damaged file is known as well.
 
     Raises:
         DecodeError: the file cannot be decoded.
@@ -110,7 +110,7 @@ def _decode(path: str, found: dict[str, Any]) -> None:
         unit = float(stream.time_base or 0)
         mean, found["variable"] = _steps(stamps, unit)
         stated_rate = float(stream.average_rate or 0)
-        # A file that lacks a few frames still shows the others at its rate.
+        # A file that lacks a few frames still plays the others at its stated rate.
         even = stated_rate and abs(mean * stated_rate - 1) < 0.05 and not found["variable"]
         found["rate"] = round(stated_rate if even or not mean else 1 / mean, 3)
         found["seconds"] = round(mean * number if mean else number / (stated_rate or 1), 3)
@@ -120,7 +120,7 @@ def _decode(path: str, found: dict[str, Any]) -> None:
 
 
 def _steps(stamps: Sequence[int], unit: float) -> tuple[float, bool]:
-    """Mean distance of frames in seconds, and whether single distances differ from it."""
+    """Return the mean distance of frames in seconds, and True if single distances differ from it."""
     steps = np.diff(np.unique(np.array(stamps, np.int64))) * unit
     if not len(steps):
         return 0.0, False
@@ -130,7 +130,7 @@ def _steps(stamps: Sequence[int], unit: float) -> tuple[float, bool]:
 
 
 def _stated(container: av.container.InputContainer, stream: av.video.stream.VideoStream, rate: float) -> int:
-    """Frames that a file without a count of them should have by its stated duration; 0: it does not say."""
+    """Return the frames that a file should have by its stated duration; 0 if there is none."""
     seconds = float(stream.duration * (stream.time_base or 0)) if stream.duration else 0.0
     if not seconds and container.duration and len(container.streams) == 1:
         seconds = container.duration / av.time_base
@@ -143,7 +143,7 @@ def _misnamed(path: str, name: str) -> bool:
 
 
 def _kind(path: str, reason: str) -> str:
-    """A reason with what the file is instead, where its first bytes tell."""
+    """Extend a reason by the file's real type, if its first bytes reveal it."""
     try:
         with open(path, "rb") as file:
             head = file.read(4096)

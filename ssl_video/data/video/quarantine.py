@@ -1,7 +1,8 @@
-"""The clips of a data set that no run uses, with the reasons: one small table beside the data.
+"""Quarantine lists: the clips of a dataset that no run uses, with the reasons, in a table beside the data.
 
-`ssl-video doctor` writes it, `--skip-broken` adds to it, and every run leaves out what it names and says so.
-It is a CSV file with the columns path (as in the index) and reason, to be read and edited by people.
+`ssl-video data doctor` writes the list, and `--skip-broken` adds to it. Every run leaves out its clips and
+reports this. It is a CSV file with the columns path (as in the index) and reason, which people can read and
+edit.
 """
 
 import csv
@@ -23,7 +24,7 @@ _HEADER = ["path", "reason"]
 
 
 def place(source: Path | str) -> Path:
-    """Where a data set's list is or will be: beside the data, or in the cache folder if that is read-only.
+    """Return the path of a dataset's list: beside the data, or in the cache folder if that is read-only.
 
     Args:
         source: a folder of videos, a manifest or an index file.
@@ -35,13 +36,13 @@ def place(source: Path | str) -> Path:
 
 
 def read(source: Path | str) -> dict[str, str]:
-    """Reasons by id; empty where there is no list.
+    """Return the reasons by id; empty if there is no list.
 
     Raises:
         InputError: a list is not a CSV file with the two columns.
     """
     found: dict[str, str] = {}
-    # What is beside the data counts more: whoever may write there keeps it in order.
+    # The list beside the data takes precedence, because its folder's owner maintains it.
     for path in reversed(_places(source)):
         if path.exists():
             found |= _parse(path)
@@ -49,7 +50,7 @@ def read(source: Path | str) -> dict[str, str]:
 
 
 def write(source: Path | str, reasons: Mapping[str, str]) -> Path:
-    """Replace the list, or remove it where nothing is broken; the file that now holds it, if any.
+    """Replace the list, or remove it if nothing is broken, and return its path.
 
     Raises:
         InputError: neither place can be written.
@@ -76,18 +77,18 @@ def write(source: Path | str, reasons: Mapping[str, str]) -> Path:
 
 
 def add(source: Path | str, reasons: Mapping[str, str]) -> Path:
-    """Add clips to the list; the file that holds it.
+    """Add clips to the list and return its path.
 
     Raises:
-        InputError: it cannot be read or written.
+        InputError: the list cannot be read or written.
     """
-    # Of two processes that add at once, the second finds what the first has added.
+    # The lock makes the second of two simultaneous processes see the additions of the first.
     with _alone(source):
         return write(source, read(source) | dict(reasons))
 
 
 def _alone(source: Path | str) -> AbstractContextManager[object]:
-    """One process at a time, where the cache folder can be written."""
+    """Return a lock for one process at a time, if the cache folder can be written."""
     lock = _places(source)[1].with_suffix(".lock")
     with suppress(OSError):
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,7 @@ def _alone(source: Path | str) -> AbstractContextManager[object]:
 def _places(source: Path | str) -> tuple[Path, Path]:
     path = Path(os.path.abspath(os.path.expanduser(source)))
     key = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-    # The whole name, so that a folder and a manifest of one name have lists of their own.
+    # The whole name, so that a folder and a manifest of the same name have separate lists.
     return path.with_name(path.name + SUFFIX), cache_dir() / "quarantine" / (key + ".csv")
 
 
@@ -110,7 +111,7 @@ def _parse(path: Path) -> dict[str, str]:
         raise InputError(f"cannot read the quarantine list {path}: {error}") from None
     if rows[:1] != [_HEADER] or any(len(row) != len(_HEADER) for row in rows):
         raise InputError(
-            f"{path} is no quarantine list: expected the columns path,reason; mend it, or remove it and run "
-            "ssl-video doctor"
+            f"{path} is no quarantine list: expected the columns path,reason; fix it, or remove it and run "
+            "ssl-video data doctor"
         )
     return dict(rows[1:])

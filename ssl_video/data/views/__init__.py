@@ -1,1 +1,1 @@
-"""What an algorithm sees of a clip: which frames, how augmented."""
+"""The views of a clip: the choice of frames and their augmentation."""

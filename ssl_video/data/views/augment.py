@@ -1,13 +1,13 @@
 """Named augmentations: drawn once per clip, the same for all its frames, applied to the decoded frames.
 
-Everything geometric (crop, flip, rotation, shear, translation) is one affine map per clip, so a clip is
-resampled once, however many operations it goes through:
+All geometric operations (crop, flip, rotation, shear, translation) form one affine map per clip, so a clip is
+resampled only once:
 
 - A map that only crops, flips and translates takes a box of whole pixels. It is resized by bilinear
-  interpolation with antialiasing: where it is reduced, every pixel of the box counts.
+  interpolation with antialiasing: in a reduction, every pixel of the box counts.
 - A map that rotates or shears is interpolated between the four nearest pixels, without antialiasing.
 
-Frames are whole levels (uint8) until they are normalised at the end; colour operations follow on the
+Frames are integer levels (uint8) until they are normalised at the end. Colour operations are applied to the
 resampled clips, see `ssl_video.data.views.colour`.
 """
 
@@ -26,23 +26,23 @@ from ssl_video.data.views.colour import OPERATIONS as COLOUR
 from ssl_video.data.views.sampling import Stream
 from ssl_video.data.views.temporal import TEMPORAL
 
-# Levels in [0, 255] times the scale, less the shift, are normalised.
+# Normalised value = level in [0, 255] * scale - shift.
 _SCALE, _SHIFT = 1 / (255 * DEVIATION), MEAN / DEVIATION
-# Pixels that an augmentation leaves empty, FixMatch's.
+# Level of the pixels that an augmentation leaves empty, as in FixMatch.
 GREY = 127
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an augmentation draws from.
+    """The distribution of an augmentation.
 
     Attributes:
-        area: range of the cropped share of the frame's area; None takes the largest central square.
+        area: range of the cropped fraction of the frame's area; None takes the largest central square.
         aspect: range of the crop's aspect ratio.
         flip: probability of a horizontal flip.
         operations: number of RandAugment operations (Cubuk et al. 2020, arXiv:1909.13719), each with a
-            magnitude drawn uniformly up to its largest, as FixMatch does.
-        cutout: largest side of a grey square, as a share of the clip's side (FixMatch: 0.5).
+            magnitude drawn uniformly up to its maximum, as in FixMatch.
+        cutout: largest side of a grey square, as a fraction of the clip's side (FixMatch: 0.5).
         temporal: name of a temporal augmentation (see `ssl_video.data.views.temporal`), if any.
     """
 
@@ -54,28 +54,28 @@ class Recipe:
     temporal: str | None = None
 
 
-# The weak crop's range is ours: half the frame or more keeps the action in view.
+# The weak crop's range is our choice: half the frame or more keeps the action in view.
 _WEAK = Recipe(area=(0.5, 1.0), flip=0.5)
 _SPATIAL = {"none": Recipe(), "weak": _WEAK, "strong": replace(_WEAK, operations=2, cutout=0.5)}
-# Every name that a view may ask for: a spatial recipe, alone or followed by "+" and a temporal augmentation.
+# Every name that a view may request: a spatial recipe, alone or followed by "+" and a temporal augmentation.
 RECIPES: dict[str, Recipe] = _SPATIAL | {
     f"{name}+{temporal}": replace(recipe, temporal=temporal)
     for temporal in TEMPORAL
     for name, recipe in _SPATIAL.items()
 }
 
-# RandAugment's geometric operations and largest magnitudes: degrees, shear factors, shares of the side.
+# RandAugment's geometric operations and largest magnitudes: degrees, shear factors, fractions of the side.
 GEOMETRY = {"rotate": 30.0, "shear_x": 0.3, "shear_y": 0.3, "translate_x": 0.3, "translate_y": 0.3}
 
 
 @dataclass(frozen=True)
 class Transform:
-    """One clip's transform, drawn.
+    """The transform drawn for one clip.
 
     Attributes:
         matrix: (2, 3), maps the output square [-1, 1]^2 to the source frame [-1, 1]^2.
         colours: names of colour operations with their magnitudes in [0, 1], in order.
-        box: centre y, centre x, side of a square to grey out, in shares of the clip's side.
+        box: centre y, centre x, side of a square to grey out, as fractions of the clip's side.
     """
 
     matrix: np.ndarray
@@ -84,7 +84,7 @@ class Transform:
 
 
 def spatial(augmentation: str) -> str:
-    """The spatial part of an augmentation's name; views that share it are transformed alike."""
+    """Return the spatial part of an augmentation's name; views that share it are transformed alike."""
     return augmentation.partition("+")[0]
 
 
@@ -98,7 +98,7 @@ def draw(recipe: Recipe, stream: Stream, height: int, width: int) -> Transform:
         name, magnitude = names[stream.integer(len(names))], stream.uniform()
         if name in GEOMETRY:
             sign = 1 if stream.uniform() < 0.5 else -1
-            # Output to source: the operation that comes first is nearest to the source.
+            # The matrix maps output to source, so the first operation is the nearest to the source.
             matrix = matrix @ _warp(name, sign * magnitude * GEOMETRY[name])
         elif name in COLOUR:
             colours.append((name, magnitude))
@@ -109,12 +109,12 @@ def draw(recipe: Recipe, stream: Stream, height: int, width: int) -> Transform:
 
 
 def centre(height: int, width: int, place: float = 0.5) -> Transform:
-    """The largest square, at `place` in [0, 1] along the longer side; 0.5 is the middle."""
+    """Return a crop of the largest square, at `place` in [0, 1] along the longer side; 0.5 is the middle."""
     return Transform(_square(height, width, place)[:2])
 
 
 def apply(clips: Sequence[np.ndarray], transforms: Sequence[Transform], size: int) -> Tensor:
-    """Transform clips and normalise them.
+    """Transform and normalise clips.
 
     Args:
         clips: uint8 (T, H, W, 3); H and W may differ from clip to clip, T may not.
@@ -124,15 +124,15 @@ def apply(clips: Sequence[np.ndarray], transforms: Sequence[Transform], size: in
     Returns:
         float32 (N, 3, T, size, size), in torch's channels_last_3d layout.
     """
-    # NumPy asks the system for huge pages, which torch does not: fewer page faults.
+    # NumPy asks the system for huge pages and torch does not: fewer page faults.
     memory = torch.from_numpy(np.empty((len(clips), len(clips[0]), size, size, 3), np.float32))
-    # One clip at a time stays in the processor's cache: up to twice as fast as the whole batch.
+    # A single clip fits into the processor's cache: up to twice as fast as the whole batch.
     for clip, transform, target in zip(clips, transforms, memory, strict=True):
         pixels = _resample(clip, transform.matrix, size)
         for name, magnitude in transform.colours:
             pixels = COLOUR[name](pixels, magnitude)
         if transform.box:
-            # The centre may lie anywhere, so the square may be cut by the border.
+            # The centre may lie anywhere, so the border may cut the square.
             y, x, side = (round(share * size) for share in transform.box)
             top, left = y - side // 2, x - side // 2
             pixels[:, max(top, 0) : top + side, max(left, 0) : left + side] = GREY
@@ -148,13 +148,13 @@ def restore(clips: Tensor) -> np.ndarray:
 
 
 def _resample(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """One affine map: uint8 (T, H, W, 3) -> (T, size, size, 3). What lies outside the frame is grey."""
+    """Apply an affine map: uint8 (T, H, W, 3) -> (T, size, size, 3). Pixels outside the frame become grey."""
     straight = matrix[0, 1] == matrix[1, 0] == 0
     return _resize(clip, matrix, size) if straight else _interpolate(clip, matrix, size)
 
 
 def _resize(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """A map without rotation and shear: a box of whole pixels."""
+    """Apply a map without rotation and shear, which takes a box of whole pixels."""
     left, width = _extent(matrix[0, 0], matrix[0, 2], clip.shape[2])
     top, height = _extent(matrix[1, 1], matrix[1, 2], clip.shape[1])
     inside = clip[:, max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
@@ -171,45 +171,45 @@ def _resize(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
 
 
 def _extent(scale: float, shift: float, length: int) -> tuple[int, int]:
-    """First pixel and number of pixels of what a map takes from a side of `length` pixels."""
+    """Return the first pixel and the number of pixels that a map takes from a side of `length` pixels."""
     first = (shift - abs(scale) + 1) / 2 * length
     return round(first), max(1, round(abs(scale) * length))
 
 
 def _interpolate(clip: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Any map, between the four nearest pixels."""
+    """Apply any map, interpolating between the four nearest pixels."""
     # (S * S, 3) @ (3, 2) -> (1, S, S, 2)
     grid = (_centres(size) @ torch.from_numpy(matrix.T).float()).view(1, size, size, 2)
     out = np.empty((len(clip), size, size, 3), np.uint8)
-    # One frame at a time stays in the processor's cache.
+    # A single frame fits into the processor's cache.
     for frame, target in zip(torch.from_numpy(clip), out, strict=True):
-        # Outside the frame zeros are taken, which is what grey is once it has been subtracted.
+        # grid_sample yields zeros outside the frame, which are grey because grey has been subtracted.
         pixels = frame.permute(2, 0, 1)[None].float().sub_(GREY)
         sampled = F.grid_sample(pixels, grid, align_corners=False)
         levels = sampled[0].add_(GREY + 0.5).numpy()  # (3, S, S)
         for colour in range(3):
-            # Colour by colour is three times as fast as a transposed copy; the cast cuts off fractions.
+            # Colour by colour is three times as fast as a transposed copy; the cast truncates fractions.
             np.copyto(target[..., colour], levels[colour], casting="unsafe")
     return out
 
 
 @lru_cache(maxsize=8)
 def _centres(size: int) -> Tensor:
-    """Pixel centres of the output square [-1, 1]^2 as (x, y, 1), row by row: (size * size, 3)."""
+    """Return the pixel centres of the output square [-1, 1]^2 as (x, y, 1), row by row: (size * size, 3)."""
     places = (torch.arange(size) + 0.5) * 2 / size - 1
     y, x = torch.meshgrid(places, places, indexing="ij")
     return torch.stack([x, y, torch.ones_like(x)], -1).flatten(0, 1)
 
 
 def _square(height: int, width: int, place: float) -> np.ndarray:
-    """The map onto the largest square, at a whole pixel: (3, 3)."""
+    """Return the map onto the largest square, at a whole pixel: (3, 3)."""
     side = min(height, width)
     top, left = round((height - side) * place), round((width - side) * place)
     return _box(top, left, side, side, height, width)
 
 
 def _random_crop(recipe: Recipe, stream: Stream, height: int, width: int) -> np.ndarray:
-    """A random crop's map, (3, 3): area and aspect as in random resized crop, cut to the frame."""
+    """Draw a random crop's map, (3, 3): area and aspect as in random resized crop, limited to the frame."""
     assert recipe.area is not None
     area = height * width * stream.uniform(*recipe.area)
     aspect = math.exp(stream.uniform(math.log(recipe.aspect[0]), math.log(recipe.aspect[1])))
@@ -223,14 +223,14 @@ def _random_crop(recipe: Recipe, stream: Stream, height: int, width: int) -> np.
 def _box(
     top: float, left: float, crop_height: float, crop_width: float, height: int, width: int
 ) -> np.ndarray:
-    """The map from the output square onto a box of the frame, in pixels: (3, 3)."""
+    """Return the map from the output square onto a box of the frame, in pixels: (3, 3)."""
     scale_x, scale_y = crop_width / width, crop_height / height
     shift_x, shift_y = (2 * left + crop_width) / width - 1, (2 * top + crop_height) / height - 1
     return np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y], [0, 0, 1]])
 
 
 def _warp(name: str, amount: float) -> np.ndarray:
-    """A geometric operation on the output square, (3, 3)."""
+    """Return a geometric operation on the output square, (3, 3)."""
     matrix = np.eye(3)
     if name == "rotate":
         cosine, sine = math.cos(math.radians(amount)), math.sin(math.radians(amount))
@@ -238,6 +238,6 @@ def _warp(name: str, amount: float) -> np.ndarray:
     elif name.startswith("shear"):
         matrix[(0, 1) if name.endswith("x") else (1, 0)] = amount
     else:
-        # The square is two wide, so a share of its side counts twice.
+        # The square's side is 2, so a fraction of its side counts twice.
         matrix[0 if name.endswith("x") else 1, 2] = 2 * amount
     return matrix

@@ -1,12 +1,12 @@
-"""RandAugment's colour operations on clips of whole levels.
+"""RandAugment's colour operations on clips of integer levels.
 
 Every operation maps a clip, uint8 (T, H, W, 3), and a magnitude in [0, 1] to a new clip of the same shape.
-Results are rounded to whole levels and cut to their range, as in the original RandAugment, which works on PIL
-images. Statistics (histograms, extremes, means) are those of the whole clip, so that the operation is the
-same in every frame. The ranges are RandAugment's (arXiv:1909.13719, as in torchvision's RandAugment): blends
-with factors from 0.1 to 1.9, 8 to 4 bits, thresholds from 1 down to 0.
+Results are rounded to integer levels and clipped to their range, as in the original RandAugment, which works
+on PIL images. Statistics (histograms, extremes, means) are those of the whole clip, so that the operation is
+the same in every frame. The ranges are RandAugment's (arXiv:1909.13719, as in torchvision's RandAugment):
+blends with factors from 0.1 to 1.9, 8 to 4 bits, thresholds from 1 down to 0.
 
-A row of pixels (W * 3 numbers) is handled as a whole wherever possible: NumPy is several times slower on an
+A row of pixels (W * 3 numbers) is processed as a whole wherever possible: NumPy is several times slower on an
 innermost axis of three. Arithmetic on uint8 and float32 was measured to be faster than tables of 256 entries.
 """
 
@@ -30,7 +30,7 @@ def autocontrast(clip: np.ndarray, magnitude: float) -> np.ndarray:
 
 def equalize(clip: np.ndarray, magnitude: float) -> np.ndarray:
     """Make each colour's histogram flat, by PIL; the magnitude is not used, as in RandAugment."""
-    # One tall image of all frames has the clip's histogram.
+    # One tall image of all frames has the same histogram as the clip.
     frames, height, width, _ = clip.shape
     tall = Image.fromarray(clip.reshape(frames * height, width, 3))
     return np.array(ImageOps.equalize(tall)).reshape(clip.shape)
@@ -50,7 +50,7 @@ def contrast(clip: np.ndarray, magnitude: float) -> np.ndarray:
 
 def saturation(clip: np.ndarray, magnitude: float) -> np.ndarray:
     """Blend with the grey clip."""
-    # Each pixel (1, 3) times (3, 3): the factor of itself, and the rest of its luma in every colour.
+    # Each pixel (1, 3) times (3, 3): the factor times itself, plus the rest of its luma in every colour.
     factor = np.float32(_factor(magnitude))
     matrix = factor * np.eye(3, dtype=np.float32) + (1 - factor) * _LUMA[:, None]
     return _levels(clip.astype(np.float32).reshape(-1, 3) @ matrix).reshape(clip.shape)
@@ -77,19 +77,19 @@ def posterize(clip: np.ndarray, magnitude: float) -> np.ndarray:
 
 
 def solarize(clip: np.ndarray, magnitude: float) -> np.ndarray:
-    """Invert what is as bright as a threshold or brighter."""
+    """Invert levels at or above a threshold."""
     # Inverting a level is flipping its bits.
     bright = clip >= np.float32(255 * (1 - magnitude))
     return clip ^ (bright * np.uint8(255))
 
 
 def _rows(clip: np.ndarray) -> np.ndarray:
-    """(T, H, W, 3) -> (T * H, W * 3)."""
+    """Reshape (T, H, W, 3) -> (T * H, W * 3)."""
     return clip.reshape(-1, clip.shape[2] * 3)
 
 
 def _affine(clip: np.ndarray, scale: float | np.ndarray, shift: float | np.ndarray) -> np.ndarray:
-    """`scale * clip + shift`, with one number each for all colours or one for each colour."""
+    """Return `scale * clip + shift`, each one number for all colours or one per colour."""
     width = clip.shape[2]
     pixels = _rows(clip).astype(np.float32)
     pixels *= _row(scale, width)
@@ -98,19 +98,19 @@ def _affine(clip: np.ndarray, scale: float | np.ndarray, shift: float | np.ndarr
 
 
 def _row(number: float | np.ndarray, width: int) -> np.ndarray:
-    """One number for all colours, or one for each, along a row of pixels."""
+    """Expand one number for all colours, or one per colour, along a row of pixels."""
     value = np.asarray(number, np.float32)
     return np.tile(value, width) if value.ndim else value
 
 
 def _levels(pixels: np.ndarray) -> np.ndarray:
-    """float32 -> uint8, rounded and cut to [0, 255]; the argument is overwritten."""
+    """Convert float32 -> uint8, rounded and clipped to [0, 255]; the argument is overwritten."""
     pixels += np.float32(0.5)
     return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
 
 
 def _factor(magnitude: float) -> float:
-    """A magnitude in [0, 1] as a blend factor: the lower half weakens (0.1 to 1), the upper exaggerates."""
+    """Map a magnitude in [0, 1] to a blend factor: the lower half weakens (0.1 to 1), the upper amplifies."""
     return 0.1 + 1.8 * magnitude
 
 

@@ -1,7 +1,7 @@
-"""Which clip and which frames stand at step s, slot k: a function of the seed and of the place.
+"""The clip and the frames at step s, slot k: a function of the seed and of step and slot.
 
 Every choice is drawn from a counter-based generator keyed by (seed, purpose) at the counter (step, slot).
-So batches do not depend on the number of workers, on prefetching or on how many processes share a step,
+So batches do not depend on the number of workers, on prefetching or on the number of processes per step,
 and resuming needs no loader state.
 """
 
@@ -17,28 +17,28 @@ from ssl_video.errors import InputError
 
 
 class Stream:
-    """The numbers for one choice: Philox keyed by (seed, purpose), its counter at (step, slot).
+    """The random numbers for one choice: Philox keyed by (seed, purpose), its counter at (step, slot).
 
-    Philox's raw words are the same in every version of NumPy. What `numpy.random.Generator` makes of them
-    need not be, so that is done here.
+    Philox's raw words are the same in every version of NumPy. The distributions that `numpy.random.Generator`
+    derives from them need not be, so they are derived here.
     """
 
     def __init__(self, seed: int, purpose: str, step: int = 0, slot: int = 0) -> None:
-        # numpy counts up the first word; the words above it belong to the place of the choice alone.
-        # A list that holds a word of 64 bits would reach it as floats, which round.
+        # numpy counts up the first word; the higher words identify the step and the slot.
+        # In a list, a word of 64 bits would be converted to a float, which rounds.
         key = np.array([seed, _word(purpose)], np.uint64)
         self._philox = np.random.Philox(key=key, counter=np.array([0, 0, slot, step], np.uint64))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
-        """A number in [low, high), one of 2^53 evenly spaced ones."""
+        """Draw a number in [low, high), one of 2^53 evenly spaced ones."""
         return low + (high - low) * ((self._philox.random_raw() >> 11) * 2.0**-53)
 
     def integer(self, count: int) -> int:
-        """A number in {0, ..., count - 1}; the probabilities of two numbers differ by 2^-64 at most."""
+        """Draw a number in {0, ..., count - 1}; the probabilities of two numbers differ by 2^-64 at most."""
         return int(self._philox.random_raw()) * count >> 64
 
     def permutation(self, size: int) -> np.ndarray:
-        """The numbers 0 to size - 1 in random order, (size,) int64."""
+        """Draw a random order of the numbers 0 to size - 1, (size,) int64."""
         return np.argsort(self._philox.random_raw(size), kind="stable")
 
 
@@ -48,10 +48,10 @@ def _word(purpose: str) -> int:
 
 
 class Order:
-    """An endless sequence of positions in [0, size): one shuffled pass after the other.
+    """An endless sequence of positions in [0, size), reshuffled every epoch, without gaps between epochs.
 
-    Unlike a loader that is restarted, passes follow each other without a gap, so a batch may hold the end
-    of one pass and the start of the next.
+    A loader that is restarted leaves a gap. Here a batch may hold the end of one epoch and the start of the
+    next.
     """
 
     def __init__(self, seed: int, purpose: str, size: int) -> None:
@@ -59,7 +59,7 @@ class Order:
         self._pass: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def at(self, n: int) -> int:
-        """The n-th position."""
+        """Return the n-th position."""
         number, place = divmod(n, self.size)
         if self._pass[0] != number:
             permutation = Stream(self.seed, f"order/{self.purpose}", number).permutation(self.size)
@@ -69,20 +69,20 @@ class Order:
 
 @dataclass(frozen=True)
 class ClipShape:
-    """How a network takes its clips: the number of frames and the distance between them."""
+    """The clip shape of a network: the number of frames and the distance between them."""
 
     frames: int
     stride: int
 
     @property
     def span(self) -> int:
-        """Frames of the file from the clip's first to its last, both counted."""
+        """Number of frames of the file from the clip's first to its last, inclusive."""
         return (self.frames - 1) * self.stride + 1
 
 
 @dataclass(frozen=True)
 class Request:
-    """A view with everything filled in. Equal requests are one clip, unless they start on their own."""
+    """A view with all defaults filled in. Equal requests share a clip, unless they start on their own."""
 
     augmentation: str
     copy: int
@@ -91,10 +91,10 @@ class Request:
 
 
 def resolve(view: View, shapes: Mapping[str, ClipShape]) -> Request:
-    """Fill in what a view leaves to its network; `shapes` holds every role's, the first role first.
+    """Fill in a view's defaults from its network; `shapes` holds every role's, the first role first.
 
     Raises:
-        InputError: a frame rate that the network's clip cannot be cut at.
+        InputError: the network's clip cannot be cut at the view's frame rate.
     """
     shape = shapes[view.network or next(iter(shapes))]
     frames, stride = shape.frames * view.rate, shape.stride / view.rate
@@ -112,20 +112,20 @@ def resolve(view: View, shapes: Mapping[str, ClipShape]) -> Request:
 
 
 def frame_indices(start: int, shape: ClipShape, count: int) -> np.ndarray:
-    """The frames of a clip that starts at `start`, (T,).
+    """Return the indices of the frames of a clip that starts at `start`, (T,).
 
-    A clip that runs past the end of its file goes on from the file's first frame: motion goes on, where
-    holding the last frame would freeze it.
+    A clip that runs past the end of its file wraps around to the file's first frame: motion continues, while
+    repeating the last frame would freeze it.
     """
     return (start + np.arange(shape.frames) * shape.stride) % count
 
 
 def random_start(stream: Stream, span: int, count: int) -> int:
-    """A uniformly random start of a window of `span` frames that lies within the file where one does."""
+    """Draw a uniformly random start of a window of `span` frames, inside the file if it is long enough."""
     return stream.integer(max(count - span, 0) + 1)
 
 
 def even_starts(clips: int, span: int, count: int) -> np.ndarray:
-    """Starts of evenly spaced windows, (clips,): the centres of equal parts of the possible starts."""
+    """Return starts of evenly spaced windows, (clips,): the centres of equal parts of the possible starts."""
     room = max(count - span, 0)
     return np.floor((np.arange(clips) + 0.5) / clips * (room + 1)).astype(np.int64)

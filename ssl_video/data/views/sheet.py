@@ -1,4 +1,4 @@
-"""Contact sheets: clips as rows of frames, with what they are beside them and frame numbers below."""
+"""Contact sheets: clips as rows of frames, with facts beside them and frame numbers below."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_COLUMNS = 8  # frames side by side; longer clips go on in another line
-_SIDE = 112  # wanted side of a shown frame, in pixels
+_COLUMNS = 8  # frames side by side; longer clips continue on another line
+_SIDE = 112  # target side of a shown frame, in pixels
 _GAP, _MARGIN = 4, 16
 _HEADING, _TEXT, _SMALL = 18, 14, 12  # font sizes
 _LINE = 20
@@ -20,7 +20,7 @@ class Strip:
 
     Attributes:
         title: its name.
-        facts: further lines beside it.
+        facts: further lines of text beside it.
         frames: uint8 (T, S, S, 3).
         numbers: the number below each frame, (T,).
     """
@@ -32,9 +32,9 @@ class Strip:
 
 
 def draw(heading: str, groups: Sequence[tuple[str, Sequence[Strip]]]) -> Image.Image:
-    """A sheet of groups of clips, each group under its title.
+    """Draw a sheet of groups of clips, each group under its title.
 
-    Small frames are enlarged by a whole factor, so that every pixel can be seen; large ones are reduced.
+    Small frames are enlarged by an integer factor, so that every pixel can be seen; large ones are reduced.
     """
     strips = [strip for _, members in groups for strip in members]
     side = _shown(strips[0].frames.shape[1])
@@ -73,12 +73,12 @@ def _draw_strip(sheet: Image.Image, strip: Strip, top: int, left: int, side: int
 
 
 def _shown(size: int) -> int:
-    """The side at which frames of `size` pixels are shown."""
+    """Return the side at which frames of `size` pixels are shown."""
     return size * max(1, round(_SIDE / size)) if size < 1.5 * _SIDE else _SIDE
 
 
 def _height(strip: Strip, side: int) -> int:
-    """Height of a clip on the sheet, with the space below it."""
+    """Return the height of a clip on the sheet, with the space below it."""
     lines = -(-len(strip.frames) // _COLUMNS)
     return max(lines * (side + _LINE), (1 + len(strip.facts)) * _LINE) + 2 * _GAP
 

@@ -1,0 +1,209 @@
+"""Fill, survey and clear the cache of decoded frames: the calls behind `ssl-video data cache`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssl_video.data.dataset import Progress, read_index, short_side
+from ssl_video.data.frames import cache, known
+from ssl_video.data.frames.store import GIB, FrameStore
+from ssl_video.data.index import Index
+from ssl_video.data.paths import cache_dir
+from ssl_video.observer import Observer, observer
+from ssl_video.spec import build
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The clips of a data set in the cache, after it was filled.
+
+    Attributes:
+        folder: the cache folder.
+        clips: number of clips of the data set.
+        stored: number of those that are stored.
+        complete: whether all clips are stored that can be decoded; otherwise the bound left no room.
+        bytes: size of these on the disk; equal videos are stored once.
+        bytes_of_all: estimated size of all clips.
+        frame_format: "raw" or "jpeg".
+        short_side: shorter side of the stored frames, in pixels.
+        broken: the reason for each clip that cannot be decoded, by its id.
+    """
+
+    folder: Path
+    clips: int
+    stored: int
+    complete: bool
+    bytes: int
+    bytes_of_all: float
+    frame_format: str
+    short_side: int
+    broken: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StoredFrames:
+    """The stored clips of one setting.
+
+    Attributes:
+        setting: format, short side and decoder, for example "raw-128-ffmpeg62".
+        clips: number of clips.
+        bytes: their size on the disk.
+        used: time of the last use, in seconds since 1970.
+    """
+
+    setting: str
+    clips: int
+    bytes: int
+    used: float
+
+
+@dataclass(frozen=True)
+class CacheContents:
+    """The stored clips of one data set, or of all.
+
+    Attributes:
+        folder: the cache folder.
+        settings: the stored clips by setting.
+    """
+
+    folder: Path
+    settings: Sequence[StoredFrames]
+
+    @property
+    def clips(self) -> int:
+        """The number of clips, of all settings."""
+        return sum(found.clips for found in self.settings)
+
+    @property
+    def bytes(self) -> int:
+        """The size of the clips on the disk."""
+        return sum(found.bytes for found in self.settings)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row per setting; columns: the attributes of `StoredFrames`."""
+        import pandas as pd  # takes half a second
+
+        return pd.DataFrame([asdict(found) for found in self.settings])
+
+
+def fill_cache(
+    data: str,
+    root: str | None = None,
+    split: str | None = None,
+    *,
+    size: int = 64,
+    frame_format: str = "raw",
+    cache_gib: float = 20.0,
+    jobs: int | None = None,
+    progress: bool | Observer | None = None,
+) -> Filled:
+    """Decode every clip of a data set into the frame cache, so that the first run need not.
+
+    Runs find the clips if they have the same size, frame format and bound of the cache.
+
+    Args:
+        data: "demo", a folder of class folders, a manifest (CSV), or an index file.
+        root: the folder that the manifest's paths start from.
+        split: the manifest's column that says train or test; None: "split".
+        size: side of the crop of the runs to come, in pixels.
+        frame_format: "raw": exact; "jpeg": a tenth of the size, not exact, read ten times slower.
+        cache_gib: bound of the whole cache, in GiB.
+        jobs: number of videos decoded at a time; None: the number of cores.
+        progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
+
+    Raises:
+        InputError: the data cannot be read, or the cache folder cannot be written.
+    """
+    with observer(progress).preparing() as report:
+        index = _index(data, root, split, report)
+        store = FrameStore(index.paths, short_side(size), int(cache_gib * GIB), _folder(), frame_format)
+        rows = index.rows("train", "test").tolist()
+        broken = store.fill(rows, lambda done, total: report("decoding", done, total), jobs)
+    contents = known.contents(store.folder, (store.paths[row] for row in rows))
+    sizes = {e.path.name: e.size for e in cache.entries(store.folder) if e.setting == store.setting}
+    # Equal files are stored once.
+    distinct = set(contents)
+    stored = [sizes[content] for content in distinct if content in sizes]
+    return Filled(
+        folder=store.folder,
+        clips=len(rows),
+        stored=sum(content in sizes for content in contents),
+        complete=len(stored) == len(distinct),
+        bytes=sum(stored),
+        bytes_of_all=sum(stored) / len(stored) * len(distinct) if stored else 0.0,
+        frame_format=frame_format,
+        short_side=store.short_side,
+        broken={index.ids[row]: reason for row, reason in broken.items()},
+    )
+
+
+def cache_contents(
+    data: str | None = None, root: str | None = None, split: str | None = None
+) -> CacheContents:
+    """Return which clips are stored in the frame cache, of a data set or of everything.
+
+    Args:
+        data: the data set; None: all.
+        root: the folder that the manifest's paths start from.
+        split: the manifest's column that says train or test; None: "split".
+
+    Raises:
+        InputError: the data cannot be read.
+    """
+    return _summary(_found(_index(data, root, split) if data else None))
+
+
+def clear_cache(data: str | None = None, root: str | None = None, split: str | None = None) -> CacheContents:
+    """Remove the stored clips of a data set, or all; runs that read them decode them again.
+
+    Args:
+        data: the data set; None: all.
+        root: the folder that the manifest's paths start from.
+        split: the manifest's column that says train or test; None: "split".
+
+    Returns:
+        What was removed.
+
+    Raises:
+        InputError: the data cannot be read.
+    """
+    index = _index(data, root, split) if data else None
+    found = _found(index)
+    if found:
+        cache.clear(_folder(), {entry.path.name for entry in found} if index else None)
+    return _summary(found)
+
+
+def cache_size() -> int:
+    """Return the size of the frame cache in bytes, as counted by the processes that write to it."""
+    return cache.used(_folder())
+
+
+def _folder() -> Path:
+    return cache_dir() / "frames"
+
+
+def _index(data: str, root: str | None, split: str | None, report: Progress | None = None) -> Index:
+    given = {"data": data, "root": root, "split": split}
+    return read_index(build({name: value for name, value in given.items() if value is not None}), report)
+
+
+def _found(index: Index | None) -> list[cache.Entry]:
+    """Return the stored clips of a data set, or all."""
+    found = list(cache.entries(_folder()))
+    if index is None:
+        return found
+    contents = set(known.contents(_folder(), index.paths))
+    return [entry for entry in found if entry.path.name in contents]
+
+
+def _summary(found: Sequence[cache.Entry]) -> CacheContents:
+    settings = cache.survey(found).items()
+    return CacheContents(
+        _folder(),
+        [StoredFrames(name, summary.clips, summary.size, summary.used) for name, summary in settings],
+    )
