@@ -1,1 +1,1 @@
-"""What finished runs tell beyond their accuracies."""
+"""Analyses of finished runs beyond their accuracies."""

@@ -1,9 +1,9 @@
-"""What a run's pseudo-labels were worth: over time, by class, against another network's; the same mistakes.
+"""Audit of a run's pseudo-labels: quality over time, by class, and compared with another network's.
 
-All numbers come from the labels that a run kept (`ssl_video.engine.pseudo_labels`), where every time that a
-step saw an unlabeled clip is an entry. Coverage and precision are those of `ssl_video.engine.audit`, over
-windows instead of single steps: windows are of equal length and as many as wanted, W; their arrays start with
-an axis of them. A share of nothing is nan. Never imports torch.
+All numbers come from the labels stored with a run (`ssl_video.runs.pseudo_labels`), with one entry per step
+and unlabeled clip. Coverage and precision are those of `ssl_video.training.pseudo_label_log`, over W windows
+of equal length instead of single steps. Arrays over windows have them as their first axis. A fraction of
+nothing is nan. Never imports torch.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from ssl_video.engine.pseudo_labels import PseudoLabels
+    from ssl_video.runs.pseudo_labels import PseudoLabels
 
 RIGHT, WRONG, UNUSED = range(3)
 
@@ -24,12 +24,12 @@ class OverTime:
 
     Attributes:
         starts: the first step of each window.
-        seen: labels that it gave.
-        coverage: share of them that are used.
-        precision: share of the used ones that are right, weighted.
-        misled: share of all that are used and wrong: what confirmation bias feeds on.
-        imbalance: share of the used ones, weighted, that would have to be of other classes for these to be as
-            frequent as in truth among all clips seen; 0 to 1.
+        seen: number of labels that the network gave.
+        coverage: fraction of them that are used.
+        precision: weighted fraction of the used ones that are right.
+        misled: fraction of all labels that are used and wrong, the source of confirmation bias.
+        imbalance: weighted fraction of the used labels that would have to change their class to match the
+            true class frequencies of all clips seen; 0 to 1. It is the total variation distance.
     """
 
     starts: np.ndarray
@@ -46,12 +46,13 @@ class ByClass:
 
     Attributes:
         starts: the first step of each window, (W,).
-        seen: labels given to clips of the class.
-        coverage: share of these that are used.
-        recall: share of the used ones of these that are right, weighted.
-        precision: share of the used labels that say this class that are right, weighted.
-        given: share of all used labels that say this class, weighted.
-        share: share of all clips seen that are of this class; where `given` is larger, it draws in others.
+        seen: number of labels given to clips of the class.
+        coverage: fraction of these that are used.
+        recall: weighted fraction of the used ones of these that are right.
+        precision: weighted fraction of the used labels of this class that are right.
+        given: weighted fraction of all used labels that are of this class.
+        share: fraction of all clips seen that are of this class; if `given` is larger, the class attracts
+            clips of others.
     """
 
     starts: np.ndarray
@@ -70,11 +71,11 @@ class Agreement:
     Attributes:
         one, other: the networks.
         starts: the first step of each window, (W,).
-        counts: (W, 3, 3) clips seen, by what became of the label of `one` and of that of `other`, each
-            RIGHT (used and right), WRONG (used and wrong) or UNUSED.
+        counts: (W, 3, 3) clips seen, by the state of the label of `one` and of that of `other`: RIGHT (used
+            and right), WRONG (used and wrong) or UNUSED.
         same_wrong: (W,) those of counts[:, WRONG, WRONG] whose labels are the same.
-        right: (W, 2, 2) clips seen, by whether the label of `one` is right and whether that of `other` is
-            (0: no, 1: yes), used or not: what each could tell the other.
+        right: (W, 2, 2) clips seen, by the correctness of the label of `one` and of that of `other` (0:
+            wrong, 1: right), used or not: each network's potential to correct the other.
     """
 
     one: str
@@ -86,14 +87,14 @@ class Agreement:
 
 
 class Mistake(NamedTuple):
-    """A clip that a network labeled wrong again and again.
+    """A clip that a network labeled wrong repeatedly.
 
     Attributes:
         clip: its name.
         truth: its class.
-        label: the wrong class that it was given most often.
-        wrong: how often a wrong label of it was used.
-        seen: how often the network labeled it.
+        label: its most frequent wrong label.
+        wrong: number of times that a wrong label of it was used.
+        seen: number of times that the network labeled it.
     """
 
     clip: str
@@ -104,7 +105,7 @@ class Mistake(NamedTuple):
 
 
 def over_time(made: "PseudoLabels", windows: int = 10) -> dict[str, OverTime]:
-    """Coverage, precision and balance of every network's labels in windows of steps."""
+    """Return coverage, precision and balance of every network's labels in windows of steps."""
     found = {}
     for network, of_class in by_class(made, windows).items():
         seen = of_class.seen.sum(1)
@@ -122,7 +123,7 @@ def over_time(made: "PseudoLabels", windows: int = 10) -> dict[str, OverTime]:
 
 
 def by_class(made: "PseudoLabels", windows: int = 1) -> dict[str, ByClass]:
-    """Coverage, recall, precision and frequency of every class among each network's labels."""
+    """Return coverage, recall, precision and frequency of every class among each network's labels."""
     classes, found = len(made.classes), {}
     for network in made.labels:
         entries = _Entries.of(made, network, windows)
@@ -143,8 +144,8 @@ def by_class(made: "PseudoLabels", windows: int = 1) -> dict[str, ByClass]:
 
 
 def agreement(made: "PseudoLabels", one: str, other: str, windows: int = 1) -> Agreement:
-    """What became of two networks' labels of the same clips: used and right, used and wrong, not used."""
-    truths = made.truths[made.positions]
+    """Return the joint states of two networks' labels: used and right, used and wrong, not used."""
+    truths = made.truths[made.indices]
     rights = [made.labels[network] == truths for network in (one, other)]
     used = [made.weights[network] > 0 for network in (one, other)]
     states = [np.where(u, np.where(r, RIGHT, WRONG), UNUSED) for u, r in zip(used, rights, strict=True)]
@@ -158,15 +159,15 @@ def agreement(made: "PseudoLabels", one: str, other: str, windows: int = 1) -> A
 
 
 def mistakes(made: "PseudoLabels", network: str, most: int = 10) -> list[Mistake]:
-    """The clips of which wrong labels were used most often, at most `most`; of equal ones by their name."""
+    """Return at most `most` clips whose wrong labels were used most often; ties are ordered by name."""
     labels, used = made.labels[network], made.weights[network] > 0
-    wrong = used & (labels != made.truths[made.positions])
-    times = np.bincount(made.positions[wrong], minlength=len(made.clips))
-    seen = np.bincount(made.positions[labels >= 0], minlength=len(made.clips))
+    wrong = used & (labels != made.truths[made.indices])
+    times = np.bincount(made.indices[wrong], minlength=len(made.clips))
+    seen = np.bincount(made.indices[labels >= 0], minlength=len(made.clips))
     order = np.lexsort((made.clips, -times))[: min(most, int((times > 0).sum()))]
     found = []
     for clip in order.tolist():
-        labeled = np.bincount(labels[wrong & (made.positions == clip)])
+        labeled = np.bincount(labels[wrong & (made.indices == clip)])
         found.append(
             Mistake(
                 str(made.clips[clip]),
@@ -180,19 +181,19 @@ def mistakes(made: "PseudoLabels", network: str, most: int = 10) -> list[Mistake
 
 
 def confusion(made: "PseudoLabels", network: str) -> np.ndarray:
-    """Used labels by the class of their clips and the class that they say, (classes, classes)."""
+    """Return the counts of used labels by true class and labeled class, (classes, classes)."""
     used = made.weights[network] > 0
     counts = np.zeros((len(made.classes), len(made.classes)), np.int64)
-    np.add.at(counts, (made.truths[made.positions][used], made.labels[network][used]), 1)
+    np.add.at(counts, (made.truths[made.indices][used], made.labels[network][used]), 1)
     return counts
 
 
 def pooled(runs: Sequence["PseudoLabels"]) -> "PseudoLabels":
-    """The labels of several runs of one configuration on one data set as if they were of one run.
+    """Pool the labels of several runs of one configuration on one data set as if they were of one run.
 
-    Shares of the pool are shares of all its labels, so that a run that uses more of them weighs more in their
-    precision. A mean over runs would have nothing to average where a run uses none, and cannot show the
-    clips that all runs get wrong.
+    Fractions are taken over all labels of the pool, so a run that uses more labels has more weight in the
+    precision. A mean over runs would be undefined for a run that uses none, and could not show the clips that
+    all runs label wrong.
     """
     assert len({tuple(made.classes) for made in runs}) == 1
     first = runs[0]
@@ -200,13 +201,13 @@ def pooled(runs: Sequence["PseudoLabels"]) -> "PseudoLabels":
         np.concatenate([made.clips for made in runs]), return_index=True, return_inverse=True
     )
     starts = np.cumsum([0, *(len(made.clips) for made in runs)])
-    positions = [where[start + made.positions] for start, made in zip(starts, runs, strict=False)]
+    indices = [where[start + made.indices] for start, made in zip(starts, runs, strict=False)]
     return replace(
         first,
         clips=clips,
         truths=np.concatenate([made.truths for made in runs])[rows],
         steps=np.concatenate([made.steps for made in runs]),
-        positions=np.concatenate(positions),
+        indices=np.concatenate(indices),
         labels={name: np.concatenate([made.labels[name] for made in runs]) for name in first.labels},
         weights={name: np.concatenate([made.weights[name] for made in runs]) for name in first.weights},
     )
@@ -226,7 +227,7 @@ class _Entries(NamedTuple):
         gave = made.labels[network] >= 0
         return _Entries(
             _window(made, windows)[gave],
-            made.truths[made.positions][gave],
+            made.truths[made.indices][gave],
             made.labels[network][gave],
             made.weights[network][gave].astype(np.float64),
             windows,
@@ -243,7 +244,7 @@ class _Entries(NamedTuple):
         return used
 
     def sums(self, values: np.ndarray | float, kind: np.ndarray | int = 0, kinds: int = 0) -> np.ndarray:
-        """Sums of values (N,) by window, (W,), or by window and kind, (W, kinds)."""
+        """Return sums of values (N,) by window, (W,), or by window and kind, (W, kinds)."""
         values = np.broadcast_to(np.asarray(values, np.float64), self.window.shape)
         size = self.windows * max(kinds, 1)
         summed = np.bincount(self.window * max(kinds, 1) + kind, values, minlength=size)
@@ -255,17 +256,17 @@ def _steps(made: "PseudoLabels") -> int:
 
 
 def _window(made: "PseudoLabels", windows: int) -> np.ndarray:
-    """The window of every entry, (N,)."""
+    """Return the window of every entry, (N,)."""
     window: np.ndarray = made.steps.astype(np.int64) * windows // _steps(made)
     return window
 
 
 def _starts(made: "PseudoLabels", windows: int) -> np.ndarray:
-    """The first step of every window: the least s with s * W // steps = its number."""
+    """Return the first step of every window: the least s with s * W // steps = its number."""
     starts: np.ndarray = -(-np.arange(windows) * _steps(made) // windows)
     return starts
 
 
 def _share(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """A quotient; nan where there is nothing to divide by."""
+    """Return a quotient; nan for zero denominators."""
     return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, np.nan), where=below != 0)

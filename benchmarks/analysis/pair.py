@@ -1,8 +1,9 @@
-"""Two finished runs side by side, from their records alone: settings, clips, classes, curves."""
+"""Comparison of two finished runs, from their records only: settings, clips, classes, curves."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 from scipy.special import bdtr
 
 from ssl_video.benchmarks.running import watch
-from ssl_video.engine.predictions import Predictions, read
 from ssl_video.errors import InputError, unknown
-from ssl_video.spec import flat, read_yaml
+from ssl_video.runs.folder import RESULT, RunFolder
+from ssl_video.runs.predictions import Predictions, read
+from ssl_video.spec import flat, plain
 
-_LAST = 0.1  # share of the steps, at the end, that a curve's mean is over
+_LAST = 0.1  # a curve's mean is over this final fraction of the steps
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Side:
     """One network of one run.
 
     Attributes:
-        name: the run's.
-        network: the predictor that is looked at.
+        name: the run's name.
+        network: the predictor to compare.
         spec: every setting, flattened.
         labels: the fingerprint of its partition.
         said: predictions on the test clips.
@@ -39,7 +41,7 @@ class Side:
 
     @property
     def right(self) -> np.ndarray:
-        """Whether the first guess is right, (N,)."""
+        """Correctness of the first guess, boolean (N,)."""
         right: np.ndarray = self.said.guesses[self.network][:, 0] == self.said.labels
         return right
 
@@ -52,28 +54,28 @@ class Pair:
     b: Side
 
     def differences(self) -> list[tuple[str, str, str]]:
-        """Every setting in which they differ: key, A's value, B's value."""
+        """Return every setting in which they differ: key, A's value, B's value."""
         keys = dict.fromkeys([*self.a.spec, *self.b.spec])
         values = [(key, *(str(side.spec.get(key, "not set")) for side in (self.a, self.b))) for key in keys]
         return [(key, a, b) for key, a, b in values if a != b]
 
     def counts(self) -> tuple[int, int, int, int]:
-        """Test clips that both have right, only A, only B, and neither."""
+        """Return the numbers of test clips that both, only A, only B, and neither predict right."""
         a, b = self.a.right, self.b.right
         return int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum()), int((~a & ~b).sum())
 
     def chance(self) -> float:
-        """The probability of so uneven a disagreement between equally good networks, two-sided.
+        """Return the two-sided p-value of the disagreement under equally good networks.
 
         McNemar's test ("Note on the Sampling Error of the Difference Between Correlated Proportions",
-        Psychometrika 12, 1947, 153-157) in its exact form: of the n clips that only one has right, A would
-        have any number as a fair coin has heads. 1 where n is 0.
+        Psychometrika 12, 1947, 153-157) in its exact form: of the n clips that only one network predicts
+        right, the number of A's is binomial with probability 1/2. 1 for n = 0.
         """
         _, only_a, only_b, _ = self.counts()
         return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
     def classes(self) -> list[tuple[str, int, float, float]]:
-        """For each class with test clips: name, clips, accuracy of A and of B; A's largest gain first."""
+        """Return name, clips, A's and B's accuracy of each class with test clips, A's largest gain first."""
         labels = self.a.said.labels
         rows = []
         for number in np.unique(labels).tolist():
@@ -83,12 +85,12 @@ class Pair:
         return sorted(rows, key=lambda row: (row[3] - row[2], row[0]))
 
     def metrics(self) -> list[tuple[str, float, float]]:
-        """Every metric with its mean over the last tenth of the steps of A and of B; nan: it has none."""
+        """Return every metric's mean over the last tenth of the steps, for A and for B; nan: not logged."""
         names = dict.fromkeys([*self.a.curves, *self.b.curves])
         return [(n, self.a.curves.get(n, math.nan), self.b.curves.get(n, math.nan)) for n in names]
 
     def disagreements(self) -> Iterator[tuple[str, str, tuple[str, float], tuple[str, float]]]:
-        """The clips that only one has right, surest first: clip, class, each one's guess and confidence."""
+        """Yield the clips that only one predicts right, surest first: clip, class, guesses, confidences."""
         where = np.flatnonzero(self.a.right != self.b.right)
         sure = [side.said.confidences[side.network][where, 0] for side in (self.a, self.b)]
         for row in where[np.argsort(-np.maximum(*sure), kind="stable")].tolist():
@@ -101,11 +103,32 @@ class Pair:
             )
 
 
-def load(a: Path, b: Path, networks: tuple[str | None, str | None] = (None, None)) -> Pair:
-    """Two runs' folders, and the networks to look at; None is the headline.
+def compare(
+    run_a: str | PathLike[str] | RunFolder,
+    run_b: str | PathLike[str] | RunFolder,
+    *,
+    predictor_a: str | None = None,
+    predictor_b: str | None = None,
+) -> Pair:
+    """Compare two finished runs, or two networks of one: settings, test clips, classes, curves.
+
+    Args:
+        run_a: the folder of a run.
+        run_b: the folder of another run on the same test clips, or the same folder.
+        predictor_a: the network of the first run; None: the headline.
+        predictor_b: the network of the second run; None: the headline.
 
     Raises:
-        InputError: a run that is not finished, a network that it does not have, or other test clips.
+        InputError: a run is not finished or does not have the network, or the test clips differ.
+    """
+    return load(Path(run_a), Path(run_b), (predictor_a, predictor_b))
+
+
+def load(a: Path, b: Path, networks: tuple[str | None, str | None] = (None, None)) -> Pair:
+    """Load two runs from their folders, with the networks to compare; None: the headline.
+
+    Raises:
+        InputError: a run is not finished or does not have the network, or the test clips differ.
     """
     problems, sides = list[str](), list[Side]()
     for folder, network in zip((a, b), networks, strict=True):
@@ -135,12 +158,12 @@ def _side(folder: Path, network: str | None) -> Side:
         pass
     said = read(folder)
     if not run.result:
-        raise InputError(f"{folder} is not finished: it has no result.json, or one that is damaged")
+        raise InputError(f"{folder} is not finished: it has no {RESULT}, or one that is damaged")
     network = network or next(iter(said.guesses))
     if network not in said.guesses:
         raise InputError(unknown(f"network of {folder.name}", network, said.guesses))
-    spec = flat(read_yaml(folder / "spec.yaml"))
-    return Side(folder.name, network, spec, run.result["fingerprint"], said, _ends(run))
+    spec = flat(plain(RunFolder(folder).spec))
+    return Side(folder.name, network, spec, run.result.fingerprint, said, _ends(run))
 
 
 def _ends(run: watch.Watched) -> dict[str, float]:

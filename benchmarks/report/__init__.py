@@ -1,1 +1,1 @@
-"""The report: one HTML page about the finished runs of a results folder, which needs no network."""
+"""The report: one HTML page about the finished runs of a results folder; it works offline."""

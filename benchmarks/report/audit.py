@@ -1,4 +1,4 @@
-"""The pseudo-label audit: what each method's labels were worth, when, for which classes and clips."""
+"""The pseudo-label audit: the quality of each method's labels over time, by class and by clip."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from ssl_video.benchmarks.report.prose import paragraph
 from ssl_video.benchmarks.report.sheet import plain_table
 
 if TYPE_CHECKING:
-    from ssl_video.engine.pseudo_labels import PseudoLabels
+    from ssl_video.runs.pseudo_labels import PseudoLabels
 
 WINDOWS = 20
 _METHODS = 24
@@ -31,7 +31,7 @@ _HEIGHT = 150.0
 
 
 def section(material: Material) -> Section | None:
-    """Every network's labels over time, by class, and the mistakes that it made most."""
+    """Return the section on every network's labels over time, by class, and its most frequent mistakes."""
     html = drawn(material, partial(_method, material), grid=False, most=_METHODS)
     if not html:
         return None
@@ -43,13 +43,13 @@ def section(material: Material) -> Section | None:
         f"The steps are cut into {WINDOWS} windows. Curves are means over runs, bands reach from the lowest",
         f"run to the highest, and a precision is drawn where a run used {FEWEST} labels or more. Maps and",
         "tables are over the labels of all runs of a method; in maps, darker is more, and grey is where",
-        "there is no label. `ssl-video audit RUN` has the numbers.",
+        "there is no label. `ssl-video analyze audit RUN` has the numbers.",
     )
     return Section("audit", "Pseudo-label audit", told + html)
 
 
 def fewest_hidden(found: audit.OverTime) -> audit.OverTime:
-    """The same without the precision and imbalance of fewer than FEWEST labels."""
+    """Return the same with precision and imbalance hidden (nan) in windows of fewer than FEWEST labels."""
     enough = found.coverage * found.seen > FEWEST - 0.5
     return replace(
         found,
@@ -59,7 +59,7 @@ def fewest_hidden(found: audit.OverTime) -> audit.OverTime:
 
 
 def shown_classes(made: "PseudoLabels", network: str) -> NDArray[np.int64]:
-    """Numbers of the classes that a map shows: all, or the DRAWN whose clips have most wrong labels."""
+    """Return the classes that a map shows: all, or the DRAWN whose clips have the most wrong labels."""
     if len(made.classes) <= DRAWN:
         return np.arange(len(made.classes))
     counts = audit.confusion(made, network)
@@ -81,7 +81,7 @@ def _method(material: Material, group: Group) -> str:
 
 
 def _network(runs: Sequence["PseudoLabels"], pool: "PseudoLabels", network: str, windows: int) -> str:
-    """One network's labels: a chart over time, two maps of its classes over time, its mistakes."""
+    """Draw one network's labels: a chart over time, two maps of its classes over time, its mistakes."""
     found = [
         fewest_hidden(audit.over_time(made, windows)[network]) for made in runs if network in made.labels
     ]
@@ -99,7 +99,7 @@ def _network(runs: Sequence["PseudoLabels"], pool: "PseudoLabels", network: str,
 
 
 def _maps(pool: "PseudoLabels", network: str, windows: int) -> Iterator[str]:
-    """Precision and coverage, class by window."""
+    """Draw precision and coverage, class by window."""
     by_class, chosen = audit.by_class(pool, windows)[network], shown_classes(pool, network)
     names = [str(name) for name in pool.classes[chosen]]
     starts = [str(start) for start in by_class.starts]
@@ -144,7 +144,7 @@ def _confusions(pool: "PseudoLabels", network: str) -> str:
 
 
 def _agreement(pool: "PseudoLabels", one: str, other: str, windows: int) -> str:
-    """Which of two networks is right about the clips, whether the labels are used or not."""
+    """Draw the fractions of clips that both, one or neither of two networks label right, used or not."""
     found = audit.agreement(pool, one, other, windows)
     shares = found.right / np.maximum(found.right.sum((1, 2), keepdims=True), 1)
     starts = found.starts.tolist()

@@ -1,6 +1,6 @@
-"""Charts as inline SVG: pure functions from numbers to text, which need nothing but a browser.
+"""Charts as inline SVG: pure functions from numbers to text, which need only a browser.
 
-Values that are not finite are not drawn. All texts are escaped here; callers give them as they are.
+Values that are not finite are not drawn. All texts are escaped here; callers pass them unescaped.
 """
 
 import math
@@ -22,7 +22,7 @@ from ssl_video.benchmarks.report.drawing import (
 
 NO_LIMITS = -math.inf, math.inf
 _ROW = 22.0
-_LINE = 15.0  # each further line of a name
+_LINE = 15.0  # height of each further line of a name
 
 
 class Series(NamedTuple):
@@ -30,7 +30,7 @@ class Series(NamedTuple):
 
     Attributes:
         name: for the legend.
-        x, y: its points; where y is not finite the curve has a gap.
+        x, y: its points; the curve has a gap at values of y that are not finite.
         low, high: a band around it, as long as x, or empty.
     """
 
@@ -42,12 +42,12 @@ class Series(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A value with its interval: value ± half_width, which is nan where it is not known (one run).
+    """A value with its interval: value ± half_width, which is nan if it is not known (one run).
 
     Attributes:
-        label: what it is of.
-        note: for whoever points at it.
-        accent: whether it is to stand out.
+        label: name of the row.
+        note: tooltip.
+        accent: highlight the row.
     """
 
     label: str
@@ -76,16 +76,16 @@ def lines(
     height: float = 200.0,
     width: float = WIDTH,
 ) -> str:
-    """Curves over a common x, with a legend above and, where given, bands.
+    """Draw curves over a common x, with a legend above and, if given, bands.
 
     Args:
-        title: the chart's.
+        title: the chart's title.
         series: in the order of the legend and of the colours.
         x_label, y_label: the axes', with units.
-        description: for those who do not see it; by default its names and ends.
+        description: alternative text for readers who do not see it; by default its names and ends.
         y_range: ends of the vertical axis, instead of round numbers around the values.
-        height: of the plot alone.
-        width: of the chart; a narrower one than usual is for a narrower column.
+        height: height of the plot alone.
+        width: width of the chart, for example of a narrower column.
     """
     parts, top = drawing.legend([s.name for s in series] if len(series) > 1 else [], width)
     top += 28
@@ -112,7 +112,7 @@ def _end(series: Series) -> str:
 
 
 def _curve(series: Series, horizontal: Scale, vertical: Scale, place: int) -> list[str]:
-    """A path for each stretch of finite values; a dot for a stretch of one."""
+    """Return a path for each stretch of finite values, and a dot for a stretch of one."""
     parts = []
     points = list(zip(series.x, series.y, strict=True))
     for finite, stretch in groupby(points, key=lambda point: math.isfinite(point[1])):
@@ -147,14 +147,14 @@ def intervals(
     zero: bool = False,
     limits: tuple[float, float] = NO_LIMITS,
 ) -> str:
-    """A dot with its interval for each row (a forest plot); a hollow dot has none.
+    """Draw a dot with its interval for each row (a forest plot); a hollow dot has no interval.
 
     Args:
         title, description: see `lines`.
         rows: from top to bottom.
         x_label: the axis's, with its unit.
-        zero: whether 0 is on the axis, and marked.
-        limits: beyond which no value is possible, so that intervals are cut there.
+        zero: include and mark 0 on the axis.
+        limits: range of possible values, to which intervals are clipped.
     """
     room = drawing.room_for([row.label for row in rows])
     ends = [v for r in rows for v in (r.value, r.value - r.half_width, r.value + r.half_width)]
@@ -176,7 +176,7 @@ def intervals(
 
 
 def _interval(row: Estimate, name: Sequence[str], horizontal: Scale, y: float) -> str:
-    """A row at height `y`, beside its name as it is drawn."""
+    """Draw a row at height `y`, beside its drawn name."""
     kind, parts = "accent" if row.accent else "quiet", [*name]
     if math.isfinite(row.value):
         x, known = horizontal(row.value), math.isfinite(row.half_width)
@@ -188,7 +188,7 @@ def _interval(row: Estimate, name: Sequence[str], horizontal: Scale, y: float) -
 
 
 def bars(title: str, rows: Sequence[Bar], x_label: str, *, description: str = "") -> str:
-    """A horizontal bar for each row, to the right of 0 or to the left, with its value at its end.
+    """Draw a horizontal bar for each row, to the right or left of 0, with its value at its end.
 
     Args:
         title, description: see `lines`.

@@ -1,4 +1,4 @@
-"""What accuracies cost: operations, time, parameters."""
+"""The costs of accuracies: operations, time, parameters."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,12 +14,12 @@ from ssl_video.benchmarks.report.scatter import Point, scatter
 from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, METHOD_KEYS, Cell
 from ssl_video.benchmarks.tables.numbers import NO_RUN, written
 
-PLOTS = 6  # protocols that are drawn
-POINTS = 40  # methods that one plot shows
+PLOTS = 6  # number of protocols drawn
+POINTS = 40  # maximum number of methods in a plot
 
 
 class _Axis(NamedTuple):
-    """What accuracy is drawn against."""
+    """The horizontal axis of a plot of accuracy."""
 
     title: str
     label: str
@@ -57,7 +57,7 @@ _COSTS = (
 
 
 def section(material: Material) -> Section:
-    """Accuracy per compute, and the table of costs."""
+    """Return the section on accuracy per compute, with the table of costs."""
     compared = material.comparison
     parts = [
         paragraph(
@@ -80,7 +80,7 @@ def section(material: Material) -> Section:
 
 
 def _figures(material: Material, place: int) -> Iterator[str]:
-    """Top-1 against each cost that is not the same for all."""
+    """Draw top-1 against each cost that differs between methods."""
     compared = material.comparison
     cells = [(row, cell) for row in compared.rows if (cell := row.cells[place]) and not row.network][:POINTS]
     levels = {row.label: 100 * cell.score.mean for row, cell in cells if row.is_baseline}
@@ -127,14 +127,14 @@ def _costs(cell: Cell, mean: dict[str, float]) -> list[str]:
 
 
 def _digits(value: float) -> str:
-    """Three digits of a number that is not negative, or all before its point."""
+    """Format a number that is not negative with three digits, or as an integer from 100 on."""
     if math.isnan(value):
         return NO_RUN
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _means(frame: pd.DataFrame) -> dict[Any, dict[str, float]]:
-    """Means over runs of what the comparison does not have, by method and labels."""
+    """Return means over runs of the costs that the comparison lacks, by method and labels."""
     groups = frame.groupby([*METHOD_KEYS, *COLUMN_KEYS])
     names = ["clips_seen", "parameters", "parameters_trained"]
     means = groups[names].mean()

@@ -1,4 +1,4 @@
-"""Confusion matrices: which classes each method takes for which."""
+"""Confusion matrices: the classes that each method confuses."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,14 +12,14 @@ from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.sheet import plain_table
-from ssl_video.engine.predictions import Predictions
+from ssl_video.runs.predictions import Predictions
 
-DRAWN = 30  # classes up to which a matrix is drawn
+DRAWN = 30  # largest number of classes for which a matrix is drawn
 _PAIRS = 10
 
 
 class Confusion(NamedTuple):
-    """Clips of one class that are taken for another: how many, and which share of the class's clips."""
+    """Clips of one class that are predicted as another: their number, and their fraction of the class."""
 
     truth: str
     guess: str
@@ -28,7 +28,7 @@ class Confusion(NamedTuple):
 
 
 def confusion(runs: Sequence[Predictions], network: str) -> NDArray[np.int64]:
-    """Clips by true class and first guess, (C, C), summed over runs with the same classes."""
+    """Count clips by true class and predicted class, (C, C), over runs with the same classes."""
     classes = len(runs[0].classes)
     counts = np.zeros((classes, classes), np.int64)
     for said in runs:
@@ -37,7 +37,7 @@ def confusion(runs: Sequence[Predictions], network: str) -> NDArray[np.int64]:
 
 
 def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Each row divided by its sum, (C, C); nan for a class without clips."""
+    """Divide each row by its sum, (C, C); nan for a class without clips."""
     total = counts.sum(1, keepdims=True)
     return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
 
@@ -45,13 +45,13 @@ def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 def most_confused(
     counts: NDArray[np.int64], classes: Sequence[str], most: int = _PAIRS, *, by_clips: bool = False
 ) -> list[Confusion]:
-    """The pairs of different classes that are confused most, at most `most` of them.
+    """Return the most confused pairs of different classes, at most `most` of them.
 
     Args:
         counts: as from `confusion`.
         classes: names, C of them.
-        most: how many pairs.
-        by_clips: order them by their clips; otherwise by the share of the true class's clips.
+        most: number of pairs.
+        by_clips: order by number of clips; otherwise by the fraction of the true class's clips.
     """
     wrong = shares(counts)
     np.fill_diagonal(wrong, 0)
@@ -66,7 +66,7 @@ def most_confused(
 
 
 def section(material: Material) -> Section | None:
-    """The matrix of every method's headline network; of many classes the pairs that are confused most."""
+    """Return the section with the matrix of each method's main network, or its most confused pairs."""
     html = drawn(material, partial(_matrix, material))
     if not html:
         return None

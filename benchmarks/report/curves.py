@@ -1,4 +1,4 @@
-"""Learning curves: what the steps of training recorded, over the runs of each method."""
+"""Learning curves: the metrics recorded during training, over the runs of each method."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,11 +21,11 @@ Metrics = Mapping[str, Sequence[tuple[int, float]]]
 
 
 def windowed(metrics: Metrics, steps: int, width: int, batch: int) -> pd.DataFrame:
-    """Means of metrics over windows of steps, (W, metrics); the index is the windows' middle steps.
+    """Average metrics over windows of steps, (W, metrics); the index is the windows' middle steps.
 
-    A precision is weighted by its step's coverage: it is the precision of the window's labels, not a mean in
-    which a step that used one label counts as much as a step that used all. nan: nothing was recorded, or
-    the precision of fewer than FEWEST labels.
+    A precision is weighted by its step's coverage: it is the precision of all labels in the window. In a
+    plain mean, a step that used one label would count as much as a step that used all. nan: nothing was
+    recorded, or the precision is that of fewer than FEWEST labels.
 
     Args:
         metrics: values with their steps, by metric.
@@ -48,16 +48,16 @@ def windowed(metrics: Metrics, steps: int, width: int, batch: int) -> pd.DataFra
 
 
 def spread(runs: Sequence["pd.Series[float]"]) -> pd.DataFrame:
-    """Mean, lowest and highest of several runs' curves at every step: columns "mean", "low", "high".
+    """Return mean, minimum and maximum of runs' curves at every step: columns "mean", "low", "high".
 
-    Where a run has no value, it is over those that have one.
+    Runs without a value at a step are left out there.
     """
     table = pd.concat(runs, axis=1)
     return pd.DataFrame({"mean": table.mean(axis=1), "low": table.min(axis=1), "high": table.max(axis=1)})
 
 
 def section(material: Material) -> Section | None:
-    """Loss terms, pseudo-labels, validation accuracy and learning rate over the steps."""
+    """Return the section on losses, pseudo-labels, validation accuracy and learning rate over the steps."""
     schedules = set[tuple[float, ...]]()
     html = drawn(material, partial(_charts, material, schedules), grid=False)
     if not html:
@@ -73,7 +73,7 @@ def section(material: Material) -> Section | None:
 
 
 def _charts(material: Material, schedules: set[tuple[float, ...]], group: Group) -> str:
-    """The charts of one method; its learning rate unless that is among the `schedules` drawn before."""
+    """Draw the charts of one method, with its learning rate unless that is among the drawn `schedules`."""
     run = material.run(group.runs[0])
     steps, batch = int(run["steps"]), run["spec"].get("unlabeled_batch", 1)
     width = -(-steps // POINTS)
@@ -111,19 +111,19 @@ def _chart(title: str, y_label: str, series: Sequence[Series], unit: bool = Fals
 
 
 def _series(tables: Sequence[pd.DataFrame], name: str, shown: str = "") -> Series:
-    """A metric over all runs that recorded it."""
+    """Return a metric over all runs that recorded it."""
     return curve([table[name] for table in tables if name in table], shown or name)
 
 
 def curve(runs: Sequence["pd.Series[float]"], name: str) -> Series:
-    """The mean of several runs' curves, with a band from the lowest to the highest; steps are their index."""
+    """Return the mean curve of several runs, with a band from the lowest to the highest, by step."""
     made = spread(runs)
     band = (made["low"].tolist(), made["high"].tolist()) if len(runs) > 1 else ((), ())
     return Series(name, made.index.tolist(), made["mean"].tolist(), *band)
 
 
 def _validation(looks: Sequence[Sequence[Mapping[str, Any]]]) -> list[Series]:
-    """Every network's top-1 on the validation clips, from the lines of each run."""
+    """Return every network's top-1 on the validation clips, from the lines of each run."""
     networks = dict.fromkeys(name for lines in looks for line in lines for name in line if name != "step")
     return [
         curve(

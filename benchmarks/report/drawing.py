@@ -1,4 +1,4 @@
-"""What the charts are drawn with: scales, ticks at round numbers, texts that fit, pieces of SVG.
+"""Building blocks of charts: scales, ticks at round numbers, texts that fit, pieces of SVG.
 
 Charts are WIDTH units wide and are scaled to their column: a unit is about a CSS pixel on a phone. Colours
 are classes (`s0` to `s7`, see page.css), so that they follow the reader's dark mode and the printer's paper.
@@ -12,42 +12,42 @@ from typing import NamedTuple
 
 WIDTH = 440.0
 FONT = 13.0
-MARGIN = 12.0  # right of a plot
+MARGIN = 12.0  # on the right of a plot
 COLOURS = 8
-_GLYPH = 0.63  # mean width of a character, in parts of the font's size; wide, to be safe
+_GLYPH = 0.63  # mean width of a character as a fraction of the font's size; rather too wide, to be safe
 _TICKS = 6
-_ENDS = 25  # parts of an axis: its ends are multiples of about one of them
+_ENDS = 25  # an axis has about this many steps, and its ends are multiples of a step
 
 
 def escape(text: object) -> str:
-    """Text for HTML, also inside quoted attributes."""
+    """Escape text for HTML, also inside quoted attributes."""
     return _escape(str(text), quote=True)
 
 
 def colour(place: int) -> str:
-    """Classes of the series at a place of a list: a colour, and a dash pattern once all colours are taken."""
+    """Return the CSS classes of a series by its place: a colour, and dashes once all colours are used."""
     return f"s{place % COLOURS} d{place // COLOURS % 3}"
 
 
 def number(value: float) -> str:
-    """A coordinate, with the digits that a screen can show."""
+    """Format a coordinate, with the digits that a screen can show."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if math.isfinite(value) else "0"
 
 
 def plain(value: float) -> str:
-    """A number for readers: "0.25", "30000", "1.2e+06", "none"."""
+    """Format a number for readers: "0.25", "30000", "1.2e+06", "none"."""
     if not math.isfinite(value):
         return "none"
     return f"{value + 0.0:.6g}".replace("-", "−")
 
 
 def text_width(text: str, font: float = FONT) -> float:
-    """About how wide a text is."""
+    """Estimate the width of a text."""
     return len(text) * font * _GLYPH
 
 
 def fitted(text: str, width: float, font: float = FONT) -> str:
-    """The text, or its beginning and its end around "…" where it is wider than `width`."""
+    """Return the text, or its beginning and its end around "…" if it is wider than `width`."""
     room = max(int(width / (font * _GLYPH)), 3)
     if len(text) <= room:
         return text
@@ -56,7 +56,7 @@ def fitted(text: str, width: float, font: float = FONT) -> str:
 
 
 def broken(text: str, width: float, most: int = 3) -> list[str]:
-    """The text in at most `most` lines, broken at spaces; a line that is still too wide is `fitted`."""
+    """Break the text at spaces into at most `most` lines; a line that is still too wide is `fitted`."""
     room = max(int(width / (FONT * _GLYPH)), 3)
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
     lines = [*lines[: most - 1], " ".join(lines[most - 1 :])] if len(lines) > most else lines
@@ -64,7 +64,7 @@ def broken(text: str, width: float, most: int = 3) -> list[str]:
 
 
 def room_for(labels: Sequence[str]) -> float:
-    """Width for names of rows."""
+    """Return the width for names of rows."""
     return min(max((text_width(label) for label in labels), default=0.0), WIDTH * 0.45)
 
 
@@ -74,7 +74,7 @@ class Scale(NamedTuple):
     Attributes:
         low, high: values at the ends; low < high, and 0 < low on a logarithmic scale.
         start, end: their coordinates.
-        log: whether equal factors are equally far apart.
+        log: logarithmic, so that equal factors are equally far apart.
     """
 
     low: float
@@ -84,23 +84,23 @@ class Scale(NamedTuple):
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """The coordinate of a value."""
+        """Return the coordinate of a value."""
         low, high = self.low, self.high
         if self.log:
             value, low, high = math.log10(value), math.log10(low), math.log10(high)
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def inside(self, value: float) -> float:
-        """The coordinate of a value, or of the end beyond which it lies."""
+        """Return the coordinate of a value, or of the nearer end if it lies outside."""
         return self(min(max(value, self.low), self.high))
 
     def ticks(self, most: int = _TICKS) -> list[float]:
-        """About `most` round values within the ends, ascending."""
+        """Return about `most` round values within the ends, ascending."""
         if self.log:
             return _log_ticks(self.low, self.high, most)
         step = _step(self.high - self.low, most)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        # A product of floats such as 3 * 0.1 is written as 0.30000000000000004.
+        # A product of floats such as 3 * 0.1 is 0.30000000000000004.
         return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
 
 
@@ -114,16 +114,16 @@ def scale(
     limits: tuple[float, float] = (-math.inf, math.inf),
     include: Sequence[float] = (),
 ) -> Scale:
-    """A scale whose ends are round numbers around all finite values.
+    """Return a scale whose ends are round numbers around all finite values.
 
     Args:
-        values: what has to be on the scale; values that are not finite, or not positive on a logarithmic
-            scale, are not drawn.
+        values: the values to show; those that are not finite, or not positive on a logarithmic scale, are not
+            drawn.
         start, end: coordinates of its ends.
         log: logarithmic.
         within: its ends, instead of round ones.
-        limits: beyond which no value is possible, so that intervals are cut there.
-        include: values that have to be on it as well, such as 0.
+        limits: range of possible values, to which intervals are clipped.
+        include: further values to show, such as 0.
     """
     if within:
         return Scale(*within, start, end, log)
@@ -141,7 +141,7 @@ def scale(
 
 
 def _step(span: float, most: int) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten of which at most `most` fit into a span."""
+    """Return the smallest of 1, 2 and 5 times a power of ten of which at most `most` fit into a span."""
     power = 10.0 ** math.floor(math.log10(span / most))
     return next(f * power for f in (1.0, 2.0, 5.0, 10.0) if span / (f * power) <= most + 1e-9)
 
@@ -157,7 +157,7 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _below(value: float) -> float:
-    """The greatest of 1, 2 and 5 times a power of ten that is not above a value."""
+    """Return the greatest of 1, 2 and 5 times a power of ten that is not above a value."""
     power = math.floor(math.log10(value))
     return max(float(f"{f}e{power}") for f in (1, 2, 5) if float(f"{f}e{power}") <= value * (1 + 1e-9))
 
@@ -168,36 +168,36 @@ def _above(value: float) -> float:
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start", more: str = "") -> str:
-    """A line of text; `anchor` is start, middle or end, `y` its base line."""
+    """Return a line of text; `anchor` is start, middle or end, `y` its base line."""
     classes = f' class="{kind}"' if kind else ""
     anchored = "" if anchor == "start" else f' text-anchor="{anchor}"'
     return f'<text x="{number(x)}" y="{number(y)}"{classes}{anchored}{more}>{escape(words)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    """A straight line."""
+    """Return a straight line."""
     ends = zip(("x1", "y1", "x2", "y2"), (x1, y1, x2, y2), strict=True)
     return f'<line class="{kind}" ' + " ".join(f'{key}="{number(value)}"' for key, value in ends) + "/>"
 
 
 def dot(x: float, y: float, kind: str, radius: float = 4.0) -> str:
-    """A filled circle."""
+    """Return a filled circle."""
     return f'<circle class="dot {kind}" cx="{number(x)}" cy="{number(y)}" r="{number(radius)}"/>'
 
 
 def box(x: float, y: float, width: float, height: float, kind: str, more: str = "") -> str:
-    """A rectangle."""
+    """Return a rectangle."""
     sides = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
     return f'<rect class="{kind}" {sides}{more}/>'
 
 
 def hinted(hint: str, *parts: str) -> str:
-    """Parts that show a hint where a pointer rests on them."""
+    """Group parts under a tooltip."""
     return f"<g><title>{escape(hint)}</title>{''.join(parts)}</g>"
 
 
 def figure(title: str, description: str, height: float, parts: Iterable[str], width: float = WIDTH) -> str:
-    """A chart with its visible title, and a description for those who do not see it."""
+    """Return a chart with its visible title and an alternative text."""
     return (
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
         f'<svg viewBox="0 0 {number(width)} {number(height)}" role="img">'
@@ -206,7 +206,7 @@ def figure(title: str, description: str, height: float, parts: Iterable[str], wi
 
 
 def legend(names: Sequence[str], width: float) -> tuple[list[str], float]:
-    """Names with their colours, in as many lines as they need, from the top of a chart; and their height."""
+    """Draw a legend with as many lines as needed, from the top of a chart, and return its height, too."""
     parts, x, y, height = list[str](), 0.0, FONT, FONT * 1.5
     for place, name in enumerate(names):
         shown = fitted(name, width - 24)
@@ -219,7 +219,7 @@ def legend(names: Sequence[str], width: float) -> tuple[list[str], float]:
 
 
 def ground(horizontal: Scale, vertical: Scale, x_label: str, y_label: str) -> list[str]:
-    """Axes of a plot: grid lines, ticks and labels. The label of y stands above the plot, upright."""
+    """Draw the axes of a plot: grid lines, ticks and labels. The label of y is above the plot, upright."""
     parts = [text(0, vertical.end - 14, y_label, "label")] if y_label else []
     for tick in vertical.ticks():
         y = vertical(tick)
@@ -229,7 +229,7 @@ def ground(horizontal: Scale, vertical: Scale, x_label: str, y_label: str) -> li
 
 
 def below(horizontal: Scale, y: float, label: str) -> list[str]:
-    """The horizontal axis: ticks and label."""
+    """Draw the horizontal axis: ticks and label."""
     parts = [line(horizontal.start, y, horizontal.end, y, "axis")]
     free, edge = -math.inf, horizontal.end + MARGIN
     for tick in horizontal.ticks():

@@ -1,7 +1,7 @@
 """Clips as short films: a strip of frames in one picture, which a style sheet moves behind a window.
 
-A strip can be stopped, stands still in print and for those who asked for less motion, and is smaller than an
-animated picture of the same frames; nothing but the style sheet is needed.
+A strip can be stopped. It stands still in print and for readers who asked for less motion, and is smaller
+than an animated picture of the same frames. It needs only the style sheet.
 """
 
 import base64
@@ -30,18 +30,18 @@ class Film(NamedTuple):
 
     @property
     def address(self) -> str:
-        """The picture itself as an address."""
+        """The picture as a data URL."""
         return f"data:image/webp;base64,{base64.b64encode(self.data).decode()}"
 
 
 def film(frames: np.ndarray) -> Film:
-    """A film of a clip's frames, uint8 (FRAMES, H, W, 3): of each the square in its middle, side by side."""
+    """Return a film of a clip's frames, uint8 (FRAMES, H, W, 3): their central squares side by side."""
     side = min(frames.shape[1:3])
     top, left = ((size - side) // 2 for size in frames.shape[1:3])
     shown = min(side, SIDE)
     strip = Image.new("RGB", (len(frames) * shown, shown))
     for place, frame in enumerate(frames[:, top : top + side, left : left + side]):
-        # One by one, so that no frame runs into its neighbours.
+        # Resized one by one, so that no frame blends with its neighbours.
         one = Image.fromarray(frame).resize((shown, shown), Image.Resampling.LANCZOS)
         strip.paste(one, (place * shown, 0))
     file = io.BytesIO()
@@ -50,25 +50,25 @@ def film(frames: np.ndarray) -> Film:
 
 
 class Source:
-    """Films of the clips of a run's data set.
+    """Films of the clips of a run's dataset.
 
     Args:
         spec: the run's specification, as in its record.
-        fingerprint: of its data set, as in its record.
+        fingerprint: that of its dataset, as in its record.
 
     Raises:
-        InputError: the data set is not there, or is not the one of the run.
+        InputError: the dataset is missing, or is not the one of the run.
     """
 
     def __init__(self, spec: Mapping[str, object], fingerprint: str) -> None:
         built = build(spec)
         if built.data == "demo" and not demo.place().is_dir():
-            raise InputError("the demo clips are not rendered here; `ssl-video cache demo` does it")
+            raise InputError("the demo clips are not rendered here; `ssl-video data cache demo` does it")
         index = dataset.read_index(built)
         if "d" + index.fingerprint != fingerprint:
             raise InputError(f"what {built.data} holds now is not what the runs were made with")
         dataset.check_present(index)
-        # Frames that training kept are read from there; none are added.
+        # Frames that training stored are read from the cache; none are added.
         self._store = FrameStore(
             index.paths, dataset.short_side(built.size), limit=0, frame_format=built.frame_format
         )
@@ -76,7 +76,7 @@ class Source:
         self._films: dict[str, Film | None] = {}
 
     def film(self, clip: str) -> Film | None:
-        """FRAMES evenly spaced frames of a clip, from its first to its last; None where it is broken."""
+        """Return a clip's film, of FRAMES evenly spaced frames from first to last; None if it is broken."""
         if clip not in self._films:
             try:
                 self._films[clip] = self._film(self._rows[clip])

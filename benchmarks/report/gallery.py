@@ -16,15 +16,15 @@ from ssl_video.benchmarks.tables.cells import COLUMN_KEYS
 from ssl_video.errors import InputError
 
 if TYPE_CHECKING:
-    from ssl_video.engine.pseudo_labels import PseudoLabels
+    from ssl_video.runs.pseudo_labels import PseudoLabels
 
-METHODS, CLIPS = 4, 4  # methods of a data set, and clips of each kind
+METHODS, CLIPS = 4, 4  # methods per dataset, and clips of each kind
 LARGEST = 2_500_000  # bytes of all films together
 _LOOKED_AT = 200
 
 
 class Shown(NamedTuple):
-    """A clip with its class and what was said of it."""
+    """A clip with its class and the predictions for it."""
 
     clip: str
     truth: str
@@ -32,14 +32,14 @@ class Shown(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """Clips that were chosen by one rule."""
+    """Clips chosen by one rule."""
 
     rule: str
     clips: list[Shown]
 
 
 def section(material: Material) -> Section | None:
-    """Clips of the best methods of each data set whose files are at hand."""
+    """Return the section with clips of the best methods of each dataset whose files are available."""
     if not material.gallery:
         return None
     store, parts, reasons = _Store(), list[str](), list[str]()
@@ -48,7 +48,7 @@ def section(material: Material) -> Section | None:
         run = material.run(chosen[0].runs[0]) if chosen else None
         result = material.result(run["run"]) if run else None
         try:
-            source = Source(result["spec"], fingerprint) if result else None
+            source = Source(result.spec, fingerprint) if result else None
         except InputError as error:
             reasons += [f"{data}: no clips, {problem}" for problem in error.problems]
             continue
@@ -70,14 +70,14 @@ def section(material: Material) -> Section | None:
 
 
 def best(material: Material, found: Iterable[Group]) -> list[Group]:
-    """The METHODS groups of a protocol with the highest mean top-1, without the baseline's."""
+    """Return the METHODS groups of a protocol with the highest mean top-1, without the baseline's."""
     top1 = material.frame.set_index("run")["top1"]
     others = [group for group in found if not _is_baseline(material, group.runs[0])]
     return sorted(others, key=lambda group: -float(top1[list(group.runs)].mean()))[:METHODS]
 
 
 def partner(material: Material, run: str) -> str | None:
-    """The baseline's run with the same labels and seed, and the same setting where there is one."""
+    """Return the baseline's run with the same labels and seed, and the same setting if there is one."""
     own = material.run(run)
     found = [
         (other["setting"] != own["setting"], other["run"])
@@ -89,7 +89,7 @@ def partner(material: Material, run: str) -> str | None:
 
 
 def one_a_class(clips: Iterable[Shown], most: int = CLIPS) -> list[Shown]:
-    """The first `most` clips in which no class comes twice."""
+    """Return the first `most` clips of different classes."""
     chosen: dict[str, Shown] = {}
     for shown in clips:
         if len(chosen) < most:
@@ -98,7 +98,7 @@ def one_a_class(clips: Iterable[Shown], most: int = CLIPS) -> list[Shown]:
 
 
 def pseudo_labels(made: "PseudoLabels", network: str) -> Iterator[Kind]:
-    """Clips of which wrong labels by a network were used most often, and those of which right ones were."""
+    """Yield the clips whose wrong labels by a network were used most often, then those with right ones."""
     wrong = (
         Shown(
             found.clip,
@@ -109,10 +109,8 @@ def pseudo_labels(made: "PseudoLabels", network: str) -> Iterator[Kind]:
     )
     yield Kind(f"wrong labels by {network}, used most often", one_a_class(wrong))
     labels, used = made.labels[network], made.weights[network] > 0
-    right = np.bincount(
-        made.positions[used & (labels == made.truths[made.positions])], minlength=len(made.clips)
-    )
-    seen = np.bincount(made.positions[labels >= 0], minlength=len(made.clips))
+    right = np.bincount(made.indices[used & (labels == made.truths[made.indices])], minlength=len(made.clips))
+    seen = np.bincount(made.indices[labels >= 0], minlength=len(made.clips))
     order = np.lexsort((made.clips, -right))[: min(_LOOKED_AT, int((right > 0).sum()))]
     always = (
         Shown(
@@ -126,7 +124,7 @@ def pseudo_labels(made: "PseudoLabels", network: str) -> Iterator[Kind]:
 
 
 def tests(found: pair.Pair, method: str, baseline: str) -> Iterator[Kind]:
-    """Test clips that only the method has right, and those that only the baseline has, surest first."""
+    """Yield the test clips that only the method gets right, then only the baseline, surest first."""
     rows = [
         (truth, Shown(clip, truth, (_guess(method, truth, ours), _guess(baseline, truth, theirs))), ours[0])
         for clip, truth, ours, theirs in found.disagreements()
@@ -138,14 +136,14 @@ def tests(found: pair.Pair, method: str, baseline: str) -> Iterator[Kind]:
 
 
 class _Store:
-    """The films of the page, each kept once, up to LARGEST bytes."""
+    """The films of the page, each stored once, up to LARGEST bytes."""
 
     def __init__(self) -> None:
         self._films: dict[Film, int] = {}
         self.size = 0
 
     def name(self, film: Film | None) -> str:
-        """The class of page elements that show a film; "" where there is none, or no more room."""
+        """Return the CSS class that shows a film; "" if there is none, or no more room."""
         if film is None or (film not in self._films and self.size + len(film.address) > LARGEST):
             return ""
         if film not in self._films:
@@ -154,13 +152,13 @@ class _Store:
         return f"film{self._films[film]}"
 
     def style(self) -> str:
-        """A style sheet with all films."""
+        """Return a style sheet with all films."""
         rules = [f".film{n}{{background-image:url({film.address})}}" for film, n in self._films.items()]
         return f"<style>{''.join(rules)}</style>"
 
 
 def _first_protocols(material: Material) -> list[tuple[tuple[str, str], Group]]:
-    """The groups of the first protocol of each data set, with its name and fingerprint."""
+    """Return the groups of the first protocol of each dataset, with its name and fingerprint."""
     found, first = [], dict[tuple[str, str], str]()
     for group in groups(material):
         run = material.run(group.runs[0])
@@ -176,7 +174,7 @@ def _is_baseline(material: Material, run: str) -> bool:
 
 
 def _method(material: Material, group: Group, source: Source, store: _Store) -> str:
-    """The clips of one method's first run."""
+    """Draw the clips of one method's first run."""
     run, kinds = group.runs[0], list[Kind]()
     made = material.pseudo_labels(run)
     for network in made.labels if made else ():

@@ -1,4 +1,4 @@
-"""Runs of one method on one protocol, which the sections on single runs put together."""
+"""Runs of one method on one protocol, which sections about single runs show together."""
 
 from collections.abc import Callable
 from itertools import groupby
@@ -12,12 +12,12 @@ MOST = 48
 
 
 class Group(NamedTuple):
-    """Runs that differ in their seed and draw of labels alone.
+    """Runs that differ only in their seed and draw of labels.
 
     Attributes:
-        method: the leaderboard's name of it.
-        labels: its data set and protocol.
-        runs: their names, by draw and seed.
+        method: its name in the leaderboard.
+        labels: its dataset and protocol.
+        runs: their names, ordered by draw and seed.
     """
 
     method: str
@@ -26,11 +26,11 @@ class Group(NamedTuple):
 
 
 def groups(material: Material) -> list[Group]:
-    """All groups, protocol by protocol, in the leaderboard's order; of repetitions the first counts."""
+    """Return all groups, protocol by protocol, in the leaderboard's order; only first runs of repetitions."""
     columns, rows = material.comparison.columns, material.comparison.rows
     titles: dict[tuple[str, ...], str] = {}
     for column in columns:
-        # Columns that differ in their labels alone are one here: classes and clips are the same.
+        # Columns that differ only in their labels are one here: classes and clips are the same.
         marks = [mark for mark in column.marks if not mark.startswith("labels ")]
         title = ", ".join([f"{column.dataset} {column.protocol}", *marks])
         titles.setdefault(tuple(getattr(column, key) for key in COLUMN_KEYS), title)
@@ -49,13 +49,13 @@ def groups(material: Material) -> list[Group]:
 
 
 def drawn(material: Material, draw: Callable[[Group], str], grid: bool = True, most: int = MOST) -> str:
-    """What is drawn of every group, in parts that open, one a protocol; "" where nothing is.
+    """Draw every group, in one collapsible part per protocol; "" if nothing is drawn.
 
     Args:
-        material: what the report is about.
-        draw: HTML for a group; "" where it has no material.
-        grid: whether what is drawn stands side by side.
-        most: number of groups after which no more are drawn, so that the page stays of a size to open.
+        material: the data of the report.
+        draw: function that returns HTML for a group; "" if it has no data.
+        grid: put the drawings side by side.
+        most: maximum number of groups drawn, so that the page stays small enough to open.
     """
     parts, shown, left = list[str](), 0, 0
     for labels, members in groupby(groups(material), key=lambda group: group.labels):

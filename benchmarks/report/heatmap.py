@@ -1,4 +1,4 @@
-"""A matrix of shares as shades, in inline SVG."""
+"""A matrix of fractions as shades, in inline SVG."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ssl_video.benchmarks.report import drawing
 from ssl_video.benchmarks.report.drawing import FONT, WIDTH, fitted, number
 
-_FEW = 12  # rows or columns up to which values are written into the cells
-_MANY = 40  # and up to which they have names
+_FEW = 12  # largest number of rows or columns for which values are written into the cells
+_MANY = 40  # and for which they have names
 _SHADES = 10
 
 
@@ -24,15 +24,15 @@ def heatmap(
     *,
     description: str = "",
 ) -> str:
-    """A matrix (R, C) of shares in [0, 1] as shades, with values in per cent where there are few.
+    """Draw a matrix (R, C) of fractions in [0, 1] as shades, with values in per cent if it is small.
 
-    What is not finite is grey.
+    Values that are not finite are grey.
 
     Args:
         title, description: see `charts.lines`.
         matrix: (R, C).
-        rows, columns: names, R and C of them; left out where there are too many to read.
-        row_label, column_label: what rows and columns are.
+        rows, columns: names, R and C of them; left out if there are too many to read.
+        row_label, column_label: titles of rows and columns.
     """
     named, few = max(matrix.shape) <= _MANY, max(matrix.shape) <= _FEW
     side = drawing.room_for(rows) * 0.8 if named else 0.0
@@ -65,7 +65,7 @@ def heatmap(
 def _cells(
     values: NDArray[np.float64], row: str, columns: Sequence[str], left: float, y: float, cell: float
 ) -> list[str]:
-    """One row of a matrix, with its values; where they are 0 the ground is left."""
+    """Draw one row of a matrix, with its values; cells with 0 are left empty."""
     parts = []
     for place, value in enumerate(values.tolist()):
         x, known = left + place * cell, math.isfinite(value)
@@ -83,7 +83,7 @@ def _cells(
 
 
 def _shades(matrix: NDArray[np.float64], left: float, top: float, cell: float) -> list[str]:
-    """All cells of a large matrix: a path for each of _SHADES, as an element for each cell slows browsers."""
+    """Draw a large matrix: one path for each of _SHADES, because one element per cell slows browsers."""
     level = np.where(np.isfinite(matrix), np.ceil(np.clip(np.nan_to_num(matrix), 0, 1) * _SHADES), -1)
     parts = []
     size = number(cell - min(1.0, cell * 0.1))

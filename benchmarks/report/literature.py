@@ -1,4 +1,4 @@
-"""Numbers from papers beside the measured ones, set apart: other labels, weights, lengths, test views."""
+"""Numbers from papers, set apart from ours: they differ in labels, weights, lengths and test views."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from ssl_video.benchmarks.tables.numbers import NO_RUN, written
 
 
 def section(material: Material) -> Section | None:
-    """What was published for these data sets and shares of labels, and ours below for context."""
+    """Return the section on published results for these datasets and label fractions, with ours below."""
     found = published.beside(material.comparison.columns)
     if found.frame.empty:
         return None
@@ -27,7 +27,7 @@ def section(material: Material) -> Section | None:
 
 
 def _ours(material: Material, dataset: str) -> Iterator[str]:
-    """The measured means on a data set, a column for each protocol."""
+    """Draw the measured means on a dataset, with one column per protocol."""
     compared = material.comparison
     places = [place for place, column in enumerate(compared.columns) if column.dataset == dataset]
     head = ["method", *(compared.columns[place].title.removeprefix(f"{dataset} ") for place in places)]

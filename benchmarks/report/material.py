@@ -1,33 +1,42 @@
-"""What a report is made of: a results folder, its finished runs, and what a single run's folder holds."""
+"""The data of a report: a results folder, its finished runs, and the contents of each run's folder."""
 
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
 from ssl_video.benchmarks.running import watch
 from ssl_video.benchmarks.tables.cells import METHOD_KEYS, Comparison
 from ssl_video.benchmarks.tables.compare import comparison
-from ssl_video.engine import predictions
-from ssl_video.engine.predictions import Predictions
 from ssl_video.errors import InputError
-
-if TYPE_CHECKING:
-    from ssl_video.engine.pseudo_labels import PseudoLabels
+from ssl_video.runs import predictions
+from ssl_video.runs.folder import (
+    DYNAMICS,
+    METRICS,
+    PREDICTIONS,
+    PSEUDO_LABELS,
+    RESULT,
+    VALIDATION,
+    RunFolder,
+    run_folder,
+)
+from ssl_video.runs.predictions import Predictions
+from ssl_video.runs.pseudo_labels import PseudoLabels
+from ssl_video.runs.result import Result
 
 Content = TypeVar("Content")
 
-# Where each reader of a run's folder looks.
+# The file of each reader of a run's folder.
 _FILES = {
-    "result": "result.json",
-    "curves": "metrics.jsonl",
-    "validation": "validation.jsonl",
-    "predictions": predictions.PREDICTIONS,
-    "pseudo-labels": "pseudo-labels.npz",
-    "dynamics": "dynamics.json",
+    "result": RESULT,
+    "curves": METRICS,
+    "validation": VALIDATION,
+    "predictions": PREDICTIONS,
+    "pseudo-labels": PSEUDO_LABELS,
+    "dynamics": DYNAMICS,
 }
 
 
@@ -37,7 +46,7 @@ class Section(NamedTuple):
     Attributes:
         anchor: its id in the page, also the beginning of every id inside it.
         title: its heading.
-        html: what stands beneath; made of escaped texts.
+        html: its content, with all texts escaped.
     """
 
     anchor: str
@@ -46,17 +55,17 @@ class Section(NamedTuple):
 
 
 class Material:
-    """The finished runs that a report is about, and readers of their folders.
+    """The finished runs of a report, and readers of their folders.
 
-    Readers give None where a run has no such file, or a damaged one, which is then named in `damaged`; what
-    they gave is kept.
+    Readers return None if a run has no such file, or if it is damaged; damaged files are listed in `damaged`.
+    Results of readers are cached.
 
     Args:
         results: the results folder.
         frame: its runs, or some of them, as from `leaderboard.read`.
         problems: sentences on results that could not be used.
         baseline: see `compare.comparison`.
-        gallery: whether clips of the data sets may be shown.
+        gallery: show clips of the datasets.
     """
 
     def __init__(
@@ -85,7 +94,7 @@ class Material:
         return {run: keys[tuple(method)] for run, *method in methods}
 
     def run(self, name: str) -> dict[str, Any]:
-        """A run's row of the frame, by the names of the columns."""
+        """Return a run's row of the frame, by column name."""
         return self._rows[name]
 
     @cached_property
@@ -96,35 +105,35 @@ class Material:
         return {row["run"]: row for row in named}
 
     def folder(self, run: str) -> Path:
-        """A run's folder."""
-        return self.results / "runs" / run
+        """Return a run's folder."""
+        return run_folder(self.results, run).path
 
-    def result(self, run: str) -> dict[str, Any] | None:
-        """The run's result.json."""
-        return self._once("result", run, lambda folder: _json(folder / _FILES["result"]))
+    def result(self, run: str) -> Result | None:
+        """Return the run's result."""
+        return self._once("result", run, lambda folder: RunFolder(folder).result)
 
     def curves(self, run: str) -> dict[str, list[tuple[int, float]]] | None:
-        """The run's metrics.jsonl: values with their steps, by metric; steps without a value are left out."""
+        """Read the run's metrics.jsonl: values with their steps, by metric, without steps that have none."""
         return self._once("curves", run, _curves)
 
     def validation(self, run: str) -> list[dict[str, Any]] | None:
-        """The run's validation.jsonl: {"step": n, <network>: {"top1": ...}}, one a look."""
-        return self._once("validation", run, lambda folder: _json_lines(folder / _FILES["validation"]))
+        """Read the run's validation.jsonl: {"step": n, <network>: {"top1": ...}}, one per evaluation."""
+        return self._once("validation", run, lambda folder: RunFolder(folder).lines(VALIDATION))
 
     def predictions(self, run: str) -> Predictions | None:
-        """What the run's networks said of the test clips."""
+        """Return the predictions of the run's networks for the test clips."""
         return self._once("predictions", run, predictions.read)
 
-    def pseudo_labels(self, run: str) -> "PseudoLabels | None":
-        """Every pseudo-label of the run."""
+    def pseudo_labels(self, run: str) -> PseudoLabels | None:
+        """Return every pseudo-label of the run."""
         return self._once("pseudo-labels", run, _pseudo_labels)
 
     def dynamics(self, run: str) -> dict[str, Any] | None:
-        """The run's dynamics.json, which `ssl-video dynamics` writes."""
+        """Read the run's dynamics.json, which `ssl-video analyze dynamics` writes."""
         return self._once("dynamics", run, lambda folder: _json(folder / _FILES["dynamics"]))
 
     def _once(self, kind: str, run: str, read: Callable[[Path], Content | None]) -> Content | None:
-        """What a reader gives for a run, read once."""
+        """Return a reader's result for a run, read once."""
         if (kind, run) not in self._read:
             try:
                 self._read[kind, run] = read(self.folder(run))
@@ -145,10 +154,6 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def _curves(folder: Path) -> dict[str, list[tuple[int, float]]] | None:
     (run,) = watch.runs(folder)
     for _ in run.refresh():
@@ -156,10 +161,6 @@ def _curves(folder: Path) -> dict[str, list[tuple[int, float]]] | None:
     return run.curves or None
 
 
-def _pseudo_labels(folder: Path) -> "PseudoLabels | None":
-    if not (folder / _FILES["pseudo-labels"]).exists():
-        return None
-    # Its module imports torch, for which a report of runs without pseudo-labels does not wait.
-    from ssl_video.engine import pseudo_labels
-
-    return pseudo_labels.read(folder)
+def _pseudo_labels(folder: Path) -> PseudoLabels | None:
+    run = RunFolder(folder)
+    return run.pseudo_labels if run.has_pseudo_labels else None

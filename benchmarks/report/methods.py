@@ -1,4 +1,4 @@
-"""The leaderboard, one line a method and protocol; and all its runs, one line each."""
+"""The leaderboard, one line per method and protocol, and all its runs, one line each."""
 
 import math
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ _RUNS = (
 
 
 def leaderboard(material: Material) -> Section:
-    """Means, intervals and gains of all methods on all protocols, and what has to be known about them."""
+    """Return the section on means, intervals and gains of all methods on all protocols, with notes."""
     compared = material.comparison
     rows = [
         _cells(compared, row, column, cell)
@@ -60,7 +60,7 @@ def leaderboard(material: Material) -> Section:
 
 
 def _marked(compared: Comparison) -> Iterator[str]:
-    """What colours and marks mean, where there are any."""
+    """Explain the colours and marks that occur."""
     if compared.tests:
         share = f"{100 * compared.confidence:g} %"
         yield f"Gains in colour are not 0 at {share}, after Holm's correction for {compared.tests} tests."
@@ -81,7 +81,7 @@ def _cells(compared: Comparison, row: Row, column: Column, cell: Cell) -> list[s
 
 
 def _gain(compared: Comparison, cell: Cell) -> list[str | sheet.Cell]:
-    """Gain, pairs, wins and p of a cell."""
+    """Format gain, pairs, wins and p of a cell."""
     if not cell.gain:
         return [NO_RUN] * 4
     gain, mark = cell.gain, ""
@@ -95,14 +95,14 @@ def _gain(compared: Comparison, cell: Cell) -> list[str | sheet.Cell]:
 
 
 def probability(p: float) -> str:
-    """A p-value in two digits."""
+    """Format a p-value with two digits."""
     if math.isnan(p):
         return NO_RUN
     return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
 
 
 def runs(material: Material) -> Section:
-    """All finished runs."""
+    """Return the section on all finished runs."""
     frame = material.frame
     rows = list(_run_rows(material))
     html = paragraph(

@@ -1,4 +1,4 @@
-"""What the networks of a method do for each other: gains by class, and accuracies under changed time."""
+"""Comparison of a method's networks: gains by class, and accuracies under changed time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from ssl_video.benchmarks.report.charts import Estimate
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.tables.statistics import Interval, interval
-from ssl_video.engine.dynamics import CHANGES, ORIGINAL
-from ssl_video.engine.predictions import Predictions
+from ssl_video.inference.temporal_robustness import CHANGES, ORIGINAL
+from ssl_video.runs.predictions import Predictions
 
 _LIMITS = (-100.0, 100.0)
-_ENDS = 15  # classes shown from either end where there are many
+_ENDS = 15  # classes shown at either end if there are many
 
 
 class Gain(NamedTuple):
-    """By how much one network is better at a class than another, over runs, and the class's clips per run."""
+    """Gain of one network over another in one class, over runs, and the class's number of clips per run."""
 
     name: str
     clips: int
@@ -28,7 +28,7 @@ class Gain(NamedTuple):
 
 
 def by_class(said: Predictions, network: str) -> np.ndarray:
-    """Top-1 of each class's test clips, (C,); nan for a class without any."""
+    """Compute top-1 for each class's test clips, (C,); nan for a class without any."""
     right = said.guesses[network][:, 0] == said.labels
     classes = len(said.classes)
     clips = np.bincount(said.labels, minlength=classes)
@@ -37,7 +37,7 @@ def by_class(said: Predictions, network: str) -> np.ndarray:
 
 
 def gains(runs: Sequence[Predictions], network: str, other: str) -> list[Gain]:
-    """Top-1 of `network` minus that of `other` for each class with test clips, the largest first.
+    """Compute top-1 of `network` minus that of `other` for each class with test clips, largest first.
 
     Args:
         runs: predictions on the same test clips.
@@ -54,7 +54,7 @@ def gains(runs: Sequence[Predictions], network: str, other: str) -> list[Gain]:
 
 
 def losses(runs: Sequence[Mapping[str, Any]], network: str) -> dict[str, Interval]:
-    """Top-1 on clips whose time is changed, minus that on the clips as they are, by change."""
+    """Compute top-1 on clips with changed time minus that on the original clips, by change."""
     return {
         change: interval(
             [scores[network][change]["top1"] - scores[network][ORIGINAL]["top1"] for scores in runs]
@@ -65,7 +65,7 @@ def losses(runs: Sequence[Mapping[str, Any]], network: str) -> dict[str, Interva
 
 
 def class_gains(material: Material) -> Section | None:
-    """The headline network against every other one, class by class."""
+    """Return the section on the main network against every other one, class by class."""
     html = drawn(material, partial(_gains, material))
     if not html:
         return None
@@ -80,7 +80,7 @@ def class_gains(material: Material) -> Section | None:
 
 
 def dynamics(material: Material) -> Section | None:
-    """Every network on clips that are slowed, frozen, reversed, shuffled."""
+    """Return the section on every network with clips that are slowed, frozen, reversed, shuffled."""
     html = drawn(material, partial(_losses, material))
     if not html:
         return None

@@ -1,4 +1,4 @@
-"""The whole page: its parts in order, what is left out, and the frame around them."""
+"""The whole page: its parts in order, the list of omitted ones, and the frame around them."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -28,12 +28,12 @@ from ssl_video.files import replace_text
 
 
 class Part(NamedTuple):
-    """A section that the page has where there is material for it.
+    """A section that the page has if there is data for it.
 
     Attributes:
-        title: what it is called where it is left out.
-        make: gives the section, or None where its material is absent.
-        otherwise: how to get the material; made of texts without markup.
+        title: its name in the list of omitted parts.
+        make: function that returns the section, or None if its data is absent.
+        otherwise: the way to get the data; text without markup.
     """
 
     title: str
@@ -53,7 +53,7 @@ PARTS = (
         "no method here gives pseudo-labels, or the runs are of a version that did not keep them",
     ),
     Part("class-wise gain", networks.class_gains, "no method here has a second network that was tested"),
-    Part("networks under changed time", networks.dynamics, "`ssl-video dynamics` measures it"),
+    Part("networks under changed time", networks.dynamics, "`ssl-video analyze dynamics` measures it"),
     Part("confusions", confusion.section, "the runs hold no predictions.npz"),
     Part("clips", gallery.section, "there is nothing to choose them by, or --no-gallery was given"),
     Part(
@@ -67,16 +67,16 @@ PARTS = (
     Part("environment", rebuild.environments, "runs of an older version did not record it"),
     Part("runs", methods.runs),
 )
-# The page asks for nothing outside itself, and a browser would refuse it.
+# The page requests nothing from outside, and the browser is told to refuse such requests.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
 def page(material: Material, step: Callable[[int, int], None] = lambda *_: None) -> str:
-    """The page as HTML, a function of the results alone.
+    """Return the page as HTML, a function of the results alone.
 
     Args:
-        material: what it is about; at least one run.
-        step: told how many parts are done, and of how many.
+        material: the data; at least one run.
+        step: called with the number of parts done and the total.
     """
     sections, left_out = list[Section](), list[Part]()
     for number, part in enumerate(PARTS):
@@ -91,10 +91,10 @@ def page(material: Material, step: Callable[[int, int], None] = lambda *_: None)
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a page if needed, and see that it can be written to: the page takes minutes.
+    """Create the folder of a page if needed, and check that it is writable: the page takes minutes.
 
     Raises:
-        InputError: it cannot.
+        InputError: the folder cannot be created or written to.
     """
     with _refused(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write(folder: Path, html: str) -> Path:
-    """Put the page into a folder that is there, in place of an older one.
+    """Write the page into an existing folder, in place of an older one.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -131,7 +131,7 @@ def _frame(material: Material, sections: Sequence[Section], left_out: Sequence[P
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f"<title>{escape(title)}</title>\n<style>{_file('page.css')}</style>"
-        # Before anything is shown, so that controls which need scripts do not shift what is there already.
+        # Before anything is shown, so that controls which need scripts do not shift existing content.
         "<script>document.documentElement.classList.add('js')</script></head>\n"
         f'<body><div class="page"><header><h1>{escape(title)}</h1>'
         f'<p class="soft">{len(material.frame)} finished runs, the last of {escape(last)} UTC, '
@@ -149,7 +149,7 @@ def _left_out(parts: Sequence[Part]) -> str:
 
 
 def _damaged(material: Material) -> str:
-    """What the sections did not get to see."""
+    """List the damaged files."""
     if not material.damaged:
         return ""
     told = paragraph("Left out, so that the numbers of these parts are of fewer runs:")

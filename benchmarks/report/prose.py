@@ -1,4 +1,4 @@
-"""Sentences as HTML: they are escaped here, and what stands in `backquotes` is code."""
+"""Sentences as HTML: they are escaped here, and text in `backquotes` becomes code."""
 
 import re
 from collections.abc import Iterable
@@ -7,25 +7,25 @@ from ssl_video.benchmarks.report.drawing import escape
 
 
 def paragraph(*sentences: str, kind: str = "") -> str:
-    """Sentences in a paragraph, of a class of page.css."""
+    """Return a paragraph of sentences, with a class of page.css."""
     classes = f' class="{kind}"' if kind else ""
     return f"<p{classes}>{_marked(' '.join(sentences))}</p>"
 
 
 def notes(sentences: Iterable[str]) -> str:
-    """A list of sentences in small print; "" where there are none."""
+    """Return a list of sentences in small print; "" if there are none."""
     items = "".join(f"<li>{_marked(sentence)}</li>" for sentence in sentences)
     return f'<ul class="notes">{items}</ul>' if items else ""
 
 
 def folded(title: str, more: str, html: str) -> str:
-    """What is shown on demand; `html` stands as it is."""
+    """Return a collapsed part; `html` is inserted unescaped."""
     summary = f'<summary>{escape(title)} <span class="soft">{escape(more)}</span></summary>'
     return f"<details>{summary}{html}</details>"
 
 
 def copied(text: str) -> str:
-    """Lines for a shell, with a button that copies them."""
+    """Return lines for a shell, with a button that copies them."""
     button = '<button type="button" class="copy">copy</button>'
     return f'<div class="command"><pre tabindex="0">{escape(text)}</pre>{button}</div>'
 

@@ -1,4 +1,4 @@
-"""For each protocol the accuracies and gains of all methods, with their intervals."""
+"""Accuracies and gains of all methods for each protocol, with their intervals."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from ssl_video.benchmarks.tables.cells import Column, Comparison, Row
 from ssl_video.benchmarks.tables.numbers import written, written_gain
 from ssl_video.benchmarks.tables.statistics import Interval
 
-PLOTS = 12  # protocols that are drawn
-ROWS = 40  # methods that one plot shows
-CURVES = 18  # methods with a plot over the number of labels
+PLOTS = 12  # number of protocols drawn
+ROWS = 40  # maximum number of methods in a plot
+CURVES = 18  # maximum number of methods with a plot over the number of labels
 
 
 def section(material: Material) -> Section:
-    """Two plots a protocol: top-1 and, where there are any, gains."""
+    """Return the section with two plots per protocol: top-1 and, if there are any, gains."""
     compared = material.comparison
     share = f"{100 * compared.confidence:g} %"
     parts = [
@@ -38,7 +38,7 @@ def section(material: Material) -> Section:
 
 
 def _limits(compared: Comparison) -> Iterator[str]:
-    """What is not drawn."""
+    """Report the protocols and methods that are not drawn."""
     if len(compared.columns) > PLOTS:
         yield paragraph(
             f"The first {PLOTS} of {len(compared.columns)} protocols are drawn, in the table's order."
@@ -74,7 +74,7 @@ def _figures(compared: Comparison, place: int) -> Iterator[str]:
 
 
 def _mean_gains(compared: Comparison) -> Iterator[str]:
-    """For each data set with several protocols: every method's mean gain over them."""
+    """Draw every method's mean gain for each dataset with several protocols."""
     sets = dict.fromkeys(column.data for column in compared.columns)
     versions = Counter(name for name, _ in sets)
     for data in sets:
@@ -104,7 +104,7 @@ def _mean_gains(compared: Comparison) -> Iterator[str]:
 
 
 def _by_labels(compared: Comparison) -> Iterator[str]:
-    """For each data set with several numbers of labels: every method beside the baseline, over the labels."""
+    """Draw methods beside the baseline over the number of labels, for datasets with several such numbers."""
     bases = {row.setting: row for row in reversed(compared.rows) if row.is_baseline}
     datasets = Counter(column.dataset for column in compared.columns if not column.marks)
     for dataset in [name for name, columns in datasets.items() if columns > 1]:
@@ -128,7 +128,7 @@ def _by_labels(compared: Comparison) -> Iterator[str]:
 
 
 def _curves(compared: Comparison, rows: list[Row], bases: dict[str, Row], places: list[int]) -> Iterator[str]:
-    """Top-1 of each method and of its setting's baseline over the number of labels, all on one scale."""
+    """Draw top-1 of each method and its setting's baseline over the number of labels, all on one scale."""
     plots = []
     for row in rows:
         shown = [row, *([bases[row.setting]] if row.setting in bases else [])]

@@ -1,4 +1,4 @@
-"""How to make the same numbers again: environments, commands, partitions, settings."""
+"""The means to reproduce the numbers: environments, commands, partitions, settings."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ from ssl_video.benchmarks.report.prose import copied, folded, paragraph
 from ssl_video.benchmarks.tables.cells import Row
 from ssl_video.spec import CELL, METHOD, without_cell
 
-COMMANDS = 40  # methods whose commands are in the page
+COMMANDS = 40  # maximum number of methods with commands in the page
 _LABELS = (
     sheet.Column("dataset", choice=True),
     sheet.Column("protocol", choice=True),
@@ -27,12 +27,12 @@ _LABELS = (
 
 
 def environments(material: Material) -> Section | None:
-    """Every combination of versions and devices that runs were made with, and how many were."""
+    """Return the section on all combinations of versions and devices, with their numbers of runs."""
     found: Counter[str] = Counter()
     for run in material.frame["run"]:
         result = material.result(run)
-        if result and isinstance(result.get("environment"), dict):
-            found[json.dumps(result["environment"])] += 1
+        if result:
+            found[json.dumps(result.environment.model_dump())] += 1
     if not found:
         return None
     kinds = [(json.loads(text), count) for text, count in found.most_common()]
@@ -50,7 +50,7 @@ def environments(material: Material) -> Section | None:
 
 
 def commands(material: Material) -> Section:
-    """For each method a file and the commands that make its runs again."""
+    """Return the section with a file and the commands that reproduce each method's runs."""
     rows = [row for row in material.comparison.rows if not row.network]
     runs = material.frame.assign(label=material.frame["run"].map(material.labels)).groupby("label")["run"]
     by_label = {str(label): list(names) for label, names in runs}
@@ -72,12 +72,12 @@ def commands(material: Material) -> Section:
 
 
 def _spec(material: Material, run: str) -> dict[str, Any] | None:
-    spec: dict[str, Any] | None = (material.result(run) or {}).get("spec")
-    return spec
+    result = material.result(run)
+    return result.spec if result else None
 
 
 def _block(label: str, specs: list[dict[str, Any]]) -> Iterator[str]:
-    """Lines for a shell: the settings that all runs of a method share, and a loop for each set of labels."""
+    """Return shell lines: the settings that all runs of a method share, and a loop per set of labels."""
     file = "".join(c if c.isalnum() or c in "-_.=" else "-" for c in label) + ".yaml"
     shared = without_cell(specs[0])
     yield f"cat > {shlex.quote(file)} <<'YAML'"
@@ -102,7 +102,7 @@ def _flag(key: str, value: Any) -> str:
 
 
 def partitions(material: Material) -> Section:
-    """The fingerprint of every partition, with how many runs have it."""
+    """Return the section with the fingerprint of every partition and its number of runs."""
     keys = ["dataset", "protocol", "draw", "fingerprint", "dataset_fingerprint"]
     keys += ["labeled", "unlabeled", "test", "classes"]
     counted = material.frame.groupby(keys).size().reset_index(name="runs")
@@ -115,7 +115,7 @@ def partitions(material: Material) -> Section:
 
 
 def settings(material: Material) -> Section:
-    """What methods do not have in common, and what they do."""
+    """Return the section on the settings that differ between methods and those that they share."""
     rows = [row for row in material.comparison.rows if not row.network]
     keys = list(dict.fromkeys(key for row in rows for key in row.facts))
     values = {key: _owners(rows, key) for key in keys}
@@ -139,7 +139,7 @@ def settings(material: Material) -> Section:
 
 
 def _owners(rows: list[Row], key: str) -> dict[str, list[str]]:
-    """The methods with each value of a key."""
+    """Return the methods with each value of a key."""
     found: dict[str, list[str]] = {}
     for row in rows:
         found.setdefault(row.facts.get(key, "not set"), []).append(row.label)

@@ -1,4 +1,4 @@
-"""A scatter plot whose points have names, as far as there is room for them."""
+"""A scatter plot whose points have names, if there is room for them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from ssl_video.benchmarks.report.charts import NO_LIMITS
 from ssl_video.benchmarks.report.drawing import FONT, MARGIN, WIDTH, fitted, plain, text_width
 
 _Box = tuple[float, float, float, float]
-# Where a point's name may stand, the best first: to the right, to the left, above, below, between them.
+# Positions of a point's name, the best first: to the right, to the left, above, below, between them.
 _AROUND = ((1, 0), (-1, 0), (0, -1), (0, 1), (0.7, -0.7), (0.7, 0.7), (-0.7, -0.7), (-0.7, 0.7))
 
 
@@ -18,9 +18,9 @@ class Point(NamedTuple):
 
     Attributes:
         label: its name.
-        x, y: where it is.
-        half_width: of its vertical interval, nan where it is not known.
-        note: for whoever points at it.
+        x, y: its position.
+        half_width: that of its vertical interval, nan if it is not known.
+        note: tooltip.
     """
 
     label: str
@@ -42,13 +42,13 @@ def scatter(
     limits: tuple[float, float] = NO_LIMITS,
     height: float = 260.0,
 ) -> str:
-    """Points with vertical intervals, each named beside it where there is room for a name.
+    """Draw points with vertical intervals, each with its name beside it if there is room.
 
     Args:
         title, x_label, y_label, description, height: see `charts.lines`.
         points: in the order in which names get the free places.
-        log_x: whether the horizontal axis is logarithmic; points that are not above 0 are left out then.
-        levels: where horizontal lines are drawn, by what they are, such as a baseline's accuracy.
+        log_x: logarithmic horizontal axis, which leaves out points that are not above 0.
+        levels: heights of horizontal lines by their names, such as a baseline's accuracy.
         limits: see `charts.intervals`.
     """
     points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y) and (p.x > 0 or not log_x)]
@@ -79,9 +79,9 @@ def scatter(
 
 
 def _placed(label: str, x: float, y: float, taken: list[_Box], area: _Box) -> list[str]:
-    """A point's name where it covers neither points nor names nor leaves the plot; none where it would.
+    """Draw a point's name if it fits in the plot without covering points or names; otherwise nothing.
 
-    Next to the point or, at the end of a thin line, further away.
+    The name is next to the point or, at the end of a thin line, further away.
     """
     shown = fitted(label, 150)
     wide, size = text_width(shown, FONT - 1), FONT - 1
@@ -101,7 +101,7 @@ def _placed(label: str, x: float, y: float, taken: list[_Box], area: _Box) -> li
 
 
 def _leader(x1: float, y1: float, x2: float, y2: float) -> list[_Box]:
-    """The small boxes that a line covers; none for one as short as the way to a name beside its point."""
+    """Return the small boxes that a line covers; none if the name is right beside its point."""
     steps = int(math.dist((x1, y1), (x2, y2)) / 4)
     along = [(x1 + (x2 - x1) * n / steps, y1 + (y2 - y1) * n / steps) for n in range(steps)]
     return [(x - 1, y - 1, x + 1, y + 1) for x, y in along]

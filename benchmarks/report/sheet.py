@@ -1,7 +1,7 @@
-"""Tables that can be sorted and filtered where scripts run, and read and printed where they do not.
+"""Tables that can be sorted and filtered if scripts run, and read and printed if they do not.
 
-A table's cells are texts. Its first page is in the HTML; all its rows are in the page as JSON as well, from
-which page.js shows other rows in the same form.
+A table's cells are texts. Its first page is in the HTML. All its rows are also in the page as JSON, and
+page.js shows the other rows in the same form.
 """
 
 import json
@@ -19,9 +19,9 @@ class Column(NamedTuple):
     Attributes:
         title: its heading.
         kind: "text"; "number": aligned right, sorted by value; "code": in a fixed-width font.
-        hint: what it is, for whoever points at the heading.
-        choice: whether rows can be chosen by its values.
-        shown: a hidden column can still be chosen by.
+        hint: tooltip of the column heading.
+        choice: offer a filter by its values.
+        shown: a hidden column can still serve as a filter.
     """
 
     title: str
@@ -32,20 +32,20 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A text with a mark, a class of page.css: "up" and "down" for gains that are not 0, "once" for n = 1."""
+    """A text with a mark, a CSS class: "up" and "down" for significant gains and losses, "once" for n = 1."""
 
     text: str
     mark: str = ""
 
 
 def sheet(anchor: str, caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> str:
-    """A table.
+    """Return a table as HTML.
 
     Args:
         anchor: its id, unique in the page.
-        caption: what it holds.
+        caption: a name of its content.
         columns: C of them.
-        rows: R of C cells, in the order in which they are shown at first.
+        rows: R of C cells, in their initial order.
     """
     columns = [
         column._replace(shown=column.shown and not _constant(column, [row[place] for row in rows]))
@@ -62,19 +62,19 @@ def sheet(anchor: str, caption: str, columns: Sequence[Column], rows: Sequence[S
 
 
 def _constant(column: Column, cells: Sequence[str | Cell]) -> bool:
-    """Whether a column that rows could be chosen by says the same of all: then it takes room from others."""
+    """Return True if a filter column has the same value in all rows, so that it only takes room."""
     return column.choice and len(cells) > 1 and len(set(map(_cell, cells))) == 1
 
 
 def island(anchor: str, content: Any) -> str:
-    """Data for scripts inside a page, in which no text can end the element that holds it."""
+    """Return data for scripts inside a page, in which no text can end the element that holds it."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return f'<script type="application/json" id="{anchor}">{safe}</script>'
 
 
 def plain_table(head: Sequence[str], rows: Iterable[Sequence[str | Cell]], caption: str) -> str:
-    """A small table without controls."""
+    """Return a small table without controls."""
     columns = [Column(title) for title in head]
     body = "".join(_row(columns, row) for row in rows)
     heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
@@ -106,7 +106,7 @@ def _cell(cell: str | Cell) -> Cell:
 
 
 def _tools(anchor: str, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> str:
-    """A box to search in and a choice for each column that has one; hidden where scripts do not run."""
+    """Return a search box, and a filter for each column that has one; hidden if scripts do not run."""
     parts = [
         f'<label>search <input type="search" id="{anchor}-search" placeholder="any words" '
         f'autocomplete="off" spellcheck="false"></label>'
@@ -124,7 +124,7 @@ def _tools(anchor: str, columns: Sequence[Column], rows: Sequence[Sequence[str |
 
 
 def _pages(rows: int) -> str:
-    """Which rows are shown, and ways to others."""
+    """Return the range of the rows that are shown, with buttons for others."""
     last = min(rows, PAGE)
     told = f"{rows} rows" if rows <= PAGE else f"rows 1 to {last} of {rows}"
     turning = (
@@ -137,7 +137,7 @@ def _pages(rows: int) -> str:
 
 
 def _content(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> list[dict[str, Any]]:
-    """For each column its different cells, and the number of each row's cell."""
+    """Return each column's distinct cells, and the index of each row's cell."""
     content = []
     for place, column in enumerate(columns):
         numbers: dict[Cell, int] = {}
@@ -146,6 +146,6 @@ def _content(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) ->
         found: dict[str, Any] = {"title": column.title, "kind": column.kind, "values": values}
         if not column.shown:
             found["hidden"] = True
-        # Where all differ, the numbers are 0, 1, 2, ...
+        # If all differ, the indices are 0, 1, 2, ...
         content.append(found if len(values) == len(rows) else found | {"codes": codes})
     return content

@@ -1,4 +1,4 @@
-"""What the page holds and what it found, in a few numbers and sentences."""
+"""The contents and findings of the page, in a few numbers and sentences."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from ssl_video.benchmarks.report.prose import notes, paragraph
 from ssl_video.benchmarks.tables.cells import Cell, Comparison
 from ssl_video.benchmarks.tables.numbers import written
 
-_NAMED = 8  # gains that are told one by one
+_NAMED = 8  # number of gains that are listed
 
 
 def section(material: Material) -> Section:
-    """Counts, and the gains that are not 0."""
+    """Return the section with counts and the significant gains."""
     frame, compared = material.frame, material.comparison
     facts = {
         "algorithms": frame["algorithm"].nunique(),

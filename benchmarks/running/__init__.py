@@ -1,1 +1,1 @@
-"""From a suite to finished runs: what is to run, what it costs, who carries it out, how it goes."""
+"""From a suite to finished runs: specifications, costs, scheduling, executors and progress."""

@@ -1,4 +1,4 @@
-"""What a training step of a specification costs: videos, multiply-adds, seconds. Needs no data."""
+"""The cost of a specification's training step: videos, multiply-adds, seconds. Needs no data."""
 
 import time
 from collections.abc import Iterator
@@ -7,21 +7,21 @@ from contextlib import contextmanager
 import torch
 
 from ssl_video.contract import Task
-from ssl_video.engine import assemble, operations
-from ssl_video.engine.evaluate import autocast
-from ssl_video.engine.layout import place
-from ssl_video.engine.noise import noise
 from ssl_video.errors import InputError
+from ssl_video.networks import assemble, flops
+from ssl_video.networks.memory_format import place
+from ssl_video.networks.precision import autocast
+from ssl_video.networks.random_batch import random_batch
 from ssl_video.spec import Spec
 
-# How many classes there are is not known before the data is there, and hardly matters here.
+# The number of classes is unknown without the data, and hardly changes the cost.
 _CLASSES = 2
-_CLIPS = 6  # of a measured step
+_CLIPS = 6  # per measured step
 _REPEAT = 3
 
 
 def clips(spec: Spec) -> int:
-    """Videos that a step reads.
+    """Return the number of videos that a step reads.
 
     Raises:
         InputError: the algorithm, a network or a view cannot be built.
@@ -31,17 +31,17 @@ def clips(spec: Spec) -> int:
 
 
 def gigaoperations(spec: Spec) -> float:
-    """10^9 multiply-adds of a step, forward and backward.
+    """Return the multiply-adds of a step, forward and backward, in units of 10^9.
 
     Raises:
-        InputError: see `assemble.assemble`; a method that takes no few clips of noise.
+        InputError: see `assemble.assemble`; a method that cannot run on small random batches.
     """
     with _told(spec):
-        return operations.count(spec, _CLASSES).step / 1e9
+        return flops.count(spec, _CLASSES).step / 1e9
 
 
 def seconds(spec: Spec, device: torch.device) -> float:
-    """Seconds that the networks take for a step, without data: the median of a few on fewer clips, scaled.
+    """Measure the networks' seconds per step, without data: a median over fewer clips, scaled.
 
     Raises:
         InputError: see `gigaoperations`.
@@ -52,7 +52,7 @@ def seconds(spec: Spec, device: torch.device) -> float:
     if algorithm.unlabeled:
         labeled = min(max(1, round(_CLIPS * spec.labeled_batch / whole)), _CLIPS - 1)
         unlabeled = _CLIPS - labeled
-    batch = noise(assembly, labeled, unlabeled, classes=_CLASSES, size=spec.size, device=device)
+    batch = random_batch(assembly, labeled, unlabeled, classes=_CLASSES, size=spec.size, device=device)
     taken = []
     for _ in range(1 + _REPEAT):
         began = time.perf_counter()
@@ -69,7 +69,7 @@ def seconds(spec: Spec, device: torch.device) -> float:
 
 @contextmanager
 def _told(spec: Spec) -> Iterator[None]:
-    """What a method raises that looks at its clips, as something to be mended by another measure of cost."""
+    """Re-raise errors from data-dependent methods as an InputError that suggests another measure of cost."""
     try:
         yield
     except InputError:

@@ -1,4 +1,4 @@
-"""What a benchmark would do and cost, before it is started. Needs no data."""
+"""Forecast the runs and costs of a benchmark before it starts. Needs no data."""
 
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.data.dataset import Progress
 from ssl_video.data.partitions.protocols import Column, Listed, parse
-from ssl_video.engine import assemble
-from ssl_video.engine.record import read_result
+from ssl_video.display import duration
+from ssl_video.networks import assemble
+from ssl_video.runs.folder import run_folder
 from ssl_video.spec import Spec, configuration
 
 _DEFAULTS = Spec().model_dump()
@@ -25,16 +26,16 @@ class Line:
     """The runs of one method.
 
     Attributes:
-        method: its name in tables: the algorithm and what tells it from others of that name.
-        networks: its networks in a few words.
+        method: its name in tables: the algorithm, and the settings that distinguish it from its namesakes.
+        networks: a label of its networks.
         data: the data sets, as specified.
-        protocols: which clips are labeled.
-        steps: of one run.
-        runs: how many, over protocols, draws and seeds.
-        finished: how many of them are finished in the results folder.
+        protocols: the partition protocols.
+        steps: optimizer steps of one run.
+        runs: number of runs, over protocols, draws and seeds.
+        finished: number of runs that are finished in the results folder.
         clips: videos that training reads in one run.
-        seconds: of one run; None: not known.
-        measured: where the seconds are from: "finished runs", or "networks alone" without data and test.
+        seconds: duration of one run; None: unknown.
+        measured: source of the seconds: "finished runs", or "networks alone", without data and test.
     """
 
     method: str
@@ -49,8 +50,13 @@ class Line:
     measured: str = ""
 
     @property
+    def time(self) -> str:
+        """The time of one run in words; "?" if it is unknown."""
+        return "?" if self.seconds is None else duration(self.seconds)
+
+    @property
     def left(self) -> float | None:
-        """Seconds of the runs that are not finished, one after the other."""
+        """Seconds of the unfinished runs, one after the other."""
         return None if self.seconds is None else self.seconds * (self.runs - self.finished)
 
 
@@ -63,18 +69,18 @@ def forecast(
     measure: bool = False,
     progress: Progress = lambda *_: None,
 ) -> list[Line]:
-    """What runs of specifications are to be done, as far as that can be said without the data.
+    """Forecast the runs of specifications, as far as possible without the data.
 
-    Runs that are the same count once. One without a name counts as finished if the results folder has one of
-    the same configuration, protocol, draw and seed on data of the same file name.
+    Identical runs count once. One without a name counts as finished if the results folder has one of the same
+    configuration, protocol, draw and seed on data of the same file name.
 
     Args:
-        specs: specifications that went through `assemble.resolve`.
-        names: the run of each, see `prepare.Checked`; None where its data is not here.
-        results: the results folder; need not exist.
-        device: where steps are measured.
-        measure: run a few steps on random clips of each method that has no finished run.
-        progress: told how many methods are done.
+        specs: resolved specifications.
+        names: the name of each one's run, see `prepare.Checked`; None if its data is absent.
+        results: the results folder, which need not exist.
+        device: the device that steps are measured on.
+        measure: whether to run a few steps, on random clips, of each method without a finished run.
+        progress: called with the number of methods that are done.
 
     Raises:
         InputError: every algorithm, network and view that cannot be built.
@@ -94,19 +100,19 @@ def forecast(
 
 
 class _Run(NamedTuple):
-    """A run, and what it is known by among the finished ones: its name, or its identity."""
+    """A run, and the name or identity that finds it among the finished ones."""
 
     spec: Spec
     identity: Hashable
 
 
 def _grouped(specs: Sequence[Spec], names: Sequence[str | None]) -> dict[str, list[_Run]]:
-    """Each run once, by its configuration."""
+    """Return each run once, by its configuration."""
     groups = dict[str, dict[Hashable, _Run]]()
     for spec, name in zip(specs, names, strict=True):
         configured = configuration(spec, assemble.source(spec))
         run = _Run(spec, name or _identity(spec, configured))
-        # Files of one name may hold different data.
+        # Files with the same name may hold different data.
         groups.setdefault(configured, {}).setdefault(name or (run.identity, spec.data, spec.root), run)
     return {configured: [*runs.values()] for configured, runs in groups.items()}
 
@@ -118,7 +124,7 @@ def _line(
     seconds: float | None,
     device: torch.device | None,
 ) -> Line:
-    """The runs of one configuration; `device` is where to measure what has no finished run."""
+    """Forecast the runs of one configuration; without a finished run, steps are measured on `device`."""
     specs = [run.spec for run in runs]
     spec = specs[0]
     clips = spec.steps * costs.clips(spec)
@@ -140,18 +146,18 @@ def _line(
 
 
 def _identity(spec: Spec, configured: str) -> Hashable:
-    """What a run is known by without its data; draws that are the same are one."""
+    """Return a run's identity without its data; identical draws have the same identity."""
     rule = parse(spec.protocol, Path(spec.lists) if spec.lists else None)
     drawn = spec.validation or not isinstance(rule, Column | Listed)
     return _cell(configured, spec.model_dump(), spec.label_draw if drawn else None)
 
 
 def _identities(results: Path, done: pd.DataFrame) -> Iterator[Hashable]:
-    """What finished runs are known by without their data, with their draw and as if they had none."""
+    """Yield the identities of finished runs without their data, both with and without their draw."""
     for run, configured in done[["run", "configuration"]].itertuples(index=False, name=None):
-        record = read_result(results / "runs" / run)
+        record = run_folder(results, run).finished()
         if record:
-            values = _DEFAULTS | record["spec"]
+            values = _DEFAULTS | record.spec
             draw = values["seed"] if values["draw"] is None else values["draw"]
             yield _cell(configured, values, draw)
             yield _cell(configured, values, None)

@@ -1,4 +1,4 @@
-"""A specification of which some keys were given on the command line, above a file's or a suite's."""
+"""Build specifications from a user's keys and those of a file or suite, and check the names in them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,23 +10,22 @@ from ssl_video.registry import algorithms, backbones
 from ssl_video.spec import NetworkSpec, Spec, build, override
 
 
-def specify(values: Mapping[str, Any], flags: Collection[str], assignments: Sequence[str]) -> Spec:
-    """A specification from values and, above them, `key=value` assignments.
+def specify(values: Mapping[str, Any], flags: Collection[str], assignments: Mapping[str, Any]) -> Spec:
+    """Build a specification from values, which assignments override.
 
-    A key for all networks, such as `frames`, is for those that have no value of their own. Where the first
-    network has one, which is the run's, a user who gives the key would have it ignored: that is refused.
+    A run-wide key, such as `frames`, applies to networks without a value of their own. If the first network
+    has one, that is the run's: the user's key would be silently ignored, so it is rejected.
 
     Args:
-        values: a file's or a suite's, with those of flags on top.
-        flags: the keys that flags gave.
+        values: values of a file or a suite, overridden by those of flags.
+        flags: the keys that were given as flags or keywords.
         assignments: see `spec.override`.
 
     Raises:
         InputError: see `spec.build` and `spec.override`; every flag and assignment without effect.
     """
     spec = build(override(values, assignments))
-    assigned = [assignment.partition("=")[0].strip() for assignment in assignments]
-    given = {key: f"--{key}" for key in flags} | {key: f"--set {key}" for key in assigned}
+    given = {key: f"--{key}" for key in flags} | {key: f"--set {key}" for key in assignments}
     concerned = [key for key in NetworkSpec.model_fields if key in given]
     role = _first_role(spec) if concerned and spec.networks else ""
     network = spec.networks.get(role, NetworkSpec())
@@ -35,7 +34,7 @@ def specify(values: Mapping[str, Any], flags: Collection[str], assignments: Sequ
         f"use --set networks.{role}.{key}={'null' if wanted is None else wanted}"
         for key in concerned
         if (own := getattr(network, key)) not in (None, wanted := getattr(spec, key))
-        and f"networks.{role}.{key}" not in assigned
+        and f"networks.{role}.{key}" not in assignments
     ]
     if problems:
         raise InputError(*problems)
@@ -49,7 +48,7 @@ def check_names(specs: Sequence[Spec], *, data: bool = True, commands: Sequence[
 
     Args:
         specs: the runs.
-        data: also check that the data exists.
+        data: whether to check that the data exists.
         commands: commands that make the data, shown where it is missing.
 
     Raises:
@@ -86,7 +85,7 @@ def _is_present(data: str) -> bool:
 
 
 def _first_role(spec: Spec) -> str:
-    """The role of the algorithm's first network; "" if the algorithm is none, which is told later."""
+    """Return the role of the algorithm's first network; "" if the algorithm is unknown, reported later."""
     try:
         return next(iter(getattr(algorithms.get(spec.algorithm), "roles", ())), "")
     except InputError:

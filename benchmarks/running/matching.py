@@ -1,4 +1,4 @@
-"""Methods at equal cost: steps for each, so that all have as many clips, operations or seconds."""
+"""Match methods at equal cost: choose steps that give all equally many clips, operations or seconds."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from filelock import FileLock
 
 from ssl_video.benchmarks.running import costs
 from ssl_video.data.dataset import Progress
-from ssl_video.engine import assemble
 from ssl_video.errors import InputError
 from ssl_video.files import replace_text
+from ssl_video.networks import assemble
 from ssl_video.spec import Spec, configuration, digest, setting
 
 _SECONDS = "step-seconds.json"
@@ -25,21 +25,21 @@ def matched(
     device: torch.device,
     progress: Progress = lambda *_: None,
 ) -> list[Spec]:
-    """Specifications with the steps that their budget allows.
+    """Return specifications with the steps that their budget allows.
 
-    Runs that would otherwise be compared with each other, their steps included, get one budget: what the
-    costliest method needs for its steps, or the amount that is given. A method's steps are as many as come
-    nearest to the budget, at least one.
+    Runs that would otherwise be compared at equal steps share one budget: the cost of the costliest method's
+    steps, or the given amount. Each method gets the number of steps that comes nearest to the budget, at
+    least one.
 
     Args:
-        specs: specifications that went through `assemble.resolve`.
+        specs: resolved specifications.
         match: "steps", which changes nothing; "clips" (videos read), "forwards" (10^9 multiply-adds, forward
-            and backward) or "seconds" (of the networks alone, on `device`); or one of these with an amount,
-            as in "clips:54000", so that methods may come later without changing the budget of the others.
-        results: the results folder, which keeps measured seconds: measured again they would be others, and
-            with them all runs.
-        device: where seconds are measured.
-        progress: told how many methods' costs are known.
+            and backward) or "seconds" (of the networks alone, on `device`). With an amount, as in
+            "clips:54000", methods can be added later without changing the budget of the others.
+        results: the results folder, which stores measured seconds: a new measurement would differ, and
+            change all runs.
+        device: the device that seconds are measured on.
+        progress: called with the number of methods whose costs are known.
 
     Raises:
         InputError: no such match; an algorithm, network or view that cannot be built.
@@ -73,15 +73,15 @@ def _parsed(match: str) -> tuple[str, float | None]:
 
 
 def _within(spec: Spec, kind: str, budget: float, cost: float) -> Spec:
-    # The steps come from the amount as it is written, so that giving that amount gives the same runs.
+    # Computed from the amount as it is written, so that passing this amount leads to the same runs.
     amount = f"{budget:.0f}" if budget >= 1e6 or budget.is_integer() else f"{budget:.6g}"
     return spec.model_copy(update={"steps": max(1, round(float(amount) / cost)), "match": f"{kind}:{amount}"})
 
 
 def _seconds(spec: Spec, results: Path, device: torch.device) -> float:
-    """Seconds of a step as they were first measured for this results folder."""
+    """Return the seconds of a step as first measured for this results folder."""
     file = results / _SECONDS
-    # Of two benchmarks that start at once, the second takes over what the first has measured.
+    # If two benchmarks start at once, the second uses the measurements of the first.
     results.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         known: dict[str, float] = json.loads(file.read_text()) if file.is_file() else {}

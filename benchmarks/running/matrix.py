@@ -1,7 +1,7 @@
-"""A matrix of runs: each is handed to an executor once, and once more where its process was lost.
+"""Schedule a matrix of runs: submit each to an executor once, and once more if its process is lost.
 
-A run's folder is its identity, so finished runs are skipped, stopped ones go on from their checkpoint, and
-any number of processes may work on one results folder: a lock in the folder gives each run to one of them.
+A run's folder is its identity: finished runs are skipped, and stopped ones resume from their checkpoint. Any
+number of processes may work on one results folder: a lock in each run's folder gives it to one of them.
 """
 
 import sys
@@ -10,20 +10,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ssl_video.benchmarks.running.executors import Event, Executor, folder
-from ssl_video.engine.holder import held
-from ssl_video.engine.record import read_result
-from ssl_video.engine.run import Plan
+from ssl_video.runs.folder import run_folder
+from ssl_video.runs.lock import is_locked
+from ssl_video.runs.result import Result
 from ssl_video.signals import Preempted
+from ssl_video.training.run import Plan
 
 _LONGEST_PAUSE = 600.0
 
 
-def finished(results: Path, plan: Plan) -> dict[str, Any] | None:
-    """A finished run's record, if it is finished."""
-    return read_result(folder(results, plan))
+def finished(results: Path, plan: Plan) -> Result | None:
+    """Return the result of a planned run; None if it is not finished."""
+    return run_folder(results, plan.name).finished()
 
 
 def execute(
@@ -31,20 +32,20 @@ def execute(
 ) -> list[Event]:
     """Carry out runs, and wait for those that another process carries out.
 
-    A run whose process or machine is lost goes on from its last checkpoint once more.
+    A run whose process or machine is lost is resumed once from its last checkpoint.
 
     Args:
-        plans: runs that are not finished.
+        plans: unfinished runs.
         results: the results folder.
-        executor: what carries them out.
+        executor: the executor of the runs.
         notify: called with every event, and with None about twice a second.
 
     Returns:
         The "failed" events.
 
     Raises:
-        KeyboardInterrupt: after every run under way has written its checkpoint; Preempted, where the runs
-            themselves were told to.
+        KeyboardInterrupt: after every run under way has written its checkpoint; Preempted if the runs
+            themselves were asked to stop.
     """
     queue = _Queue(plans, results, executor, notify)
     try:
@@ -54,20 +55,20 @@ def execute(
                 queue.settle(event)
             notify(None)
     finally:
-        # Nothing is left to stop but where an interrupt or an error ends the loop early.
+        # Runs are left to stop only if an interrupt or an error ended the loop early.
         executor.stop()
     return queue.failures
 
 
 class _Pause(NamedTuple):
-    """When to ask again for a run that another machine holds, and how long that was after the last time."""
+    """The time of the next request for a run that another machine holds, and the pause before it."""
 
     until: float
     seconds: float
 
 
 class _Queue:
-    """The runs that wait, and those with the executor; for arguments see `execute`."""
+    """The waiting and the submitted runs; for arguments see `execute`."""
 
     def __init__(
         self,
@@ -79,16 +80,16 @@ class _Queue:
         self.results, self.executor, self.notify = results, executor, notify
         self.failures = list[Event]()
         self._waiting, self._submitted = deque(plans), set[str]()
-        self._again = set[str]()  # those that were lost once
+        self._again = set[str]()  # runs that were lost once
         self._elsewhere, self._pauses = dict[str, Plan](), dict[str, _Pause]()
 
     @property
     def unfinished(self) -> bool:
-        """Whether there are runs that have not ended."""
+        """True while there are runs that have not ended."""
         return bool(self._waiting or self._submitted or self._elsewhere)
 
     def fill(self) -> None:
-        """Hand over as many runs as there is room for."""
+        """Submit as many runs as the executor has room for."""
         self._ask_again()
         room = (self.executor.jobs or sys.maxsize) - len(self._submitted)
         chosen = list[Plan]()
@@ -101,10 +102,10 @@ class _Queue:
             self.executor.submit(chosen)
 
     def settle(self, event: Event) -> None:
-        """Tell what has happened to a run, and decide what becomes of it.
+        """Report the event of a run, and reschedule the run if necessary.
 
         Raises:
-            Preempted: it was told to stop.
+            Preempted: the run was asked to stop.
         """
         name = event.plan.name
         if event.kind == "lost":
@@ -128,7 +129,7 @@ class _Queue:
             raise Preempted
 
     def _ask_again(self) -> None:
-        """Look whether runs that other processes held have ended."""
+        """Check whether runs that other processes hold have ended."""
         for name, plan in list(self._elsewhere.items()):
             done = self._finished(plan)
             if done or self._free(plan):
@@ -136,14 +137,14 @@ class _Queue:
                 self._waiting.extend([] if done else [plan])
 
     def _free(self, plan: Plan) -> bool:
-        """Whether to ask for a run that another process held."""
-        here = held(folder(self.results, plan))
-        # A lock of another machine may not be seen from here: only who asks for the run learns of it, and a
-        # question may be a job in a queue.
+        """Return whether to request a run that another process holds."""
+        here = is_locked(folder(self.results, plan))
+        # A lock of another machine may be invisible from here. Only a request for the run reveals it, and a
+        # request may be a job in a queue.
         return time.monotonic() >= self._pauses[plan.name].until if here is None else not here
 
     def _finished(self, plan: Plan) -> bool:
-        """Whether a run is finished by now, which is told."""
+        """Return whether a run has finished, and report it if so."""
         record = finished(self.results, plan)
         if record:
             self.notify(Event("finished", plan, result=record))

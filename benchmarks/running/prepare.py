@@ -1,4 +1,4 @@
-"""From specifications to plans: everything that can be wrong is found before anything is trained."""
+"""Turn specifications into plans, and report every problem before anything is trained."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.paths import cache_dir
-from ssl_video.engine import assemble
-from ssl_video.engine.processes import Execution
-from ssl_video.engine.requirements import check_clips, check_networks, check_shares
-from ssl_video.engine.run import Plan, plan, run_name
 from ssl_video.errors import InputError
+from ssl_video.networks import assemble
 from ssl_video.spec import Spec, configuration
+from ssl_video.training.execution import Execution
+from ssl_video.training.preflight import check_clips, check_networks, check_shares
+from ssl_video.training.run import Plan, plan, run_name
 
 Made = TypeVar("Made")
 
@@ -28,48 +28,38 @@ _ALONE = Execution()
 
 
 def plans(
-    specs: Sequence[Spec],
-    device: torch.device,
-    *,
-    skip_broken: bool = False,
-    cache_gib: float = 20.0,
-    execution: Execution = _ALONE,
-    progress: Progress | None = None,
+    specs: Sequence[Spec], execution: Execution = _ALONE, progress: Progress | None = None
 ) -> list[Plan]:
     """Resolve specifications, open their data and draw their labels.
 
     Args:
         specs: the runs.
-        device: where they will run.
-        skip_broken: leave broken videos out instead of stopping.
-        cache_gib: bound of the frame cache.
-        execution: how each run is carried out.
+        execution: execution settings of the runs.
         progress: called while data is prepared.
 
     Raises:
         InputError: all problems with names, options and protocols at once; then all with the labels that
-            the protocols ask for; both before any video is decoded; then all broken videos.
+            the protocols request; both before any video is decoded; then all broken videos.
     """
-    resolved = resolve(specs, device)
-    indexes = {
-        _index_key(found.spec): found.index for found in check(resolved, execution, progress, skip_broken)
-    }
+    resolved = resolve(specs, execution.torch_device)
+    indexes = {_index_key(found.spec): found.index for found in check(resolved, execution, progress)}
     opened = dict[tuple[object, ...], Data]()
     for spec in resolved:
         if _data_key(spec) not in opened:
             opened[_data_key(spec)] = load(
                 spec,
                 indexes[_index_key(spec)],
-                skip_broken=skip_broken,
-                cache_gib=cache_gib,
+                skip_broken=execution.skip_broken,
+                cache_gib=execution.cache_gib,
                 progress=progress,
             )
+    device = execution.torch_device
     return _collect(resolved, lambda spec: plan(spec, opened[_data_key(spec)], device))
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A run that can be started: its data's index, and its labels."""
+    """A run that passed all checks, with the index and the labels of its data."""
 
     spec: Spec
     index: Index
@@ -77,7 +67,7 @@ class Checked:
 
     @property
     def name(self) -> str:
-        """The run's, as its plan will have it."""
+        """The name that the plan of the run will have."""
         configured = configuration(self.spec, assemble.source(self.spec))
         return run_name(self.spec, configured, self.index, self.partition)
 
@@ -86,9 +76,8 @@ def check(
     specs: Sequence[Spec],
     execution: Execution = _ALONE,
     progress: Progress | None = None,
-    skip_broken: bool = False,
 ) -> list[Checked]:
-    """Everything that can be found wrong with resolved specifications before a video is decoded.
+    """Check resolved specifications as far as possible without decoding a video.
 
     Raises:
         InputError: all problems with algorithms, networks and batches at once; then data that cannot be read;
@@ -98,7 +87,7 @@ def check(
     indexes = dict[tuple[object, ...], Index]()
     for spec in specs:
         if _index_key(spec) not in indexes:
-            indexes[_index_key(spec)] = read_index(spec, progress, skip_broken=skip_broken)
+            indexes[_index_key(spec)] = read_index(spec, progress, skip_broken=execution.skip_broken)
     drawn = dict[tuple[object, ...], Partition]()
 
     def checked(spec: Spec) -> Checked:
@@ -112,10 +101,10 @@ def check(
 
 
 def check_methods(specs: Sequence[Spec], execution: Execution = _ALONE) -> dict[str, Algorithm]:
-    """Everything that can be found wrong with resolved specifications without their data.
+    """Check resolved specifications as far as possible without their data.
 
     Returns:
-        A specimen of each method, without weights, by `spec.configuration`.
+        An instance of each method, without weights, by `spec.configuration`.
 
     Raises:
         InputError: all problems with algorithms, networks and batches.
@@ -126,7 +115,7 @@ def check_methods(specs: Sequence[Spec], execution: Execution = _ALONE) -> dict[
 
 
 def resolve(specs: Sequence[Spec], device: torch.device) -> list[Spec]:
-    """Specifications with everything filled in that algorithms and the device decide.
+    """Fill in all values of specifications that their algorithms and the device determine.
 
     Raises:
         InputError: all problems with names, options and protocols, each named once.
@@ -136,17 +125,17 @@ def resolve(specs: Sequence[Spec], device: torch.device) -> list[Spec]:
 
 @contextmanager
 def in_turn() -> Iterator[None]:
-    """Of the processes of a machine one prepares its data after the other: the first does it for all."""
+    """Let the processes of a machine prepare data one after the other: the first does it for all."""
     cache_dir().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_dir() / "preparing.lock"):
         yield
 
 
 def check_writable(results: Path) -> None:
-    """Make the results folder, or say why it cannot be.
+    """Create the results folder, and check that it is writable.
 
     Raises:
-        InputError: it cannot be made or written.
+        InputError: it cannot be created or written to.
     """
     probe = results / f".probe-{id(results)}"
     try:
@@ -160,8 +149,8 @@ def check_writable(results: Path) -> None:
 
 
 def _names(spec: Spec, device: torch.device) -> Spec:
-    """Resolve one specification; its protocol is looked at, too."""
-    # A run's records are read from anywhere.
+    """Resolve one specification, and check its protocol."""
+    # Absolute, as a run's records are read from any directory.
     places = {"data": None if spec.data == "demo" else spec.data, "root": spec.root, "lists": spec.lists}
     spec = spec.model_copy(
         update={key: str(Path(place).expanduser().absolute()) for key, place in places.items() if place}
@@ -177,7 +166,7 @@ def _names(spec: Spec, device: torch.device) -> Spec:
 
 
 def _build(spec: Spec, execution: Execution) -> Algorithm:
-    # A backbone is built for a number of classes; one that cannot be built for two cannot for any number.
+    # A backbone that cannot be built for two classes cannot be built for any other number.
     algorithm = assemble.check(spec, num_classes=2)
     check_shares(spec, algorithm, execution.processes)
     check_networks(spec, algorithm, execution)
@@ -198,7 +187,7 @@ def _data_key(spec: Spec) -> tuple[object, ...]:
 
 
 def _collect(specs: Sequence[Spec], make: Callable[[Spec], Made]) -> list[Made]:
-    """Apply `make` to all, raising all problems at once, each named once."""
+    """Apply `make` to all specifications, and raise all problems at once, each named once."""
     made, problems = list[Made](), list[str]()
     for spec in specs:
         try:

@@ -1,7 +1,7 @@
 """A suite: algorithms x backbones x datasets x protocols x draws x seeds, and their settings. One YAML file.
 
-An entry of an axis is a name or a mapping of a specification's keys, the axis's own among them, so that one
-algorithm can stand in a suite several times:
+An entry of an axis is a name, or a mapping of a specification's keys that includes the axis's own. So a suite
+can contain one algorithm several times:
 
     algorithms:
       - fixmatch
@@ -11,7 +11,6 @@ algorithm can stand in a suite several times:
 import functools
 import inspect
 import itertools
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -25,32 +24,33 @@ from ssl_video.spec import Spec, build, override, read_yaml
 
 Entry = str | Mapping[str, Any]
 
-# The key of a specification that an entry of each axis is a value of.
+# The key of a specification that the entries of each axis set.
 AXES = {"algorithms": "algorithm", "backbones": "backbone", "datasets": "data", "protocols": "protocol"}
 _NUMBERS = {"draws": "draw", "seeds": "seed"}
-_KEYS = (*AXES, *_NUMBERS, "match", "settings", "overrides")
+_KEYS = ("description", "commands", *AXES, *_NUMBERS, "match", "settings", "overrides")
 _RULE = {"when", "set"}
 
 
 @dataclass(frozen=True)
 class Suite:
-    """What a benchmark runs: every combination of the entries of its axes.
+    """The runs of a benchmark: every combination of the entries of its axes.
 
-    A run's keys come from `settings`, above them the overrides that apply, above these the axes' entries.
+    A run's keys come from `settings`, then the overrides that apply, then the axes' entries; the last wins.
 
     Attributes:
         algorithms: names, or mappings with `algorithm`.
         backbones: names, or mappings with `backbone`; none: that of the settings.
-        datasets: values of `data`, or mappings with `data`; `protocols` in one takes the place of the
+        datasets: values of `data`, or mappings with `data`; `protocols` in a mapping replace the
             suite's. None: that of the settings.
         protocols: partition protocols, or mappings with `protocol`.
         draws: number of draws of labels, counted from 0, each with all seeds. None: each seed draws its own
             labels, unless the settings fix the draw.
         seeds: number of seeds, counted from 0.
-        match: what all methods have as much of: "steps", or see `matching.matched`.
+        match: quantity that is equal for all methods: "steps", or see `matching.matched`.
         settings: keys of a run's specification, the same for all runs.
-        overrides: rules in their order: keys to `set` `when` others have a value, or one of a list.
-        commands: `ssl-video index` commands in the file's header, which make its data.
+        overrides: rules in order: keys to `set` `when` others have a value, or one of a list.
+        description: the suite in one sentence.
+        commands: commands that make its data, and that run it.
     """
 
     algorithms: Sequence[Entry] = ()
@@ -62,12 +62,18 @@ class Suite:
     match: str = "steps"
     settings: Mapping[str, Any] = field(default_factory=dict)
     overrides: Sequence[Mapping[str, Any]] = ()
+    description: str = ""
     commands: Sequence[str] = ()
 
-    def choose(self, **names: Sequence[str]) -> "Suite":
-        """The suite with only these entries of an axis; none: all. A name that it lacks is one of its own.
+    @property
+    def data_commands(self) -> list[str]:
+        """The commands that make its data."""
+        return [command for command in self.commands if " index " in command]
 
-        Protocols are chosen for data sets with their own, too: of these, or else as for all others.
+    def choose(self, **names: Sequence[str]) -> "Suite":
+        """Return the suite with only these entries of an axis; none: all. Unknown names become new entries.
+
+        Protocols are also chosen for data sets with their own: among these, or else as for all others.
         """
         chosen = dict[str, Any]()
         for axis, wanted in names.items():
@@ -79,46 +85,52 @@ class Suite:
         return replace(self, **chosen)
 
     def with_baseline(self, name: str) -> "Suite":
-        """The suite with an algorithm in front, where it is not there already."""
+        """Return the suite with an algorithm in front, added if it is missing."""
         there = [e for e in self.algorithms if _mapping("algorithms", e)["algorithm"] == name]
         others = [e for e in self.algorithms if e not in there]
         return replace(self, algorithms=[*(there or [name]), *others])
 
-    def specs(self, given: Mapping[str, Any] | None = None, assignments: Sequence[str] = ()) -> list[Spec]:
-        """One specification per run; `given` keys go above the suite's, `key=value` assignments above all.
+    def specs(
+        self, given: Mapping[str, Any] | None = None, assignments: Mapping[str, Any] | None = None
+    ) -> list[Spec]:
+        """Return one specification per run; `given` keys override the suite's, assignments override both.
 
-        An assignment to an option or a network goes to the algorithms that have it, or to all if none has,
-        so that a misspelled one is not lost.
+        An assignment to an option or a network applies to the algorithms that have it, or to all if none has,
+        so that a misspelled one is reported.
 
         Raises:
             InputError: every problem with keys and values, each named once.
         """
         specs, problems = list[Spec](), list[str]()
         names = [_mapping("algorithms", entry)["algorithm"] for entry in self.algorithms]
-        concerned = _concerned(names, assignments)
+        concerned, given = _concerned(names, assignments or {}), given or {}
         for cell in self._cells():
-            mine = [a for a in assignments if cell["algorithm"] in concerned[a]]
+            mine = {
+                key: value
+                for key, value in (assignments or {}).items()
+                if cell["algorithm"] in concerned[key]
+            }
             try:
-                specs.append(specify(self.values(merge(cell, given or {}), mine), given or {}, mine))
+                specs.append(specify(self.values(merge(cell, given), mine), given, mine))
             except InputError as error:
                 problems += error.problems
         if problems:
             raise InputError(*dict.fromkeys(problems))
         return specs
 
-    def values(self, cell: Mapping[str, Any], assignments: Sequence[str] = ()) -> dict[str, Any]:
-        """A run's keys: the settings, the overrides that apply, and what is known of the run itself.
+    def values(self, cell: Mapping[str, Any], assignments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return a run's keys: the settings, the overrides that apply, and the keys of the run itself.
 
-        Assignments decide which overrides apply, and are not in what is returned.
+        Assignments help to decide which overrides apply, but are not in the result.
         """
-        known, values = override(merge(self.settings, cell), assignments), dict(self.settings)
+        known, values = override(merge(self.settings, cell), assignments or {}), dict(self.settings)
         for rule in self.overrides:
             if all(_is(known, key, wanted) for key, wanted in rule["when"].items()):
                 values = merge(values, rule["set"])
         return merge(values, cell)
 
     def _cells(self) -> Iterator[dict[str, Any]]:
-        """What the axes say of each run; all methods of a draw and seed stand together."""
+        """Yield the keys that the axes set for each run; all methods of a draw and seed are adjacent."""
         draws = [{"draw": draw} for draw in range(self.draws)] if self.draws else [{}]
         for dataset in self._axis("datasets"):
             own = dict(dataset)
@@ -130,32 +142,30 @@ class Suite:
                 yield functools.reduce(merge, parts, own)
 
     def _with_protocols(self, dataset: Entry, names: Sequence[str]) -> Entry:
-        """A data set with these of its own protocols, if it has any."""
+        """Return a data set with these of its own protocols, if it has any."""
         entry = _mapping("datasets", dataset)
         if "protocols" not in entry:
             return entry
         return {**entry, "protocols": _chosen("protocols", names, entry["protocols"], self.protocols)}
 
     def _axis(self, name: str) -> list[Mapping[str, Any]]:
-        """An axis's entries; of one without entries a single one that says nothing."""
+        """Return an axis's entries as mappings; for an empty axis, a single mapping without keys."""
         return [_mapping(name, entry) for entry in getattr(self, name)] or [{}]
 
 
 def describe() -> dict[str, str]:
-    """The suites that come with the package, each with the first line of its file."""
+    """Return the suites that come with the package, each with its description."""
     files = (Path(str(entry)) for entry in (resources.files("ssl_video.benchmarks") / "suites").iterdir())
     return {
-        file.stem: file.read_text("utf-8").split("\n")[0].lstrip("# ")
-        for file in sorted(files)
-        if file.suffix == ".yaml"
+        file.stem: str(read_yaml(file)["description"]) for file in sorted(files) if file.suffix == ".yaml"
     }
 
 
 def load(name: str) -> Suite:
-    """A suite by name or from a YAML file.
+    """Load a suite by name or from a YAML file.
 
     Raises:
-        InputError: no such suite, or everything in it that a suite cannot have.
+        InputError: no such suite, or every invalid key and value in it.
     """
     if name in describe():
         path = Path(str(resources.files("ssl_video.benchmarks") / "suites" / f"{name}.yaml"))
@@ -175,22 +185,27 @@ def load(name: str) -> Suite:
         for key in _NUMBERS
         if not _is_count(values.get(key, 1))
     ]
+    if not isinstance(values.get("description", ""), str):
+        problems.append(f"description must be a text, found {values['description']!r}")
+    commands = values.get("commands", [])
+    if not isinstance(commands, list) or not all(isinstance(command, str) for command in commands):
+        problems.append(f"commands must be a list of commands, found {commands!r}")
     if not isinstance(values.get("match", ""), str):
         problems.append(f"match must be a word such as clips, found {values['match']!r}")
     problems += _setting_problems(values)
     problems += _rule_problems(values.get("overrides", []), _names(values.get("algorithms", [])))
     if problems:
         raise InputError(*(f"{name}: {problem}" for problem in problems))
-    return Suite(**values, commands=re.findall(r"^#\s+(ssl-video index .*)$", path.read_text("utf-8"), re.M))
+    return Suite(**values)
 
 
 def with_demo_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's values on top of the demo's settings for its algorithm, where it is on the demo's clips."""
+    """Return a run's values; on the demo's clips, they override the demo's settings for its algorithm."""
     return load("demo").values(values) if values.get("data", "demo") == "demo" else dict(values)
 
 
 def merge(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
-    """Values with others on top; mappings inside are merged, too."""
+    """Merge nested values recursively; `inner` overrides `outer`."""
     result = dict(outer)
     for key, value in inner.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
@@ -203,7 +218,7 @@ def _mapping(axis: str, entry: Entry) -> Mapping[str, Any]:
 
 
 def _chosen(axis: str, names: Sequence[str], *lists: Sequence[Entry]) -> list[Entry]:
-    """For each name its entries in the first list that has any; else the name itself."""
+    """Return for each name its entries in the first list that has any; else the name itself."""
     key, chosen = AXES[axis], list[Entry]()
     for name in names:
         theirs = ([e for e in entries if _mapping(axis, e)[key] == name] for entries in lists)
@@ -212,13 +227,13 @@ def _chosen(axis: str, names: Sequence[str], *lists: Sequence[Entry]) -> list[En
 
 
 def _is(known: Mapping[str, Any], key: str, wanted: Any) -> bool:
-    """Whether a run's key has a value, or one of a list."""
+    """Return whether a run's key has a value, or one of a list."""
     value = _typed(key, known.get(key, Spec.model_fields[key].default))
     return value in [_typed(key, one) for one in (wanted if isinstance(wanted, list) else [wanted])]
 
 
 def _typed(key: str, value: Any) -> Any:
-    """A value of the key's type, since flags come as text; as it is where it has none: that is told later."""
+    """Convert a value, which flags give as text, to its key's type; an invalid one is reported later."""
     try:
         return getattr(build({key: value}), key)
     except InputError:
@@ -226,7 +241,7 @@ def _typed(key: str, value: Any) -> Any:
 
 
 def _names(entries: Any) -> set[str]:
-    """The algorithms that entries are of, as far as these are what they should be."""
+    """Return the algorithms of entries, without those of invalid entries."""
     if not isinstance(entries, list):
         return set()
     own = (entry.get("algorithm") if isinstance(entry, dict) else entry for entry in entries)
@@ -249,7 +264,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _setting_problems(values: Mapping[str, Any]) -> list[str]:
-    """What stands in the settings without effect, because an axis decides it."""
+    """Return a problem for each key of the settings that has no effect, because an axis decides it."""
     settings = values.get("settings", {})
     if not isinstance(settings, dict):
         return [f"settings must hold 'key: value' lines, found {settings!r}"]
@@ -262,7 +277,7 @@ def _setting_problems(values: Mapping[str, Any]) -> list[str]:
 
 
 def _rule_problems(rules: Any, names: Collection[str]) -> list[str]:
-    """What is wrong with overrides; `names`: the suite's own algorithms."""
+    """Return the problems of overrides; `names`: the suite's own algorithms."""
     shape = "overrides must be a list of {when: {KEY: VALUE}, set: {KEY: VALUE}}"
     if not isinstance(rules, list):
         return [f"{shape}, found {rules!r}"]
@@ -279,7 +294,7 @@ def _rule_problems(rules: Any, names: Collection[str]) -> list[str]:
 
 
 def _absent(when: Mapping[str, Any], names: Collection[str]) -> list[str]:
-    """Algorithms that no run can have, so that a misspelled rule is not lost; `names`: the suite's own."""
+    """Return a problem for each algorithm that no run can have; `names`: the suite's own."""
     wanted = when.get("algorithm", [])
     known = {*names, *algorithms.describe()}
     return [
@@ -289,21 +304,21 @@ def _absent(when: Mapping[str, Any], names: Collection[str]) -> list[str]:
     ]
 
 
-def _concerned(names: Sequence[str], assignments: Sequence[str]) -> dict[str, Sequence[str]]:
-    """Return for each assignment the algorithms that have what it is to; all, if none has it."""
+def _concerned(names: Sequence[str], assignments: Mapping[str, Any]) -> dict[str, Sequence[str]]:
+    """Return for each assignment the algorithms that have its key; all, if none has it."""
     try:
         for name in names:
             algorithms.check(name)
-        return {a: [name for name in names if _concerns(name, a)] or names for a in assignments}
+        return {key: [name for name in names if _concerns(name, key)] or names for key in assignments}
     except InputError:
         return dict.fromkeys(assignments, names)  # reported later, with everything else that is wrong
 
 
-def _concerns(algorithm: str, assignment: str) -> bool:
-    """Check whether an assignment is to something that an algorithm has."""
-    outer, _, inner = assignment.partition("=")[0].strip().partition(".")
+def _concerns(algorithm: str, key: str) -> bool:
+    """Return whether an algorithm has an assignment's key."""
+    outer, _, inner = key.partition(".")
     if outer not in ("options", "networks"):
-        return True  # nothing that an algorithm decides, so that none is imported
+        return True  # independent of the algorithm, so that none is imported
     constructor = algorithms.get(algorithm)
     if outer == "options":
         return inner in inspect.signature(constructor).parameters

@@ -1,6 +1,6 @@
-"""Runs under way, from their folders: while they run, afterwards, and on another machine's disk.
+"""Follow runs by the files in their folders: under way, ended, or on another machine that shares the disk.
 
-Never imports torch.
+Imports torch only for TensorBoard.
 """
 
 import json
@@ -8,39 +8,36 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
-from ssl_video.engine.holder import held
 from ssl_video.errors import InputError
-from ssl_video.files import read_object
+from ssl_video.runs.folder import METRICS, SPEC, RunFolder, run_folders
+from ssl_video.runs.lock import is_locked
+from ssl_video.runs.result import Result
 
-_SPEC, _METRICS, _RESULT = "spec.yaml", "metrics.jsonl", "result.json"
-# A run on another machine that has written nothing for so long is taken for stopped.
+# A run on another machine that has written nothing for this long counts as stopped.
 _QUIET_SECONDS = 120.0
-# What is shown of a result; without it, it is damaged, and its run as good as not finished.
-_NEEDED = {"fingerprint", "predictors", "top1"}
 _BARS = "▁▂▃▄▅▆▇█"
 
 
 class Writer(Protocol):
-    """What TensorBoard's SummaryWriter does."""
+    """The interface of TensorBoard's SummaryWriter."""
 
     def add_scalar(self, tag: str, value: float, step: int) -> None:
-        """Note one number."""
+        """Record one number."""
 
 
 @dataclass
 class Watched:
-    """What a run has written so far; `refresh` reads on from there.
+    """The records of a run so far; `refresh` reads new ones.
 
     Attributes:
         folder: the run's folder.
-        steps: steps to do.
-        step: steps done.
-        curves: values by metric, with the steps that they are of.
+        steps: number of steps of the run.
+        step: number of steps done.
+        curves: pairs of step and value, by metric.
         result: the finished run's result.
         age: seconds since the last record; None where there is none.
     """
@@ -49,29 +46,53 @@ class Watched:
     steps: int
     step: int = 0
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    result: Mapping[str, Any] | None = None
+    result: Result | None = None
     age: float | None = None
+    writer: Any = field(default=None, repr=False)  # TensorBoard's, for `update`
     _read: int = 0
 
     @property
     def state(self) -> str:
         """ "finished", "waiting" (nothing recorded yet), "running" or "stopped".
 
-        A run of this machine is stopped once no process holds its folder; one of another machine after two
-        minutes without a record.
+        A run of this machine is stopped once no process holds its folder. One of another machine counts as
+        stopped after two minutes without a record.
         """
         if self.result:
             return "finished"
-        here = held(self.folder)
+        here = is_locked(self.folder)
         if here is False:
             return "stopped"
         if self.age is None:
             return "waiting"
         return "running" if here or self.age < _QUIET_SECONDS else "stopped"
 
+    @property
+    def loss(self) -> float | None:
+        """The sum of all losses, as a mean over the last 20 steps; None: nothing is recorded yet."""
+        losses = [self.mean(name) for name in self.curves if name.startswith("loss/")]
+        return sum(losses) if losses else None
+
+    def mean(self, metric: str, last: int = 20) -> float:
+        """Return the mean of the last values of a metric."""
+        return mean(self.curves[metric][-last:])
+
+    def sparkline(self, metric: str, width: int = 24) -> str:
+        """Return the curve of a metric as one line of text."""
+        return sparkline(self.curves[metric], width)
+
+    def update(self) -> None:
+        """Read the records that were written since the last call."""
+        rows = self.refresh()
+        if self.writer:
+            to_tensorboard(rows, self.writer)
+            self.writer.flush()
+        for _ in rows:
+            pass
+
     def refresh(self) -> Iterator[dict[str, Any]]:
-        """Read what is new, and give it row by row; the last row has the final accuracies."""
-        path = self.folder / _METRICS
+        """Yield the new records row by row; the last row has the final accuracies."""
+        path = self.folder / METRICS
         try:
             status = path.stat()
         except OSError:
@@ -92,13 +113,13 @@ class Watched:
                 self._read += len(line)
                 self._add(row)
                 yield row
-        found = None if self.result else read_object(self.folder / _RESULT)
-        if found and found.keys() >= _NEEDED:
+        found = None if self.result else RunFolder(self.folder).finished()
+        if found:
             self.result = found
             yield {"step": self.steps} | {
                 f"test/{name}/{predictor}": value
-                for predictor, scores in found["predictors"].items()
-                for name, value in scores.items()
+                for predictor, scores in found.predictors.items()
+                for name, value in scores.model_dump().items()
             }
 
     def _add(self, row: Mapping[str, Any]) -> None:
@@ -108,30 +129,53 @@ class Watched:
                 self.curves.setdefault(name, []).append((row["step"], value))
 
 
-def runs(place: Path) -> list[Watched]:
-    """The runs in a results folder, or the one whose folder it is.
+def watch(
+    place: str | PathLike[str] = "ssl-video-results", *, tensorboard: str | PathLike[str] | None = None
+) -> list[Watched]:
+    """Return the runs of a results folder, or one run, with their records so far.
+
+    `update` reads new records of runs under way, also of another machine that writes to this disk.
+
+    Args:
+        place: a results folder, or the folder of a run.
+        tensorboard: a folder to write the curves to, for TensorBoard; None: none.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no run, or TensorBoard is not installed.
     """
-    folders = [place] if (place / _SPEC).is_file() else sorted((place / "runs").glob("*/"))
-    found = [Watched(folder, _steps(folder)) for folder in folders if (folder / _SPEC).is_file()]
+    found = runs(Path(place))
+    for run in found:
+        if tensorboard is not None:
+            run.writer = _writer(Path(tensorboard) / run.folder.name)
+        run.update()
+    return found
+
+
+def _writer(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError("--tensorboard needs TensorBoard: pip install tensorboard") from None
+    return SummaryWriter(str(folder))
+
+
+def runs(place: Path) -> list[Watched]:
+    """Return the runs of a results folder, or the run of a run's folder.
+
+    Raises:
+        InputError: there is no run.
+    """
+    folders = [RunFolder(place)] if RunFolder(place).exists else list(run_folders(place))
+    found = [Watched(folder.path, folder.spec.steps) for folder in folders]
     if not found:
         raise InputError(
-            f"no run in {place}: expected a run's folder (with {_SPEC}) or a results folder (with runs/)"
+            f"no run in {place}: expected a run's folder (with {SPEC}) or a results folder (with runs/)"
         )
     return found
 
 
-def _steps(folder: Path) -> int:
-    try:
-        return int(yaml.safe_load((folder / _SPEC).read_text(encoding="utf-8"))["steps"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise InputError(f"{folder / _SPEC} is not a run's specification ({error})") from None
-
-
 def sparkline(values: list[tuple[int, float]], width: int = 24) -> str:
-    """A curve as one line of text: the means of `width` equal parts, from the lowest to the highest."""
+    """Return a curve as one line of text: the means of `width` equal parts, scaled to their range."""
     if not values:
         return ""
     parts = min(width, len(values))
@@ -142,12 +186,12 @@ def sparkline(values: list[tuple[int, float]], width: int = 24) -> str:
 
 
 def mean(values: list[tuple[int, float]]) -> float:
-    """Mean of a curve's values; the list must not be empty."""
+    """Return the mean of a curve's values; the list must not be empty."""
     return sum(value for _, value in values) / len(values)
 
 
 def to_tensorboard(rows: Iterator[dict[str, Any]], writer: Writer) -> None:
-    """Hand rows to TensorBoard."""
+    """Write rows to TensorBoard."""
     for row in rows:
         for name, value in row.items():
             if name != "step" and isinstance(value, int | float):

@@ -1,1 +1,1 @@
-"""What steps, data and tables cost: the scripts behind every claim about speed."""
+"""Costs of steps, data and tables: the scripts behind every claim about speed."""

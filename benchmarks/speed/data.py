@@ -1,11 +1,11 @@
-"""What the data of a training step costs: decode -> weak + strong view, against other people's code.
+"""The cost of a training step's data: decoding -> weak + strong view, compared with other implementations.
 
 All contestants make the same number of views, frames and pixels of the same videos, one after the other in
-each round, on one thread. Time is the processor time of this process, so that waiting for other programs does
-not count, and a second core would; files come from the system's cache wherever it has them.
+each round, on one thread. Time is the processor time of this process. So waiting for other programs does not
+count, but work on a second core would. Files come from the system's cache if possible.
 
-The baselines resize, crop, flip, apply RandAugment with two operations and normalise. They leave out the
-cutout of our strong view, which is in their favour.
+The baselines resize, crop, flip, apply RandAugment with two operations and normalise. They omit the cutout of
+our strong view, which favours them.
 """
 
 import importlib
@@ -32,7 +32,7 @@ from ssl_video.data.pool import Pool
 from ssl_video.data.views.sampling import ClipShape, Request
 from ssl_video.errors import InputError
 
-# Makes both views of videos, given a number that decides what is drawn.
+# Makes both views of videos, given a number that determines the random choices.
 Contestant = Callable[[Sequence[str], int], Any]
 
 PYAV, PYTORCHVIDEO = "PyAV, torchvision v2", "pytorchvideo"
@@ -49,7 +49,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a frame cache cost: bytes on disk, processor seconds to fill it, and the number of its videos."""
+    """The cost of a frame cache: bytes on disk, processor seconds to fill it, and its number of videos."""
 
     bytes: int
     seconds: float
@@ -58,12 +58,12 @@ class Stored:
 
 @dataclass(frozen=True)
 class Field:
-    """Who takes part.
+    """The contestants.
 
     Attributes:
         contestants: by name, ours first.
         stored: our caches' costs, by the contestant that reads them.
-        absent: why a baseline cannot take part, by name.
+        absent: the reason why a baseline cannot take part, by name.
     """
 
     contestants: dict[str, Contestant]
@@ -73,7 +73,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as fast, with a 95 % interval: the mean over rounds of the logarithm, Student's t."""
+    """A speed-up with a 95 % interval: the mean over rounds of the logarithm, Student's t."""
 
     mean: float
     low: float
@@ -83,13 +83,13 @@ class Ratio:
 def assemble(
     paths: Sequence[str], clip: Clip, folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> Field:
-    """All contestants that can take part, with our caches of the videos filled.
+    """Set up all contestants that can take part, with our caches of the videos filled.
 
     Args:
-        paths: the videos that will be asked for.
-        clip: what to make of them.
+        paths: the videos to read.
+        clip: the clip to make of them.
         folder: an empty folder for the caches.
-        progress: called with the number of videos stored and to store.
+        progress: called with the number of videos stored and the total.
 
     Raises:
         InputError: a video cannot be decoded.
@@ -129,14 +129,14 @@ def race(
     videos: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[float]]:
-    """Processor seconds per video, for every contestant in every round.
+    """Measure processor seconds per video, for every contestant in every round.
 
     Args:
-        contestants: who takes part; each round starts with another one.
+        contestants: by name; each round starts with another one.
         paths: the videos, taken in turn.
         rounds: number of measured rounds, after one that is not.
         videos: number of videos in a round.
-        progress: called with the number of rounds done and to do.
+        progress: called with the number of rounds done and the total.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     order = list(contestants)
@@ -154,7 +154,7 @@ def race(
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
-    """How many times as fast ours is, from the seconds of two rounds or more."""
+    """Compute the speed-up of ours over theirs, from the seconds of two or more rounds."""
     logs = [math.log(b / a) for a, b in zip(ours, theirs, strict=True)]
     mean = statistics.fmean(logs)
     half = student.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
@@ -162,7 +162,7 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
 
 
 def _ours(store: FrameStore, clip: Clip) -> Contestant:
-    """What training does with its unlabeled clips."""
+    """Return the contestant that does the same as training does with its unlabeled clips."""
     row = {path: number for number, path in enumerate(store.paths)}
     shape = ClipShape(clip.frames, clip.stride)
     views = {name: Request(name, 0, shape, "shared") for name in ("weak", "strong")}
@@ -175,7 +175,7 @@ def _ours(store: FrameStore, clip: Clip) -> Contestant:
 
 
 def _pyav(clip: Clip) -> Contestant:
-    """Straightforward code: decode every frame, pick a window, transform whole levels."""
+    """Return a straightforward contestant: decode all frames, pick a window, transform integer levels."""
     v2 = importlib.import_module("torchvision.transforms.v2")
     crop = [v2.RandomResizedCrop(clip.size, (0.5, 1.0), antialias=True), v2.RandomHorizontalFlip()]
     last = [v2.ToDtype(torch.float32, scale=True), v2.Normalize([MEAN] * 3, [DEVIATION] * 3)]
@@ -197,8 +197,8 @@ def _pyav(clip: Clip) -> Contestant:
 
 
 def _pytorchvideo(clip: Clip) -> Contestant:
-    """The library's own dataset and transforms, as its tutorial puts them together."""
-    # It imports a module that torchvision has renamed; nothing else of it is changed.
+    """Return a contestant with the library's own dataset and transforms, combined as in its tutorial."""
+    # It imports a module that torchvision has renamed; the rest of it is unchanged.
     functional = importlib.import_module("torchvision.transforms._functional_tensor")
     sys.modules.setdefault("torchvision.transforms.functional_tensor", functional)
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""What a training step costs, and how much of it is not its networks' own forward and backward passes."""
+"""The cost of a training step, and the part of it outside the networks' own forward and backward passes."""
 
 import resource
 import statistics
@@ -16,31 +16,32 @@ from torch import Tensor, nn
 
 from ssl_video.contract import Batch, LossOutput
 from ssl_video.data.views import augment
-from ssl_video.engine import assemble, operations, train
-from ssl_video.engine.activations import saved_bytes
-from ssl_video.engine.evaluate import autocast
-from ssl_video.engine.optimize import clip_gradients
-from ssl_video.engine.train import Training
+from ssl_video.networks import assemble, flops
+from ssl_video.networks.activation_checkpointing import saved_bytes
+from ssl_video.networks.precision import autocast
+from ssl_video.training import loop
+from ssl_video.training.loop import Training
+from ssl_video.training.optimizer import clip_gradients
 
-# Dense bf16 operations a second, from NVIDIA's data sheets (SXM versions where there are several).
+# Dense bf16 operations per second, from NVIDIA's data sheets (SXM versions if there are several).
 _PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12}
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """Medians over steps, in seconds, and what stands beside them.
+    """Medians over steps, in seconds, and further measurements.
 
     Attributes:
         data: waiting for the batch: reading frames, augmentation, transfer to the device.
-        augmentation: the part of `data` that is augmentation; 0 where worker processes do it.
+        augmentation: the part of `data` that is augmentation; 0 if worker processes do it.
         networks: the forward and backward passes of the networks alone, on the same clips.
-        rest: losses, pseudo-labels, clipping, optimizer, teachers, and whatever else a step does.
+        rest: losses, pseudo-labels, clipping, optimizer, teachers, and everything else in a step.
         clips: videos per step.
-        peak: most memory in use in bytes, on the device or, on CPU, of the whole process.
-        kept: bytes that the forward pass keeps for the backward pass.
+        peak: peak memory in bytes, on the device or, on CPU, of the whole process.
+        kept: bytes that the forward pass stores for the backward pass.
         flops: floating-point operations of a step, a multiply-add counted as two.
         steps: seconds of every measured step without its data.
-        textbook: seconds of a textbook FixMatch step measured right after each; empty if not asked for.
+        textbook: seconds of a textbook FixMatch step measured right after each; empty if not requested.
     """
 
     data: float
@@ -61,23 +62,23 @@ class StepCost:
 
     @property
     def speed(self) -> float:
-        """Floating-point operations a second of the whole step."""
+        """Floating-point operations per second of the whole step."""
         return self.flops / self.total
 
     @property
     def overhead(self) -> float:
-        """Share of the step that is not the networks' own passes."""
+        """Fraction of the step outside the networks' own passes."""
         return 1 - self.networks / self.total
 
 
 def measure(run: Training, repeat: int, textbook: Training | None = None, warmup: int = 2) -> StepCost:
-    """Measure steps of a run; every step's networks are run again alone, right after it.
+    """Measure steps of a run; right after each step, its networks alone are run again.
 
     Args:
         run: a fresh run; it is trained a little by this, and nothing is written.
         repeat: number of measured steps.
-        textbook: a run to compare with, see `textbook_fixmatch`; its steps take turns with the run's.
-        warmup: number of steps before them.
+        textbook: a run to compare with, see `textbook_fixmatch`; its steps alternate with the run's.
+        warmup: number of unmeasured steps before them.
     """
     batches, others = run.batches(), textbook.batches() if textbook else iter(())
     run.algorithm.train()
@@ -90,7 +91,7 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
             torch.cuda.reset_peak_memory_stats(run.device)
         with _calls(run) as calls:
             step = _timed(run.device, lambda batch=batch: _step(run, batch))[0]  # type: ignore[misc]
-        # A process's peak on CPU never falls again: only the first step's is that of nothing else.
+        # A process's peak on CPU never falls: only the first step's peak excludes other measurements.
         peak = max(peak, _peak(run.device)) if run.device.type == "cuda" else peak or _peak(run.device)
         flops = flops or _flops(lambda batch=batch: _step(run, batch))  # type: ignore[misc]
         kept = kept or saved_bytes(lambda batch=batch: _forward(run, batch))
@@ -117,7 +118,7 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
 
 
 def textbook_fixmatch(run: Training, folder: Path) -> Training:
-    """FixMatch as it is usually written, with the run's first network, clips and optimizer.
+    """Set up FixMatch as it is usually written, with the run's first network, clips and optimizer.
 
     All clips go through the network in one pass with gradient, in float32, with torch's own convolutions in
     its contiguous layout.
@@ -131,33 +132,33 @@ def textbook_fixmatch(run: Training, folder: Path) -> Training:
             "precision": "float32",
         }
     )
-    with mock.patch.object(train, "place", lambda network, device: network.to(device)):
+    with mock.patch.object(loop, "place", lambda network, device: network.to(device)):
         made = Training(assemble.resolve(spec, run.device), run.data, run.partition, folder, run.execution)
     made.algorithm.train()
     return made
 
 
 def _textbook_step(run: Training, batch: Batch) -> float:
-    """Seconds of one step on contiguous clips."""
+    """Measure the seconds of one step on contiguous clips."""
     kinds = ({name: clip.contiguous() for name, clip in k.items()} for k in (batch.labeled, batch.unlabeled))
     labeled, unlabeled = kinds
-    plain = Batch(labeled, batch.labels, unlabeled, batch.positions)
+    plain = Batch(labeled, batch.labels, unlabeled, batch.indices)
     return _timed(run.device, lambda: _step(run, plain))[0]
 
 
 def share_of_peak(speed: float, device: str) -> float | None:
-    """The share of a GPU's dense bf16 peak, in [0, 1]; None where the peak is not known.
+    """Return the fraction of a GPU's dense bf16 peak, in [0, 1]; None if the peak is not known.
 
     Args:
-        speed: floating-point operations a second.
-        device: the GPU's name, as torch gives it.
+        speed: floating-point operations per second.
+        device: the GPU's name, as torch reports it.
     """
     peak = next((peak for name, peak in _PEAKS.items() if name in device), None)
     return speed / peak if peak else None
 
 
 def _flops(work: Callable[[], Any]) -> int:
-    with operations.counter() as counting:
+    with flops.counter() as counting:
         work()
     return int(counting.get_total_flops())
 
@@ -179,7 +180,7 @@ def _step(run: Training, batch: Batch) -> None:
 
 @contextmanager
 def _augmenting() -> Iterator[list[float]]:
-    """The seconds of every augmentation inside, in this process."""
+    """Measure the seconds of every augmentation inside the block, in this process."""
     spent: list[float] = []
     apply = augment.apply
 
@@ -195,7 +196,7 @@ def _augmenting() -> Iterator[list[float]]:
 
 @contextmanager
 def _calls(run: Training) -> Iterator[list[tuple[nn.Module, Tensor, bool]]]:
-    """Every call of a network during a step: the network, its clips, and whether it kept a gradient."""
+    """Record every call of a network during a step: the network, its clips, and whether gradients were on."""
     calls: list[tuple[nn.Module, Tensor, bool]] = []
 
     def note(network: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -232,7 +233,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _peak(device: torch.device) -> int:
-    """Most memory in use so far, in bytes."""
+    """Return the peak memory so far, in bytes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,1 +1,1 @@
-"""From finished runs to tables: records, selections, statistics, names, forms."""
+"""Tables of finished runs: records, filters, statistics, names, output formats."""

@@ -1,4 +1,4 @@
-"""What the reader of a comparison has to know, as sentences."""
+"""Caveats of a comparison for its reader, as sentences."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from ssl_video.benchmarks.tables.cells import SIZES, Column, Row
 
 
 def clips(columns: Sequence[Column]) -> list[str]:
-    """For each column a sentence on the clips behind it."""
+    """Return a sentence on the clips of each column."""
     notes = []
     for column in columns:
         ends = (column.sizes[name] for name in SIZES)
@@ -23,7 +23,7 @@ def clips(columns: Sequence[Column]) -> list[str]:
 
 
 def labels(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
-    """What the reader should know of the labels behind intervals and columns."""
+    """Return sentences on the labels behind intervals and columns."""
     cells = runs.groupby(["column", "row"])["fingerprint"].agg(["nunique", "size"])
     shared = (cells["size"] > cells["nunique"]).groupby("column").any()
     single = (cells["nunique"] == 1).groupby("column").all()
@@ -41,8 +41,28 @@ def labels(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
     return notes
 
 
+def environments(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
+    """Return a sentence on each column whose runs were computed differently.
+
+    Other threads, processors and versions round sums in another order. Training amplifies the difference, so
+    one seed then gives another number.
+    """
+    notes = []
+    for column, (_, members) in zip(columns, runs.groupby("column"), strict=True):
+        different = [
+            f"{name} {', '.join(map(str, sorted(values)))}"
+            for name in ("device", "threads", "processes", "torch")
+            if name in members and len(values := set(members[name].dropna())) > 1
+        ]
+        if different:
+            notes.append(
+                f"{column.title}: runs differ in {'; '.join(different)}, which changes numbers a little"
+            )
+    return notes
+
+
 def gaps(rows: Sequence[Row], baseline: str) -> list[str]:
-    """Sentences on gains that are missing."""
+    """Return sentences on missing gains."""
     references = [row for row in rows if row.is_baseline]
     if not references:
         return [f"no gains: no finished run of {baseline} is among these"]

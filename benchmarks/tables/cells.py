@@ -1,4 +1,4 @@
-"""What a comparison consists of: rows, columns, and the numbers in their cells."""
+"""The data model of a comparison: rows, columns, and the numbers in their cells."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ COSTS = ["seconds", "gflops", "training_gflops"]
 
 
 def label_marks(run: Mapping[Any, Any]) -> list[str]:
-    """What is said of a run's labels beside data set and protocol; mostly nothing."""
+    """Return the settings of a run's labels other than data set and protocol; mostly none."""
     marks = ["labeled in unlabeled"] if run["labeled_in_unlabeled"] else []
     return [*marks, f"validation {run['validation']:g}"] if run["validation"] else marks
 
@@ -27,8 +27,8 @@ class Column:
 
     Attributes:
         dataset, protocol, dataset_fingerprint, labeled_in_unlabeled, validation: as in the leaderboard.
-        marks: what tells the column from others of its data set and protocol; mostly empty.
-        sizes: the least and the most clips behind it, by SIZES.
+        marks: texts that distinguish the column from others of its data set and protocol; mostly empty.
+        sizes: the smallest and the largest number of clips of its runs, by SIZES.
     """
 
     dataset: str
@@ -46,19 +46,19 @@ class Column:
 
     @property
     def data(self) -> tuple[str, str]:
-        """Name and fingerprint of the data set: columns in which both are equal share their test clips."""
+        """Name and fingerprint of the data set; columns with equal values share their test clips."""
         return self.dataset, self.dataset_fingerprint
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run of a cell costs; nan: no record says.
+    """Cost of a run of a cell; nan: not recorded.
 
     Attributes:
         seconds: of training and evaluation.
         gflops: 10^9 multiply-adds of the tested network for one test clip and crop.
         training_gflops: 10^9 multiply-adds of the whole training, forward and backward.
-        multiple: training_gflops divided by the baseline's; nan where there is no gain, either.
+        multiple: training_gflops divided by the baseline's; nan if there is no gain, either.
     """
 
     seconds: float = math.nan
@@ -72,12 +72,12 @@ class Cell:
     """Top-1 of one row in one column, in [0, 1].
 
     Attributes:
-        data: of its column.
-        score: over its runs.
+        data: name and fingerprint of its column's data set.
+        score: interval over its runs.
         draws: number of different sets of labeled clips among its runs.
-        gain: over the runs that have a partner of the baseline: the same setting, labels and seed.
+        gain: over the runs with a baseline partner of the same setting, labels and seed.
         corrected_p: the gain's p-value after Holm's correction for all gains of the table; nan: not tested.
-        cost: of one of its runs, on average.
+        cost: mean cost of one of its runs.
     """
 
     data: tuple[str, str]
@@ -89,7 +89,7 @@ class Cell:
 
     @property
     def gain_per_cost(self) -> float:
-        """The gain for each multiple of the baseline's training cost; nan: not known."""
+        """The gain per multiple of the baseline's training cost; nan: not known."""
         return self.gain.difference.mean / self.cost.multiple if self.gain else math.nan
 
 
@@ -98,12 +98,12 @@ class Row:
     """One method, or a further network of one.
 
     Attributes:
-        label: what tells it from the other rows.
+        label: its name, different from all other rows'.
         algorithm, backbone, setting, configuration: as in the leaderboard.
-        network: the further network that the accuracies are of; "": the headline.
-        is_baseline: whether gains are measured against it.
-        cells: one a column; None: no run.
-        facts: what the method is: keys of the specification, `options.threshold`, and their values as texts.
+        network: the further network that was evaluated; "": the headline.
+        is_baseline: whether gains are relative to it.
+        cells: one per column; None: no run.
+        facts: keys of the method's specification, such as `options.threshold`, and their values as texts.
     """
 
     label: str
@@ -119,7 +119,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table before it is shown; `notes` are sentences that its reader has to know."""
+    """A table before it is rendered; `notes` are caveats for its reader."""
 
     baseline: str
     confidence: float
@@ -129,13 +129,13 @@ class Comparison:
 
     @cached_property
     def usual_n(self) -> int:
-        """The most frequent number of runs behind a mean; other numbers are marked in the table."""
+        """The most frequent number of runs of a mean; the table marks other numbers."""
         counts = Counter(cell.score.n for row in self.rows for cell in row.cells if cell)
         return max(counts, key=lambda n: (counts[n], n), default=0)
 
     @property
     def caption(self) -> str:
-        """What the numbers are."""
+        """Explanation of the numbers."""
         n = f"n = {self.usual_n}" if self.usual_n > 1 else "n"
         text = (
             f"top-1 % on the test clips, mean ± {100 * self.confidence:g} % t-interval "
@@ -150,9 +150,9 @@ class Comparison:
 
     @property
     def tests(self) -> int:
-        """How many gains could be tested for being 0."""
+        """The number of gains that could be tested."""
         return sum(cell.corrected_p == cell.corrected_p for row in self.rows for cell in row.cells if cell)
 
     def differs(self, corrected_p: float) -> bool:
-        """Whether a gain is not 0, at the table's confidence for all that it was corrected for."""
+        """Return whether a gain is significant, at the table's confidence after its correction."""
         return corrected_p < 1 - self.confidence

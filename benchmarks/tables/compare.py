@@ -1,9 +1,9 @@
-"""Methods against protocols: mean accuracies and paired gains, before anything is shown.
+"""Compare methods on protocols: mean accuracies and paired gains, before rendering.
 
-A row is a method: an algorithm in one configuration, named by what tells it from the others. A column is one
-set of labels for all rows: a protocol of one data set, with the same labeled clips for the same draw. The
-baseline comes first and the rest in alphabetical order: an order by accuracy would claim a ranking that the
-intervals seldom support. Nothing is bold for the same reason.
+A row is a method: an algorithm in one configuration, named by its differences from the others. A column is
+one set of labels for all rows: a protocol of one data set, with the same labeled clips for the same draw. The
+baseline comes first and the other methods in alphabetical order: an order by accuracy would claim a ranking
+that the intervals seldom support. Nothing is bold for the same reason.
 """
 
 import math
@@ -36,22 +36,22 @@ from ssl_video.errors import InputError
 def comparison(
     frame: pd.DataFrame, baseline: str = "supervised", *, predictors: bool = False, confidence: float = 0.95
 ) -> Comparison:
-    """Methods against protocols: mean top-1, and the gain over the baseline on the same labels and seed.
+    """Compare methods on protocols: mean top-1, and the gain over the baseline on the same labels and seed.
 
     Args:
         frame: finished runs, as from `leaderboard.read` or from its CSV.
-        baseline: an algorithm; or one configuration, where an algorithm has several that could be meant.
+        baseline: an algorithm, or one configuration if an algorithm has several.
         predictors: whether a method's further networks get rows, too; needs a frame from `leaderboard.read`.
         confidence: of the intervals.
 
     Raises:
-        InputError: a confidence outside (0, 1), or a frame without further networks where they are wanted.
+        InputError: a confidence outside (0, 1), or further networks are requested and not in the frame.
     """
     if frame.empty:
         return Comparison(baseline, confidence, (), (), ())
-    # The first to finish counts, so that repeating a run until it pleases changes nothing.
+    # Only the first finished repetition counts, so that repeating a run for a better result has no effect.
     runs = frame.sort_values(["finished", "run"], ignore_index=True).assign(network="")
-    # A CSV of an older version has neither, and the operations of the tiniest runs are rounded to 0.
+    # A CSV of an older version lacks these columns, and the operations of the smallest runs round to 0.
     runs[COSTS] = runs.reindex(columns=COSTS).replace(0, math.nan)
     runs[["validation"]] = runs.reindex(columns=["validation"]).fillna(0.0)
     runs["partition"] = _partition(runs)
@@ -74,14 +74,20 @@ def comparison(
     baseline = next(
         (row.label for row in rows if row.is_baseline and row.configuration == baseline), baseline
     )
-    notes = [*caveats.clips(columns), *caveats.labels(columns, runs), *notes, *caveats.gaps(rows, baseline)]
+    notes = [
+        *caveats.clips(columns),
+        *caveats.labels(columns, runs),
+        *caveats.environments(columns, runs),
+        *notes,
+        *caveats.gaps(rows, baseline),
+    ]
     if repetitions:
         notes.append(f"{repetitions} repetitions (same method, labels and seed) left out: the first counts")
     return Comparison(baseline, confidence, columns, rows, tuple(notes))
 
 
 def _further_networks(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row for each network that was evaluated beside the headline."""
+    """Return a row for each network that was evaluated in addition to the headline."""
     found = [
         (position, network, top1)
         for position, (headline, scores) in enumerate(zip(runs["predictor"], runs["predictors"], strict=True))
@@ -91,15 +97,15 @@ def _further_networks(runs: pd.DataFrame) -> pd.DataFrame:
     further: pd.DataFrame = runs.iloc[[position for position, _, _ in found]].copy()
     further["network"] = [network for _, network, _ in found]
     further["top1"] = [top1 for _, _, top1 in found]
-    further["gflops"] = math.nan  # the record has those of the headline
+    further["gflops"] = math.nan  # the record has only the headline's
     return further
 
 
 def _partition(runs: pd.DataFrame) -> "pd.Series[str]":
-    """Splits columns in which runs of the same draw have different labels; "" where they agree.
+    """Split columns in which runs of the same draw have different labels; return each run's part or "".
 
-    First by the numbers of clips; runs that still disagree stand alone with those of exactly their labels.
-    A part is named by the fingerprint of its first draw.
+    Columns are split by the numbers of clips first, and then, if labels still differ, by exactly equal
+    labels. A part is named by the fingerprint of its first draw.
     """
     runs = runs.sort_values(["draw", "fingerprint"]).assign(partition="")
     for finer in (SIZES, ["fingerprint"]):
@@ -114,7 +120,7 @@ def _partition(runs: pd.DataFrame) -> "pd.Series[str]":
 def _numbered(
     runs: pd.DataFrame, keys: list[str], order: Callable[[dict[str, Any]], Any]
 ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
-    """Each run's group by `keys`, numbered in the given order, and the first run of each group."""
+    """Return each run's group by `keys`, numbered in the given order, and the first run of each group."""
     first: list[dict[str, Any]] = runs.drop_duplicates(keys).to_dict("records")
     sequence = sorted(range(len(first)), key=lambda group: order(first[group]))
     rank = np.empty(len(first), np.int64)
@@ -134,7 +140,7 @@ def _row_order(run: dict[str, Any]) -> Any:
 
 
 def _columns(first: list[dict[str, Any]], runs: pd.DataFrame) -> tuple[Column, ...]:
-    """Columns from the first run of each and all runs, with the marks that they need to be told apart."""
+    """Return columns with distinguishing marks, from the first run of each and all runs."""
     ends = runs.groupby("column")[SIZES].agg(["min", "max"]).to_numpy().reshape(len(first), -1, 2).tolist()
     versions = Counter(name for name, _ in {(run["dataset"], run["dataset_fingerprint"]) for run in first})
     short = prefixes({run[key] for run in first for key in ("dataset_fingerprint", "partition")})
@@ -153,7 +159,7 @@ def _columns(first: list[dict[str, Any]], runs: pd.DataFrame) -> tuple[Column, .
 def _rows(
     runs: pd.DataFrame, first: list[dict[str, Any]], columns: Sequence[Column], confidence: float
 ) -> tuple[Row, ...]:
-    """Rows with their cells, from the first run of each and all runs."""
+    """Return rows with their cells, from the first run of each and all runs."""
     scores, (gains, multiples) = _scores(runs, confidence), _gains(runs, confidence)
     corrected = dict(zip(gains, holm([gain.p for gain in gains.values()]), strict=True))
 
@@ -180,7 +186,7 @@ def _rows(
 def _scores(
     runs: pd.DataFrame, confidence: float
 ) -> dict[tuple[int, int], tuple[Interval, int, list[float]]]:
-    """Mean top-1, number of label draws and mean COSTS by (row, column)."""
+    """Return mean top-1, number of label draws and mean COSTS by (row, column)."""
     place, group = _places(runs)
     scores = intervals(runs["top1"].to_numpy(float), group, len(place), confidence)
     grouped = runs.groupby(group)
@@ -191,10 +197,10 @@ def _scores(
 def _gains(
     runs: pd.DataFrame, confidence: float
 ) -> tuple[dict[tuple[int, int], Paired], dict[tuple[int, int], float]]:
-    """Gain over the baseline and multiple of its training cost by (row, column), where there are pairs.
+    """Return gain over the baseline and multiple of its training cost by (row, column), if pairs exist.
 
-    Further networks have none, they differ from the baseline's. Neither is there one where several
-    configurations of the baseline have the same setting: none of them is more right.
+    Further networks have no gain, because they differ from the baseline's network. There is also no gain if
+    several configurations of the baseline have the same setting, because the choice would be arbitrary.
     """
     same = ["column", "setting", "fingerprint", "seed"]
     runs = runs[runs["network"] == ""]
@@ -216,7 +222,7 @@ def _gains(
 
 
 def _places(runs: pd.DataFrame) -> tuple[list[tuple[int, int]], NDArray[np.int64]]:
-    """The (row, column) places that occur, in order, and the number of each run's place."""
+    """Return the occurring (row, column) places in order, and the index of each run's place."""
     both = runs[["row", "column"]].to_numpy(np.int64)
     places, group = np.unique(both, axis=0, return_inverse=True)
     return [(row, column) for row, column in places.tolist()], group.ravel()

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, LaTeX, CSV or JSON."""
+"""Render a comparison as Markdown, LaTeX, CSV or JSON."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ from ssl_video.benchmarks.tables.numbers import (
 )
 from ssl_video.benchmarks.tables.published import Published
 
-# One record a cell; the columns of the CSV, which keep their names and meanings from version to version.
+# One record per cell. These are the columns of the CSV, whose names and meanings are stable across versions.
 FIELDS = {
     "method": "what the row is called in tables",
     "algorithm": "as in leaderboard.csv",
@@ -75,7 +75,7 @@ _LATEX = {
 
 
 def to_markdown(grid: Grid) -> str:
-    """A GitHub table with a column of scores and one of gains for each set of labels."""
+    """Return a GitHub table with a column of scores and one of gains for each set of labels."""
     beneath = _markdown_published(grid.published) if grid.published else ""
     if not grid.labels:
         return f"{EMPTY}\n{beneath}"
@@ -90,7 +90,7 @@ def to_markdown(grid: Grid) -> str:
 
 
 def _markdown_published(published: Published) -> str:
-    """A table for each data set, and what has to be known."""
+    """Return a table for each data set, and the notes."""
     blocks = [
         f"\n{PUBLISHED.format(block.dataset)}\n\n{_aligned([*block.words, *block.numbers], len(block.words))}"
         for block in published.blocks
@@ -99,7 +99,7 @@ def _markdown_published(published: Published) -> str:
 
 
 def _aligned(columns: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A GitHub table from columns of texts, headers first, of which the first `left` are words."""
+    """Return a GitHub table from columns of texts, headers first; the first `left` are left-aligned."""
     columns = [[text.replace("|", "\\|") for text in column] for column in columns]
     padded = []
     for place, column in enumerate(columns):
@@ -110,7 +110,7 @@ def _aligned(columns: Sequence[Sequence[str]], left: int = 1) -> str:
 
 
 def _scores(grid: Grid, column: Scores) -> list[list[str]]:
-    """A column of scores, and one each of gains and gains for their cost where there are any."""
+    """Return a column of scores and, if there are any, one of gains and one of gains per cost."""
     usual, cells = grid.comparison.usual_n, column.cells
     found = [[column.title, *(written(cell.score, usual) if cell else NO_RUN for cell in cells)]]
     if any(cell and cell.gain for cell in cells):
@@ -122,16 +122,16 @@ def _scores(grid: Grid, column: Scores) -> list[list[str]]:
 
 
 def _texts(column: Gains | Costs) -> list[str]:
-    """A column that has no scores."""
+    """Return the texts of a column without scores."""
     if isinstance(column, Costs):
         return list(column.texts)
     return [written_gain(mean.gain) if mean else "" for mean in column.gains]
 
 
 def to_latex(grid: Grid) -> str:
-    """A tabular for the package booktabs, gains beneath their scores, what it all means as comments.
+    """Return a tabular for the package booktabs, gains below their scores, caption and notes as comments.
 
-    Bold gains are not 0, at the table's confidence for all of its gains together.
+    Bold gains are significant, at the table's confidence for all of its gains together.
     """
     beneath = _latex_published(grid.published) if grid.published else ""
     if not grid.labels:
@@ -162,7 +162,7 @@ def to_latex(grid: Grid) -> str:
 
 
 def _latex_published(published: Published) -> str:
-    """A tabular for each data set, and as comments what has to be known."""
+    """Return a tabular for each data set, with the notes as comments."""
     lines = []
     for block in published.blocks:
         columns = [*block.words, *block.numbers]
@@ -176,16 +176,16 @@ def _latex_published(published: Published) -> str:
 
 
 def to_csv(grid: Grid) -> str:
-    """Long format: one line a cell, in full precision; accuracies and gains are shares in [0, 1]."""
+    """Return a CSV in long format: one line per cell, full precision, accuracies and gains in [0, 1]."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows([*_records(grid.comparison), *_published_records(grid.published)])
+    writer.writerows(records(grid))
     return text.getvalue()
 
 
 def to_json(grid: Grid) -> str:
-    """The records of the CSV, published ones and mean gains by themselves, with the caption and the notes."""
+    """Return the CSV's records, published numbers and mean gains separately, with caption and notes."""
     published = grid.published
     content = {"caption": grid.comparison.caption, "notes": grid.notes, "cells": _records(grid.comparison)}
     content |= {
@@ -204,8 +204,13 @@ FORMS: dict[str, Callable[[Grid], str]] = {
 }
 
 
+def records(grid: Grid) -> list[dict[str, Any]]:
+    """Return FIELDS of every cell, and of every published number; None: there is no such number."""
+    return [*_records(grid.comparison), *_published_records(grid.published)]
+
+
 def _records(comparison: Comparison) -> list[dict[str, Any]]:
-    """FIELDS of every cell; None: there is no such number."""
+    """Return FIELDS of every cell; None: there is no such number."""
     records = []
     for row in comparison.rows:
         for column, cell in zip(comparison.columns, row.cells, strict=True):
@@ -223,7 +228,7 @@ def _records(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _mean_gains(grid: Grid) -> list[dict[str, Any]]:
-    """Every mean gain, in the words of FIELDS; None: there is no such number."""
+    """Return every mean gain, with keys of FIELDS; None: there is no such number."""
     return [
         {"method": label, "group": column.group}
         | dict(zip(_OF_MEANS, _plain([*mean.gain.difference, *mean.gain[1:], mean.corrected_p]), strict=True))
@@ -235,12 +240,12 @@ def _mean_gains(grid: Grid) -> list[dict[str, Any]]:
 
 
 def _plain(values: Sequence[Any]) -> list[Any]:
-    """None in place of nan."""
+    """Replace nan by None."""
     return [None if isinstance(value, float) and math.isnan(value) else value for value in values]
 
 
 def _published_records(published: Published | None) -> list[dict[str, Any]]:
-    """FIELDS of every published number, as a share in [0, 1]; most have no meaning there and are None."""
+    """Return FIELDS of every published number, as a fraction in [0, 1]; inapplicable fields are None."""
     records = []
     for number in published.records if published else []:
         same = {key: number[key] for key in ("method", "backbone", "dataset", "protocol")}
@@ -252,7 +257,7 @@ def _published_records(published: Published | None) -> list[dict[str, Any]]:
 
 
 def _latex_rows(grid: Grid, number: int) -> list[list[str]]:
-    """A row's line of scores and, where it has any, its lines of gains."""
+    """Return a row's line of scores and, if it has any, its lines of gains."""
     comparison, label = grid.comparison, _escaped(grid.labels[number])
     lines = [[rf"\quad {label}" if grid.further[number] else label], [r"\quad gain"], [r"\quad gain/cost"]]
     for column in grid.columns:
@@ -273,19 +278,19 @@ def _latex_rows(grid: Grid, number: int) -> list[list[str]]:
 
 
 def _latex_gain(grid: Grid, found: Cell | MeanGain | None) -> str:
-    """A gain, bold where it is not 0."""
+    """Format a gain, in bold if it is significant."""
     if not found or not found.gain:
         return ""
     return _math(gain_parts(found.gain), bold=grid.comparison.differs(found.corrected_p))
 
 
 def _math(texts: tuple[str, str, str], bold: bool = False) -> str:
-    """For example "$52.0 \\pm 2.4$"."""
+    """Format a number, for example "$52.0 \\pm 2.4$"."""
     mean, half_width, mark = texts
     text = rf"{mean} \pm {half_width}" if half_width else mean
     return (rf"$\mathbf{{{text}}}$" if bold else f"${text}$") + (f" {mark}" if mark else "")
 
 
 def _escaped(text: str) -> str:
-    # A bracket at the start of a line would be the option of the line break before it.
+    # LaTeX reads a bracket at the start of a line as the option of the line break before it.
     return re.sub(r"[&%$#_{}\\~^–×]|^\[", lambda found: _LATEX[found[0]], text)

@@ -1,4 +1,4 @@
-"""Which finished runs a table is about: conditions such as `backbone=tiny3d,slow_r50` or `steps>=1000`."""
+"""Filter finished runs by conditions such as `backbone=tiny3d,slow_r50` or `steps>=1000`."""
 
 import fnmatch
 import re
@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ssl_video.benchmarks.tables.records import COLUMNS
 from ssl_video.errors import InputError, unknown
+from ssl_video.runs.result import COLUMNS
 from ssl_video.spec import flat
 
 _FORM = re.compile(r"\s*([\w.]+)\s*(!=|>=|<=|=)\s*(.*\S)\s*")
@@ -16,12 +16,12 @@ _EXAMPLE = "expected KEY=VALUE[,VALUE], KEY!=VALUE, KEY>=NUMBER or KEY<=NUMBER, 
 
 
 class Condition(NamedTuple):
-    """What a run's value of a key has to be.
+    """A condition on a run's value of a key.
 
     Attributes:
         key: a column of the leaderboard, or a key of the specification such as `options.threshold`.
-        sign: "=": one of the values; "!=": none of them; ">=" or "<=": a number that is so to the only one.
-        values: as texts; in those of "=" and "!=", * and ? stand for any characters and any one.
+        sign: "=": one of the values; "!=": none of them; ">=" or "<=": compared with the only value.
+        values: as texts; with "=" and "!=", * matches any characters and ? any single one.
     """
 
     key: str
@@ -33,10 +33,10 @@ class Condition(NamedTuple):
 
 
 def parse(texts: Iterable[str]) -> list[Condition]:
-    """Conditions from what a user writes.
+    """Parse a user's conditions.
 
     Raises:
-        InputError: every text that is not one.
+        InputError: names every invalid condition.
     """
     found, problems = [], []
     for text in texts:
@@ -52,16 +52,16 @@ def parse(texts: Iterable[str]) -> list[Condition]:
 
 
 def select(frame: pd.DataFrame, conditions: Sequence[Condition], keep: str = "") -> pd.DataFrame:
-    """The runs that meet all conditions.
+    """Return the runs that meet all conditions.
 
     Args:
         frame: finished runs, from `leaderboard.read`.
-        conditions: at best none twice.
-        keep: an algorithm or configuration that stays where `algorithm=` asks for others: the baseline.
+        conditions: preferably without repetitions.
+        keep: an algorithm or configuration that `algorithm=` never removes: the baseline.
 
     Raises:
-        InputError: every key and value that no finished run has, and what is no number but should be one; or
-            no run meets all conditions.
+        InputError: names every key and value that no finished run has, and every value that is not a number
+            but should be one; or no run meets all conditions.
     """
     met = pd.Series(True, frame.index)
     problems = list[str]()
@@ -82,7 +82,7 @@ def select(frame: pd.DataFrame, conditions: Sequence[Condition], keep: str = "")
 
 
 def _met(frame: pd.DataFrame, condition: Condition) -> "pd.Series[bool]":
-    """Which runs meet a condition."""
+    """Return for each run whether it meets a condition."""
     key, sign, values = condition
     column = _column(frame, key)
     numeric = pd.api.types.is_numeric_dtype(column)
@@ -109,7 +109,7 @@ def _met(frame: pd.DataFrame, condition: Condition) -> "pd.Series[bool]":
 
 
 def _column(frame: pd.DataFrame, key: str) -> "pd.Series[Any]":
-    """The runs' values of a key, as numbers where all of them are, otherwise as texts.
+    """Return the runs' values of a key, as numbers if all of them are, otherwise as texts.
 
     Raises:
         InputError: no run has this key.
@@ -118,14 +118,14 @@ def _column(frame: pd.DataFrame, key: str) -> "pd.Series[Any]":
         column = frame[key]
     else:
         # Runs of one configuration share a specification.
-        specs = {id(spec): flat(spec) for spec in frame["spec"]}
+        specs = {id(spec): flat(spec) for spec in frame.get("spec", ())}
         if not any(key in spec for spec in specs.values()):
             further = sorted({name for spec in specs.values() for name in spec} - set(COLUMNS))
             raise InputError(unknown("key of a run", key, [*COLUMNS, *further]))
         column = pd.Series([specs[id(spec)].get(key) for spec in frame["spec"]], frame.index)
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return column
-    # As they stand in YAML: true, not True.
+    # In YAML's spelling: true, not True.
     return column.map(lambda value: str(value).lower() if isinstance(value, bool) else str(value))
 
 

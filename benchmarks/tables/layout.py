@@ -1,7 +1,7 @@
-"""Where the cells of a comparison stand in a table: methods against labels, or as the user wants them.
+"""Layout of a comparison's cells in a table: methods as rows and labels as columns, or the user's choice.
 
 Every cell belongs to one method in one configuration and to one set of labels. A layout moves cells and never
-averages them: what rows and columns do not say is added to their names, or told in a note.
+averages them. Facts that rows and columns do not show are added to their names, or to a note.
 """
 
 import math
@@ -26,9 +26,9 @@ class Scores:
     """A column of accuracies.
 
     Attributes:
-        group: what stands above it and its neighbours: a data set.
+        group: heading above it and its neighbours: a data set.
         lines: its own name: a protocol, and marks.
-        cells: one a row; None: no run.
+        cells: one per row; None: no run.
     """
 
     group: str
@@ -43,7 +43,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Costs:
-    """A column of costs: `texts`, one a row, of the runs in its `group`."""
+    """A column of costs of the runs in its `group`: `texts`, one per row."""
 
     group: str
     name: str
@@ -57,7 +57,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Gains:
-    """A column of mean gains over the columns of its `group`, one a row; None: no gain there."""
+    """A column of mean gains over the columns of its `group`, one per row; None: no gain."""
 
     group: str
     gains: tuple[means.MeanGain | None, ...]
@@ -71,17 +71,17 @@ class Gains:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table before it is written in one of its forms.
+    """A table before it is rendered in one of its forms.
 
     Attributes:
-        comparison: where the cells are from.
-        corner: what the rows are.
-        labels: one a row.
-        further: whether a row is a further network of the row above.
-        columns: those of a group stand together.
-        notes: sentences that the reader has to know.
+        comparison: the source of the cells.
+        corner: heading of the row labels.
+        labels: one per row.
+        further: for each row, whether it is a further network of the row above.
+        columns: the columns, adjacent within a group.
+        notes: caveats for the reader.
         costs: whether costs are shown.
-        published: the literature's numbers, shown in a block of their own.
+        published: published numbers, shown in a separate block.
     """
 
     comparison: Comparison
@@ -95,12 +95,12 @@ class Grid:
 
 
 def plain(comparison: Comparison, *, costs: bool = False, mean_gains: bool = False) -> Grid:
-    """Methods against sets of labels, as they are compared.
+    """Return the default layout: methods as rows, sets of labels as columns.
 
     Args:
         comparison: the cells.
-        costs: whether to show what they cost, too.
-        mean_gains: whether to show mean gains over the columns of each data set, too.
+        costs: whether to also show costs.
+        mean_gains: whether to also show mean gains over the columns of each data set.
 
     Raises:
         InputError: mean gains over several versions of one data set.
@@ -128,7 +128,7 @@ def grid(
     costs: bool,
     mean_gains: bool,
 ) -> Grid:
-    """A grid, at the end of every group with columns of mean gains and of costs where they are wanted."""
+    """Return a grid, with requested columns of mean gains and of costs at the end of every group."""
     shown, extra = list[Scores | Gains | Costs](), list[str]()
     for group, members in groupby(columns, key=lambda column: column.group):
         own = list(members)
@@ -148,7 +148,7 @@ def grid(
 
 
 def _costs(group: str, columns: Sequence[Scores]) -> list[Costs]:
-    """What the cells of a group's columns cost, row by row."""
+    """Return columns of the costs of a group's cells, row by row."""
     rows = [[cell.cost for cell in cells if cell] for cells in zip(*(c.cells for c in columns), strict=True)]
     return [
         Costs(group, name, tuple(_span([getattr(cost, key) for cost in row], write) for row in rows))
@@ -161,7 +161,7 @@ def _costs(group: str, columns: Sequence[Scores]) -> list[Costs]:
 
 
 def _span(values: Sequence[float], write: Callable[[float], str]) -> str:
-    """One number where all are written alike, otherwise the least and the most."""
+    """Format values as one number if all are formatted alike, otherwise as smallest and largest."""
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return NO_RUN
@@ -170,7 +170,7 @@ def _span(values: Sequence[float], write: Callable[[float], str]) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three digits: 0.0122, 3.31, 41.2, 3,120."""
+    """Format with three digits: 0.0122, 3.31, 41.2, 3,120."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

@@ -1,8 +1,8 @@
-"""A method's mean gain over several sets of labels: does it help at all, wherever it was tried?
+"""A method's mean gain over several sets of labels: its overall effect.
 
-Accuracies of different protocols have no common mean worth reading, paired gains have one. Every column
-counts once, however many runs it has, and the interval is over the columns' gains: runs within a column may
-share their labels, or much of what makes these labels easy, and are not counted as if each were news.
+A mean of accuracies over different protocols is meaningless, a mean of paired gains is not. Every column
+counts once, for any number of runs, and the interval is over the columns' gains. Runs within a column may
+share their labels, or factors that make these labels easy, so they are not independent observations.
 """
 
 import math
@@ -34,14 +34,14 @@ class MeanGain(NamedTuple):
 def over_columns(
     rows: Sequence[Sequence[Cell | None]], confidence: float = 0.95
 ) -> tuple[MeanGain | None, ...]:
-    """For each of some rows the mean gain over its cells; None: fewer than two of them have one.
+    """Return each row's mean gain over its cells; None: fewer than two cells have a gain.
 
     Args:
         rows: the cells of each row; None: no run.
         confidence: of the interval.
 
     Raises:
-        InputError: a row's gains are on several data sets, or versions of one.
+        InputError: a row's gains are on several data sets, or on several versions of one.
     """
     with_gains = [[cell for cell in cells if cell and cell.gain] for cells in rows]
     for cells in with_gains:
@@ -53,12 +53,12 @@ def over_columns(
 
 
 def _check(data: Collection[tuple[str, str]]) -> None:
-    """Refuse a mean over these data sets, by name and fingerprint, unless they are one."""
+    """Check that data sets, by name and fingerprint, are one, so that a mean makes sense."""
     if len(data) < 2:
         return
     names, versions = sorted({name for name, _ in data}), sorted(version for _, version in data)
     if len(names) > 1:
-        found, choice = " and ".join(names), "--dataset NAME, or --columns dataset,protocol"
+        found, choice = " and ".join(names), "--dataset NAME"
     else:
         found = f"{len(versions)} versions of {names[0]}"
         choice = " or ".join(f"--where dataset_fingerprint={version}" for version in versions)

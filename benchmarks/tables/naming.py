@@ -1,4 +1,4 @@
-"""Shortest names that tell the rows and columns of a table apart, and their order."""
+"""Shortest distinguishing names of a table's rows and columns, and their order."""
 
 import json
 import re
@@ -10,21 +10,21 @@ import pandas as pd
 
 from ssl_video.spec import METHOD, Spec, flat, plain, setting, short_name, without_cell
 
-# Where several keys tell rows apart equally well, these say more.
+# If several keys distinguish rows equally well, these are more informative.
 _FIRST = ("backbone", "weights")
 
 
 def labels(methods: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Names for methods: the algorithm, and what tells it from others of its name in the fewest words.
+    """Name methods by the algorithm and the fewest settings that distinguish them.
 
-    What most methods of an algorithm have in common is left out of their names.
+    Values that most methods of an algorithm share are left out of their names.
 
     Args:
         methods: finished runs, one of each method.
 
     Returns:
-        A name for each row, for example "cmpl" or "cmpl auxiliary.width=1 steps=200"; and sentences on
-        what the names leave out.
+        A name for each row, for example "cmpl" or "cmpl auxiliary.width=1 steps=200"; and sentences on the
+        settings that the names leave out.
     """
     rows = methods.to_dict("records")
     facts = [method_facts(row) for row in rows]
@@ -37,7 +37,7 @@ def labels(methods: pd.DataFrame) -> tuple[list[str], list[str]]:
         texts, left_out = variants([facts[number] for number in members])
         counts = Counter(texts)
         for number, text in zip(members, texts, strict=True):
-            # A plugin whose code was changed has other configurations with the same keys.
+            # A plugin whose code has changed has several configurations with the same settings.
             same = rows[number]["configuration"] if counts[text] > 1 else ""
             names[number] = " ".join(part for part in (algorithm, text, same, beside) if part)
         notes += [
@@ -47,7 +47,7 @@ def labels(methods: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 
 def method_names(specs: Mapping[str, Spec]) -> dict[str, str]:
-    """The names that tables will have for methods that are still to run, by configuration.
+    """Return the names that tables will have for methods that have not run yet, by configuration.
 
     Args:
         specs: a resolved specification of each configuration.
@@ -63,7 +63,7 @@ def method_names(specs: Mapping[str, Spec]) -> dict[str, str]:
 
 
 def _budgets(names: Sequence[str], rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """For each budget that methods share a sentence on their steps, which it decides."""
+    """Return a sentence for each common budget on the methods' steps, which follow from it."""
     sharing: dict[str, list[str]] = {}
     for name, row in zip(names, rows, strict=True):
         spec = row.get("spec") or {}
@@ -73,7 +73,7 @@ def _budgets(names: Sequence[str], rows: Sequence[Mapping[Any, Any]]) -> list[st
 
 
 def variants(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
-    """For each method the keys that tell it from the others, and sentences about `{}`, what they share."""
+    """Return each method's distinguishing settings, and sentences on common ones (`{}`: the algorithm)."""
     shown, hidden = _telling(facts)
     short = _short({key for fact in facts for key in fact})
     usual = {key: value for key in shown if (value := _usual([fact.get(key, "none") for fact in facts]))}
@@ -93,15 +93,15 @@ def variants(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
 
 
 def _usual(values: Sequence[str]) -> str | None:
-    """The one value that most have; None where none has more of them than every other."""
+    """Return the most frequent value; None if there is only one value, or a tie."""
     (value, count), *others = Counter(values).most_common()
     return value if others and count > others[0][1] else None
 
 
 def _settings(settings: "pd.Series[str]", facts: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """For each setting what is not the same for all rows, beside the method; "" where there is only one.
+    """Return each setting's differences from the others, the method aside; "" if there is only one setting.
 
-    Rows with other steps or clips stand in one table, and nobody may take them for comparable.
+    A table may contain rows with different steps or clips, which must not look comparable.
     """
     first = dict(zip(settings[::-1], facts[::-1], strict=True))
     if len(first) < 2:
@@ -116,30 +116,30 @@ def _settings(settings: "pd.Series[str]", facts: Sequence[Mapping[str, str]]) ->
 
 
 def prefixes(hashes: Collection[str]) -> dict[str, str]:
-    """Hashes cut to the length, at least 6, at which all are still different."""
+    """Return hashes truncated to the smallest length, at least 6, at which all differ."""
     length = next(n for n in range(6, 99) if len({text[:n] for text in hashes}) == len(hashes))
     return {text: text[:length] for text in hashes}
 
 
 def natural(text: str) -> list[Any]:
-    """Sorting key with numbers by their value: "per-class:4" before "per-class:10"."""
+    """Return a sort key that orders numbers by value: "per-class:4" before "per-class:10"."""
     parts = re.split(r"(\d+(?:\.\d+)?)", str(text))
     return [float(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def method_facts(run: Mapping[Any, Any]) -> dict[str, str]:
-    """What may tell a run's method from others: flattened keys and their values as short texts."""
+    """Return the settings of a run's method: flattened keys and their values as short texts."""
     spec = run.get("spec")
     if spec is None:  # a frame that was read from the CSV
         spec = {key: run[key] for key in ("backbone", "initialisation", "frames", "stride", "size", "steps")}
         spec["options"] = json.loads(run["options"])
-    # Steps that follow from a budget tell nothing beside it.
+    # Steps that follow from a budget are redundant.
     known = {key: value for key, value in spec.items() if key != "steps" or "match" not in spec}
     return {key: _text(value) for key, value in flat(known).items()}
 
 
 def _text(value: Any) -> str:
-    """A value in its shortest readable form."""
+    """Return a value in its shortest readable form."""
     if isinstance(value, str):
         return value.rsplit("/", 1)[-1]
     if isinstance(value, float):
@@ -148,7 +148,7 @@ def _text(value: Any) -> str:
 
 
 def _telling(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
-    """The fewest keys, found greedily, that tell all of `facts` apart, and the others that differ."""
+    """Return the fewest keys (found greedily) that distinguish all `facts`, and the other differing keys."""
     distinct: dict[tuple[str | None, ...], str] = {}
     for key in sorted({key for fact in facts for key in fact}, key=lambda key: (len(key), key)):
         values = tuple(fact.get(key) for fact in facts)
@@ -174,7 +174,7 @@ def _telling(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
 
 
 def _short(keys: Collection[str]) -> dict[str, str]:
-    """Each dotted key without the outer parts that it needs not to differ from all others."""
+    """Shorten each dotted key to the fewest trailing parts that distinguish it from all others."""
     short = {}
     for key in keys:
         parts = key.split(".")

@@ -1,4 +1,4 @@
-"""How accuracies and gains are written, in every form of a table."""
+"""Format accuracies and gains, for every form of a table."""
 
 import math
 
@@ -11,27 +11,27 @@ PUBLISHED = "published for {}, not measured here: top-1 % by share of labels"
 
 
 def parts(interval: Interval, usual: int, sign: str = "") -> tuple[str, str, str]:
-    """Percent with one decimal: mean, half width ("" for n = 1), and a mark where n is not the usual one."""
+    """Format as percent with one decimal: mean, half width ("" for n = 1), and a mark for an unusual n."""
     mean, half_width, n = interval
-    # Adding 0 turns the -0.0 that small losses round to into 0.0.
+    # Adding 0 turns the -0.0 of rounded small losses into 0.0.
     text = f"{round(100 * mean, 1) + 0.0:{sign}.1f}"
     return text, f"{100 * half_width:.1f}" if n > 1 else "", f"(n={n})" if n == 1 or n != usual else ""
 
 
 def gain_parts(gain: Paired) -> tuple[str, str, str]:
-    """Likewise of a gain, whose mark says in how many of its pairs it is above 0."""
+    """Format a gain like `parts`; the mark is the number of pairs with a gain above 0."""
     n = gain.difference.n
     mean, half_width, mark = parts(gain.difference, n, "+")
     return mean, half_width, mark or f"({gain.wins}/{n})"
 
 
 def written(interval: Interval, usual: int, sign: str = "", widths: tuple[int, int] = (0, 0)) -> str:
-    """For example "52.0 ± 2.4" or "52.0 (n=1)", with mean and half width right-aligned in `widths`."""
+    """Format like "52.0 ± 2.4" or "52.0 (n=1)", with mean and half width right-aligned to `widths`."""
     return _joined(parts(interval, usual, sign), widths)
 
 
 def written_gain(gain: Paired, widths: tuple[int, int] = (0, 0)) -> str:
-    """For example "+5.0 ± 9.5 (2/3)", aligned likewise."""
+    """Format a gain like "+5.0 ± 9.5 (2/3)", with the same alignment."""
     return _joined(gain_parts(gain), widths)
 
 
@@ -42,6 +42,6 @@ def _joined(texts: tuple[str, str, str], widths: tuple[int, int]) -> str:
 
 
 def per_cost(cell: Cell) -> str:
-    """The gain for each multiple of the baseline's training cost, in percent points; "" where unknown."""
+    """Format the gain per multiple of the baseline's training cost, in percent points; "": unknown."""
     value = cell.gain_per_cost
     return "" if math.isnan(value) else f"{round(100 * value, 1) + 0.0:+.1f}"

@@ -1,7 +1,7 @@
-"""The literature's numbers, `published.csv`: shown beside measured ones, never ranked with them.
+"""Published numbers of the literature, `published.csv`: shown beside measured ones, never ranked with them.
 
-Rows with one method, dataset and share of labels may still differ in which clips were labeled, in initial
-weights, modality, training length and test views (docs/data.md); where sources disagree, each has its row.
+Rows with the same method, dataset and fraction of labels may still differ in the labeled clips, initial
+weights, modality, training length and test views (docs/data.md). If sources disagree, each has its own row.
 """
 
 import math
@@ -26,13 +26,13 @@ COLUMNS = {
     "certainty": "stated: by its own authors or whoever ran it; quoted: from another paper, not read there",
     "note": "what else has to be known",
 }
-# Whole data sets only: a part of one under its name is another data set.
+# Complete data sets only: a subset under the same name is another data set.
 CLASSES = {"ucf101": 101, "hmdb51": 51, "kinetics400": 400, "mini-ssv2": 87, "diving48": 48}
 CAVEAT = (
     "published numbers are in no mean, gain or test: their labeled clips, initial weights, input, training "
     "and test views may all be other ones, and mostly are not stated; quoted: not read in the paper itself"
 )
-# One clip per class of UCF-101 is 1.06 % of it, and called 1 %.
+# Papers call one clip per class of UCF-101 1 %, although it is 1.06 %.
 _NEAR = 0.1
 SOURCES = {
     "ActNetFormer, Table 1": "arXiv:2404.06243; github.com/rana2149/ActNetFormer, assets/results.png",
@@ -47,17 +47,17 @@ SOURCES = {
 
 
 def read() -> pd.DataFrame:
-    """All published numbers, COLUMNS; absent deviations are NaN, absent notes empty."""
+    """Read all published numbers, COLUMNS; missing deviations are NaN, missing notes are empty."""
     with (resources.files("ssl_video.benchmarks") / "published.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, usecols=list(COLUMNS), keep_default_na=False, na_values={"deviation": [""]})
 
 
 class Published(NamedTuple):
-    """Published numbers to be shown.
+    """Published numbers to show.
 
     Attributes:
         frame: COLUMNS of those numbers.
-        notes: sentences that the reader has to know.
+        notes: caveats for the reader.
     """
 
     frame: pd.DataFrame
@@ -65,7 +65,7 @@ class Published(NamedTuple):
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """COLUMNS of each number; None: there is no deviation."""
+        """COLUMNS of each number; a missing deviation is None."""
         columns = {key: self.frame[key].tolist() for key in COLUMNS}
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         return [
@@ -74,7 +74,7 @@ class Published(NamedTuple):
 
     @property
     def blocks(self) -> list["Block"]:
-        """The numbers as tables, one a data set."""
+        """The numbers as tables, one per data set."""
         remarks, parts = _remarks(self.frame), dict[str, list[dict[str, Any]]]()
         for number in self.records:
             parts.setdefault(number["dataset"], []).append(number)
@@ -87,7 +87,7 @@ class Block(NamedTuple):
     Attributes:
         dataset: its name.
         words: method (with the number of a note), backbone, initial weights, input, source.
-        numbers: top-1 in percent, one column for each share of labels.
+        numbers: top-1 in percent, one column per fraction of labels.
     """
 
     dataset: str
@@ -96,10 +96,10 @@ class Block(NamedTuple):
 
 
 def beside(columns: Sequence[Column], methods: Collection[str] = ()) -> Published:
-    """What was published for the data sets of some columns and about their shares of labels.
+    """Return the numbers published for columns' data sets and approximate fractions of labels.
 
     Args:
-        columns: of a comparison.
+        columns: columns of a comparison.
         methods: only these; empty: any.
     """
     frame = _of(read(), methods=methods)
@@ -125,7 +125,7 @@ def beside(columns: Sequence[Column], methods: Collection[str] = ()) -> Publishe
 
 
 def alone(datasets: Collection[str] = (), methods: Collection[str] = ()) -> Published:
-    """What was published for some data sets and methods; empty: any."""
+    """Return the numbers published for data sets and methods; empty: any."""
     return _with_notes(_of(read(), datasets, methods), [])
 
 
@@ -137,13 +137,13 @@ def _of(frame: pd.DataFrame, datasets: Collection[str] = (), methods: Collection
 
 
 def _labeled(column: Column) -> tuple[int, int]:
-    """Labeled training clips and all of them."""
+    """Return the numbers of labeled and of all training clips."""
     labeled, unlabeled = column.sizes["labeled"][1], column.sizes["unlabeled"][1]
     return labeled, unlabeled if column.labeled_in_unlabeled else labeled + unlabeled
 
 
 def _with_notes(frame: pd.DataFrame, notes: Sequence[str]) -> Published:
-    """Numbers with the caveat and what the file says of single ones."""
+    """Return numbers with the caveat and the file's notes on single numbers."""
     if frame.empty:
         return Published(
             frame, ("nothing is published here for these data sets, methods and shares of labels",)
@@ -153,7 +153,7 @@ def _with_notes(frame: pd.DataFrame, notes: Sequence[str]) -> Published:
 
 
 def _remarks(frame: pd.DataFrame) -> dict[str, int]:
-    """What the file says of single numbers, and its number in the tables."""
+    """Return the file's notes on single numbers, with their indices in the tables."""
     return {note: number for number, note in enumerate(filter(None, frame["note"].unique()), 1)}
 
 

@@ -1,17 +1,18 @@
-"""Means with intervals, and paired differences to a baseline, for the few runs that training allows.
+"""Means with intervals, and paired differences to a baseline, for small numbers of runs.
 
 The interval of a mean of n values with sample standard deviation s (n - 1 in its denominator) is
 
     mean ± t(n - 1, (1 + confidence) / 2) * s / sqrt(n),
 
-t being the quantile of Student's distribution ("The Probable Error of a Mean", Biometrika 6, 1908, 1-25;
-today's form: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2). It supposes independent values
-that scatter normally. A paired comparison is the same interval of the differences (ibid., 7.3.1.1): what
-two runs share, such as an easy draw of labels, cancels.
+where t is the quantile of Student's distribution ("The Probable Error of a Mean", Biometrika 6, 1908, 1-25;
+modern form: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2). It assumes independent, normally
+distributed values. A paired comparison is the same interval of the differences (ibid., 7.3.1.1): common
+factors of two runs, such as an easy draw of labels, cancel.
 
-A table holds many comparisons, and of twenty between equals one is expected to look different at 95 %. Holm's
-correction ("A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6,
-1979, 65-70) keeps the probability that any of them does below 5 %, whatever they have in common.
+A table holds many comparisons. Of twenty between equal methods, one is expected to look different at 95 %.
+Holm's correction ("A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
+Statistics 6, 1979, 65-70) keeps the probability of any false difference below 5 %, for any dependence
+between the comparisons.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ from scipy.special import stdtr, stdtrit
 
 from ssl_video.errors import InputError
 
-# Accuracies are multiples of 1/clips, so values that scatter at all scatter by far more than this, and
-# equal differences by less: only by the rounding of a subtraction.
+# Accuracies are multiples of 1/clips, so different values differ by far more than this. Equal differences
+# differ by less: only by the rounding of a subtraction.
 _NO_SPREAD = 1e-9
 
 
@@ -37,10 +38,10 @@ class Interval(NamedTuple):
 
 
 class Paired(NamedTuple):
-    """Mean difference to a baseline, and how many values were above, equal to and below theirs.
+    """Mean difference to a baseline, and the numbers of values above, equal to and below the baseline's.
 
-    `p` is the probability of a difference at least as far from 0 between equals (two-sided t test). It is nan
-    for one value or equal ones: they do not show how they scatter.
+    `p` is the probability of a difference at least as far from 0 under equality (two-sided t test). It is nan
+    for a single difference or equal ones, because these give no estimate of the variance.
     """
 
     difference: Interval
@@ -51,7 +52,7 @@ class Paired(NamedTuple):
 
 
 def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Student's t interval of the mean of `values` (n,), with n - 1 degrees of freedom.
+    """Return Student's t interval of the mean of `values` (n,), with n - 1 degrees of freedom.
 
     Raises:
         InputError: no values, or a confidence outside (0, 1).
@@ -61,7 +62,7 @@ def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def paired(values: ArrayLike, baseline: ArrayLike, confidence: float = 0.95) -> Paired:
-    """`values` (n,) against the `baseline` (n,) of the same labels and seeds, element by element.
+    """Compare `values` (n,) with the `baseline` (n,) of the same labels and seeds, element by element.
 
     Raises:
         InputError: different lengths, no values, or a confidence outside (0, 1).
@@ -75,13 +76,13 @@ def paired(values: ArrayLike, baseline: ArrayLike, confidence: float = 0.95) -> 
 def intervals(
     values: NDArray[np.float64], group: NDArray[np.int64], groups: int, confidence: float = 0.95
 ) -> list[Interval]:
-    """`interval` of many groups at once.
+    """Return the `interval` of many groups at once.
 
     Args:
         values: (n,).
-        group: (n,) number of each value's group in [0, groups); every group has a value.
+        group: (n,) index of each value's group in [0, groups); every group has a value.
         groups: number of groups.
-        confidence: share of such intervals that hold the true mean.
+        confidence: fraction of such intervals that contain the true mean.
 
     Raises:
         InputError: a confidence outside (0, 1).
@@ -91,7 +92,7 @@ def intervals(
     count = np.bincount(group, minlength=groups)
     assert count.all(), "a group without values has no mean"
     mean = np.bincount(group, values, groups) / count
-    # The sum of squared deviations, not of squares: accuracies are alike and the latter would cancel.
+    # The sum of squared deviations, not of squares: accuracies are similar, so the latter would cancel.
     squares = np.bincount(group, (values - mean[group]) ** 2, groups)
     freedom = np.where(count > 1, count - 1, np.nan)
     half_width = stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(squares / freedom / count)
@@ -106,9 +107,9 @@ def paired_groups(
     groups: int,
     confidence: float = 0.95,
 ) -> list[Paired]:
-    """`paired` of many groups at once; arguments and errors as in `intervals`."""
+    """Return the `paired` comparison of many groups at once; arguments and errors as in `intervals`."""
     differences = intervals(values - baseline, group, groups, confidence)
-    # Compared before subtracting: equal accuracies are equal bit by bit, they are k / clips.
+    # Compared before subtracting: equal accuracies are k / clips and therefore equal bit for bit.
     signs = [
         np.bincount(group[chosen], minlength=groups).tolist()
         for chosen in (values > baseline, values == baseline, values < baseline)
@@ -118,9 +119,10 @@ def paired_groups(
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's correction: each p-value (n,) as if it stood alone; nan where there was no test.
+    """Return p-values (n,) after Holm's correction, comparable with a single test's level; nan: no test.
 
-    The smallest of m tests counts m times, the next m - 1 times, and so on, and none less than one before.
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on; none is less than the one
+    before it.
     """
     values = np.asarray(p, np.float64)
     order = np.argsort(values)  # nan last
@@ -132,7 +134,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _tail(difference: Interval, confidence: float) -> float:
-    """The two-sided p-value of a mean difference, from its interval."""
+    """Return the two-sided p-value of a mean difference, from its interval."""
     mean, half_width, n = difference
     if not half_width > _NO_SPREAD:
         return float("nan")
@@ -141,7 +143,7 @@ def _tail(difference: Interval, confidence: float) -> float:
 
 
 def _series(values: ArrayLike) -> NDArray[np.float64]:
-    """`values` as an array (n,) with n > 0."""
+    """Return `values` as an array (n,) with n > 0."""
     flat = np.asarray(values, np.float64).ravel()
     if not len(flat):
         raise InputError("no values: a mean needs at least one finished run")

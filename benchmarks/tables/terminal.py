@@ -1,4 +1,4 @@
-"""A comparison shown in a terminal."""
+"""Render a comparison in a terminal."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -23,16 +23,16 @@ from ssl_video.benchmarks.tables.numbers import (
 from ssl_video.benchmarks.tables.published import Block
 from ssl_video.benchmarks.tables.statistics import Paired
 
-# Spaces between columns, one of which the frame adds; the longest header line that a column grows to.
+# Spaces between columns, one of which the frame adds; the longest header line that widens a column.
 _GAP, _HEADER = 2, 20
 _PER_COST = "  gain/cost"
 
 
 def to_terminal(grid: Grid, width: int = 80) -> Table:
-    """A table for each group of columns, each gain below its score, what it all means beneath.
+    """Return a table for each group of columns, each gain below its score, caption and notes at the end.
 
-    Where the columns of a group do not fit into `width` characters, they go into several tables.
-    Colour marks the gains that are not 0, at the table's confidence for all of its gains together.
+    If the columns of a group do not fit into `width` characters, they are split into several tables.
+    Colour marks significant gains, at the table's confidence for all of its gains together.
     """
     sheet, comparison = Table.grid(), grid.comparison
     if grid.labels:
@@ -58,7 +58,7 @@ def to_terminal(grid: Grid, width: int = 80) -> Table:
 
 
 def _published(block: Block) -> Table:
-    """The literature's numbers for a data set."""
+    """Return a table of the published numbers for a data set."""
     table = _empty_table(PUBLISHED.format(block.dataset))
     for column in block.words:
         words = [word for text in column for word in text.split()]
@@ -71,7 +71,7 @@ def _published(block: Block) -> Table:
 
 
 def _listed(notes: Sequence[str]) -> Table:
-    """Sentences, one a line."""
+    """Return sentences as a list, one per line."""
     table = Table.grid(padding=(0, 1))
     for note in notes:
         table.add_row(Text("-", "dim"), Text(note, "dim"))
@@ -79,7 +79,7 @@ def _listed(notes: Sequence[str]) -> Table:
 
 
 class _Shown(NamedTuple):
-    """A column as texts, for each row those of its lines: score, gain, gain for its cost."""
+    """A column as texts; each row has three lines: score, gain, gain per cost."""
 
     header: str
     lines: list[list[Text]]
@@ -87,13 +87,13 @@ class _Shown(NamedTuple):
 
 
 def _blocks(grid: Grid, width: int) -> Iterator[Table]:
-    """Tables no wider than `width`, each with columns of one group."""
+    """Yield tables no wider than `width`, each with columns of one group."""
     names = [grid.corner, *_names(grid), *([_PER_COST] if grid.costs else [])]
     room = min(max(map(len, names)), width // 2)
     for group, members in groupby(grid.columns, key=lambda column: column.group):
         columns, block = list(members), list[_Shown]()
         scores = [column.cells for column in columns if isinstance(column, Scores)]
-        # What has no run on this data stands in the tables of other data.
+        # Rows without a run on this data are in the tables of other data.
         rows = [row for row in range(len(grid.labels)) if any(cells[row] for cells in scores)]
         for column in columns:
             shown = _shown(grid, column)
@@ -105,7 +105,7 @@ def _blocks(grid: Grid, width: int) -> Iterator[Table]:
 
 
 def _table(title: str, grid: Grid, rows: Sequence[int], room: int, block: Sequence[_Shown]) -> Table:
-    """One table of these rows, with further lines for a row where it has a gain."""
+    """Return a table of these rows, with further lines for a row that has a gain."""
     table = _empty_table(title)
     table.add_column(Text(grid.corner), max_width=room, overflow="fold")
     for shown in block:
@@ -120,7 +120,7 @@ def _table(title: str, grid: Grid, rows: Sequence[int], room: int, block: Sequen
 
 
 def _empty_table(title: str) -> Table:
-    # Text, because rich reads square brackets in plain strings as markup.
+    # `Text`, because rich reads square brackets in plain strings as markup.
     return Table(
         title=Text(title, "bold"), title_justify="left", title_style="", box=box.SIMPLE_HEAD, show_edge=False,
         pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="",
@@ -134,7 +134,7 @@ def _shown(grid: Grid, column: Scores | Gains | Costs) -> _Shown:
 
 
 def _scores(grid: Grid, column: Scores) -> _Shown:
-    """A column's scores and gains, aligned at their decimal points and their ±."""
+    """Return a column's scores and gains, aligned at their decimal points and their ±."""
     usual = grid.comparison.usual_n
     spelled = [parts(cell.score, usual) for cell in column.cells if cell]
     spelled += [gain_parts(cell.gain) for cell in column.cells if cell and cell.gain]
@@ -155,7 +155,7 @@ def _scores(grid: Grid, column: Scores) -> _Shown:
 
 
 def _gains(grid: Grid, column: Gains) -> _Shown:
-    """A column of mean gains, aligned likewise, each in the line of gains."""
+    """Return a column of mean gains with the same alignment, each in the line of gains."""
     spelled = [gain_parts(mean.gain) for mean in column.gains if mean]
     means, half_widths = ([len(texts[place]) for texts in spelled] for place in (0, 1))
     widths = max(means, default=0), max(half_widths, default=0)
@@ -170,19 +170,19 @@ def _gains(grid: Grid, column: Gains) -> _Shown:
 
 
 def _costs(column: Costs) -> _Shown:
-    """A column of costs, aligned at the right."""
+    """Return a column of costs, aligned at the right."""
     width = max(map(len, (column.name, *column.texts)))
     lines = [[Text(text.rjust(width)), Text(), Text()] for text in column.texts]
     return _Shown(column.name.rjust(width), lines, width)
 
 
 def _style(comparison: Comparison, gain: Paired, corrected_p: float) -> str:
-    """Colour for a gain that is not 0."""
+    """Return the style of a gain; a significant one is coloured."""
     if comparison.differs(corrected_p):
         return "green" if gain.difference.mean > 0 else "red"
     return "dim"
 
 
 def _names(grid: Grid) -> list[str]:
-    """Labels of rows, set off where one is a further network of the row above."""
+    """Return the labels of rows, indented for a further network of the row above."""
     return [f"  {label}" if more else label for label, more in zip(grid.labels, grid.further, strict=True)]

@@ -1,4 +1,4 @@
-"""Runs on other machines, as jobs of a scheduler; what they do is read from the folder that all share."""
+"""Runs on other machines, as jobs of a scheduler; their progress is read from the shared results folder."""
 
 import contextlib
 import json
@@ -10,52 +10,51 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import torch
-
 from ssl_video.benchmarks.running import prepare
-from ssl_video.benchmarks.running.executors import Conditions, Event, folder
+from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.benchmarks.running.executors.local import Local
 from ssl_video.data.paths import CACHE
-from ssl_video.engine.record import METRICS, read_result
-from ssl_video.engine.run import Plan, Report
 from ssl_video.errors import InputError
+from ssl_video.runs.folder import METRICS, RunFolder, run_folder
 from ssl_video.spec import build, plain
+from ssl_video.training.execution import Execution
+from ssl_video.training.run import Plan, Report
 
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 60.0
-# How long a network disk may take to show a file that another machine has written.
+# The longest delay until a network disk shows a file that another machine has written.
 _SEEN_SECONDS = 60.0
-# The end of a run's records that is read: longer than any line.
+# Bytes that are read from the end of a run's records: more than any line has.
 _LAST_BYTES = 2**16
 
 
 @dataclass(frozen=True)
 class Order:
-    """A run in a form that travels.
+    """A run in a form that can be sent to another machine.
 
     Attributes:
         name: the run's identity.
         spec: its resolved specification, as plain values.
-        conditions: how it is carried out.
-        directory: where relative names of files start from.
+        execution: its execution settings.
+        directory: the directory that relative file names start from.
         cache: the folder for rendered clips and decoded frames; None: each machine's default.
     """
 
     name: str
     spec: dict[str, Any]
-    conditions: Conditions
+    execution: Execution
     directory: str
     cache: str | None
 
     def executor(self) -> Local:
-        """What carries it out on the machine that it came to."""
+        """Return the executor for the machine that the order was sent to."""
         if self.cache:
             os.environ[CACHE] = self.cache
-        return Local(self.conditions.results, self.conditions.execution, jobs=1)
+        return Local(replace(self.execution, jobs=1))
 
 
 class Outcome(NamedTuple):
-    """How a run ended elsewhere: kind and reason as of an `Event`, and the name of the machine."""
+    """The end of a run on another machine: kind and reason of an `Event`, and the name of the machine."""
 
     kind: str
     reason: str = ""
@@ -63,29 +62,29 @@ class Outcome(NamedTuple):
 
 
 class Scheduler(Protocol):
-    """Whoever decides where and when runs are carried out."""
+    """The interface of a scheduler, which decides where and when runs are carried out."""
 
     def describe(self) -> str:
-        """Who it is, as the end of a sentence."""
+        """Return a description of the scheduler, as the end of a sentence."""
 
     def send(self, orders: Sequence[Order]) -> list[Any]:
-        """Make a job of each order, which calls `carry_out`."""
+        """Submit a job that calls `carry_out` for each order."""
 
     def outcome(self, job: Any) -> Outcome | None:
-        """How a job ended, or None while it has not."""
+        """Return the outcome of a job; None if it has not ended."""
 
     def cancel(self, jobs: Sequence[Any]) -> None:
-        """Make jobs end, with a checkpoint of those under way."""
+        """Cancel jobs; those under way write a checkpoint."""
 
 
 def carry_out(order: Order, local: Local) -> Outcome:
-    """Carry out a run on this machine, in processes of its own under its folder's lock, as `Local` does.
+    """Carry out a run on this machine by `Local`, in its own processes and under its folder's lock.
 
-    The data is read anew, from the disk that all machines share; a run that turns out to be another than the
-    one that was ordered is not begun.
+    The data is read again, from the shared disk. If that leads to another run than the ordered one, it is not
+    started.
     """
     machine = platform.node()
-    place = order.conditions.results / "runs" / order.name
+    place = run_folder(order.execution.results, order.name).path
     if not place.is_dir():
         reason = f"there is no folder {place}: --results has to lie on a disk that all share"
         return Outcome("failed", reason, machine)
@@ -109,51 +108,43 @@ def carry_out(order: Order, local: Local) -> Outcome:
 
 
 def _plan(order: Order) -> Plan:
-    """The run, made here."""
-    conditions = order.conditions
+    """Plan the run on this machine."""
     with prepare.in_turn():
-        (plan,) = prepare.plans(
-            [build(order.spec)],
-            torch.device(conditions.execution.device),
-            skip_broken=conditions.skip_broken,
-            cache_gib=conditions.cache_gib,
-            execution=conditions.execution,
-        )
+        (plan,) = prepare.plans([build(order.spec)], order.execution)
     return plan
 
 
 class Elsewhere:
-    """An `Executor` that gives runs to a scheduler.
+    """An `Executor` that submits runs to a scheduler.
 
-    Whether a run is finished is what its folder says; the scheduler is asked for reasons and the lost.
+    A run's folder shows whether it is finished. The scheduler reports lost runs and the reasons of failures.
 
     Args:
-        scheduler: see there.
-        conditions: how runs are carried out.
-        jobs: how many it may have at a time; None: all.
+        scheduler: the scheduler.
+        execution: execution settings; `jobs` limits the number of concurrent runs, None: no limit.
     """
 
-    def __init__(self, scheduler: Scheduler, conditions: Conditions, jobs: int | None) -> None:
-        self.scheduler, self.jobs = scheduler, jobs
-        self.conditions = replace(conditions, results=conditions.results.absolute())
+    def __init__(self, scheduler: Scheduler, execution: Execution) -> None:
+        self.scheduler, self.jobs = scheduler, execution.jobs
+        self.execution = replace(execution, results=execution.results.absolute())
         self._sent = list[_Sent]()
 
     def describe(self) -> str:
-        """Where runs will be carried out."""
+        """Return the description of the scheduler."""
         return self.scheduler.describe()
 
     def submit(self, plans: Sequence[Plan]) -> None:
-        """Make jobs of runs."""
-        orders, folders = list[Order](), [folder(self.conditions.results, plan) for plan in plans]
+        """Submit runs as jobs."""
+        orders, folders = list[Order](), [folder(self.execution.results, plan) for plan in plans]
         for plan, place in zip(plans, folders, strict=True):
             place.mkdir(parents=True, exist_ok=True)
             cache = os.environ.get(CACHE)
-            orders.append(Order(plan.name, plain(plan.spec), self.conditions, os.getcwd(), cache))
+            orders.append(Order(plan.name, plain(plan.spec), self.execution, os.getcwd(), cache))
         jobs = self.scheduler.send(orders)
         self._sent += map(_Sent, plans, folders, jobs)
 
     def news(self) -> list[Event]:
-        """What has happened since last asked."""
+        """Return new events, after a pause of half a second."""
         time.sleep(_POLL_SECONDS)
         events = list[Event]()
         for sent in list(self._sent):
@@ -173,20 +164,20 @@ class Elsewhere:
             time.sleep(_POLL_SECONDS)
             jobs = [job for job in jobs if self.scheduler.outcome(job) is None]
         for sent in self._sent:
-            # Of a run that never began.
+            # Removes the folder of a run that never began, which is empty.
             with contextlib.suppress(OSError):
                 sent.folder.rmdir()
 
 
 class _Sent:
-    """A run that is a job now."""
+    """A run that was submitted as a job."""
 
     def __init__(self, plan: Plan, folder: Path, job: Any) -> None:
         self.plan, self.folder, self.job = plan, folder, job
         self._begun, self._seen, self._ended = False, self._stamp(), 0.0
 
     def progress(self) -> list[Event]:
-        """Where it stands, if that has changed: a run that went through its records is under way."""
+        """Return events if the run's records have changed, which shows that it is under way."""
         stamp = self._stamp()
         if stamp == self._seen:
             return []
@@ -199,17 +190,17 @@ class _Sent:
         return [*events, Event("moved", self.plan, report=report)]
 
     def end(self, scheduler: Scheduler) -> Event | None:
-        """How it ended, once it has."""
+        """Return the event of the run's end; None if it has not ended."""
         outcome = scheduler.outcome(self.job)
         if outcome is None:
             return None
         kind, reason, machine = outcome
         where = f" (on {machine})" if machine else ""
         if kind != "finished":
-            # One that somebody else stopped is not to stop all: it goes on, once more.
+            # A run that somebody else stopped must not stop all others: it is resumed once.
             kind = "lost" if kind == "stopped" else kind
             return Event(kind, self.plan, reason=f"{reason or outcome.kind}{where}")
-        result = read_result(self.folder)
+        result = RunFolder(self.folder).finished()
         if result:
             return Event("finished", self.plan, result=result)
         self._ended = self._ended or time.monotonic()
@@ -227,9 +218,9 @@ class _Sent:
 
 
 def _steps_done(metrics: Path) -> int:
-    """How many steps a run has recorded, from the end of its records."""
+    """Return the number of steps that a run has recorded, from the end of its records."""
     with contextlib.suppress(OSError, ValueError, IndexError, KeyError), metrics.open("rb") as file:
         file.seek(max(0, metrics.stat().st_size - _LAST_BYTES))
-        # Behind the last line break may stand the beginning of a line.
+        # An incomplete line may follow the last line break.
         return int(json.loads(file.read().rpartition(b"\n")[0].splitlines()[-1])["step"]) + 1
     return 0

@@ -1,4 +1,4 @@
-"""Runs in processes of this machine: one that crashes or is killed takes no other with it."""
+"""Runs in separate processes of this machine, so that a crash of one leaves the others alone."""
 
 import contextlib
 import multiprocessing
@@ -15,63 +15,67 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import torch
 from filelock import Timeout
 
 from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.data.paths import CACHE
-from ssl_video.engine import launch
-from ssl_video.engine.failures import of_disk
-from ssl_video.engine.holder import holding
-from ssl_video.engine.run import Execution, Plan, Stopped, run
 from ssl_video.errors import InputError
+from ssl_video.networks.assemble import plugins
+from ssl_video.processes import without_main
+from ssl_video.registry import algorithms, backbones
+from ssl_video.runs.folder import LOG
+from ssl_video.runs.lock import lock_folder
 from ssl_video.signals import STOPPING, stopping
+from ssl_video.training import launch
+from ssl_video.training.resource_errors import of_disk
+from ssl_video.training.run import Execution, Plan, Stopped, run
 
-LOG = "log.txt"
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 30.0
 _LAST_SECONDS = 3.0
-# What multiprocessing says of a process whose server can no longer say how it ended.
+# The exit code that multiprocessing reports for a process whose server is gone.
 _SERVER_LOST = 255
 _TRIES = 5
-# The server of processes keeps the environment that it began with; these are set later, too: by whoever gives
-# each run its GPUs, and by an order from another machine.
+# The forkserver keeps the environment that it began with. These variables are also set later: by the
+# assignment of GPUs to runs, and by an order from another machine.
 _CHANGING = ("CUDA_VISIBLE_DEVICES", CACHE)
+_POLICY = "OMP_WAIT_POLICY"
+_REGISTRIES = (algorithms, backbones)
 
 
 class Local:
-    """An `Executor`: `jobs` runs side by side, each in a process of its own, or in one a device.
+    """An `Executor` of `jobs` concurrent runs, each in a process of its own, or in one per device.
 
     Args:
-        results: the results folder.
-        execution: device, threads, workers of each run; with several GPUs, runs take them in turn.
-        jobs: how many at a time.
+        execution: execution settings; with several GPUs, runs use them in turn.
     """
 
-    def __init__(self, results: Path, execution: Execution, jobs: int) -> None:
-        self.results, self.execution, self.jobs = results, execution, jobs
+    def __init__(self, execution: Execution) -> None:
+        self.execution, self.jobs = execution, execution.jobs or 1
         self._workers, self._begun = list[_Worker](), list[Event]()
-        self._devices, self._served = deque(_devices(execution, jobs)), False
+        self._devices, self._served = deque(_devices(execution, self.jobs)), False
 
     def describe(self) -> str:
-        """Where runs will be carried out."""
+        """Return jobs, device, processes and threads, as the end of a sentence."""
         threads = f"{self.execution.threads or 1} thread{'s' if (self.execution.threads or 1) > 1 else ''}"
         if self.execution.processes > 1:
             threads = f"{self.execution.processes} processes with {threads}"
         return f"{self.jobs} at a time on {self.execution.device}, {threads} each"
 
     def submit(self, plans: Sequence[Plan]) -> None:
-        """Start runs; with those under way at most `jobs`."""
+        """Start runs, at most `jobs` including those under way."""
         if not self._served:
             _start_server()
             self._served = True
         for plan in plans:
             own = replace(self.execution, device=self._devices.popleft())
-            self._workers.append(_Worker(plan, folder(self.results, plan), own))
+            self._workers.append(_Worker(plan, folder(self.execution.results, plan), own))
             self._begun.append(Event("started", plan))
 
     def news(self) -> list[Event]:
-        """What has happened since last asked."""
+        """Return new events, waiting at most half a second for one."""
         events, self._begun = self._begun, []
         if not events:
             _sleep_until_news(self._workers)
@@ -83,30 +87,30 @@ class Local:
         return events
 
     def stop(self) -> None:
-        """Let every run finish its step and write a checkpoint; end those that do not."""
+        """Let every run finish its step and write a checkpoint; kill those that take too long."""
         deadline = time.monotonic() + _GRACE_SECONDS
         processes = [member.process for worker in self._workers for member in worker.members]
         try:
             while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
-                # More than once, because one that has just been made may not be listening yet.
+                # Repeated, because a new process may not have installed its signal handlers yet.
                 for process in processes:
                     process.terminate()
                 wait([process.sentinel for process in processes if process.is_alive()], _POLL_SECONDS)
         finally:
-            # Also when a second Ctrl-C says that it takes too long: their last checkpoints are whole.
+            # Also after a second Ctrl-C, when the last checkpoints are valid.
             for process in processes:
                 process.kill()
                 process.join()
 
 
 def _devices(execution: Execution, jobs: int) -> list[str]:
-    """The device of each job: with several GPUs, one after the other."""
+    """Return the device of each job; several GPUs are assigned in turn."""
     count = torch.cuda.device_count() if execution.device == "cuda" and execution.processes == 1 else 0
     return [f"cuda:{job % count}" if count > 1 else execution.device for job in range(jobs)]
 
 
 class _Worker:
-    """A run in processes of its own, one a device; `ended` is its last event, once it has ended."""
+    """A run in its own processes, one per device; `ended` is its last event, once it has ended."""
 
     def __init__(self, plan: Plan, folder: Path, execution: Execution) -> None:
         self.plan, self.execution = plan, execution
@@ -114,19 +118,19 @@ class _Worker:
         self.members = [_Member(plan, folder, execution, place) for place in launch.places(execution)]
 
     def news(self) -> list[Event]:
-        """Its events since last asked."""
+        """Return the run's new events."""
         events = [event for member in self.members for event in member.news()]
         if any(event.kind in ("failed", "lost", "busy") for event in events):
             self._end_the_others()
         ends = [member.ended for member in self.members if member.ended]
         if len(ends) == len(self.members) and not self.ended:
-            # What one process said explains why the others lost it.
+            # The report of one process explains the failures of the others, which lost it.
             self.ended = min(ends, key=_telling)
             events = [event for event in events if event.kind == "moved"] + [self.ended]
         return [event for event in events if event.kind == "moved" or event is self.ended]
 
     def _end_the_others(self) -> None:
-        """A run that has lost a process cannot go on: the others may say what they know, and end."""
+        """End the other processes of a run that lost one, after waiting for their last reports."""
         deadline = time.monotonic() + _LAST_SECONDS
         for member in self.members:
             member.process.join(max(0.0, deadline - time.monotonic()))
@@ -143,11 +147,12 @@ class _Member:
         self.ended: Event | None = None
         self.pipe, theirs = _CONTEXT.Pipe(duplex=False)
         place = {name: os.environ[name] for name in _CHANGING if name in os.environ} | place
-        self.process = _started((plan, folder, execution, place, os.getcwd(), stopping(), theirs))
+        own = _session_code(plan)
+        self.process = _started((plan, folder, execution, place, os.getcwd(), stopping(), theirs, own))
         theirs.close()
 
     def news(self) -> list[Event]:
-        """Its events since last asked."""
+        """Return the process's new events."""
         events: list[Event] = []
         if self.ended:
             return events
@@ -156,7 +161,7 @@ class _Member:
                 kind, content = self.pipe.recv()
                 events.append(Event(kind, self.plan, **content))
         except (EOFError, OSError):
-            # The other end is closed: it has said its last word, or was killed before or while it did.
+            # The other end is closed: the process sent its last event, or was killed before or while it did.
             self.process.join()
             if not any(event.is_end for event in events):
                 events.append(self._end_without_a_word())
@@ -169,7 +174,7 @@ class _Member:
 
     def _end_without_a_word(self) -> Event:
         code = self.process.exitcode or 0
-        # A process that a signal ended had no reason of its own, as far as one can see.
+        # A process that a signal ended is assumed to have no fault of its own.
         kind, how = "failed", f"ended with status {code}"
         if code < 0:
             kind, how = "lost", f"killed by {signal.Signals(-code).name}"
@@ -181,20 +186,26 @@ class _Member:
 
 
 def _started(arguments: tuple[Any, ...]) -> Any:
-    """A process that does `_work`."""
+    """Start a process that runs `_work`."""
     for _ in range(_TRIES):
         process = _CONTEXT.Process(target=_work, args=arguments)
-        # A server that is gone is started again, but not one that is just ending. Should the last process
-        # that it made be alive, it holds the run, and this one finds it busy.
-        with contextlib.suppress(EOFError, ConnectionError):
+        # multiprocessing restarts a server that is gone, but not one that is just ending. If the last process
+        # of such a server is alive, it holds the run, and this one finds the run busy.
+        with contextlib.suppress(EOFError, ConnectionError), without_main():
             process.start()
             return process
         time.sleep(_POLL_SECONDS)
     raise InputError("the server that runs come from was killed again and again: see the system's log")
 
 
+def _session_code(plan: Plan) -> bytes:
+    """Return the classes and functions of this Python session that a run needs, by value."""
+    names = [name for _, name in plugins(plan.spec)]
+    return cloudpickle.dumps([registry.of_session(names) for registry in _REGISTRIES])
+
+
 def _telling(event: Event) -> tuple[bool, bool, bool]:
-    """Sorts how the processes of a run ended: first what explains most."""
+    """Return a sort key for the ends of a run's processes: the one that explains most comes first."""
     unexplained = event.kind == "failed" and not event.said
     return event.kind != "busy", event.kind not in ("failed", "lost"), unexplained
 
@@ -207,10 +218,11 @@ def _work(
     directory: str,
     heard: Sequence[signal.Signals],
     pipe: Connection,
+    own: bytes,
 ) -> None:
     """Carry out one process of a run.
 
-    Relative file names start from `directory`. The signals `heard` stop the run; its parent sends SIGTERM.
+    Relative file names start from `directory`. The signals in `heard` stop the run; its parent sends SIGTERM.
     """
     os.chdir(directory)
     os.environ.update(place)
@@ -220,18 +232,20 @@ def _work(
         signal.signal(number, lambda *_: asked.set())
 
     def say(kind: str, **content: Any) -> None:
-        # A reader that is gone will not want the rest: finish the step, write a checkpoint, end.
+        # The reader is gone: finish the step, write a checkpoint and end.
         try:
             pipe.send((kind, content))
         except OSError:
             asked.set()
 
     try:
+        for registry, entries in zip(_REGISTRIES, cloudpickle.loads(own), strict=True):
+            registry.receive(entries)
         folder.mkdir(parents=True, exist_ok=True)
-        # The first process holds the run for all.
-        with holding(folder) if main else contextlib.nullcontext():
+        # The first process locks the run for all.
+        with lock_folder(folder) if main else contextlib.nullcontext():
             with (folder / LOG).open("a", encoding="utf-8") as log:
-                # What libraries print, a crash's traceback included, belongs to the run.
+                # The run's log also gets the output of libraries and the traceback of a crash.
                 os.dup2(log.fileno(), sys.stdout.fileno())
                 os.dup2(log.fileno(), sys.stderr.fileno())
             result = run(
@@ -264,24 +278,35 @@ def _sleep_until_news(workers: Sequence[_Worker]) -> None:
 
 
 def _start_server() -> None:
-    """Start the server that processes of runs come from, unless it is there.
+    """Start the forkserver of the runs' processes, unless it is running.
 
     It ignores signals: schedulers send them to every process of a job, and it has to outlive the runs.
     """
-    if _CONTEXT.get_start_method() == "forkserver":
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
-        forkserver.ensure_running()
+    if _CONTEXT.get_start_method() != "forkserver":
+        return
+    # Handlers can be set only in the main thread.
+    numbers = STOPPING if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    # Busy-waiting threads take cores from other runs. OpenMP reads this variable when torch is loaded.
+    policy = os.environ.get(_POLICY)
+    os.environ.setdefault(_POLICY, "PASSIVE")
+    try:
+        with without_main():
+            forkserver.ensure_running()
+    finally:
+        if policy is None:
+            del os.environ[_POLICY]
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _context() -> Any:
-    """How processes are made: on Linux from a server that has torch loaded, so that each starts at once."""
+    """Return the way to start processes: on Linux a forkserver with torch loaded, so that they start fast."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # The first optimizer imports torch._dynamo, which would cost every process over a second.
-    context.set_forkserver_preload(["ssl_video.engine.run", "torch._dynamo", "lightning_fabric"])
+    context.set_forkserver_preload(["ssl_video.training.run", "torch._dynamo", "lightning_fabric"])
     return context
 
 

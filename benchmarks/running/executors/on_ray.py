@@ -3,12 +3,12 @@
 import logging
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ssl_video.benchmarks.running.executors import Conditions
 from ssl_video.benchmarks.running.executors.elsewhere import Order, Outcome, carry_out
 from ssl_video.errors import InputError
+from ssl_video.training.execution import Execution
 
 _ADDRESS = "RAY_ADDRESS"
 _ANSWER_SECONDS = 10.0
@@ -17,36 +17,35 @@ _ANSWER_SECONDS = 10.0
 class Ray:
     """A `Scheduler`: the cluster at RAY_ADDRESS, or the one that this machine is part of.
 
-    Where there is neither, Ray is started on this machine alone. Each run is one task. Ray knows nothing of
-    retries: a lost task is the matrix's to repeat.
+    If there is neither, Ray is started on this machine alone. Each run is one task. Ray does not retry: the
+    matrix repeats lost tasks.
 
     Args:
-        conditions: a task asks for the CPUs of a run's threads, and for its GPUs.
-        options: further options of Ray's tasks, which win: num_cpus, num_gpus, memory, resources, ...
+        execution: a task requests the CPUs of a run's threads, and its GPUs. `executor_options` are further
+            options of Ray's tasks, which take precedence: num_cpus, num_gpus, memory, resources, ...
 
     Raises:
-        InputError: Ray is not installed, not there, or does not know an option.
+        InputError: Ray is not installed, cannot be reached, or does not know an option.
     """
 
-    def __init__(self, conditions: Conditions, options: Mapping[str, Any]) -> None:
+    def __init__(self, execution: Execution) -> None:
         try:
             import ray
         except ImportError:
             raise InputError("--executor ray needs Ray: pip install 'ssl-video[ray]'") from None
         self.ray = ray
-        execution = conditions.execution
         asked = {
             "num_cpus": (execution.threads or 1) + (execution.workers or 0),
             "num_gpus": execution.devices if execution.device == "cuda" else 0,
         }
         try:
-            self._task = ray.remote(max_retries=0, **asked | dict(options))(_task)
+            self._task = ray.remote(max_retries=0, **asked | dict(execution.executor_options))(_task)
         except (TypeError, ValueError) as error:
             raise InputError(f"--executor-option: {str(error).splitlines()[0]}") from None
         self._here = self._connect()
 
     def _connect(self) -> bool:
-        """Join a cluster; whether it had to be started."""
+        """Join a cluster, and return whether it had to be started."""
         if self.ray.is_initialized():
             return False
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -64,18 +63,18 @@ class Ray:
         return False
 
     def describe(self) -> str:
-        """Its machines and what they have."""
+        """Return the cluster's machines, CPUs and GPUs, as the end of a sentence."""
         there = self.ray.cluster_resources()
         nodes = sum(bool(node["Alive"]) for node in self.ray.nodes())
         what = f"Ray, started here, where {_ADDRESS} names no cluster" if self._here else "a Ray cluster"
         return f"on {what}: nodes {nodes}, CPUs {there.get('CPU', 0):.0f}, GPUs {there.get('GPU', 0):.0f}"
 
     def send(self, orders: Sequence[Order]) -> list[Any]:
-        """Make a task of each order."""
+        """Submit a task for each order."""
         return [self._task.options(name=order.name).remote(order) for order in orders]
 
     def outcome(self, job: Any) -> Outcome | None:
-        """How a task ended."""
+        """Return the outcome of a task; None if it has not ended."""
         errors = self.ray.exceptions
         if not self.ray.wait([job], timeout=0)[0]:
             return None
@@ -86,7 +85,7 @@ class Ray:
         except errors.RayTaskError as error:
             return Outcome("failed", str(error).strip().splitlines()[-1])
         except errors.RayError as error:
-            # A worker that was killed, a machine that is gone or has no memory left.
+            # A worker was killed, or a machine is gone or out of memory.
             return Outcome("lost", f"lost by Ray: {type(error).__name__}")
 
     def cancel(self, jobs: Sequence[Any]) -> None:
@@ -96,10 +95,10 @@ class Ray:
 
 
 def _check_reachable(address: str) -> None:
-    """Find in seconds what takes Ray minutes.
+    """Check in seconds that a cluster answers, which takes Ray minutes.
 
     Raises:
-        InputError: nobody answers there.
+        InputError: no cluster answers there.
     """
     host, _, port = address.rpartition("/")[2].rpartition(":")
     try:
@@ -111,5 +110,5 @@ def _check_reachable(address: str) -> None:
 
 
 def _task(order: Order) -> Outcome:
-    """What Ray calls on the machine that it chose."""
+    """Carry out an order on the machine that Ray chose."""
     return carry_out(order, order.executor())

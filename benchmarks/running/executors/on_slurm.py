@@ -1,40 +1,40 @@
 """Runs as jobs of Slurm, through submitit (https://github.com/facebookincubator/submitit)."""
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ssl_video.benchmarks.running.executors import Conditions
 from ssl_video.benchmarks.running.executors.elsewhere import Order, Outcome, carry_out
 from ssl_video.benchmarks.running.executors.local import Local
 from ssl_video.errors import InputError
+from ssl_video.training.execution import Execution
 
-# A job that reaches its time is queued again and goes on from its checkpoint, so a limit that lets it
-# through a queue soon does more good than one that is long enough.
+# A job that reaches its time limit is requeued and resumes from its checkpoint. A limit that is short, and
+# so gets the job through the queue sooner, is better than one that is long enough.
 _MINUTES, _REQUEUES = 240, 100
 
 
 class Slurm:
-    """A `Scheduler`: each run is a job, those that are sent together are one job array.
+    """A `Scheduler` with a job for each run; runs that are sent together are one job array.
 
-    Jobs and their logs are kept in RESULTS/jobs.
+    Jobs and their logs are stored in RESULTS/jobs.
 
     Args:
-        conditions: a job asks for the CPUs of a run's threads, and for its GPUs.
-        options: further parameters of submitit's `update_parameters`, which win: timeout_min, mem_gb,
-            slurm_partition, slurm_account, slurm_array_parallelism, ...; `cluster`: "slurm", or "local" for
+        execution: a job requests the CPUs of a run's threads, and its GPUs. `executor_options` are parameters
+            of submitit's `update_parameters`, which take precedence: timeout_min, mem_gb, slurm_partition,
+            slurm_account, slurm_array_parallelism, ...; `cluster`: "slurm", or "local" for
             processes of this machine, to try things out.
 
     Raises:
         InputError: submitit is not installed, there is no Slurm, or submitit does not know an option.
     """
 
-    def __init__(self, conditions: Conditions, options: Mapping[str, Any]) -> None:
+    def __init__(self, execution: Execution) -> None:
         try:
             import submitit
         except ImportError:
             raise InputError("--executor slurm needs submitit: pip install 'ssl-video[slurm]'") from None
-        given, execution = dict(options), conditions.execution
+        given = dict(execution.executor_options)
         self.cluster = str(given.pop("cluster", "slurm"))
         asked: dict[str, Any] = {
             "name": "ssl-video",
@@ -44,7 +44,7 @@ class Slurm:
         }
         try:
             self._executor = submitit.AutoExecutor(
-                conditions.results.absolute() / "jobs",
+                execution.results.absolute() / "jobs",
                 cluster=self.cluster,
                 slurm_max_num_timeout=_REQUEUES,
             )
@@ -58,16 +58,16 @@ class Slurm:
             raise InputError(f"--executor-option: {str(error).splitlines()[0]}") from None
 
     def describe(self) -> str:
-        """Where its jobs and logs are."""
+        """Return the cluster and the folder of its logs, as the end of a sentence."""
         return f"as jobs of submitit's cluster {self.cluster}, whose logs are in {self._executor.folder}"
 
     def send(self, orders: Sequence[Order]) -> list[Any]:
-        """Make a job of each order."""
+        """Submit a job for each order."""
         with self._executor.batch():
             return [self._executor.submit(_Job(order)) for order in orders]
 
     def outcome(self, job: Any) -> Outcome | None:
-        """How a job ended."""
+        """Return the outcome of a job; None if it has not ended."""
         if not job.done():
             return None
         if not job.paths.result_pickle.exists() and job.state != "COMPLETED":
@@ -87,7 +87,7 @@ class Slurm:
 
 
 class _Job:
-    """What submitit calls on the machine that Slurm chose."""
+    """A callable for submitit on the machine that Slurm chose."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -95,16 +95,16 @@ class _Job:
 
     def __call__(self) -> Outcome:
         """Carry out the run."""
-        # Sent where a job is cancelled; submitit would go on until it is killed.
+        # Slurm sends it when a job is cancelled; submitit would continue until it is killed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._local = self.order.executor()
         return carry_out(self.order, self._local)
 
     def checkpoint(self) -> Any:
-        """The same once more, when the job is pre-empted or out of time: submitit asks for it."""
+        """Return the same job again, which submitit requests when it is preempted or out of time."""
         from submitit.helpers import DelayedSubmission
 
-        # Before the job is queued again, which ends its processes.
+        # Before the job is requeued, which ends its processes.
         if self._local:
             self._local.stop()
         return DelayedSubmission(_Job(self.order))

@@ -1,0 +1,64 @@
+"""Write the page of a results folder: the call behind `ssl-video report`."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from ssl_video.benchmarks.tables.results import BASELINE, Results, read_results
+from ssl_video.errors import InputError
+from ssl_video.observer import Observer, observer
+
+
+def write_report(
+    results: str | PathLike[str] | Results = "ssl-video-results",
+    output: str | PathLike[str] = "report",
+    *,
+    algorithm: Sequence[str] = (),
+    dataset: Sequence[str] = (),
+    protocol: Sequence[str] = (),
+    where: Sequence[str] = (),
+    baseline: str = BASELINE,
+    gallery: bool = True,
+    progress: bool | Observer | None = None,
+) -> Path:
+    """Write one HTML page of finished runs: tables, curves, audits, clips, settings, commands.
+
+    A browser opens it without a network. The clips in it are taken from the data sets that are at hand.
+
+    Args:
+        results: a results folder; or some of its runs, see `Results.select`.
+        output: the folder of the page, made if needed.
+        algorithm: only these algorithms and the baseline; none: all.
+        dataset: only these data sets; none: all.
+        protocol: only these partition protocols; none: all.
+        where: further conditions, see `Results.select`.
+        baseline: the algorithm, configuration or row that gains are counted from.
+        gallery: whether to show clips, which are most of the page's size.
+        progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: no finished run meets the conditions, or the folder cannot be written to.
+    """
+    from ssl_video.benchmarks.report import page
+    from ssl_video.benchmarks.report.material import Material
+
+    shown = observer(progress)
+    runs = results if isinstance(results, Results) else read_results(results)
+    with shown.preparing() as report:
+        for problem in runs.problems:
+            shown.warn(problem)
+        if not len(runs):
+            raise InputError(f"there is no finished run in {runs.folder}; `ssl-video bench` makes some")
+        reference = runs.configuration(baseline)
+        some = runs.select(
+            *where, algorithm=algorithm, dataset=dataset, protocol=protocol, baseline=reference
+        )
+        page.make_folder(Path(output))
+        material = Material(runs.folder, some.frame, runs.problems, reference, gallery=gallery)
+        made = page.page(material, lambda done, total: report("sections", done, total))
+        for sentence in material.damaged:
+            shown.warn(sentence)
+        return page.write(Path(output), made)

@@ -1,0 +1,184 @@
+"""Turn the arguments of experiments into specifications. Never imports torch."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ssl_video.benchmarks.running import suite as suites
+from ssl_video.benchmarks.running.given import specify
+from ssl_video.benchmarks.running.suite import Suite, with_demo_settings
+from ssl_video.errors import InputError, unknown
+from ssl_video.registry import algorithms as registry
+from ssl_video.spec import Spec
+
+Method = str | type | Mapping[str, Any]
+Names = str | Sequence[str]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Fields of `training.execution.Execution`, which this module does not import, as it imports torch.
+EXECUTION = {
+    "device": "auto", "threads": None, "workers": None, "devices": None, "num_nodes": None,
+    "strategy": "auto", "compile": False, "activation_checkpointing": False, "evaluate_every": 0,
+    "on_nonfinite": "stop", "results": "ssl-video-results", "jobs": None, "executor": "local",
+    "executor_options": None, "skip_broken": False, "cache_gib": 20.0,
+}  # fmt: skip
+# A benchmark starts every run in its own processes on one device.
+TRAIN_ONLY = ("devices", "num_nodes", "strategy")
+BENCH_ONLY = ("jobs", "executor", "executor_options")
+SPEC_KEYS = [key for key in Spec.model_fields if key not in ("algorithm", "match")]
+
+
+def takes(*names: str, like: Callable[..., Any] | None = None) -> Callable[[Function], Function]:
+    """Return a decorator that adds keywords to a function's signature, for editors and `help`.
+
+    Args:
+        names: keys of a specification, and keywords of an execution.
+        like: a function whose parameters are copied.
+    """
+
+    def add(function: Function) -> Function:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        known = {p.name for p in own}
+        if like:
+            own += [p for p in inspect.signature(like).parameters.values() if p.name not in known]
+        defaults = {key: field.default for key, field in Spec.model_fields.items()} | EXECUTION
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name])
+            for name in names
+            if name not in known
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        return function
+
+    return add
+
+
+def split(
+    keywords: Mapping[str, Any], without: Sequence[str], own: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split keywords into the keys of a specification and those of an execution.
+
+    Args:
+        keywords: keywords of a function; a key of a specification whose value is None counts as not given.
+        without: keys that the function does not take.
+        own: further keywords of the function, which may have been meant.
+
+    Raises:
+        InputError: unknown keywords.
+    """
+    taken = [key for key in (*SPEC_KEYS, *EXECUTION) if key not in without]
+    known = (*taken, *own)
+    problems = []
+    for key in keywords:
+        if key not in known:
+            hint = f'an option of an algorithm is given as options={{"{key}": ...}}'
+            problems.append(f"{unknown('keyword', key, known)}; {hint}")
+    if problems:
+        raise InputError(*problems)
+    given = {key: value for key, value in keywords.items() if key in SPEC_KEYS and value is not None}
+    execution = {key: value for key, value in keywords.items() if key in EXECUTION}
+    return given, {"results": EXECUTION["results"], **execution}
+
+
+def single(values: Mapping[str, Any], given: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> Spec:
+    """Return the specification of one run; on the demo clips the demo's settings are the defaults.
+
+    Args:
+        values: keys of a specification, including those of a file.
+        given: the keys that the caller gave as keywords.
+        overrides: values by dotted key, which override all others.
+
+    Raises:
+        InputError: see `given.specify`.
+    """
+    return specify(with_demo_settings(values), given, overrides or {})
+
+
+def entry(method: Method) -> dict[str, Any]:
+    """Return a method as keys of a specification.
+
+    Raises:
+        InputError: a mapping without an algorithm, or a name that is taken.
+    """
+    if not isinstance(method, Mapping):
+        return {"algorithm": registry.adopt(method)}
+    if "algorithm" not in method:
+        raise InputError(f"a method needs the key 'algorithm', found {dict(method)!r}")
+    return {**method, "algorithm": registry.adopt(method["algorithm"])}
+
+
+def benchmark(
+    algorithms: Method | Sequence[Method] | None = None,
+    *,
+    data: Names | None = None,
+    protocols: Names | None = None,
+    backbones: Names | None = None,
+    draws: int | None = None,
+    seeds: int | None = None,
+    match: str | None = None,
+    suite: str | None = None,
+    baseline: str | None,
+    overrides: Mapping[str, Any] | None = None,
+    **keywords: Any,
+) -> tuple[Suite, list[Spec], dict[str, Any]]:
+    """Return a benchmark's suite, its specifications, and the keywords of its execution.
+
+    The arguments are those of `ssl_video.bench`.
+
+    Raises:
+        InputError: unknown keywords, no such suite, or every problem with keys and values.
+    """
+    others = (*TRAIN_ONLY, "backbone", "protocol", "seed")
+    given, execution = split(keywords, others, own=("backbones", "draws", "protocols", "seeds"))
+    chosen = _suite(suite, algorithms, data, protocols, backbones)
+    chosen = _counts(chosen, draws, seeds, match, given)
+    if baseline is not None:
+        chosen = chosen.with_baseline(baseline)
+    return chosen, chosen.specs(given, overrides or {}), execution
+
+
+def _suite(
+    name: str | None,
+    algorithms: Method | Sequence[Method] | None,
+    data: Names | None,
+    protocols: Names | None,
+    backbones: Names | None,
+) -> Suite:
+    """Return the suite of a benchmark, with the chosen entries of its axes."""
+    on_demo = all(place == "demo" for place in _listed(data))
+    chosen = suites.load(name or "demo") if name or on_demo else Suite(algorithms=["cmpl"])
+    entries = [entry(method) for method in _methods(algorithms)]
+    if all(one.keys() == {"algorithm"} for one in entries):
+        # By name, so that the suite's own settings of an algorithm are used.
+        chosen = chosen.choose(algorithms=[one["algorithm"] for one in entries])
+    else:
+        chosen = replace(chosen, algorithms=entries)
+    return chosen.choose(backbones=_listed(backbones), datasets=_listed(data), protocols=_listed(protocols))
+
+
+def _counts(
+    chosen: Suite, draws: int | None, seeds: int | None, match: str | None, given: Mapping[str, Any]
+) -> Suite:
+    if given.get("draw") is not None:
+        if draws:
+            raise InputError("--draws counts draws from 0, --draw is a single one: leave out one of them")
+        chosen = replace(chosen, draws=None)
+    return replace(
+        chosen, draws=draws or chosen.draws, seeds=seeds or chosen.seeds, match=match or chosen.match
+    )
+
+
+def _methods(algorithms: Method | Sequence[Method] | None) -> list[Method]:
+    """Return the methods as a list, with all built-in ones in place of "all"."""
+    if algorithms is None:
+        return []
+    listed = [algorithms] if isinstance(algorithms, str | type | Mapping) else list(algorithms)
+    if "all" not in listed:
+        return listed
+    return [*registry.builtin(), *(one for one in listed if one != "all" and one not in registry.builtin())]
+
+
+def _listed(names: Names | None) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or ())

@@ -1,0 +1,207 @@
+"""Carry out experiments: prepare runs, execute them, write the leaderboard."""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ssl_video.benchmarks.running import executors, matching, matrix, prepare
+from ssl_video.benchmarks.tables import leaderboard
+from ssl_video.benchmarks.tables.naming import method_names
+from ssl_video.benchmarks.tables.results import Results, read_results
+from ssl_video.display import counted
+from ssl_video.networks.assemble import label, plugins
+from ssl_video.observer import Observer
+from ssl_video.runs import identity
+from ssl_video.runs.folder import RESULT, RunFolder, run_folder
+from ssl_video.runs.result import Result
+from ssl_video.spec import Spec, setting
+from ssl_video.training import launch
+from ssl_video.training.execution import Execution
+from ssl_video.training.run import Plan
+
+_SHOWN = 5  # left-out clips that are named
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The runs of an experiment after it has ended.
+
+    Attributes:
+        names: the names of all runs, including those that were finished before.
+        results: the finished runs, and the reasons why others failed.
+    """
+
+    names: list[str]
+    results: Results
+
+
+def carry_out(
+    specs: Sequence[Spec], execution: Execution, observer: Observer, resume: RunFolder | None = None
+) -> Outcome:
+    """Prepare and execute runs, and write the leaderboard; finished runs are not repeated.
+
+    Args:
+        specs: the runs.
+        execution: execution settings of the runs.
+        observer: receiver of messages and progress.
+        resume: the folder of a run, which must be that of the only specification.
+
+    Raises:
+        InputError: every problem that can be found before the first run begins.
+        KeyboardInterrupt: after every run under way has written its checkpoint.
+    """
+    # Of several processes that torchrun or srun started, the first one reports and writes for all.
+    main, results = launch.rank(execution) == 0, execution.results
+    if main:
+        leaderboard.check_replaceable(results)
+        prepare.check_writable(results)
+    else:
+        observer = Observer()
+    # Before the data is prepared: its options may be wrong, or its scheduler out of reach.
+    executor = executors.make(execution)
+    plans = _plans(specs, execution, observer)
+    if resume:
+        identity.check_same(plans[0].name, plans[0].spec, resume)
+    todo = [plan for plan in plans if not matrix.finished(results, plan)]
+    _introduce(plans, todo, executor, results, observer)
+    try:
+        failures = _execute(todo, execution, executor, observer)
+    except KeyboardInterrupt:
+        done = sum(1 for plan in plans if matrix.finished(results, plan))
+        observer.say(f"{done} of {len(plans)} runs are finished and kept; the same command resumes")
+        if main:
+            leaderboard.write(results)
+        raise
+    if main:
+        leaderboard.write(results)
+    names = [plan.name for plan in plans]
+    runs = replace(read_results(results).only(names), failures=failures)
+    for problem in runs.problems:
+        observer.warn(problem)
+    observer.conclude(runs)
+    for sentence in _unused([result for plan in plans if (result := matrix.finished(results, plan))]):
+        observer.warn(sentence)
+    if failures and len(plans) > 1:
+        # Each was reported when it happened, perhaps hours ago.
+        observer.say(f"{counted(len(failures), 'run')} failed: {', '.join(failures)}")
+    return Outcome(names, runs)
+
+
+def matched(specs: Sequence[Spec], match: str, execution: Execution, observer: Observer) -> list[Spec]:
+    """Return specifications with the steps that give all methods equal budgets, see `matching.matched`."""
+    if match == "steps":
+        return list(specs)
+    device = execution.torch_device
+    with observer.preparing() as progress:
+        resolved = prepare.resolve(specs, device)
+        return matching.matched(resolved, match, execution.results, device, progress)
+
+
+def _plans(specs: Sequence[Spec], execution: Execution, observer: Observer) -> list[Plan]:
+    """Return the runs with their data; several specifications of the same run count once."""
+    # Processes that a launcher started prepare the data in turn: the first does it for the machine.
+    turn = nullcontext() if execution.launcher == "self" else prepare.in_turn()
+    with observer.preparing() as progress, turn:
+        plans = prepare.plans(specs, execution, progress)
+    return list({plan.name: plan for plan in plans}.values())
+
+
+def _execute(
+    todo: Sequence[Plan], execution: Execution, executor: executors.Executor, observer: Observer
+) -> dict[str, str]:
+    """Execute the runs that are not finished; return the reasons of those that failed."""
+    if len(todo) == 1:
+        for sentence in identity.unfinished(todo[0].name, todo[0].spec, execution.results):
+            observer.say(f"note: {sentence}")
+    if not todo:
+        return {}
+    methods = method_names({plan.configuration: plan.spec for plan in todo})
+    with observer.running(todo, methods) as show:
+        failures = matrix.execute(todo, execution.results, executor, show)
+    return {failure.plan.name: failure.reason for failure in failures}
+
+
+def _introduce(
+    plans: Sequence[Plan],
+    todo: Sequence[Plan],
+    executor: executors.Executor,
+    results: Path,
+    observer: Observer,
+) -> None:
+    """Report the runs, their data and their settings before the start."""
+    for sentence in (*_data_sets(plans), *_settings([plan.spec for plan in plans]), *_without_source(plans)):
+        observer.say(sentence)
+    folders = [run_folder(results, plan.name) for plan in todo]
+    for folder in folders:
+        if folder.has_result:
+            observer.say(f"note: {folder.path / RESULT} cannot be used: its run is done again")
+    begun = sum(folder.has_checkpoint for folder in folders)
+    observer.say(
+        f"{counted(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before"
+        f"{f', {begun} to resume from a checkpoint' if begun else ''}; "
+        f"{executor.describe()}"
+    )
+
+
+def _without_source(plans: Sequence[Plan]) -> list[str]:
+    """Return a sentence for each class or function whose source cannot be read."""
+    entries = dict.fromkeys(entry for plan in plans for entry in plugins(plan.spec))
+    return [
+        f"note: the source of {name} cannot be read, so its runs are for this Python session alone; put it "
+        "into a file to resume them and to compare them with later ones"
+        for registry, name in entries
+        if not registry.has_source(name)
+    ]
+
+
+def _unused(results: Sequence[Result]) -> list[str]:
+    """Return a sentence for each algorithm and network whose pseudo-labels were never used in some run."""
+    unused = Counter(
+        (result.algorithm, network)
+        for result in results
+        for network, fraction in result.pseudo_labels_used.items()
+        if not fraction
+    )
+    runs = Counter(result.algorithm for result in results)
+    return [
+        f"{algorithm} used not one pseudo-label of its network {network!r} in {count} of its "
+        f"{counted(runs[algorithm], 'run')}: is its threshold within reach?"
+        for (algorithm, network), count in unused.items()
+    ]
+
+
+def _data_sets(plans: Sequence[Plan]) -> list[str]:
+    """Return sentences on each data set, its labels, and the clips that are left out of it."""
+    sentences = []
+    # Clips of two sizes are stored twice, but are one data set.
+    for data in {plan.data.index.fingerprint: plan.data for plan in plans}.values():
+        index, broken = data.index, data.broken
+        train, test = (len(index.rows(part)) for part in ("train", "test"))
+        sentences.append(
+            f"{index.name}: {train} training and {test} test clips, {len(index.classes)} classes"
+        )
+        partitions = [p.partition for p in plans if p.data.index.fingerprint == index.fingerprint]
+        notes = [*index.notes, *(note for partition in partitions for note in partition.notes)]
+        sentences += [f"  {note}" for note in dict.fromkeys(notes)]
+        sentences += [f"  left out {clip}: {reason}" for clip, reason in list(broken.items())[:_SHOWN]]
+        if len(broken) > _SHOWN:
+            sentences.append(f"  and {len(broken) - _SHOWN} more, see left-out.txt of any run")
+    return sentences
+
+
+def _settings(specs: Sequence[Spec]) -> list[str]:
+    """Return a sentence for each setting: its networks, and the values that all of its runs share."""
+    sharing = dict[str, list[Spec]]()
+    for spec in specs:
+        sharing.setdefault(setting(spec), []).append(spec)
+    sentences = []
+    for spec, *others in sharing.values():
+        networks = dict.fromkeys(map(label, (spec, *others)))
+        steps = f"{spec.match} for each method, in steps" if spec.match else f"{spec.steps} steps"
+        sentences.append(
+            f"{', '.join(networks)}; {spec.frames}x{spec.stride} frames of {spec.size} px; {steps} of "
+            f"{spec.labeled_batch}+{spec.unlabeled_batch} clips; {spec.optimizer}"
+        )
+    return sentences

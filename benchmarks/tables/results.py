@@ -1,0 +1,218 @@
+"""Finished runs as data frames, and their comparisons as tables in all formats."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console, ConsoleOptions, RenderableType
+
+from ssl_video.benchmarks.tables import exports, filters, layout, leaderboard
+from ssl_video.benchmarks.tables import published as literature
+from ssl_video.benchmarks.tables.cells import METHOD_KEYS
+from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.layout import Grid
+from ssl_video.benchmarks.tables.naming import labels
+from ssl_video.benchmarks.tables.terminal import to_terminal
+from ssl_video.errors import InputError, unknown
+from ssl_video.runs.folder import RunFolder, run_folder
+
+BASELINE = "supervised"
+
+
+class ResultTable:
+    """Methods against sets of labels: mean accuracies and paired gains with their intervals.
+
+    It prints itself in a terminal (`print`, rich) and in a notebook.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+
+    @property
+    def caption(self) -> str:
+        """A sentence that explains the numbers."""
+        return self._grid.comparison.caption
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that qualify the numbers."""
+        return self._grid.notes
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per cell: mean, half_width, n, gain, p, ... Columns: docs/leaderboard.md."""
+        return pd.DataFrame(exports.records(self._grid), columns=list(exports.FIELDS))
+
+    def to_markdown(self) -> str:
+        """Return a table in GitHub's Markdown."""
+        return exports.to_markdown(self._grid)
+
+    def to_latex(self) -> str:
+        """Return a LaTeX tabular for the package booktabs."""
+        return exports.to_latex(self._grid)
+
+    def to_csv(self) -> str:
+        """Return the rows of `to_frame` as CSV."""
+        return exports.to_csv(self._grid)
+
+    def to_json(self) -> str:
+        """Return the rows of `to_frame`, mean gains, caption and notes as JSON."""
+        return exports.to_json(self._grid)
+
+    def to_text(self, width: int = 100) -> str:
+        """Return the table as text with at most `width` characters per line."""
+        console = Console(width=width, color_system=None, force_jupyter=False)
+        with console.capture() as capture:
+            console.print(to_terminal(self._grid, width))
+        return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield to_terminal(self._grid, options.max_width)
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+
+@dataclass(frozen=True)
+class Results:
+    """Finished runs of a results folder.
+
+    Attributes:
+        folder: the results folder.
+        frame: one row per run, the columns of leaderboard.csv first.
+        problems: a sentence for each result that cannot be used.
+        failures: the reason of each failed run of a benchmark, by the run's name.
+    """
+
+    folder: Path
+    frame: pd.DataFrame
+    problems: tuple[str, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @cached_property
+    def runs(self) -> list[RunFolder]:
+        """The folders of the runs, in the order of the frame."""
+        return [run_folder(self.folder, name) for name in self.frame["run"]]
+
+    def select(
+        self,
+        *where: str,
+        algorithm: Sequence[str] = (),
+        dataset: Sequence[str] = (),
+        protocol: Sequence[str] = (),
+        baseline: str = BASELINE,
+    ) -> "Results":
+        """Return only the runs that meet all conditions.
+
+        Args:
+            where: conditions on columns of the frame and keys of the specification: "size=112",
+                "options.threshold>=0.9", "backbone!=tiny3d". * stands for anything.
+            algorithm: names of algorithms.
+            dataset: names of data sets.
+            protocol: partition protocols.
+            baseline: an algorithm or method that is kept when other algorithms are selected.
+
+        Raises:
+            InputError: an invalid condition, a key or value that no run has, or no run meets all conditions.
+        """
+        named = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
+        conditions = [filters.Condition(key, "=", tuple(values)) for key, values in named.items() if values]
+        conditions += filters.parse(where)
+        kept = filters.select(self.frame, conditions, keep=self.configuration(baseline))
+        return replace(self, frame=kept)
+
+    def only(self, names: Sequence[str]) -> "Results":
+        """Return only the runs with these names."""
+        return replace(self, frame=self.frame[self.frame["run"].isin(names)])
+
+    def compare(
+        self,
+        baseline: str = BASELINE,
+        *,
+        predictors: bool = False,
+        cost: bool = False,
+        mean_gain: bool = False,
+        published: bool | Sequence[str] = False,
+    ) -> ResultTable:
+        """Compare methods on the same labels and seeds.
+
+        Args:
+            baseline: the algorithm, configuration or row (by its name in the table) that gains are counted
+                from.
+            predictors: whether networks other than the headline get rows.
+            cost: whether to show operations, training cost and seconds.
+            mean_gain: whether to show mean gains over the columns of each data set.
+            published: whether to show published numbers, in a part of their own; or the methods to show.
+
+        Raises:
+            InputError: there is no such baseline; mean gains over several versions of one data set.
+        """
+        compared = comparison(self.frame, self.configuration(baseline), predictors=predictors)
+        grid = layout.plain(compared, costs=cost, mean_gains=mean_gain)
+        if published:
+            methods = () if published is True else tuple(published)
+            grid = replace(grid, published=literature.beside(compared.columns, methods))
+        return ResultTable(grid)
+
+    def write(self) -> Path:
+        """Write leaderboard.csv from all finished runs of the folder, and return the file.
+
+        Raises:
+            InputError: the folder cannot be written to, or the table there is a published one.
+        """
+        leaderboard.write(self.folder)
+        return self.folder / leaderboard.FILE
+
+    @property
+    def is_published(self) -> bool:
+        """True if a published leaderboard.csv is the only record of the runs."""
+        return not self.frame.empty and "spec" not in self.frame
+
+    def configuration(self, baseline: str) -> str:
+        """Return the algorithm or configuration that a baseline's name stands for.
+
+        Raises:
+            InputError: no row has this name.
+        """
+        frame = self.frame
+        known = {*frame["algorithm"], *frame["configuration"]}
+        # A table without a run of supervised has no gains; its notes report this.
+        if frame.empty or baseline in known or baseline == BASELINE:
+            return baseline
+        methods = frame.drop_duplicates(METHOD_KEYS)
+        named = dict(zip(labels(methods)[0], methods["configuration"], strict=True))
+        if baseline not in named:
+            raise InputError(unknown("baseline", baseline, {*frame["algorithm"], *named}))
+        return named[baseline]
+
+
+def read_results(folder: str | PathLike[str] = "ssl-video-results") -> Results:
+    """Read the finished runs of a results folder, or a published leaderboard.csv; nothing is written.
+
+    Args:
+        folder: the results folder.
+
+    Raises:
+        InputError: there is no such folder, or its published table is damaged.
+    """
+    found = leaderboard.read(Path(folder))
+    return Results(Path(folder), found.frame, tuple(found.problems))
+
+
+def published_results(dataset: Sequence[str] = (), algorithm: Sequence[str] = ()) -> ResultTable:
+    """Return the numbers that papers report, which come with the package.
+
+    Args:
+        dataset: names of data sets; none: all.
+        algorithm: names of methods; none: all.
+    """
+    nothing = layout.plain(comparison(pd.DataFrame(columns=list(leaderboard.COLUMNS))))
+    return ResultTable(replace(nothing, published=literature.alone(dataset, algorithm)))
