@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: they are shown without a traceback."""
+"""User-fixable errors, shown without a traceback."""
 
 import difflib
 import pickle
@@ -6,7 +6,7 @@ import struct
 import zipfile
 from collections.abc import Iterable, Sequence
 
-# What torch.load and zipfile were seen to raise on some thousands of damaged files.
+# Exceptions that torch.load and zipfile raised on some thousands of damaged files.
 DAMAGED = (
     OSError,
     RuntimeError,
@@ -23,15 +23,20 @@ DAMAGED = (
 
 
 class InputError(Exception):
-    """Something the user gave cannot be used. Holds every problem found, not only the first one."""
+    """Unusable input from the user. Holds every problem found, not only the first one."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
 
+    @classmethod
+    def unknown(cls, kind: str, name: str, known: Iterable[str]) -> "InputError":
+        """Return the error for a name that does not exist; it says the nearest names that do."""
+        return cls(unknown(kind, name, known))
+
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """A sentence for a name that does not exist, with the nearest names that do."""
+    """Return a message for a name that does not exist, with the nearest names that do."""
     known = sorted(known)
     near = nearest(name, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
@@ -39,11 +44,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Up to three known names that may have been meant, the likeliest first."""
+    """Return up to three known names that may have been meant, the likeliest first."""
     return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
 
 
 def some(names: Sequence[str] | Sequence[int], limit: int = 5) -> str:
-    """The first few of many names, for a message."""
+    """Return the first few of many names, for a message."""
     first = ", ".join(repr(name) for name in names[:limit])
     return first + (f", ... ({len(names)} in all)" if len(names) > limit else "")

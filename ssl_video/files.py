@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever happens while they are written; text that is text."""
+"""Atomic replacement of files, and reading of text and JSON files."""
 
 import json
 import os
@@ -13,13 +13,13 @@ from ssl_video.errors import InputError
 
 @contextmanager
 def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of `path` once it is complete.
+    """Open a temporary file that replaces `path` once it is complete.
 
     A reader sees the old content or the new one, never a part; an error leaves the old one.
 
     Args:
         path: the file to replace; its folder must exist.
-        durable: wait until the content is on the disk, so that it survives a power cut, too.
+        durable: wait until the content is on the disk, so that it also survives a power cut.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
@@ -41,7 +41,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """What a JSON file holds; None where there is none, or one that is damaged or holds no object."""
+    """Return the object in a JSON file; None if there is no file, or it is damaged or holds no object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -50,7 +50,7 @@ def read_object(path: Path) -> dict[str, Any] | None:
 
 
 def read_text(path: Path) -> str:
-    """A text file's contents, without a byte-order mark.
+    """Return a text file's contents, without a byte-order mark.
 
     Raises:
         InputError: the file is not UTF-8.

@@ -1,4 +1,4 @@
-"""A name, `path/to/file.py:name`, or an installed package's entry point -> a class or function.
+"""Find classes and functions by a name, `path/to/file.py:name`, or an installed package's entry point.
 
 Names and descriptions of entries are read from the source, so that listing them imports neither the
 entries nor torch.
@@ -10,20 +10,23 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ssl_video.errors import InputError, unknown
+from ssl_video.sources import SourceTexts, file_text
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
 _Definition = ast.ClassDef | ast.FunctionDef
+INPUTS = ("clips", "imagenet", "weights")
+_PLUGIN = "ssl_video_plugin_"  # prefix of the names of modules that are loaded by path
 
 
 class _Builtin(NamedTuple):
-    """What a source file says about an entry: its module, the file, the first line of its docstring."""
+    """A built-in entry as its source declares it: module, file, and first line of its docstring."""
 
     module: str
     file: str
@@ -42,9 +45,10 @@ class Registry:
         self.kind, self.package = kind, package
         self._entries: dict[str, Callable[..., Any]] = {}
         self._origins: dict[str, str] = {}
+        self._sources = SourceTexts()
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Decorator that gives a class or function its name. A name that is taken is an error."""
+        """Return a decorator that registers a class or function under a name, which must be free."""
 
         def add(entry: Entry) -> Entry:
             origin, builtin = _origin(entry), self._builtin.get(name)
@@ -57,8 +61,56 @@ class Registry:
 
         return add
 
+    def adopt(self, entry: str | Callable[..., Any]) -> str:
+        """Return the name of an entry that is given as an object, and register it if it is new.
+
+        Args:
+            entry: a class or function, also from a notebook or a script; or a name, returned unchanged.
+
+        Raises:
+            InputError: another entry has the name.
+        """
+        if isinstance(entry, str):
+            return entry
+        named = [name for name, known in self._entries.items() if known is entry]
+        name = named[0] if named else entry.__name__
+        if entry.__module__.startswith(_PLUGIN):
+            return f"{self._origins[name]}:{name}"
+        if not named:
+            if name in self._builtin:
+                raise InputError(self._twice(name, self._builtin[name].file, _origin(entry)))
+            self._entries[name], self._origins[name] = entry, _origin(entry)
+        return name
+
+    def code(self, name: str) -> str:
+        """Return the source of an entry as part of a run's identity; "" for a built-in one.
+
+        Raises:
+            InputError: no such name.
+        """
+        entry = self.get(name)
+        if name in self._builtin:
+            return ""
+        return self._sources.text(entry) if self._is_of_session(name) else file_text(entry)
+
+    def has_source(self, name: str) -> bool:
+        """Return whether an entry's source can be read, so that other sessions recognise its runs."""
+        return not self._is_of_session(name) or self._sources.is_readable(self.get(name))
+
+    def of_session(self, names: Iterable[str]) -> dict[str, Callable[..., Any]]:
+        """Return the entries that were defined in this session: other processes cannot find them by name."""
+        return {name: self._entries[name] for name in names if self._is_of_session(name)}
+
+    def receive(self, entries: Mapping[str, Callable[..., Any]]) -> None:
+        """Register entries that `of_session` returned in another process."""
+        self._entries.update(entries)
+
+    def _is_of_session(self, name: str) -> bool:
+        known = name in self._entries and name not in self._builtin
+        return known and not list(entry_points(group=self.package, name=name))
+
     def get(self, name: str) -> Callable[..., Any]:
-        """The entry called `name`.
+        """Return the entry called `name`.
 
         Raises:
             InputError: no such name, no such file, or a file that does not define it.
@@ -76,7 +128,7 @@ class Registry:
     def check(self, name: str) -> None:
         """Check that an entry exists, without importing it.
 
-        A name inside a file is not looked for: the file may register it in a way that only running it shows.
+        A name inside a file is not checked: the file may register it in a way that only its execution shows.
 
         Raises:
             InputError: no such name, or no such file.
@@ -88,7 +140,7 @@ class Registry:
             self._entry_point(name)
 
     def full_name(self, name: str) -> str:
-        """A name as it is; that of the one entry of a file, where only the file is given.
+        """Return a name unchanged, or for a file the name of its only entry.
 
         Raises:
             InputError: the file cannot be read, or defines none or several.
@@ -103,11 +155,11 @@ class Registry:
         return inside[0]
 
     def builtin(self) -> list[str]:
-        """The names of the entries that come with the package."""
+        """Return the names of the built-in entries."""
         return sorted(self._builtin)
 
     def describe(self) -> dict[str, str]:
-        """Every known name with a one-line description."""
+        """Return every known name with a one-line description."""
         found = {name: entry.text for name, entry in self._builtin.items()}
         for point in entry_points(group=self.package):
             text = _written(point)
@@ -117,7 +169,7 @@ class Registry:
         return dict(sorted(found.items()))
 
     def in_file(self, path: str | Path) -> dict[str, str]:
-        """What a file defines, as `path:name` with a one-line description; the file is not imported.
+        """Return the entries of a file, `path:name` with a one-line description, without importing it.
 
         Raises:
             InputError: there is no such file, or it is not Python.
@@ -146,7 +198,7 @@ class Registry:
 
     def _from_file(self, path: str, name: str) -> Callable[..., Any]:
         file = self._existing(path, name)
-        module = f"ssl_video_plugin_{file.stem}_{abs(hash(file.resolve()))}"
+        module = f"{_PLUGIN}{file.stem}_{abs(hash(file.resolve()))}"
         if module not in sys.modules:
             spec = importlib.util.spec_from_file_location(module, file)
             assert spec is not None
@@ -157,7 +209,7 @@ class Registry:
             except InputError:
                 del sys.modules[module]
                 raise
-            except Exception as error:  # whatever the user's file raises is the user's to mend
+            except Exception as error:  # any error in a user's file is the user's to fix
                 del sys.modules[module]
                 raise InputError(f"{path} cannot be imported: {_told(error, file)}") from error
         defined = {n for n, origin in self._origins.items() if origin == str(file.resolve())}
@@ -173,7 +225,7 @@ class Registry:
         return file
 
     def _entry_point(self, name: str) -> EntryPoint:
-        """Return the one entry point of this name, not loaded."""
+        """Return the only entry point of this name, without loading it."""
         points = {point.value: point for point in entry_points(group=self.package, name=name)}
         if not points:
             raise InputError(unknown(self.kind, name, self.describe()))
@@ -187,41 +239,41 @@ class Registry:
 
 
 def _definitions(file: Path) -> Iterator[_Definition]:
-    """The classes and functions of a source file."""
+    """Yield the classes and functions of a source file."""
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, _Definition):
             yield node
 
 
 def _line(node: _Definition) -> str:
-    """The first line of a definition's docstring."""
+    """Return the first line of a definition's docstring."""
     return (ast.get_docstring(node) or "").split("\n")[0]
 
 
 def _written(point: EntryPoint) -> str:
-    """The first line of the docstring of what an entry point names; "" where its source cannot be read."""
+    """Return the first line of the docstring of an entry point's object; "" if its source is unreadable."""
     package, *inner = point.module.split(".")
     try:
         spec = importlib.util.find_spec(package)
         for name in inner:
-            # Not by importlib.util, which would import the packages around a module, and with them torch.
+            # importlib.util would import the packages around a module, and with them torch.
             package, inside = f"{package}.{name}", spec.submodule_search_locations if spec else None
             spec = PathFinder.find_spec(package, inside) if inside else None
         definitions = list(_definitions(Path(spec.origin))) if spec and spec.origin else []
     except (OSError, SyntaxError, ValueError):
-        # What is wrong with a plugin is told when it is asked for.
+        # The faults of a plugin are reported when it is requested.
         return ""
     return next((_line(node) for node in definitions if node.name == point.attr), "")
 
 
 def _decorated(node: _Definition, decorator: str) -> list[str]:
-    """The names in `@decorator("name")` lines above a definition."""
+    """Return the names in `@decorator("name")` lines above a definition."""
     return [
         call.args[0].value
         for call in node.decorator_list
         if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id == decorator
+        # Also as an attribute: @ssl_video.algorithm("name").
+        and (call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")) == decorator
         and call.args
         and isinstance(call.args[0], ast.Constant)
         and isinstance(call.args[0].value, str)
@@ -229,7 +281,7 @@ def _decorated(node: _Definition, decorator: str) -> list[str]:
 
 
 def _told(error: Exception, file: Path) -> str:
-    """An error in a line, with the last line of the file that led to it."""
+    """Return an error as one line, with the number of the last line of the file that led to it."""
     if isinstance(error, SyntaxError):
         return f"{error.msg}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -238,7 +290,7 @@ def _told(error: Exception, file: Path) -> str:
 
 
 def _origin(entry: Callable[..., Any]) -> str:
-    """The file that defines an entry."""
+    """Return the file that defines an entry."""
     module = sys.modules.get(entry.__module__)
     return str(Path(getattr(module, "__file__", None) or entry.__module__).resolve())
 
@@ -247,4 +299,24 @@ algorithms = Registry("algorithm", "ssl_video.algorithms")
 backbones = Registry("backbone", "ssl_video.backbones")
 
 algorithm = algorithms.register
-backbone = backbones.register
+
+
+def backbone(name: str, *, inputs: str = "clips") -> Callable[[Entry], Entry]:
+    """Return a decorator that registers a function that builds a network as a backbone.
+
+    Args:
+        name: the name.
+        inputs: normalisation of the inputs that the network's weights were trained with: "clips", that of
+            this package; "imagenet"; or "weights", as specified by the library that supplies the weights.
+
+    Raises:
+        InputError: the name is taken, or there is no such normalisation.
+    """
+    if inputs not in INPUTS:
+        raise InputError(unknown("inputs", inputs, INPUTS))
+
+    def add(builder: Entry) -> Entry:
+        builder.inputs = inputs  # type: ignore[attr-defined]
+        return backbones.register(name)(builder)
+
+    return add

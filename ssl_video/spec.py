@@ -1,4 +1,4 @@
-"""What a run is: one flat, validated specification, from YAML and flags, and its identity.
+"""The specification of a run: its validated keys, from YAML and flags, and the hashes that identify it.
 
 A key has one name everywhere: YAML key = command-line flag = argument = column of the leaderboard.
 """
@@ -20,12 +20,12 @@ _CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _number(value: Any) -> Any:
-    """A flag's text as a number: pydantic converts it for a number, but not for a choice of numbers."""
+    """Return a flag's text as a number: pydantic converts it for a number, but not for a Literal."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class NetworkSpec(BaseModel):
-    """One role's network, where it differs from what the algorithm asks for."""
+    """Settings of one role's network that differ from the algorithm's request."""
 
     model_config = _CONFIG
 
@@ -39,30 +39,33 @@ class NetworkSpec(BaseModel):
 
 
 class Spec(BaseModel):
-    """Everything that decides the numbers of a run."""
+    """All settings that determine the numbers of a run."""
 
     model_config = _CONFIG
 
     algorithm: str = Field("supervised", description="name, entry point, or path/to/file.py:name")
     options: dict[str, Any] = Field({}, description="the algorithm's own hyper-parameters")
-    backbone: str = Field("tiny3d", description="backbone of every network that has none of its own")
+    backbone: str = Field("tiny3d", description="backbone of every network without one of its own")
     width: float = Field(1.0, gt=0, description="multiplier of the backbone's channels")
     weights: str | None = Field(
         None,
         description="initial weights of the first network: a local file, `pretrained` or `imagenet-lite`",
     )
-    networks: dict[str, NetworkSpec] = Field({}, description="settings of single networks, by role")
+    partial_weights: bool = Field(
+        False, description="load the tensors that fit, and leave the others at their initial values"
+    )
+    networks: dict[str, NetworkSpec] = Field({}, description="settings of individual networks, by role")
 
     data: str = Field(
         "demo", description="'demo', a folder of class folders, a manifest (CSV), or an index file"
     )
     root: str | None = Field(None, description="folder that the manifest's paths start from")
-    split: str = Field("split", description="manifest column that says train or test")
-    protocol: str = Field("per-class:10", description="which training clips are labeled")
-    draw: int | None = Field(None, ge=0, description="which random draw of labels; default: the seed")
+    split: str = Field("split", description="manifest column that holds train or test")
+    protocol: str = Field("per-class:10", description="rule by which the labeled training clips are chosen")
+    draw: int | None = Field(None, ge=0, description="number of the random draw of labels; default: the seed")
     labeled_in_unlabeled: bool = Field(False, description="also use the labeled clips as unlabeled ones")
     validation: float = Field(
-        0.0, ge=0, description="labeled clips kept for validation: a share below 1, or a number per class"
+        0.0, ge=0, description="labeled clips for validation: a fraction below 1, or a number per class"
     )
     lists: str | None = Field(None, description="folder with the lists that published protocols need")
 
@@ -71,14 +74,14 @@ class Spec(BaseModel):
     size: int = Field(64, ge=8, description="side of the square crop, in pixels")
     frame_format: Literal["raw", "jpeg"] = Field(
         "raw",
-        description="how frames are kept: raw; jpeg takes a tenth of the disk and changes pixels slightly",
+        description="storage of frames: raw; jpeg takes a tenth of the disk and changes pixels slightly",
     )
 
     steps: int = Field(400, ge=1, description="optimizer steps")
     match: str | None = Field(
         None,
         pattern=r"^(clips|forwards|seconds):\d+(\.\d+)?$",
-        description="what compared methods have as much of, in place of steps; set by a benchmark",
+        description="budget that compared methods share in place of steps; set by a benchmark",
     )
     labeled_batch: int = Field(8, ge=1, description="labeled clips per step")
     unlabeled_batch: int = Field(16, ge=1, description="unlabeled clips per step")
@@ -86,9 +89,11 @@ class Spec(BaseModel):
     learning_rate: float = Field(0.003, gt=0, description="peak learning rate")
     weight_decay: float = Field(0.01, ge=0, description="weight decay of matrices and kernels")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd")
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with rising learning rate")
-    clip_norm: float = Field(5.0, ge=0, description="largest gradient norm per network; 0: not clipped")
-    accumulate: int = Field(1, ge=1, description="parts that a step's batch is passed through networks in")
+    warmup: float = Field(0.05, ge=0, lt=1, description="fraction of the steps with rising learning rate")
+    clip_norm: float = Field(5.0, ge=0, description="maximum gradient norm per network; 0: no clipping")
+    accumulate: int = Field(
+        1, ge=1, description="number of micro-batches per optimizer step (gradient accumulation)"
+    )
     batch_norm: Literal["local", "sync"] = Field(
         "local", description="statistics over the clips of one process, or of all (GPU only)"
     )
@@ -96,7 +101,7 @@ class Spec(BaseModel):
         0.0, ge=0, lt=1, description="decay of a moving average of the weights, tested as `ema`; 0: none"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="arithmetic of the networks; auto: float32 on CPU, bfloat16 on GPU"
+        "auto", description="compute dtype; auto: float32 on CPU, bfloat16 on GPU"
     )
 
     test_clips: int = Field(4, ge=1, description="clips per test video, evenly spaced")
@@ -105,25 +110,32 @@ class Spec(BaseModel):
     )
     seed: int = Field(0, ge=0, lt=2**32, description="seed of initial weights, batches and augmentation")
 
+    @staticmethod
+    def parse(
+        texts: Iterable[str], flag: str = "--set", example: str = "options.threshold=0.9"
+    ) -> dict[str, Any]:
+        """Return keys and values of `key=value` texts, see `parse_assignments`."""
+        return parse_assignments(texts, flag, example)
+
     @property
     def label_draw(self) -> int:
-        """The draw of labels: `draw`, or the seed where none is given."""
+        """The draw of labels: `draw`, or the seed by default."""
         return self.seed if self.draw is None else self.draw
 
 
-# What distinguishes runs inside one row of a table, and what stands in the table's columns.
+# Keys that distinguish the runs of one row of a table: its columns, and the repetitions in a cell.
 CELL = (
     *("data", "root", "split"),
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists"),
 )
-# What rows that are compared with each other may differ in.
+# Keys in which compared rows may differ.
 METHOD = ("algorithm", "options", "networks", "unlabeled_batch")
-# What an option without an annotation may be, where its default alone would say too little.
+# Types of an option without an annotation, where the type of its default alone would be too narrow.
 _LOOSE: dict[type, Any] = {int: int | float, type(None): Any, type: Any}
 
 
 def build(values: Mapping[str, Any]) -> Spec:
-    """A specification from plain values.
+    """Build a specification from plain values.
 
     Raises:
         InputError: every unknown key (with the nearest known ones) and every value of a wrong type.
@@ -131,15 +143,15 @@ def build(values: Mapping[str, Any]) -> Spec:
     try:
         return Spec.model_validate(dict(values))
     except ValidationError as error:
-        raise InputError(*_sentences(error)) from None
+        raise InputError(*sentences(error)) from None
 
 
 def check_options(owner: str, constructor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """An algorithm's options, validated against the keyword-only arguments of its constructor.
+    """Validate an algorithm's options against the keyword-only arguments of its constructor.
 
     Returns:
-        Every option with its value, converted to its annotated type. Without an annotation, the default's
-        type counts, where a whole number allows any number and None allows anything.
+        Every option with its value, converted to its annotated type. Without an annotation, the type of the
+        default applies: an integer allows any number, and None allows any value.
 
     Raises:
         InputError: all unknown options and values of a wrong type; an option without a value.
@@ -147,7 +159,7 @@ def check_options(owner: str, constructor: Any, options: Mapping[str, Any]) -> d
     try:
         hints = get_type_hints(constructor.__init__, include_extras=True)
     except NameError:
-        # Annotations that only a type checker can resolve.
+        # Only a type checker can resolve these annotations.
         hints = {}
     defaults = {
         name: parameter.default
@@ -163,23 +175,23 @@ def check_options(owner: str, constructor: Any, options: Mapping[str, Any]) -> d
         kind = hints.get(name, _LOOSE.get(type(default), type(default)))
         schema = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
         try:
-            # The default is converted, too: 1 and 1.0 would otherwise be different runs.
+            # Converts the default, too: 1 and 1.0 would otherwise be different runs.
             values[name] = schema.validate_python(options.get(name, default))
         except ValidationError as error:
-            problems += _sentences(error, name)
+            problems += sentences(error, name)
     if problems:
         raise InputError(*(f"{owner}: {problem}" for problem in problems))
     return values
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, which would let the second of two equal keys win without a word."""
+    """YAML's safe loader, but with an error for duplicate keys, of which it silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping whose keys differ."""
+        """Construct a mapping, whose keys must differ."""
         found = set[str]()
         for key, _ in node.value:
-            # "<<" takes over another mapping's keys, which may be given again.
+            # "<<" copies the keys of another mapping, which may be overridden.
             if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
                 if key.value in found:
                     problem = f"{key.value} is given twice"
@@ -189,7 +201,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A mapping from a YAML file.
+    """Read a mapping from a YAML file.
 
     Raises:
         InputError: no such file, not YAML, a key given twice, or not a mapping.
@@ -206,46 +218,62 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def override(
-    values: Mapping[str, Any],
-    assignments: Iterable[str],
-    flag: str = "--set",
-    example: str = "options.threshold=0.9",
+def parse_assignments(
+    texts: Iterable[str], flag: str = "--set", example: str = "options.threshold=0.9"
 ) -> dict[str, Any]:
-    """Values with `key=value` or `outer.inner=value` assignments applied; values are read as YAML.
+    """Return the keys and values of `key=value` texts; values are read as YAML.
 
-    `flag` is what they were given as, and `example` what could have been.
+    Args:
+        texts: for example "options.threshold=0.9".
+        flag: the flag that gave them, for messages.
+        example: an example, for messages.
 
     Raises:
-        InputError: an assignment without '=', of what is not YAML, or into something that is not a mapping.
+        InputError: a text without "=", or a value that is not YAML.
+    """
+    values = dict[str, Any]()
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"{flag} {text}: expected key=value, for example {flag} {example}")
+        try:
+            values[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"{flag} {text}: the value is not valid YAML: {_reason(error)}") from None
+    return values
+
+
+def override(values: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with assignments applied.
+
+    Args:
+        values: nested values.
+        assignments: values by key; dots separate the keys of an inner value: {"options.threshold": 0.9}.
+
+    Raises:
+        InputError: an assignment into a value that holds no further keys.
     """
     result = copy.deepcopy(dict(values))
-    for assignment in assignments:
-        key, equals, value = assignment.partition("=")
-        if not equals:
-            raise InputError(f"{flag} {assignment}: expected key=value, for example {flag} {example}")
-        *outer, last = key.strip().split(".")
+    for key, value in assignments.items():
+        *outer, last = key.split(".")
         target = result
         for part in outer:
-            # A key with nothing behind it, as in the line "options:", is None.
+            # The value of an empty key, as in the line "options:", is None.
             target[part] = {} if target.get(part) is None else target[part]
             target = target[part]
             if not isinstance(target, dict):
-                raise InputError(f"{flag} {assignment}: {part!r} holds a value, not further keys")
-        try:
-            target[last] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"{flag} {assignment}: the value is not valid YAML: {_reason(error)}") from None
+                raise InputError(f"--set {key}: {part!r} holds a value, not further keys")
+        target[last] = value
     return result
 
 
 def plain(spec: Spec) -> dict[str, Any]:
-    """The specification as values that YAML and JSON can hold, without what was left open."""
+    """Return the specification as values for YAML and JSON, without keys that are None."""
     return spec.model_dump(mode="json", exclude_none=True)
 
 
 def flat(values: Mapping[str, Any], outer: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}, the keys that `override` takes."""
+    """Return nested values by the dotted keys that `override` takes: {"a": {"b": 1}} -> {"a.b": 1}."""
     found = dict[str, Any]()
     for key, value in values.items():
         found |= flat(value, f"{outer}{key}.") if isinstance(value, Mapping) else {f"{outer}{key}": value}
@@ -253,37 +281,37 @@ def flat(values: Mapping[str, Any], outer: str = "") -> dict[str, Any]:
 
 
 def setting(spec: Spec) -> str:
-    """Hash of what rows compared with each other share: everything but the method and the cell.
+    """Return a hash of the keys that compared rows share: all but those of the method and the cell.
 
-    Where methods are matched by something else than their steps, that is what they share.
+    Methods that are matched by another budget share that budget in place of their steps.
     """
     own = (*CELL, *METHOD, "steps") if spec.match else CELL + METHOD
     return "s" + digest({k: v for k, v in plain(spec).items() if k not in own})
 
 
 def configuration(spec: Spec, source: str = "") -> str:
-    """Hash of everything but data, protocol, draw and seed; `source` is a plugin's code."""
+    """Return a hash of everything but data, protocol, draw and seed; `source` is a plugin's code."""
     return "c" + digest([without_cell(plain(spec)), source])
 
 
 def without_cell(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A specification's plain values but for data, protocol, draw and seed: what is repeated over these."""
+    """Return a specification's plain values without data, protocol, draw and seed, which runs repeat over."""
     return {key: value for key, value in values.items() if key not in CELL}
 
 
 def short_name(algorithm: str) -> str:
-    """An algorithm's name without the file it comes from."""
+    """Return an algorithm's name without its file."""
     return algorithm.rsplit(":", 1)[-1]
 
 
 def digest(value: Any) -> str:
-    """Eight hex digits that identify a plain value."""
+    """Return eight hex digits that identify a plain value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _sentences(error: ValidationError, *inside: str) -> list[str]:
-    """One sentence per problem that pydantic found; `inside` names what was validated, if not all."""
-    sentences = []
+def sentences(error: ValidationError, *inside: str) -> list[str]:
+    """Return a sentence for each problem that pydantic found; `inside` is the validated key."""
+    found = []
     for problem in error.errors():
         place = ".".join(str(part) for part in (*inside, *problem["loc"]))
         if problem["type"] == "extra_forbidden":
@@ -292,15 +320,17 @@ def _sentences(error: ValidationError, *inside: str) -> list[str]:
             more = f" (in {outer})" if outer else ""
             if not outer and not nearest(last, known):
                 more = f"; an option of an algorithm is called options.{last} here"
-            sentences.append(unknown("key", last, known) + more)
+            found.append(unknown("key", last, known) + more)
+        elif problem["type"] == "missing":
+            found.append(f"{place} is missing")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            sentences.append(f"{place}: {message[0].lower()}{message[1:]}, found {problem['input']!r}")
-    return sentences
+            found.append(f"{place}: {message[0].lower()}{message[1:]}, found {problem['input']!r}")
+    return found
 
 
 def _reason(error: yaml.YAMLError | UnicodeDecodeError) -> str:
-    """What is wrong with a text that is not YAML, and where."""
+    """Return the reason why a text is not YAML, and the place of the problem."""
     reason = getattr(error, "problem", None) or str(error).splitlines()[0]
     mark = getattr(error, "problem_mark", None)
     return f"{reason}, line {mark.line + 1}, column {mark.column + 1}" if mark else reason

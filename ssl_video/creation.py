@@ -1,0 +1,77 @@
+"""Build an algorithm with its networks, for a custom training loop."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ssl_video.contract import Algorithm, Task
+from ssl_video.errors import InputError
+from ssl_video.networks.assemble import assemble, resolve
+from ssl_video.registry import algorithms, backbones
+from ssl_video.spec import build
+
+if TYPE_CHECKING:
+    from ssl_video.labeled_data import LabeledData
+
+
+def create(
+    algorithm: str | type[Algorithm],
+    num_classes: int | None = None,
+    *,
+    data: "LabeledData | None" = None,
+    num_unlabeled: int = 1,
+    backbone: str | Any = "tiny3d",
+    width: float = 1.0,
+    weights: str | None = None,
+    networks: Mapping[str, nn.Module | Mapping[str, Any]] | None = None,
+    frames: int = 8,
+    stride: int = 4,
+    size: int = 64,
+    seed: int = 0,
+    **options: Any,
+) -> Algorithm:
+    """Build an algorithm and the networks that it asks for.
+
+    Args:
+        algorithm: a name, "path/to/file.py:name", or a class, also from a notebook.
+        num_classes: number of classes.
+        data: a data set, which replaces `num_classes`, `num_unlabeled`, `frames`, `stride` and `size`.
+        num_unlabeled: number of unlabeled clips, for algorithms that store something for each of them.
+        backbone: the backbone of every network without one of its own: a name or a function.
+        width: multiplier of the backbone's channels.
+        weights: initial weights of the first network: a file, "pretrained" or "imagenet-lite".
+        networks: by role the caller's module, or settings: {"auxiliary": {"backbone": "x3d_s"}}. A module
+            takes clips (N, 3, T, H, W) and returns logits (N, num_classes).
+        frames: frames per clip.
+        stride: distance between frames of a clip, in frames of the file.
+        size: side of the square crop, in pixels.
+        seed: seed of the initial weights.
+        options: the algorithm's own hyper-parameters: threshold=0.8.
+
+    Returns:
+        The algorithm, a `torch.nn.Module` on the CPU; `algorithm.spec` is the resolved specification.
+
+    Raises:
+        InputError: every problem with names, options and networks, at once.
+    """
+    if data is not None:
+        num_classes, num_unlabeled = len(data.classes), len(data.unlabeled)
+        frames, stride, size = data.spec.frames, data.spec.stride, data.spec.size
+    if num_classes is None:
+        raise InputError("create: give num_classes, or the data")
+    given = dict(networks or {})
+    modules = {role: value for role, value in given.items() if isinstance(value, nn.Module)}
+    values = {
+        "algorithm": algorithms.adopt(algorithm),
+        "options": options,
+        "backbone": backbones.adopt(backbone),
+        "networks": {role: {} if role in modules else value for role, value in given.items()},
+    }
+    scalars = {"width": width, "weights": weights, "frames": frames, "stride": stride, "size": size}
+    spec = resolve(build(values | scalars | {"seed": seed}), torch.device("cpu"))
+    task = Task(num_classes, max(1, num_unlabeled))
+    built = assemble(spec, task, modules=modules).algorithm
+    built.spec, built.task = spec, task
+    return built

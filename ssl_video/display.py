@@ -1,0 +1,197 @@
+"""Live progress of runs: steps, speed and time left. Plain lines where there is no terminal."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+if TYPE_CHECKING:
+    from ssl_video.benchmarks.running.executors import Event
+    from ssl_video.data.dataset import Progress as DataProgress
+    from ssl_video.training.run import Plan
+
+_PLAIN_SECONDS = 30.0
+
+
+@contextmanager
+def preparing(console: Console) -> Iterator["DataProgress"]:
+    """Yield a callback (text, done, total) that shows the preparation of data."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(text: str, done: int, total: int) -> None:
+            if text not in tasks:
+                tasks[text] = progress.add_task(text, total=total)
+                if not console.is_terminal:
+                    console.print(f"{text}: {total}", markup=False)
+            progress.update(tasks[text], completed=done, total=total)
+
+        yield show
+
+
+class Display:
+    """A live display of the events of runs.
+
+    Args:
+        console: the console to print to.
+        plans: the runs that will be carried out.
+        methods: a name for each configuration.
+    """
+
+    def __init__(self, console: Console, plans: Sequence["Plan"], methods: Mapping[str, str]) -> None:
+        self.console = console
+        self._waiting = {plan.name: plan for plan in plans}
+        self._running: dict[str, _Running] = {}
+        self._seconds: dict[str, list[float]] = {}  # seconds of finished runs, by configuration
+        self._methods = methods
+        self._several = len({plan.data.index.name for plan in plans}) > 1
+        self._total, self._done, self._printed = len(plans), 0, time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:>4}/{task.total}"),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._overall = self._progress.add_task("all runs", total=len(plans), note="")
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for running in self._running.values():
+            self._progress.remove_task(running.task)
+        self._progress.stop()
+
+    def show(self, event: "Event | None") -> None:
+        """Show an event; for None, refresh the display."""
+        if event:
+            getattr(self, f"_{event.kind}", self._ended)(event)
+        left = self._time_left()
+        self._progress.update(self._overall, completed=self._done, note=left)
+        if not self.console.is_terminal and time.monotonic() - self._printed > _PLAIN_SECONDS:
+            self._printed = time.monotonic()
+            steps = [f"{r.title} {r.done}/{r.total} {r.speed}".rstrip() for r in self._running.values()]
+            parts = [f"{self._done}/{self._total} runs", ", ".join(steps), left]
+            self.console.print("; ".join(part for part in parts if part), markup=False, soft_wrap=True)
+
+    def _started(self, event: "Event") -> None:
+        plan = self._waiting.pop(event.plan.name, event.plan)
+        title = self._title(plan)
+        task = self._progress.add_task(title, total=plan.spec.steps, note="starting")
+        self._running[plan.name] = _Running(title, task, plan.spec.steps, plan.configuration)
+
+    def _moved(self, event: "Event") -> None:
+        running = self._running[event.plan.name]
+        assert event.report is not None
+        running.move(event.report.done, event.report.total, event.report.clips, event.report.phase)
+        note = running.speed + ("  testing" if event.report.phase == "test" else "")
+        self._progress.update(running.task, completed=running.done, total=running.total, note=note)
+
+    def _finished(self, event: "Event") -> None:
+        assert event.result is not None
+        self._done += 1
+        running = self._leave(event.plan.name)
+        if running:
+            self._seconds.setdefault(running.configuration, []).append(time.monotonic() - running.began)
+        top1, seconds = 100 * event.result.top1, event.result.seconds
+        text = f"finished {self._title(event.plan)}: top-1 {top1:.1f} in {seconds:.0f} s"
+        self.console.print(text, style="dim", markup=False, highlight=False)
+
+    def _failed(self, event: "Event") -> None:
+        self._done += 1
+        self._leave(event.plan.name)
+        self.console.print(
+            f"failed {self._title(event.plan)}: {event.reason}", style="red", markup=False, soft_wrap=True
+        )
+
+    def _crashed(self, event: "Event") -> None:
+        self._ended(event)
+        self.console.print(
+            f"{self._title(event.plan)} was {event.reason}; once more from its last checkpoint",
+            style="yellow", markup=False, soft_wrap=True,
+        )  # fmt: skip
+
+    def _ended(self, event: "Event") -> None:
+        """Put a run that was stopped, or that another process holds, back among the waiting ones."""
+        self._leave(event.plan.name)
+        self._waiting[event.plan.name] = event.plan
+
+    def _leave(self, name: str) -> "_Running | None":
+        self._waiting.pop(name, None)
+        running = self._running.pop(name, None)
+        if running:
+            self._progress.remove_task(running.task)
+        return running
+
+    def _title(self, plan: "Plan") -> str:
+        """Return a short title that distinguishes a run from the others."""
+        spec = plan.spec
+        words = [self._methods[plan.configuration], *([plan.data.index.name] if self._several else [])]
+        words += [spec.protocol.rsplit("/", 1)[-1], *([] if spec.draw is None else [f"draw {spec.draw}"])]
+        return "  ".join([*words, f"seed {spec.seed}"])
+
+    def _time_left(self) -> str:
+        """Estimate the time left from runs of the same configuration, or else from the slowest known one."""
+        known = {name: sum(seconds) / len(seconds) for name, seconds in self._seconds.items()}
+        for running in self._running.values():
+            if running.share > 0.05:
+                known.setdefault(running.configuration, running.elapsed / running.share)
+        if not known or not (self._waiting or self._running):
+            return ""
+        slowest = max(known.values())
+        seconds = sum(known.get(plan.configuration, slowest) for plan in self._waiting.values())
+        seconds += sum(known.get(r.configuration, slowest) * (1 - r.share) for r in self._running.values())
+        # Assumes as many concurrent runs as there are now.
+        seconds /= max(1, len(self._running))
+        return f"about {duration(seconds)} left"
+
+
+class _Running:
+    """One run under way."""
+
+    def __init__(self, title: str, task: TaskID, total: int, configuration: str) -> None:
+        self.title, self.task, self.total, self.configuration = title, task, total, configuration
+        self.done, self.share, self.rate, self.began = 0, 0.0, 0.0, time.monotonic()
+        self._marks: list[tuple[float, int]] = []
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def speed(self) -> str:
+        """Clips per second, once there are two reports."""
+        return f"{self.rate:.0f} clips/s" if self.rate else ""
+
+    def move(self, done: int, total: int, clips: int, phase: str) -> None:
+        self.done, self.total = done, total
+        # Testing is a small part of a run, so a fixed fraction of 0.1 is accurate enough for an estimate.
+        self.share = done / total * 0.9 if phase == "train" else 0.9 + 0.1 * done / total
+        self._marks = [*self._marks[-20:], (time.monotonic(), clips)]
+        (first, before), (last, now) = self._marks[0], self._marks[-1]
+        if last > first:
+            self.rate = (now - before) / (last - first)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 run", "2 runs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a time with the precision of an estimate: "40 s", "12 min", "2.5 h", "3.1 days"."""
+    for unit, length, digits in (("days", 86400, 1), ("h", 3600, 1), ("min", 60, 0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.{digits}f} {unit}"
+    return f"{seconds:.0f} s"

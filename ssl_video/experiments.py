@@ -1,0 +1,192 @@
+"""Train single runs and compare algorithms: the calls behind `ssl-video train` and `ssl-video bench`."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_video.benchmarks.running import arguments
+from ssl_video.benchmarks.running.arguments import BENCH_ONLY, EXECUTION, SPEC_KEYS, TRAIN_ONLY, Method, Names
+from ssl_video.benchmarks.running.given import check_names
+from ssl_video.benchmarks.running.suite import merge
+from ssl_video.benchmarks.tables.results import BASELINE, Results
+from ssl_video.errors import InputError
+from ssl_video.observer import Observer, observer
+from ssl_video.runs.folder import SPEC, RunFolder, run_folder
+from ssl_video.spec import Spec, read_yaml
+
+if TYPE_CHECKING:
+    from ssl_video.benchmarks.running.carry_out import Outcome
+    from ssl_video.benchmarks.running.dry_run import Forecast
+
+
+class RunFailed(RuntimeError):
+    """Failure of a run that the user's input did not cause; the run's log has the full message.
+
+    Attributes:
+        run: the run's folder.
+    """
+
+    def __init__(self, run: RunFolder, reason: str) -> None:
+        super().__init__(f"{run.name}: {reason}")
+        self.run = run
+
+
+@arguments.takes(*SPEC_KEYS, *(key for key in EXECUTION if key not in BENCH_ONLY))
+def train(
+    algorithm: Method | None = None,
+    *,
+    config: str | PathLike[str] | None = None,
+    resume: str | PathLike[str] | RunFolder | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool | Observer | None = None,
+    **keywords: Any,
+) -> RunFolder:
+    """Train and test one run, or resume it; a finished run is not repeated.
+
+    Every flag of `ssl-video train` is a keyword: the keys of a specification (data, protocol, steps,
+    backbone, options={"threshold": 0.8}, ...) and device, threads, workers, devices, compile, results, ...
+    On the demo clips the settings of the demo suite are the defaults.
+
+    Args:
+        algorithm: a name, "path/to/file.py:name", or a class; None: that of `config`, else supervised.
+        config: a YAML file with keys of a specification; keywords override it.
+        resume: the folder of a run that was stopped; replaces `config`.
+        overrides: values by dotted key, which override all others: {"networks.auxiliary.width": 0.5}.
+        progress: True, False, or an observer; None: shown in a terminal or a notebook.
+        keywords: see above.
+
+    Returns:
+        The folder of the finished run.
+
+    Raises:
+        InputError: every problem that can be found before the run begins; later, a problem that the user can
+            fix, such as a full disk or a loss that is not finite.
+        RunFailed: the run ended for another reason.
+        KeyboardInterrupt: the run was stopped; the same call resumes it.
+    """
+    given, execution = arguments.split(keywords, without=BENCH_ONLY)
+    if resume is not None:
+        if config is not None:
+            raise InputError("--resume takes its settings from the run's folder: leave out RUN.yaml")
+        # Resolved, so that relative paths and links have the name of the run, too.
+        resume = RunFolder(Path(resume).resolve())
+        config, execution["results"] = resume.path / SPEC, resume.results
+    if algorithm is not None:
+        given = merge(arguments.entry(algorithm), given)
+    values = merge(read_yaml(Path(config)) if config else {}, given)
+    spec = arguments.single(values, given, overrides)
+    check_names([spec])
+    outcome = _carry_out([spec], execution | {"jobs": 1}, progress, resume)
+    (name,) = outcome.names
+    folder = run_folder(execution["results"], name)
+    for reason in outcome.results.failures.values():
+        raise RunFailed(folder, reason)
+    return folder
+
+
+@arguments.takes(
+    *(key for key in SPEC_KEYS if key not in ("backbone", "protocol", "seed")),
+    *(key for key in EXECUTION if key not in TRAIN_ONLY),
+)
+def bench(
+    algorithms: Method | Sequence[Method] | None = None,
+    *,
+    data: Names | None = None,
+    protocols: Names | None = None,
+    backbones: Names | None = None,
+    draws: int | None = None,
+    seeds: int | None = None,
+    match: str | None = None,
+    suite: str | None = None,
+    baseline: str | None = BASELINE,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool | Observer | None = None,
+    **keywords: Any,
+) -> Results:
+    """Compare algorithms over partition protocols and seeds; finished runs are not repeated.
+
+    Keywords are the keys of a specification, the same for all runs, and device, threads, jobs, executor,
+    results, ..., as the flags of `ssl-video bench`. Without `data` it runs on the embedded demo clips.
+
+    Args:
+        algorithms: names, "path/to/file.py:name", classes, or mappings of keys of a specification such as
+            {"algorithm": "cmpl", "options": {"threshold": 0.95}}; "all": every built-in one. None: those of
+            the suite, else cmpl.
+        data: data sets: "demo", folders of class folders, manifests or index files.
+        protocols: partition protocols. None: those of the suite, else per-class:10.
+        backbones: backbones of the networks that have none of their own.
+        draws: draws of labels, each with all seeds. None: each seed draws its own.
+        seeds: number of seeds, counted from 0.
+        match: quantity that is equal for all methods: "steps", "clips", "forwards" or "seconds"; the last
+            three also with an amount, as in "clips:54000".
+        suite: a benchmark by name or from a YAML file.
+        baseline: the algorithm that gains are counted from, added if it is missing; None: none.
+        overrides: values by dotted key, which override all others: {"options.threshold": 0.8}.
+        progress: True, False, or an observer; None: shown in a terminal or a notebook.
+        keywords: see above.
+
+    Returns:
+        The finished runs of this benchmark. Runs that failed are in `failures`.
+
+    Raises:
+        InputError: every problem that can be found before the first run begins.
+        KeyboardInterrupt: the benchmark was stopped; the same call resumes it.
+    """
+    chosen, specs, execution = arguments.benchmark(
+        algorithms, data=data, protocols=protocols, backbones=backbones, draws=draws, seeds=seeds,
+        match=match, suite=suite, baseline=baseline, overrides=overrides, **keywords,
+    )  # fmt: skip
+    check_names(specs, commands=chosen.data_commands)
+    return _carry_out(specs, execution, progress, match=chosen.match).results
+
+
+@arguments.takes(like=bench)
+def forecast(
+    algorithms: Method | Sequence[Method] | None = None,
+    *,
+    measure: bool = False,
+    baseline: str | None = BASELINE,
+    progress: bool | Observer | None = None,
+    **keywords: Any,
+) -> "Forecast":
+    """List the runs of a benchmark, the finished ones, and the cost of the others; nothing is trained.
+
+    The data may be absent. All arguments but `measure` are those of `bench`.
+
+    Args:
+        algorithms: see `bench`.
+        measure: whether to run a few steps, on random clips, of each method without a finished run.
+        baseline: see `bench`.
+        progress: see `bench`.
+        keywords: see `bench`.
+
+    Raises:
+        InputError: every problem that `bench` would report, except absent data.
+    """
+    chosen, specs, execution = arguments.benchmark(algorithms, baseline=baseline, **keywords)
+    check_names(specs, data=False)
+    from ssl_video.benchmarks.running.carry_out import matched  # imports torch, which takes seconds
+    from ssl_video.benchmarks.running.dry_run import dry_run
+    from ssl_video.training.execution import complete
+
+    shown, completed = observer(progress), complete(execution)
+    specs = matched(specs, chosen.match, completed, shown)
+    return dry_run(specs, completed, shown, measure=measure, commands=chosen.data_commands)
+
+
+def _carry_out(
+    specs: Sequence[Spec],
+    execution: Mapping[str, Any],
+    progress: bool | Observer | None,
+    resume: RunFolder | None = None,
+    match: str = "steps",
+) -> "Outcome":
+    from ssl_video.benchmarks.running.carry_out import (  # imports torch, which takes seconds
+        carry_out,
+        matched,
+    )
+    from ssl_video.training.execution import complete
+
+    shown, completed = observer(progress), complete(execution)
+    return carry_out(matched(specs, match, completed, shown), completed, shown, resume)

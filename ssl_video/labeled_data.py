@@ -1,0 +1,235 @@
+"""Open a data set with its labels, and read batches of clips from it in a custom training loop."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ssl_video.contract import Algorithm, Batch
+from ssl_video.data.dataset import Data, draw, load
+from ssl_video.data.loader import batches
+from ssl_video.data.partitions.partition import Partition
+from ssl_video.data.pool import Pool, requests
+from ssl_video.data.views.sampling import ClipShape
+from ssl_video.errors import InputError
+from ssl_video.inference.evaluate import accuracy, probabilities
+from ssl_video.inference.model import Model
+from ssl_video.observer import Observer, observer
+from ssl_video.spec import Spec, build
+
+
+@dataclass(frozen=True)
+class LabeledData:
+    """A data set, and the partition of its clips into labeled, unlabeled, validation and test ones.
+
+    Attributes:
+        spec: the settings that it was opened with.
+        data: the index of its clips, and the source of their frames.
+        partition: rows of the index by part, and the fingerprint of the partition.
+    """
+
+    spec: Spec
+    data: Data
+    partition: Partition
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(getattr(self, part))} {part}" for part in ("labeled", "unlabeled", "test"))
+        return f"LabeledData({self.data.index.name!r}, {self.spec.protocol!r}: {counts})"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of a network's outputs."""
+        return tuple(self.data.index.classes)
+
+    @property
+    def labeled(self) -> list[str]:
+        """Ids of the labeled clips."""
+        return self._ids(self.partition.labeled)
+
+    @property
+    def unlabeled(self) -> list[str]:
+        """Ids of the unlabeled clips."""
+        return self._ids(self.partition.unlabeled)
+
+    @property
+    def validation(self) -> list[str]:
+        """Ids of the validation clips."""
+        return self._ids(self.partition.validation)
+
+    @property
+    def test(self) -> list[str]:
+        """Ids of the test clips."""
+        return self._ids(self.partition.test)
+
+    def batches(
+        self,
+        algorithm: Algorithm,
+        *,
+        labeled: int = 8,
+        unlabeled: int = 16,
+        steps: int,
+        start: int = 0,
+        workers: int = 0,
+        device: torch.device | str | None = None,
+    ) -> Iterator[tuple[Batch, float]]:
+        """Yield the batch of every step, and the fraction of training done before it, in [0, 1).
+
+        Batches are a function of the seed and the step. With any number of workers they are those of
+        `ssl_video.train`, and start=n resumes a loop that was stopped.
+
+        Args:
+            algorithm: its views decide which clips are cut from a video.
+            labeled: labeled clips per step.
+            unlabeled: unlabeled clips per step; they are not read for an algorithm that uses none.
+            steps: number of steps of the whole training.
+            start: the first step.
+            workers: processes that prepare batches ahead.
+            device: the device of the batches; None: that of the algorithm.
+
+        Raises:
+            InputError: the algorithm was built for fewer unlabeled clips or other classes, or reads unlabeled
+                clips and there are none; or a video can no longer be decoded.
+        """
+        self._check(algorithm)
+        shapes = clip_shapes(algorithm, self.spec)
+        where = torch.device(device) if device is not None else next(algorithm.parameters()).device
+        pools = [
+            Pool(
+                purpose, rows, requests(views, shapes), count, self.spec.size, self.spec.seed, self.data.store
+            )
+            for purpose, rows, views, count in (
+                ("labeled", self.partition.labeled, algorithm.labeled, labeled),
+                ("unlabeled", self.partition.unlabeled, algorithm.unlabeled, unlabeled),
+            )
+        ]
+        labels = self.data.index.labels[pools[0].rows]
+        read = batches(
+            pools[0], labels, pools[1] if algorithm.unlabeled else None, range(start, steps), where, workers
+        )
+        for step, batch in enumerate(read, start):
+            yield batch, step / steps
+
+    def _check(self, algorithm: Algorithm) -> None:
+        problems = list[str]()
+        if algorithm.unlabeled and not len(self.partition.unlabeled):
+            problems.append(
+                f"{type(algorithm).__name__} reads unlabeled clips, and {self.spec.protocol} leaves none: "
+                "use labeled_in_unlabeled=True"
+            )
+        task = algorithm.task
+        if task and task.num_classes != len(self.classes):
+            problems.append(
+                f"the algorithm is built for {task.num_classes} classes, and the data has {len(self.classes)}"
+            )
+        if (
+            task
+            and algorithm.unlabeled
+            and task.num_unlabeled < len(self.partition.unlabeled)
+            and _remembers(algorithm)
+        ):
+            problems.append(
+                f"the algorithm is built for {task.num_unlabeled} unlabeled clips, and the data has "
+                f"{len(self.partition.unlabeled)}: create(..., data=data), or num_unlabeled=..."
+            )
+        if problems:
+            raise InputError(*problems)
+
+    def _ids(self, rows: np.ndarray) -> list[str]:
+        return [self.data.index.ids[row] for row in rows.tolist()]
+
+
+def load_data(
+    data: str = "demo",
+    *,
+    progress: bool | Observer | None = None,
+    skip_broken: bool = False,
+    cache_gib: float = 20.0,
+    **keywords: Any,
+) -> LabeledData:
+    """Open a data set, decode clips that were not decoded before, and draw its labels.
+
+    Args:
+        data: "demo", a folder of class folders, a manifest (CSV), or an index file.
+        progress: True, False, or an observer; None: shown in a terminal or a notebook.
+        skip_broken: quarantine videos that cannot be decoded, in place of stopping.
+        cache_gib: size limit of the cache of decoded frames, in GiB; 0: no cache.
+        keywords: keys of a specification that are about data: protocol, draw, seed, labeled_in_unlabeled,
+            validation, lists, root, split, size, frames, stride, frame_format, test_clips, test_crops.
+
+    Raises:
+        InputError: the data cannot be read, videos are broken, or the protocol asks for more than there is.
+    """
+    spec = build({**keywords, "data": data})
+    with observer(progress).preparing() as report:
+        opened = load(spec, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)
+    return LabeledData(spec, opened, draw(spec, opened.index))
+
+
+def evaluate(
+    algorithm: Algorithm | Model, data: LabeledData, *, part: str = "test"
+) -> dict[str, dict[str, float]]:
+    """Measure the accuracy of every predictor of an algorithm.
+
+    Args:
+        algorithm: an algorithm, or the model of a run.
+        data: the data set; its `test_clips` and `test_crops` set the number of clips averaged per video.
+        part: "test" or "validation".
+
+    Returns:
+        Fractions in [0, 1] by predictor: {"primary": {"top1": ..., "top5": ..., "mean_class": ...}}.
+
+    Raises:
+        InputError: there is no clip to test on, or outputs are not finite.
+    """
+    if isinstance(algorithm, Model):
+        return algorithm.evaluate(data.data)
+    rows = {"test": data.partition.test, "validation": data.partition.validation}.get(part)
+    if rows is None or not len(rows):
+        raise InputError(f"the data has no clip in its part {part!r}")
+    shapes = clip_shapes(algorithm, data.spec)
+    first = next(iter(shapes.values()))
+    scores = probabilities(
+        algorithm.predictors(),
+        lambda name: shapes.get(name, first),
+        data.data.store,
+        rows.tolist(),
+        algorithm.spec.model_copy(
+            update={key: getattr(data.spec, key) for key in ("size", "test_clips", "test_crops")}
+        )
+        if algorithm.spec
+        else data.spec,
+        next(algorithm.parameters()).device,
+    )
+    labels = data.data.index.labels[rows]
+    return {name: accuracy(score, labels) for name, score in scores.items()}
+
+
+def clip_shapes(algorithm: Algorithm, spec: Spec) -> dict[str, ClipShape]:
+    """Return frames and stride of every network's clips, by role.
+
+    An algorithm that `create` built has its own specification. Any other makes its requests relative to
+    `spec`.
+
+    Raises:
+        InputError: the stride cannot be divided by a role's frame rate.
+    """
+    if algorithm.spec:
+        networks = algorithm.spec.networks.items()
+        return {role: ClipShape(n.frames or spec.frames, n.stride or spec.stride) for role, n in networks}
+    shapes = dict[str, ClipShape]()
+    for role, request in algorithm.roles.items():
+        if spec.stride % request.rate:
+            raise InputError(
+                f"network {role!r} takes {request.rate} times the frame rate, and stride {spec.stride} "
+                f"cannot be divided by {request.rate}: load_data(..., stride={request.rate * spec.stride})"
+            )
+        shapes[role] = ClipShape(spec.frames * request.rate, spec.stride // request.rate)
+    return shapes
+
+
+def _remembers(algorithm: Algorithm) -> bool:
+    """Return whether an algorithm has a buffer with an entry for every unlabeled clip."""
+    count = algorithm.task.num_unlabeled if algorithm.task else 0
+    return any(buffer.ndim and buffer.shape[0] == count for buffer in algorithm.buffers())

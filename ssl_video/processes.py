@@ -1,0 +1,21 @@
+"""Start processes from any program, also from scripts and notebooks."""
+
+import contextlib
+import sys
+import types
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """Start processes that do not run the caller's script again.
+
+    multiprocessing would run it, and a script without a `__main__` guard would start itself forever. What a
+    process needs of the script has to be sent by value.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
