@@ -1,89 +1,137 @@
-"""The command line: one thin file a command, loaded when the command is called.
+"""The command line: one thin file per command, imported when the command is called.
 
 So `ssl-video --help` and commands that need no network never import torch.
 """
 
 import importlib
 import os
-import signal
 import sys
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-import ssl_video
-from ssl_video.errors import InputError, unknown
-from ssl_video.signals import PREEMPTION, Preempted
+import ssl_video as sv
 
-_COMMANDS = {
-    "index": "Write an index file of a data set: folders, manifests, published lists.",
+# By name, the first line of the help; of a group its commands, too.
+COMMANDS = {
     "bench": "Compare algorithms over partition protocols and seeds.",
     "train": "Train one run.",
-    "evaluate": "Test a checkpoint on a dataset.",
-    "predict": "Label video files with a checkpoint.",
-    "watch": "Follow runs under way.",
+    "evaluate": "Test a run on a data set's test clips.",
+    "predict": "Label video files with a run.",
     "leaderboard": "Show or export the table of all finished runs.",
     "report": "Write one HTML page of all finished runs.",
-    "compare": "Show what differs between two finished runs.",
-    "audit": "Show what the pseudo-labels of finished runs were worth.",
-    "dynamics": "Test networks on clips slowed, frozen, reversed, shuffled.",
-    "doctor": "Look at every file of a data set, and quarantine what cannot be used.",
-    "cache": "Decode a data set ahead; show or clear what is stored.",
-    "views": "Draw what every view of an algorithm sees of a video.",
-    "speed": "Measure what a training step or the data costs.",
-    "split": "Make, show and compare partitions: which clips are labeled.",
-    "new": "Write a starting file for an algorithm or a backbone of your own.",
-    "page": "Write the page of an algorithm: source, views, options, cost, results.",
-    "check": "Check that an algorithm keeps the promises all algorithms give.",
-    "list": "List algorithms, backbones, datasets, protocols and suites.",
+    "watch": "Follow runs under way.",
+    "list": "List algorithms, backbones, data sets, protocols and suites.",
+}
+GROUPS = {
+    "data": (
+        "Prepare data: index, doctor, split, cache, views.",
+        {
+            "index": "Write an index file of a data set: folders, manifests, published lists.",
+            "doctor": "Decode every file of a data set, and quarantine those that cannot be used.",
+            "split": "Make, show and compare partitions: which clips are labeled.",
+            "cache": "Decode a data set ahead; show or clear the stored frames.",
+            "views": "Draw every view that an algorithm reads of a video.",
+        },
+    ),
+    "analyze": (
+        "Analyze runs: audit, dynamics, compare, speed.",
+        {
+            "audit": "Show the quality of the pseudo-labels of finished runs.",
+            "dynamics": "Test networks on clips slowed, frozen, reversed, shuffled.",
+            "compare": "Show the differences between two finished runs.",
+            "speed": "Measure the cost of a training step, or of its data.",
+        },
+    ),
+    "algorithm": (
+        "Write an algorithm: new, check, page.",
+        {
+            "new": "Write a starting file for an algorithm or a backbone.",
+            "check": "Check an algorithm against the contract.",
+            "page": "Write the page of an algorithm: source, views, options, cost, results.",
+        },
+    ),
 }
 INTERRUPTED = 130
 PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class _Commands(click.Group):
-    """Commands by name, imported on demand."""
+    """Commands that are imported when they are called.
+
+    Attributes:
+        lines: the first line of help of each command that has a module.
+        groups: groups of further commands.
+    """
+
+    lines: Mapping[str, str] = {}
+    groups: Mapping[str, tuple[str, Mapping[str, str]]] = {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*self.lines, *self.groups]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
+        if name in self.groups:
+            return _group(name, *self.groups[name])
+        if name not in self.lines:
             # A shell that completes half a command wants no complaint.
-            return None if ctx.resilient_parsing else ctx.fail(unknown("command", name, _COMMANDS))
-        module = importlib.import_module(f"ssl_video.cli.{name}")
-        command: click.Command = module.command
+            return None if ctx.resilient_parsing else ctx.fail(self._unknown(name))
+        command: click.Command = importlib.import_module(f"ssl_video.cli.{name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            texts = {name: text for name, (text, _) in self.groups.items()}
+            formatter.write_dl(list((dict(self.lines) | texts).items()))
+
+    def _unknown(self, name: str) -> str:
+        """Return a sentence for a command that does not exist, or that is in a group."""
+        for group, (_, lines) in self.groups.items():
+            if name in lines:
+                return f"unknown command {name!r}: it is called `ssl-video {group} {name}`"
+        return str(sv.InputError.unknown("command", name, self.list_commands(click.Context(self))))
+
+
+def _group(name: str, text: str, lines: Mapping[str, str]) -> click.Group:
+    made = _Commands(name, help=text, no_args_is_help=True)
+    made.lines = lines
+    return made
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(ssl_video.__version__, prog_name="ssl-video")
+@click.version_option(sv.__version__, prog_name="ssl-video")
 def cli() -> None:
-    """Semi-supervised learning on video: train, compare, and rank algorithms.
+    """Semi-supervised learning on video: train and compare algorithms, label videos.
 
-    Start with:  ssl-video bench --algo cmpl
+    \b
+    A first table, without any data:   ssl-video bench --algo cmpl
+    From your own videos to a table:
+      ssl-video data doctor VIDEOS     find files that cannot be used
+      ssl-video bench --data VIDEOS --algo supervised,fixmatch --protocol per-class:5
+      ssl-video report                 one page with everything: report/index.html
+      ssl-video predict RUN a.mp4      label further videos
     """
+
+
+assert isinstance(cli, _Commands)
+cli.lines, cli.groups = COMMANDS, GROUPS
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave the process: status 0; 1 for failed runs, 2 for wrong input, 130 for Ctrl-C.
 
-    75 after a signal by which schedulers announce the end: runs are saved, and the same command goes on.
+    75 after a signal by which schedulers announce the end: runs are saved, and the same command resumes.
     """
-    for number in PREEMPTION:
-        signal.signal(number, _interrupt)
+    sv.stop_on_signals()
     warnings.showwarning = _warn
     # Threads that wait in a loop take the cores from whoever has work: with one other busy process, steps of
     # a small network took 158 ms instead of 109. It has to stand before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status: Any = cli.main(arguments, prog_name="ssl-video", standalone_mode=False)
-    except InputError as error:
+    except sv.InputError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         status = 2
@@ -94,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
         status = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         # Where a command runs, click has turned the first into the second.
-        preempted = isinstance(error.__cause__ or error, Preempted)
+        preempted = isinstance(error.__cause__ or error, sv.Preempted)
         print("stopped", file=sys.stderr)
         status = PREEMPTED if preempted else INTERRUPTED
     except BrokenPipeError:
@@ -105,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning as one line, without the line of code that gave it."""
+    """Print a warning in one line, without the line of code that raised it."""
     print(f"warning: {message}", file=sys.stderr)
 
 
@@ -114,9 +162,3 @@ def _say_how_options_are_given(error: click.NoSuchOption) -> None:
     if error.ctx and "assignments" in (parameter.name for parameter in error.ctx.command.params):
         key = error.option_name.lstrip("-").replace("-", "_")
         print(f"An option of an algorithm is given as --set options.{key}=VALUE.", file=sys.stderr)
-
-
-def _interrupt(number: int, _: Any) -> None:
-    # Some senders (timeout, schedulers) signal the process and then its group: once is enough.
-    signal.signal(number, signal.SIG_IGN)
-    raise Preempted

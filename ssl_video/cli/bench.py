@@ -1,16 +1,15 @@
 """`ssl-video bench`: algorithms x backbones x datasets x protocols x draws x seeds, to a table."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ssl_video.benchmarks.running.executors import NAMES
+import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.errors import InputError
+from ssl_video.cli.show import BASELINE, Show
 
-BASELINE = "supervised"
+EXECUTORS = ("local", "ray", "slurm")
 
 
 @click.command()
@@ -31,7 +30,7 @@ BASELINE = "supervised"
               help="draws of labels, each with all seeds  [each seed draws its own]")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), metavar="N", help="number of seeds, counted from 0")
 @click.option("--match", metavar="steps|clips|forwards|seconds",
-              help="what all methods have as much of; clips:54000: how much, too  [steps]")  # fmt: skip
+              help="quantity that is equal for all methods; also clips:54000  [steps]")  # fmt: skip
 @click.option(
     "--suite", "suite_name", metavar="NAME|FILE", help="a benchmark from a YAML file  [demo for the demo]"
 )
@@ -41,12 +40,14 @@ BASELINE = "supervised"
     type=click.IntRange(1),
     help="runs at a time  [one per core on CPU, at most 4; one on GPU; all elsewhere]",
 )
-@click.option("--executor", type=click.Choice(NAMES), default="local", show_default=True,
-              help="where runs are carried out: this machine, a Ray cluster, jobs of Slurm")  # fmt: skip
+@click.option("--executor", type=click.Choice(EXECUTORS), default="local", show_default=True,
+              help="where runs are executed: this machine, a Ray cluster, Slurm jobs")  # fmt: skip
 @click.option("--executor-option", "executor_options", multiple=True, metavar="KEY=VALUE",
               help="an option of Ray's tasks (num_gpus=0.5) or of Slurm's jobs (timeout_min=60)")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="list what would run and what it costs; needs no data")
-@click.option("--measure", is_flag=True, help="with --dry-run: try a few steps of what has never run")
+@click.option("--dry-run", is_flag=True, help="list the runs and their cost; needs no data")
+@click.option(
+    "--measure", is_flag=True, help="with --dry-run: try a few steps of methods without finished runs"
+)
 @options.results_option
 @options.spec_options("algorithm", "backbone", "data", "protocol", "seed")
 @options.set_option
@@ -72,47 +73,23 @@ def command(
     """Compare algorithms over partition protocols and seeds.
 
     Without --data it runs on the embedded demo clips. Finished runs are kept in the results folder and
-    not repeated; Ctrl-C stops, and the same command goes on.
+    not repeated; Ctrl-C stops, and the same command resumes.
     """
-    from ssl_video.benchmarks.running import suite as suites
-    from ssl_video.benchmarks.running.given import check_names
-    from ssl_video.spec import override
-
-    on_demo = all(name == "demo" for name in data)
-    suite = suites.load(suite_name or "demo") if suite_name or on_demo else suites.Suite(algorithms=["cmpl"])
-    suite = suite.choose(
-        algorithms=_algorithms(algorithm),
-        backbones=options.split_list(backbone),
-        datasets=data,
-        protocols=options.split_list(protocol),
-    )
-    if flags["draw"] is not None:
-        if draws:
-            raise InputError("--draws counts draws from 0, --draw is a single one: leave out one of them")
-        suite = replace(suite, draws=None)
-    suite = replace(suite, draws=draws or suite.draws, seeds=seeds or suite.seeds, match=match or suite.match)
-    if not no_baseline:
-        suite = suite.with_baseline(BASELINE)
-    flags["executor_options"] = override({}, executor_options, "--executor-option", "num_gpus=0.5")
-    specs = suite.specs(options.given(flags), assignments)
-    check_names(specs, data=not dry_run, commands=suite.commands)
-    from ssl_video.cli.runs import Settings, carry_out, matched  # imports torch, which takes seconds
-
-    settings = Settings.of(flags, results, jobs)
-    specs = matched(specs, suite.match, settings)
+    names = {"backbones": backbone, "protocols": protocol}
+    experiment = {
+        "algorithms": options.split_list(algorithm) or None,
+        "data": list(data) or None,
+        **{key: options.split_list(values) or None for key, values in names.items()},
+        **{"draws": draws, "seeds": seeds, "match": match, "suite": suite_name},
+        **{"baseline": None if no_baseline else BASELINE, "overrides": options.parsed(assignments)},
+        **options.given(flags),
+        "results": results,
+        "jobs": jobs,
+        "executor_options": options.parsed(executor_options, "--executor-option", "num_gpus=0.5"),
+    }
     if dry_run:
         from ssl_video.cli import dry_run as forecast
 
-        return forecast.show(specs, settings, measure=measure, hints=suite.commands)
-    return carry_out(specs, settings, baseline=BASELINE)
-
-
-def _algorithms(given: tuple[str, ...]) -> list[str]:
-    """Names that were given, with all built-in ones in place of `all`."""
-    from ssl_video.registry import algorithms as registry
-
-    names = options.split_list(given)
-    if "all" in names:
-        names = list(dict.fromkeys([*registry.builtin(), *names]))
-        names.remove("all")
-    return names
+        return forecast.show(experiment, measure=measure)
+    runs = sv.bench(**experiment, progress=Show(next_steps=not no_baseline))
+    return 1 if runs.failures else 0

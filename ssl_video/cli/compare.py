@@ -1,4 +1,4 @@
-"""`ssl-video compare`: two finished runs side by side. Never imports torch."""
+"""`ssl-video analyze compare`: two finished runs side by side. Never imports torch."""
 
 from itertools import islice
 from pathlib import Path
@@ -8,8 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks.analysis import pair
-from ssl_video.cli.display import output
+import ssl_video as sv
+from ssl_video.cli.show import output
 
 _CHANCE = (
     "so uneven a disagreement has probability {:.2g} between equally good networks (McNemar's test); that is "
@@ -20,18 +20,18 @@ _CHANCE = (
 @click.command()
 @click.argument("a", metavar="RUN_A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="RUN_B", type=click.Path(path_type=Path))
-@click.option("--predictor-a", metavar="NAME", help="network of A to look at  [the headline]")
-@click.option("--predictor-b", metavar="NAME", help="network of B to look at  [the headline]")
+@click.option("--predictor-a", metavar="NAME", help="network of A  [the headline]")
+@click.option("--predictor-b", metavar="NAME", help="network of B  [the headline]")
 @click.option(
     "--clips", type=click.IntRange(0), default=10, show_default=True,
-    help="how many of the clips that only one has right to name",
+    help="number of clips to name that only one predicts correctly",
 )  # fmt: skip
 def command(a: Path, b: Path, predictor_a: str | None, predictor_b: str | None, clips: int) -> None:
-    """What differs between two finished runs: settings, clips, classes, curves.
+    """Show the differences between two finished runs: settings, clips, classes, curves.
 
     RUN_A and RUN_B are runs' folders; one run with --predictor-a and --predictor-b compares its networks.
     """
-    found = pair.load(a, b, (predictor_a, predictor_b))
+    found = sv.analysis.compare(a, b, predictor_a=predictor_a, predictor_b=predictor_b)
     console = output()
     same = found.a.labels == found.b.labels
     disagree = sum(found.counts()[1:3])
@@ -52,7 +52,7 @@ def command(a: Path, b: Path, predictor_a: str | None, predictor_b: str | None, 
 
 
 def _table(*names: str, right: int = 0) -> Table:
-    """A plain table whose last `right` columns are numbers."""
+    """Return a plain table whose last `right` columns are numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
     for place, name in enumerate(names):
         numbers = place >= len(names) - right
@@ -60,21 +60,21 @@ def _table(*names: str, right: int = 0) -> Table:
     return table
 
 
-def _heads(found: pair.Pair) -> Table:
+def _heads(found: "sv.analysis.Pair") -> Table:
     table = _table("", "run", "network", "top-1 %", right=1)
     for name, side in (("A", found.a), ("B", found.b)):
         table.add_row(name, Text(side.name), Text(side.network), f"{100 * side.right.mean():.1f}")
     return table
 
 
-def _differences(found: pair.Pair) -> Table:
+def _differences(found: "sv.analysis.Pair") -> Table:
     table = _table("setting", "A", "B")
     for row in found.differences():
         table.add_row(*map(Text, row))
     return table
 
 
-def _counts(found: pair.Pair) -> Table:
+def _counts(found: "sv.analysis.Pair") -> Table:
     both, only_a, only_b, neither = found.counts()
     table = _table("test clips", "A right", "A wrong", right=2)
     table.add_row("B right", str(both), str(only_b))
@@ -82,21 +82,21 @@ def _counts(found: pair.Pair) -> Table:
     return table
 
 
-def _classes(found: pair.Pair) -> Table:
+def _classes(found: "sv.analysis.Pair") -> Table:
     table = _table("class", "clips", "A %", "B %", "A - B", right=4)
     for name, clips, a, b in found.classes():
         table.add_row(Text(name), str(clips), f"{100 * a:.1f}", f"{100 * b:.1f}", f"{100 * (a - b):+.1f}")
     return table
 
 
-def _metrics(found: pair.Pair) -> Table:
+def _metrics(found: "sv.analysis.Pair") -> Table:
     table = _table("mean over the last tenth of the steps", "A", "B", right=2)
     for name, *values in found.metrics():
         table.add_row(Text(name), *("–" if value != value else f"{value:.4g}" for value in values))
     return table
 
 
-def _clips(found: pair.Pair, most: int) -> Table:
+def _clips(found: "sv.analysis.Pair", most: int) -> Table:
     table = _table("clip", "class", "A's guess", "B's guess")
     for clip, label, *guesses in islice(found.disagreements(), most):
         cells = [

@@ -7,14 +7,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+import ssl_video as sv
 from ssl_video.cli import options
 
 
 @click.command()
 @options.checkpoint_argument
-@click.option("--data", metavar="TEXT", help="dataset; default: the one it was trained on")
+@click.option("--data", metavar="TEXT", help="data set  [that of the training]")
 @click.option("--root", metavar="TEXT", help="folder that the manifest's paths start from")
-@click.option("--split", metavar="TEXT", help="manifest column that says train or test")
+@click.option("--split", metavar="TEXT", help="manifest column that holds train or test")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
 @click.option("--json", "as_json", is_flag=True, help="print JSON instead of a table")
 @options.data_options
@@ -29,21 +30,11 @@ def command(
     cache_gib: float,
 ) -> None:
     """Test a run's folder or checkpoint file on a dataset's test clips."""
-    from ssl_video.cli.display import preparing
-    from ssl_video.data.dataset import load, read_index
-    from ssl_video.engine import trained
-    from ssl_video.engine.assemble import choose_device
-
-    model = trained.load(checkpoint, choose_device(device))
-    changes = {"data": data, "root": root if data else root or model.spec.root, "split": split}
-    spec = model.spec.model_copy(update={key: value for key, value in changes.items() if value is not None})
-    if data and not root:
-        spec = spec.model_copy(update={"root": None})
-    with preparing(Console(stderr=True)) as progress:
-        index = read_index(spec, progress, skip_broken=skip_broken)
-        trained.check_classes(model, index)
-        opened = load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=progress)
-    scores = trained.evaluate(model, opened)
+    model = sv.load_model(checkpoint, device)
+    opened = model.open_data(
+        data, root, split, skip_broken=skip_broken, cache_gib=cache_gib, progress=sv.ConsoleObserver()
+    )
+    scores = model.evaluate(opened)
     if as_json:
         print(json.dumps({"dataset": opened.index.name, "predictors": scores}, indent=1))
         return

@@ -1,36 +1,25 @@
-"""`ssl-video leaderboard`: tables from the records of finished runs. Never imports torch."""
+"""`ssl-video leaderboard`: tables from the results of finished runs."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
-import pandas as pd
 from rich.console import Console
 
-from ssl_video.benchmarks.tables import exports, filters, layout, leaderboard, published
-from ssl_video.benchmarks.tables.compare import comparison
-from ssl_video.benchmarks.tables.pivot import pivot
-from ssl_video.benchmarks.tables.terminal import to_terminal
+import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.errors import InputError
+from ssl_video.cli.show import plainly
+
+_FORMS = ("terminal", "markdown", "latex", "csv", "json")
 
 
 @click.command()
 @options.results_option
 @options.runs_options
-@click.option("--rows", multiple=True, metavar="KEYS", help="what makes the rows  [algorithm]")
-@click.option("--columns", multiple=True, metavar="KEYS", help="what makes the columns  [dataset,protocol]")
-@click.option("--mean-gain", "mean_gains", is_flag=True, help="also show mean gains over the columns")
+@click.option("--mean-gain", is_flag=True, help="also show mean gains over the columns")
 @click.option("--cost", is_flag=True, help="also show operations, training cost and seconds")
-@click.option("--published", "beside", is_flag=True, help="also show the literature's numbers, by themselves")
+@click.option("--published", is_flag=True, help="also show the literature's numbers, by themselves")
 @click.option("--predictors", is_flag=True, help="also show networks that are not the headline one")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", *exports.FORMS]),
-    default="terminal",
-    show_default=True,
-)
+@click.option("--format", "form", type=click.Choice(_FORMS), default="terminal", show_default=True)
 def command(
     results: Path,
     algorithm: tuple[str, ...],
@@ -38,41 +27,50 @@ def command(
     protocol: tuple[str, ...],
     where: tuple[str, ...],
     baseline: str,
-    rows: tuple[str, ...],
-    columns: tuple[str, ...],
-    mean_gains: bool,
+    mean_gain: bool,
     cost: bool,
-    beside: bool,
+    published: bool,
     predictors: bool,
     form: str,
 ) -> None:
-    """Compare all finished runs of a results folder, and rewrite its leaderboard.csv (one row per run)."""
-    if mean_gains and form == "csv":
-        raise InputError("--format csv has one record a cell and no mean gains: --format json has them")
-    conditions = options.conditions(algorithm, dataset, protocol, where)
-    methods, datasets = options.split_list(algorithm), options.split_list(dataset)
-    frame, problems = pd.DataFrame(columns=list(leaderboard.COLUMNS)), list[str]()
-    if results.is_dir() or not beside:
-        frame, problems = leaderboard.write(results)
-    for problem in problems:
+    """Compare all finished runs of a results folder, and write its leaderboard.csv (one row per run).
+
+    A published leaderboard.csv, whose runs are not in the folder, is read and left as it is.
+    """
+    if mean_gain and form == "csv":
+        raise sv.InputError("--format csv has one record a cell and no mean gains: --format json has them")
+    names = {"dataset": options.split_list(dataset), "algorithm": options.split_list(algorithm)}
+    runs = sv.read_results(results) if results.is_dir() or not published else None
+    if published and not _any(runs, names["dataset"]):
+        _print(sv.published_results(**names), form)
+        return
+    assert runs is not None
+    for problem in runs.problems:
         click.echo(f"warning: {problem}", err=True)
-    none = frame[frame["dataset"].isin(datasets)].empty if datasets else frame.empty
-    if beside and none:
-        grid = replace(layout.plain(comparison(frame[:0])), published=published.alone(datasets, methods))
+    shown = options.selected(runs, baseline, algorithm, dataset, protocol, where)
+    table = shown.compare(
+        runs.configuration(baseline),
+        predictors=predictors,
+        cost=cost,
+        mean_gain=mean_gain,
+        published=(names["algorithm"] or True) if published else False,
+    )
+    if not runs.is_published:
+        runs.write()
+    _print(table, form)
+    if form == "terminal":
+        plainly(Console(), f"leaderboard: {results / 'leaderboard.csv'}")
+
+
+def _any(runs: "sv.Results | None", datasets: list[str]) -> bool:
+    """Return whether there are runs on some data sets."""
+    if runs is None:
+        return False
+    return bool(runs.frame["dataset"].isin(datasets).any()) if datasets else len(runs) > 0
+
+
+def _print(table: "sv.ResultTable", form: str) -> None:
+    if form == "terminal":
+        Console().print(table)
     else:
-        compared = comparison(
-            filters.select(frame, conditions, keep=baseline), baseline, predictors=predictors
-        )
-        grid = layout.plain(compared, costs=cost, mean_gains=mean_gains)
-        if rows or columns:
-            keys = options.split_list(rows), options.split_list(columns)
-            grid = pivot(compared, *keys, costs=cost, mean_gains=mean_gains)
-        if beside:
-            grid = replace(grid, published=published.beside(compared.columns, methods))
-    if form in exports.FORMS:
-        click.echo(exports.FORMS[form](grid), nl=False)
-    else:
-        console = Console()
-        console.print(to_terminal(grid, console.width))
-        if results.is_dir():
-            console.print(f"leaderboard: {results / leaderboard.FILE}", markup=False, soft_wrap=True)
+        click.echo(getattr(table, f"to_{form}")(), nl=False)

@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
-from ssl_video.errors import InputError
-from ssl_video.spec import Spec
-
-if TYPE_CHECKING:
-    from ssl_video.benchmarks.tables.filters import Condition
+import ssl_video as sv
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -19,24 +15,15 @@ RESULTS = "ssl-video-results"
 _NO_FLAG = "match"
 
 
-def _existing(_: click.Context, __: click.Parameter, path: Path) -> Path:
-    """Refuse a missing checkpoint before torch is imported, which takes seconds."""
-    if not path.exists():
-        raise InputError(f"there is no checkpoint {path}")
-    return path
-
-
-checkpoint_argument = click.argument(
-    "checkpoint", type=click.Path(path_type=Path), metavar="RUN|CHECKPOINT", callback=_existing
-)
+checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path), metavar="RUN|CHECKPOINT")
 
 
 def spec_options(*without: str) -> Callable[[Function], Function]:
-    """A flag for each scalar key of a specification, but those named; given ones arrive as strings."""
+    """Add a flag for each scalar key of a specification but those named; values arrive as strings."""
 
     def add(function: Function) -> Function:
         # Options are shown in the reverse of the order in which decorators are applied.
-        for name, field in reversed(Spec.model_fields.items()):
+        for name, field in reversed(sv.Spec.model_fields.items()):
             if name in (*without, _NO_FLAG) or get_origin(field.annotation) is dict:
                 continue
             default = "" if field.default is None else f"  [{field.default}]"
@@ -57,8 +44,8 @@ def spec_options(*without: str) -> Callable[[Function], Function]:
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a specification that were given as flags."""
-    return {name: value for name, value in options.items() if name in Spec.model_fields and value is not None}
+    """Return the keywords that flags gave: keys of a specification that are set, and all others."""
+    return {key: value for key, value in options.items() if value is not None}
 
 
 def split_list(values: tuple[str, ...]) -> list[str]:
@@ -76,7 +63,7 @@ results_option = click.option(
 
 
 def runs_options(function: Function) -> Function:
-    """Flags for which finished runs a table is about; `conditions` takes the first four."""
+    """Add flags that select finished runs; `selected` takes all but the baseline."""
     return _all(
         function,
         click.option(
@@ -92,41 +79,50 @@ def runs_options(function: Function) -> Function:
         ),
         click.option(
             "--baseline", default="supervised", show_default=True,
-            help="algorithm, or one configuration of it, that gains are counted from",
+            help="algorithm, configuration or row that gains are counted from",
         ),
     )  # fmt: skip
 
 
-def conditions(
-    algorithm: tuple[str, ...], dataset: tuple[str, ...], protocol: tuple[str, ...], where: tuple[str, ...]
-) -> "list[Condition]":
-    """What `runs_options` ask for.
+def selected(
+    runs: "sv.Results",
+    baseline: str,
+    algorithm: tuple[str, ...],
+    dataset: tuple[str, ...],
+    protocol: tuple[str, ...],
+    where: tuple[str, ...],
+) -> "sv.Results":
+    """Return the runs that `runs_options` ask for.
 
     Raises:
-        InputError: what is not a condition.
+        InputError: what is not a condition, or no run meets all.
     """
-    from ssl_video.benchmarks.tables import filters
+    named = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
+    lists = {key: split_list(values) for key, values in named.items()}
+    return runs.select(*where, **lists, baseline=baseline)
 
-    given = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
-    named = {key: tuple(split_list(values)) for key, values in given.items()}
-    some = [filters.Condition(key, "=", values) for key, values in named.items() if values]
-    return [*some, *filters.parse(where)]
+
+def parsed(
+    texts: tuple[str, ...], flag: str = "--set", example: str = "options.threshold=0.9"
+) -> dict[str, Any]:
+    """Return the values of `key=value` flags, see `spec.parse_assignments`."""
+    return sv.Spec.parse(texts, flag, example)
 
 
 def data_options(function: Function) -> Function:
-    """Flags for how data is opened."""
+    """Add flags for opening data."""
     return _all(
         function,
         click.option("--skip-broken", is_flag=True, help="leave out videos that cannot be decoded"),
         click.option(
             "--cache-gib", type=click.FloatRange(0), default=20.0, show_default=True,
-            help="bound of the cache of decoded frames, in GiB",
+            help="size limit of the cache of decoded frames, in GiB",
         ),
     )  # fmt: skip
 
 
 def execution_options(function: Function) -> Function:
-    """Flags for how runs are carried out, which do not change their numbers."""
+    """Add flags for the execution of runs, which do not change their numbers."""
     return _all(
         data_options(function),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …"),
@@ -144,20 +140,20 @@ def execution_options(function: Function) -> Function:
             default=0,
             metavar="N",
             show_default=True,
-            help="steps between looks at the validation clips, see --validation; 0: none",
+            help="steps between evaluations on the validation clips, see --validation; 0: none",
         ),
         click.option(
             "--on-nonfinite",
             type=click.Choice(["stop", "skip"]),
             default="stop",
             show_default=True,
-            help="a loss or gradient that is not finite stops the run, or leaves out that step's update",
+            help="on a loss or gradient that is not finite, stop the run or skip that step's update",
         ),
     )
 
 
 def processes_options(function: Function) -> Function:
-    """Flags for a run on several devices."""
+    """Add flags for a run on several devices."""
     return _all(
         function,
         click.option(

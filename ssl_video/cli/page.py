@@ -1,11 +1,10 @@
-"""`ssl-video page`: the pages of methods."""
+"""`ssl-video algorithm page`: the pages of methods."""
 
 from pathlib import Path
 
 import click
 
-from ssl_video.errors import InputError
-from ssl_video.registry import algorithms
+import ssl_video as sv
 
 
 @click.command()
@@ -22,21 +21,18 @@ def command(names: tuple[str, ...], output: Path | None, results: Path) -> None:
     published numbers. In a page that exists only that part is replaced; a new one has places for the
     words and the picture that only its author can give. Without --output the generated part is printed.
     """
-    wanted = algorithms.builtin() if names == ("all",) else list(names)
+    wanted = list(sv.list_algorithms(builtin=True)) if names == ("all",) else list(names)
     for name in wanted:
-        algorithms.check(name)
-    from ssl_video.pages import page, write  # imports torch, which takes seconds
-
+        sv.find_algorithm(name)
     if output is None:
         for name in wanted:
-            print(page.generated(name, results), end="")
+            print(sv.describe_algorithm(name, results), end="")
         return
     if len(wanted) > 1 and output.suffix:
-        raise InputError(f"{output} is one file for {len(wanted)} pages: give a folder")
-    folder = not output.suffix
+        raise sv.InputError(f"{output} is one file for {len(wanted)} pages: give a folder")
     for name in wanted:
-        target = output / f"{page.short(name)}.md" if folder else output
-        print(f"{target}: {write.page(name, target, results)}", flush=True)
+        target, outcome = sv.write_page(name, output, results)
+        print(f"{target}: {outcome}", flush=True)
     if names == ("all",):
-        target = output / "README.md"
-        print(f"{target}: {write.index(target)}")
+        target, outcome = sv.write_page_index(output)
+        print(f"{target}: {outcome}")

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+import ssl_video as sv
 from ssl_video.cli import options
 
 
@@ -17,18 +18,15 @@ from ssl_video.cli import options
 @click.option(
     "--top", type=click.IntRange(1), default=5, show_default=True, help="number of labels per video"
 )
-@click.option("--predictor", metavar="NAME", help="which network answers; default: the headline one")
+@click.option("--predictor", metavar="NAME", help="network to use  [the headline one]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object per video and line")
 def command(
     checkpoint: Path, videos: tuple[Path, ...], top: int, predictor: str | None, device: str, as_json: bool
 ) -> int:
     """Label video files with a run's folder or checkpoint file."""
-    from ssl_video.engine import trained
-    from ssl_video.engine.assemble import choose_device
-
-    model = trained.load(checkpoint, choose_device(device))
-    found, broken = trained.label_files(model, list(videos), predictor)
+    model = sv.load_model(checkpoint, device)
+    found, broken = model.probabilities(videos, predictor)
     table = Table()
     for heading in ("video", "label", "probability"):
         table.add_column(heading, justify="right" if heading == "probability" else "left", overflow="fold")

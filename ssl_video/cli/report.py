@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.cli.display import preparing
-from ssl_video.errors import InputError
 
 
 @click.command()
@@ -35,22 +33,11 @@ def command(
     A browser opens it from disk and without a network, and it prints. It is made of the runs' records; the
     clips in it are taken from the data sets that are at hand. RESULTS is the same as --results RESULTS.
     """
-    from ssl_video.benchmarks.report import page
-    from ssl_video.benchmarks.report.material import Material
-    from ssl_video.benchmarks.tables import filters, leaderboard
-
-    results = place or results
-    with preparing(Console(stderr=True)) as progress:
-        frame, problems = leaderboard.read(results)
-        for problem in problems:
-            click.echo(f"warning: {problem}", err=True)
-        if frame.empty:
-            raise InputError(f"there is no finished run in {results}; `ssl-video bench` makes some")
-        shown = filters.select(frame, options.conditions(algorithm, dataset, protocol, where), keep=baseline)
-        page.make_folder(output)
-        material = Material(results, shown, problems, baseline, gallery=not no_gallery)
-        made = page.page(material, lambda done, total: progress("sections", done, total))
-        for sentence in material.damaged:
-            click.echo(f"warning: {sentence}", err=True)
-        target = page.write(output, made)
-    click.echo(f"{target} ({target.stat().st_size / 1e6:.1f} MB): {len(shown)} runs; open it in a browser")
+    runs = sv.read_results(place or results)
+    shown = options.selected(runs, baseline, algorithm, dataset, protocol, where) if len(runs) else runs
+    target = sv.write_report(
+        shown, output, baseline=runs.configuration(baseline), gallery=not no_gallery,
+        progress=sv.ConsoleObserver(),
+    )  # fmt: skip
+    size = target.stat().st_size / 1e6
+    click.echo(f"{target} ({size:.1f} MB): {len(shown)} runs; open it in a browser")

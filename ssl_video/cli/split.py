@@ -1,21 +1,16 @@
-"""`ssl-video split`: make, show and compare partitions. Never imports torch."""
+"""`ssl-video data split`: make, show and compare partitions. Never imports torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.errors import InputError, unknown
-from ssl_video.spec import Spec, build
-
-if TYPE_CHECKING:
-    from ssl_video.data.index import Index
-    from ssl_video.data.partitions.partition import Partition
-    from ssl_video.data.partitions.summary import Clips, Comparison, Spread
+from ssl_video.cli.show import plainly
 
 _INDEX = ("root", "split")
 _DRAW = ("draw", "labeled_in_unlabeled", "validation", "lists")
@@ -23,8 +18,8 @@ _SHOWN = 10
 
 
 def _keys(*names: str) -> Callable[[Any], Any]:
-    """Flags for these keys of a specification."""
-    return options.spec_options(*(name for name in Spec.model_fields if name not in names))
+    """Return a decorator that adds flags for these keys of a specification."""
+    return options.spec_options(*(name for name in sv.Spec.model_fields if name not in names))
 
 
 @click.group()
@@ -42,14 +37,11 @@ def make(data: str, output: Path, **flags: Any) -> None:
     The file is a protocol itself: use it with --protocol FILE, publish it with your results.
 
     \b
-      ssl-video split make ucf101.arrow --protocol percent:10 --draw 0 -o ten-percent.txt
+      ssl-video data split make ucf101.arrow --protocol percent:10 --draw 0 -o ten-percent.txt
     """
-    from ssl_video.data.partitions import partition_file
-
-    index, made = _make(data, options.given(flags))
-    partition_file.write(made, index, output)
+    made = sv.data.make_partition(data, output, **options.given(flags), progress=sv.ConsoleObserver())
     console = Console()
-    _show(index, made, console)
+    _show(made, console)
     console.print(f"written: {output}", markup=False, soft_wrap=True)
 
 
@@ -60,23 +52,20 @@ def show(what: str, **flags: Any) -> None:
     """Show what a FILE (a partition, a list) holds, or what a protocol makes of DATA.
 
     \b
-    ssl-video split show train_10_percent.lst
-    ssl-video split show ucf101.arrow --protocol train_10_percent.lst
+    ssl-video data split show train_10_percent.lst
+    ssl-video data split show ucf101.arrow --protocol train_10_percent.lst
     """
-    from ssl_video.data.partitions import partition_file
-    from ssl_video.data.partitions.summary import of_file
-
     given, console = options.given(flags), Console()
     if "protocol" in given:
-        _show(*_make(what, given), console)
+        _show(sv.data.make_partition(what, **given, progress=sv.ConsoleObserver()), console)
         return
     if given.keys() - {"lists"}:
-        raise InputError(f"{what} is shown as it is: with a data set, give --protocol, too")
-    path = _file(what, given.get("lists"))
-    console.print(what, markup=False, highlight=False, soft_wrap=True)
-    for name, value in partition_file.read(path).shown if partition_file.is_one(path) else ():
-        console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
-    console.print(_parts(of_file(path)))
+        raise sv.InputError(f"{what} is shown as it is: with a data set, give --protocol, too")
+    found = sv.data.read_partition(what, **given)
+    plainly(console, what)
+    for name, value in found.facts.items():
+        plainly(console, f"{name}: {value}")
+    console.print(_parts(found.parts))
 
 
 @command.command()
@@ -89,45 +78,30 @@ def compare(first: str, second: str, data: str | None, every: bool, **flags: Any
     """Compare two files, published protocols, or (with --data) any protocols by their labeled clips.
 
     \b
-    ssl-video split compare list_ucf_1/train.csv list_ucf_10/train.csv
-    ssl-video split compare percent:10 percent:10+groups --data ucf101.arrow
+    ssl-video data split compare list_ucf_1/train.csv list_ucf_10/train.csv
+    ssl-video data split compare percent:10 percent:10+groups --data ucf101.arrow
     """
-    from ssl_video.data.partitions import summary
-
     given, console = options.given(flags), Console()
-    sides = [("A", first), ("B", second)]
-    if data is None:
-        if given.keys() - {"lists"}:
-            raise InputError("files are compared as they are: to draw, give the data set with --data")
-        clips = [summary.of_file(_file(what, given.get("lists")))["labeled"] for _, what in sides]
-    else:
-        made = [_make(data, {**given, "protocol": what}) for _, what in sides]
-        clips = [summary.of_rows(index, part.labeled) for index, part in made]
-    for name, what in sides:
-        console.print(f"{name}: {what}", markup=False, highlight=False, soft_wrap=True)
-    console.print(_parts({"A": clips[0], "B": clips[1]}))
-    found = summary.compare(clips[0], clips[1])
-    console.print(_overlaps(found))
-    console.print(_by_class(found, every))
+    found = sv.data.compare_partitions(first, second, data, **given, progress=sv.ConsoleObserver())
+    for name, what in (("A", first), ("B", second)):
+        plainly(console, f"{name}: {what}")
+    console.print(_parts({"A": found.first, "B": found.second}))
+    console.print(_overlaps(found.overlap))
+    console.print(_by_class(found.overlap, every))
 
 
 @command.command("list")
 @click.argument("name", required=False)
 def list_(name: str | None) -> None:
     """List the published protocols, or all that is known about one of them."""
-    from ssl_video.data.partitions import published
-
     console = Console()
     if name is not None:
-        if name not in published.names():
-            raise InputError(unknown("published protocol", name, published.names()))
-        for key, value in vars(published.load(name)).items():
+        for key, value in vars(sv.data.find_published(name)).items():
             if value not in (None, ()):
-                text = " or ".join(value) if key == "lists" else str(value)
-                console.print(f"{key}: {text}", markup=False, highlight=False, soft_wrap=True)
+                plainly(console, f"{key}: {' or '.join(value) if key == 'lists' else value}")
         return
-    families: dict[tuple[str, str], list[published.Published]] = {}
-    for known in map(published.load, published.names()):
+    families: dict[tuple[str, str], list[sv.data.Published]] = {}
+    for known in sv.data.list_published().values():
         families.setdefault((known.about, known.source), []).append(known)
     for (about, source), members in families.items():
         console.print(f"[bold]{about}[/bold]\n[dim]{source}[/dim]", highlight=False, soft_wrap=True)
@@ -141,66 +115,42 @@ def list_(name: str | None) -> None:
     console.print(
         "\n--protocol NAME --lists FOLDER, where FOLDER or a folder in it holds the published lists"
     )
-    console.print("ssl-video split list NAME tells more; the rule draws other clips in the same way")
+    console.print("ssl-video data split list NAME tells more; the rule draws other clips in the same way")
 
 
-def _make(data: str, given: dict[str, Any]) -> "tuple[Index, Partition]":
-    """A data set's index and its partition."""
-    from ssl_video.cli.display import preparing
-    from ssl_video.data.dataset import draw, read_index
-
-    spec = build({"data": data, **given})
-    with preparing(Console(stderr=True)) as progress:
-        index = read_index(spec, progress)
-    return index, draw(spec, index)
-
-
-def _file(what: str, lists: str | None) -> Path:
-    """The file that a list's or a published protocol's name means."""
-    from ssl_video.data.partitions.protocols import Listed, parse
-
-    rule = parse(what, Path(lists) if lists else None)
-    if not isinstance(rule, Listed):
-        raise InputError(f"{what} is a rule: to draw clips, give a data set (with --protocol {what})")
-    return rule.path
+def _show(made: "sv.data.DataPartition", console: Console) -> None:
+    """Print a partition: the numbers of each part, and notes."""
+    drawn = made.partition
+    plainly(
+        console,
+        f"{made.index.name}: {drawn.protocol}, draw {drawn.draw}, fingerprint p{drawn.fingerprint}",
+    )
+    console.print(_parts(made.parts))
+    for note in made.notes:
+        plainly(console, note)
 
 
-def _show(index: "Index", made: "Partition", console: Console) -> None:
-    from ssl_video.data.partitions.summary import of_rows
-
-    title = f"{index.name}: {made.protocol}, draw {made.draw}, fingerprint p{made.fingerprint}"
-    console.print(title, markup=False, highlight=False, soft_wrap=True)
-    parts = {"training": index.rows("train"), "labeled": made.labeled, "validation": made.validation}
-    parts |= {"unlabeled": made.unlabeled, "test": made.test}
-    console.print(_parts({name: of_rows(index, rows) for name, rows in parts.items() if len(rows)}))
-    for note in (*index.notes, *made.notes):
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
-
-
-def _parts(parts: "dict[str, Clips]") -> Table:
-    """A row for each set of clips."""
-    from ssl_video.data.partitions.summary import summarize
-
+def _parts(parts: "Mapping[str, sv.data.Clips]") -> Table:
+    """Return a table with a row for each set of clips."""
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("")
     for title in ("clips", "classes", "clips per class", "sources per class"):
         table.add_column(title, justify="right")
     for name, clips in parts.items():
-        found = summarize(clips)
-        classes = len(clips.label.names) - len(found.missing)
+        found = clips.summary
         groups = _text(found.groups) if found.groups else "not known"
-        table.add_row(name, f"{found.clips:,}", f"{classes:,}", _text(found.per_class), groups)
+        table.add_row(name, f"{found.clips:,}", f"{found.classes:,}", _text(found.per_class), groups)
     return table
 
 
-def _text(spread: "Spread") -> str:
+def _text(spread: "sv.data.Spread") -> str:
     if spread.least == spread.most:
         return f"{spread.least}"
     return f"{spread.least} to {spread.most}, mean {spread.mean:.1f}"
 
 
-def _overlaps(found: "Comparison") -> Table:
-    """What is in both and in one only."""
+def _overlaps(found: "sv.data.Comparison") -> Table:
+    """Return a table of the clips in both and in one only."""
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("")
     for title in ("in both", "only A", "only B", "of A", "of B"):
@@ -213,8 +163,8 @@ def _overlaps(found: "Comparison") -> Table:
     return table
 
 
-def _by_class(found: "Comparison", every: bool) -> Table:
-    """Classes, those with the most clips in one only first."""
+def _by_class(found: "sv.data.Comparison", every: bool) -> Table:
+    """Return a table of classes, those with the most clips in one only first."""
     clips, groups = found.clips, found.groups
     apart = clips.first + clips.second - 2 * clips.both
     order = sorted(range(len(found.classes)), key=lambda k: (-int(apart[k]), found.classes[k]))

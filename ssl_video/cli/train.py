@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.errors import InputError
+from ssl_video.cli.show import Show
 
 
 @click.command(no_args_is_help=True)
@@ -21,7 +22,7 @@ from ssl_video.errors import InputError
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="go on with the run in this folder, or say what is different; takes the place of RUN.yaml",
+    help="resume the run in this folder, or report the settings that differ; replaces RUN.yaml",
 )
 @options.processes_options
 @options.execution_options
@@ -31,29 +32,22 @@ def command(
     """Train one run. Flags override the file, --set overrides both.
 
     On the demo clips the settings of the demo suite are the defaults; elsewhere those shown below.
-    A run that was stopped goes on from its checkpoint when it is called again in the same way. Other
-    settings, the number of steps among them, are another run with a folder of its own.
+    A stopped run resumes from its checkpoint when the same command is called again. Changing any setting,
+    including --steps, starts a new run in its own folder.
 
-    On several devices each process has its share of a step's clips, and the numbers of one process up to
-    rounding and batch-norm statistics (--batch-norm). Started by torchrun or srun, it is one of theirs.
+    On several devices each process has a part of every batch. The numbers are those of one process, up to
+    rounding and batch-norm statistics (--batch-norm). Started by torchrun or srun, it joins their processes.
 
-    Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint; the status is
-    130 for Ctrl-C and 75 for the others, which asks a scheduler to start it again.
+    Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end it after the current step, with a checkpoint. The status is 130
+    for Ctrl-C and 75 for the others, which asks a scheduler to restart it.
     """
-    from ssl_video.benchmarks.running.given import check_names, specify
-    from ssl_video.benchmarks.running.suite import merge, with_demo_settings
-    from ssl_video.spec import read_yaml
-
+    flags = options.given(flags)
     if resume:
-        if file:
-            raise InputError("--resume takes its settings from the run's folder: leave out RUN.yaml")
-        # Resolved, so that a change is named no matter which way it came.
-        resume = resume.resolve()
-        file, results = resume / "spec.yaml", resume.parents[1]
-    given = options.given(flags)
-    values = merge(read_yaml(file) if file else {}, given)
-    spec = specify(with_demo_settings(values), given, assignments)
-    check_names([spec])
-    from ssl_video.cli.runs import Settings, carry_out  # imports torch, which takes seconds
-
-    return carry_out([spec], Settings.of(flags, results, jobs=1), baseline=None, resume=resume)
+        flags.pop("results", None)
+    else:
+        flags["results"] = results
+    try:
+        sv.train(config=file, resume=resume, overrides=options.parsed(assignments), progress=Show(), **flags)
+    except sv.RunFailed:
+        return 1  # it was reported as it came
+    return 0

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console, Group
@@ -11,9 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks.running import watch
+import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.errors import InputError
 
 _LAST = 20  # steps that the column "last" is a mean of
 _FINISHED = 20  # finished runs shown beside those under way
@@ -33,19 +31,12 @@ def command(place: Path, every: float, once: bool, tensorboard: Path | None) -> 
     PLACE is a run's folder or a results folder. It may be on a disk that another machine writes to; a run
     there counts as stopped after two minutes without a record, one of this machine when its process ends.
     """
-    found = watch.runs(place)
-    writers = [_writer(tensorboard, run) for run in found] if tensorboard else [None] * len(found)
+    found = sv.watch(place, tensorboard=tensorboard)
     console = Console()
 
     def picture() -> Group:
-        for run, writer in zip(found, writers, strict=True):
-            rows = run.refresh()
-            if writer:
-                watch.to_tensorboard(rows, writer)
-                writer.flush()
-            else:
-                for _ in rows:
-                    pass
+        for run in found:
+            run.update()
         return Group(*([_one(found[0])] if len(found) == 1 else [_all(found)]))
 
     def over() -> bool:
@@ -66,51 +57,40 @@ def command(place: Path, every: float, once: bool, tensorboard: Path | None) -> 
             live.update(picture(), refresh=True)
 
 
-def _one(run: watch.Watched) -> Group:
-    """One run with its curves."""
+def _one(run: "sv.Watched") -> Group:
+    """Return one run with its curves."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", "first", f"last {_LAST}"):
         table.add_column(name, justify="left" if not name else "right")
     table.add_column("")
     for name, curve in run.curves.items():
-        last = watch.mean(curve[-_LAST:])
-        table.add_row(name, f"{curve[0][1]:.4g}", f"{last:.4g}", watch.sparkline(curve))
+        last = run.mean(name, _LAST)
+        table.add_row(name, f"{curve[0][1]:.4g}", f"{last:.4g}", run.sparkline(name))
     return Group(Text(f"{run.folder.name}: {_where(run)}"), table)
 
 
-def _all(found: Sequence[watch.Watched]) -> Table:
-    """Runs, one a line; finished ones with their accuracy."""
+def _all(found: "Sequence[sv.Watched]") -> Table:
+    """Return a table of runs, one a line; finished ones with their accuracy."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("run", "state", "step", "loss", "top-1 %"):
         table.add_column(name, justify="left" if name in ("run", "state") else "right", no_wrap=True)
     finished = [run for run in found if run.result]
     hidden = finished[:-_FINISHED]
     for run in [*finished[-_FINISHED:], *(run for run in found if not run.result)]:
-        losses = [
-            watch.mean(curve[-_LAST:]) for name, curve in run.curves.items() if name.startswith("loss/")
-        ]
         table.add_row(
             run.folder.name,
             run.state,
             f"{run.step}/{run.steps}",
-            f"{sum(losses):.3f}" if losses else "",
-            f"{100 * run.result['top1']:.1f}" if run.result else "",
+            "" if run.loss is None else f"{run.loss:.3f}",
+            f"{100 * run.result.top1:.1f}" if run.result else "",
         )
     if hidden:
         table.add_row(f"and {len(hidden)} finished before these")
     return table
 
 
-def _where(run: watch.Watched) -> str:
+def _where(run: "sv.Watched") -> str:
     text = f"{run.state}, step {run.step} of {run.steps}"
     if run.result:
-        return f"{text}, top-1 {100 * run.result['top1']:.1f} %"
+        return f"{text}, top-1 {100 * run.result.top1:.1f} %"
     return text if run.age is None else f"{text}, last record {run.age:.0f} s ago"
-
-
-def _writer(folder: Path, run: watch.Watched) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise InputError("--tensorboard needs TensorBoard: pip install tensorboard") from None
-    return SummaryWriter(str(folder / run.folder.name))
