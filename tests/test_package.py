@@ -44,6 +44,17 @@ def test_the_wheel_puts_everything_under_one_name(built: Path) -> None:
         assert name in names
 
 
+def test_the_wheel_holds_every_module(built: Path) -> None:
+    """Also of a package that is new: setup.py finds them."""
+    (wheel,) = built.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    inside = ("algorithms", "backbones", "benchmarks")
+    expected = {str(file.relative_to(ROOT)) for file in (ROOT / "ssl_video").rglob("*.py")}
+    for folder in inside:
+        expected |= {f"ssl_video/{file.relative_to(ROOT)}" for file in (ROOT / folder).rglob("*.py")}
+    assert names == expected
+
+
 def test_the_wheel_works_from_elsewhere(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")

@@ -35,6 +35,7 @@ SETTING = {
     "backbone": "other",
     "width": 0.5,
     "weights": "file.pt",
+    "partial_weights": True,
     "frames": 4,
     "stride": 2,
     "size": 32,

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 from helpers.input_errors import problems
 
-from ssl_video.contract import NotNegative, Share
+from ssl_video.contract import Fraction, NonNegative
 from ssl_video.errors import InputError
 from ssl_video.spec import build, check_options
 
@@ -163,7 +163,7 @@ def test_a_share_is_from_0_to_1() -> None:
     """FixMatch with the threshold 1.7 would train for a day and use no clip."""
 
     class Plugin:
-        def __init__(self, task: object, *, threshold: Share = 0.95, decay: "Share" = 1) -> None: ...
+        def __init__(self, task: object, *, threshold: Fraction = 0.95, decay: "Fraction" = 1) -> None: ...
 
     assert check_options("p", Plugin, {"threshold": 0}) == {"threshold": 0.0, "decay": 1.0}
     assert problems(check_options, "p", Plugin, {"threshold": 1.7, "decay": -0.1}) == (
@@ -174,7 +174,7 @@ def test_a_share_is_from_0_to_1() -> None:
 
 def test_what_is_not_negative_has_no_upper_end() -> None:
     class Plugin:
-        def __init__(self, task: object, *, weight: NotNegative = 1.0) -> None: ...
+        def __init__(self, task: object, *, weight: NonNegative = 1.0) -> None: ...
 
     assert check_options("p", Plugin, {"weight": "0"}) == {"weight": 0.0}
     assert check_options("p", Plugin, {"weight": 1e9}) == {"weight": 1e9}

@@ -8,7 +8,7 @@ import pytest
 from helpers.input_errors import problems
 
 from ssl_video.errors import InputError
-from ssl_video.spec import build, override, read_yaml
+from ssl_video.spec import build, override, parse_assignments, read_yaml
 
 # -- files
 
@@ -74,10 +74,10 @@ def test_a_key_that_is_given_twice_is_no_yaml(tmp_path: Path) -> None:
 
 def test_assignments_override_nested_values_and_leave_the_originals() -> None:
     values = {"steps": 5, "options": {"weight": 1.0}}
-    assert override(
-        values,
-        ["options.threshold=0.9", "networks.auxiliary.width=0.5", "steps = 7", "data=a=b", "draw="],
-    ) == {
+    assignments = parse_assignments(
+        ["options.threshold=0.9", "networks.auxiliary.width=0.5", "steps = 7", "data=a=b", "draw="]
+    )
+    assert override(values, assignments) == {
         "steps": 7,
         "options": {"weight": 1.0, "threshold": 0.9},
         "networks": {"auxiliary": {"width": 0.5}},
@@ -89,12 +89,12 @@ def test_assignments_override_nested_values_and_leave_the_originals() -> None:
 
 def test_assignments_into_an_empty_key() -> None:
     """The line "options:" alone is None in YAML."""
-    assert override({"options": None}, ["options.threshold=0.9"]) == {"options": {"threshold": 0.9}}
+    assert override({"options": None}, {"options.threshold": 0.9}) == {"options": {"threshold": 0.9}}
 
 
 def test_assignments_leave_what_json_cannot_hold() -> None:
     """YAML makes dates of what looks like one: a sentence of the specification's, not a crash here."""
-    values = override({"data": datetime.date(2024, 1, 1)}, ["steps=3"])
+    values = override({"data": datetime.date(2024, 1, 1)}, {"steps": 3})
     assert problems(build, values) == (
         "data: input should be a valid string, found datetime.date(2024, 1, 1)",
     )
@@ -104,10 +104,10 @@ def test_assignments_leave_what_json_cannot_hold() -> None:
     ("assignment", "message"),
     [
         ("steps", "--set steps: expected key=value, for example"),
-        ("steps.x=3", "--set steps.x=3: 'steps' holds a value, not further keys"),
+        ("steps.x=3", "--set steps.x: 'steps' holds a value, not further keys"),
         ("data=[1", "--set data=\\[1: the value is not valid YAML: expected"),
     ],
 )
 def test_assignments_that_cannot_be(assignment: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        override({"steps": 5}, [assignment])
+        override({"steps": 5}, parse_assignments([assignment]))

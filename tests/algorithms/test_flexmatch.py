@@ -16,9 +16,9 @@ TASK = Task(num_classes=3, num_unlabeled=8)
 
 
 def test_bars_follow_what_is_remembered() -> None:
-    """Eight positions, threshold 0.9. At first all bars are 0 and everything is used.
+    """Eight indices, threshold 0.9. At first all bars are 0 and everything is used.
 
-    Then remembered: class 0 at two positions, class 1 at one, five unused. beta = 2/5, 1/5, 0 with the unused
+    Then remembered: class 0 at two indices, class 1 at one, five unused. beta = 2/5, 1/5, 0 with the unused
     ones counted; beta / (2 - beta) = 1/4, 1/9, 0; bars 0.225, 0.1, 0.
     """
     select = CurriculumThreshold(TASK, 0.9, threshold_warmup=True)
@@ -30,7 +30,7 @@ def test_bars_follow_what_is_remembered() -> None:
 
 
 def test_without_warmup_measures_by_the_best_class() -> None:
-    """Class 0 at two positions and class 1 at one: beta = 1, 1/2, 0; bars 0.9, 0.9 / 3 = 0.3, 0."""
+    """Class 0 at two indices and class 1 at one: beta = 1, 1/2, 0; bars 0.9, 0.9 / 3 = 0.3, 0."""
     select = CurriculumThreshold(TASK, 0.9, threshold_warmup=False)
     weights(select, [5, 0, 7], (0.92, 0.04, 0.04), (0.02, 0.95, 0.03), (0.91, 0.05, 0.04))
     assert select.bars().tolist() == close([0.9, 0.3, 0])

@@ -67,7 +67,7 @@ def test_keeps_running_averages_of_rgb(passes: str) -> None:
     )
     MvPL(TASK, model, passes=passes)(batch, 0.5)  # type: ignore[arg-type]
     alone = nn.BatchNorm3d(3)
-    for kinds in ([clips[1]], [clips[0]]) if passes == "separate" else ([*clips],):
+    for kinds in ([clips[0]], [clips[1]]) if passes == "separate" else ([*clips],):
         alone(torch.cat(kinds))
     assert torch.equal(norm.running_var, alone.running_var)  # type: ignore[arg-type]
     assert norm.num_batches_tracked == alone.num_batches_tracked

@@ -12,8 +12,8 @@ from torchvision.ops import StochasticDepth
 
 from ssl_video.backbones import create, find
 from ssl_video.backbones.timesformer import SpaceTimeBlock
-from ssl_video.engine.layout import place
 from ssl_video.errors import InputError
+from ssl_video.networks.memory_format import place
 from ssl_video.registry import backbones
 
 NAMES = [*sorted(backbones.describe().keys() - {"timm"}), "timm/resnet10t", "timm/resnet10t+tsm"]

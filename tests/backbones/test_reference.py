@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
+from ssl_video import reference
 from ssl_video.backbones import create
-from ssl_video.cli import reference
 from ssl_video.registry import backbones
 
 TABLE = [row for rows in reference.read().values() for row in rows]
@@ -39,7 +39,7 @@ FVCORE = {
 }
 
 
-def measured(row: reference.Row) -> tuple[int, float, float]:
+def measured(row: reference.BackboneRow) -> tuple[int, float, float]:
     """Parameters, GFLOPs without norms and with them, of a network that has no memory."""
     with torch.device("meta"):
         network = create(row.name, 400, width=row.width, frames=row.frames, size=row.size).eval()
@@ -63,7 +63,7 @@ def measured(row: reference.Row) -> tuple[int, float, float]:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.width:g}*{row.name}-{row.frames}x{row.size}")
-def test_a_row_is_what_the_network_is(row: reference.Row) -> None:
+def test_a_row_is_what_the_network_is(row: reference.BackboneRow) -> None:
     assert (row.parameters, row.gflops, row.gflops_with_norms) == measured(row)
 
 
@@ -92,7 +92,7 @@ def test_counts_of_fvcore() -> None:
 @pytest.mark.parametrize(
     "row", [row for row in TABLE if row.gflops_published], ids=lambda row: f"{row.name}-{row.frames}"
 )
-def test_published_counts_are_one_of_three(row: reference.Row) -> None:
+def test_published_counts_are_one_of_three(row: reference.BackboneRow) -> None:
     """Without norms, with 2 operations per input of a norm (5 of a layer norm), or with 5."""
     assert row.gflops_published is not None
     norms = row.gflops_with_norms - row.gflops

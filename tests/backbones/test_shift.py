@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from ssl_video.backbones import create
 from ssl_video.backbones.shift import TemporalShift, set_frames
 from ssl_video.backbones.timm import FrameAverage
-from ssl_video.engine.activations import save_activations
 from ssl_video.errors import InputError
+from ssl_video.networks.activation_checkpointing import save_activations
 
 MODEL = "timm/resnet10t"
 

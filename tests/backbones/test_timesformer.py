@@ -153,7 +153,7 @@ def test_image_weights_fill_all_but_the_temporal_parts(
         network = create("timesformer_tiny", 7, size=32, frames=2, weights=tmp_path / "image.pth")
     # The times, and weight and bias of 12 projections.
     assert (
-        "25 that it cannot have keep their initial values: time_embed, blocks.*.temporal_fc.weight, "
+        "25 that it does not have keep their initial values: time_embed, blocks.*.temporal_fc.weight, "
         "blocks.*.temporal_fc.bias" in caplog.text
     )
     assert not network.get_parameter("time_embed").any()

@@ -33,13 +33,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from kill_resume import differences, outcome, videos
 
+from ssl_video.benchmarks.running import carry_out as _  # noqa: F401, loads what a benchmark needs
 from ssl_video.benchmarks.running.executors import local
 from ssl_video.cli import main as ssl_video
-from ssl_video.cli import runs as _  # noqa: F401, loads what a benchmark needs
-from ssl_video.engine.holder import held
+from ssl_video.runs.lock import is_locked
 
 # What a user answers with the same command once more: it was killed, or runs of it were killed twice.
 AGAIN = (-signal.SIGKILL, 1)
@@ -190,7 +190,7 @@ def problems(matrix: Matrix, straight: Matrix) -> Iterator[str]:
         yield f"folders of other runs: {found.keys() ^ expected.keys()}"
     for name in found.keys() & expected.keys():
         yield from (f"{name}: {what}" for what in differences(found[name], expected[name]))
-        if held(matrix.results / "runs" / name) is not False:
+        if is_locked(matrix.results / "runs" / name) is not False:
             yield f"{name} is still locked"
     names = {path.name for path in matrix.results.iterdir()}
     if other := names ^ {path.name for path in straight.results.iterdir()}:

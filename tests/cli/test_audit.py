@@ -1,4 +1,4 @@
-"""`ssl-video audit` on records made by hand."""
+"""`ssl-video analyze audit` on records made by hand."""
 
 import json
 from pathlib import Path
@@ -6,29 +6,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.records import write_into
 
 from ssl_video.cli.audit import command
-from ssl_video.engine.pseudo_labels import PSEUDO_LABELS
 from ssl_video.errors import InputError
+from ssl_video.runs.pseudo_labels import PSEUDO_LABELS
 
-RESULT = {
-    "algorithm": "cmpl", "backbone": "tiny3d", "configuration": "c1", "dataset": "demo",
-    "dataset_fingerprint": "d1", "labeled_in_unlabeled": False,
-    "protocol": "per-class:1", "predictors": {}, "setting": "s1",
+FACTS: dict[str, Any] = {
+    "algorithm": "cmpl", "configuration": "c1", "dataset": "demo", "dataset_fingerprint": "d1",
+    "protocol": "per-class:1", "setting": "s1",
     "spec": {"algorithm": "cmpl", "options": {"threshold": 0.8}, "seed": 0},
 }  # fmt: skip
 # Two classes, three clips, two steps of two clips each; at the end the primary uses a right and a wrong one.
 LABELS = {
     "clips": np.array(["x", "y", "z"]), "classes": np.array(["a", "b"]), "truths": np.array([0, 1, 1]),
-    "steps": np.array([0, 0, 1, 1]), "positions": np.array([0, 1, 1, 2]),
+    "steps": np.array([0, 0, 1, 1]), "indices": np.array([0, 1, 1, 2]),
     "labels/primary": np.array([0, 0, 1, 0]), "weights/primary": np.array([0, 0, 1, 1], np.float32),
     "labels/auxiliary": np.array([0, 1, 0, 0]), "weights/auxiliary": np.array([0, 0, 0, 1], np.float32),
 }  # fmt: skip
 
 
 def make(folder: Path, **changes: Any) -> Path:
-    folder.mkdir()
-    (folder / "result.json").write_text(json.dumps(RESULT | changes))
+    write_into(folder, **FACTS | changes)
     np.savez(folder / PSEUDO_LABELS, **LABELS)  # type: ignore[arg-type]
     return folder
 
@@ -66,7 +65,7 @@ def test_runs_of_one_configuration_are_put_together(
     runs = [
         make(tmp_path / "one"), make(tmp_path / "two"), make(tmp_path / "three", configuration="c2"),
         make(tmp_path / "four", protocol="per-class:2"),
-        make(tmp_path / "five", configuration="c3", spec=RESULT["spec"] | {"options": {"threshold": 0.9}}),
+        make(tmp_path / "five", configuration="c3", spec=FACTS["spec"] | {"options": {"threshold": 0.9}}),
         make(tmp_path / "six", dataset_fingerprint="d2"),
     ]  # fmt: skip
     assert call(*runs, "--json", "--windows", 1) == 0
@@ -91,8 +90,7 @@ def test_other_sets_of_labels_are_not_put_together(
 ) -> None:
     runs = [
         make(tmp_path / "one"), make(tmp_path / "two", labeled_in_unlabeled=True),
-        make(tmp_path / "three", spec=RESULT["spec"] | {"validation": 0.2}),
-        make(tmp_path / "four", spec=RESULT["spec"] | {"validation": 0.0}),
+        make(tmp_path / "three", validation=0.2), make(tmp_path / "four", validation=0.0),
     ]  # fmt: skip
     assert call(*runs, "--json", "--windows", 1) == 0
     assert list(json.loads(capsys.readouterr().out)) == [

@@ -122,7 +122,7 @@ def test_broken_videos_stop_it_before_training_and_can_be_left_out(
     result.write_text("{")
     again = call(*arguments, *TINY, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert f"note: {result.relative_to(tmp_path)} is damaged: its run is made again" in again.stderr
+    assert f"note: {result.relative_to(tmp_path)} cannot be used: its run is done again" in again.stderr
     assert json.loads(result.read_text())["left_out"] == 2
 
 
@@ -207,7 +207,7 @@ def test_the_readmes_algorithm_runs_and_keeps_the_contract(dataset: Path, call: 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(\"\"\"Two speeds.*?)```", readme, re.DOTALL)
     (tmp_path / "two_speed.py").write_text(code)
-    checked = call("check", "two_speed.py", cwd=tmp_path)
+    checked = call("algorithm", "check", "two_speed.py", cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout
     done = call(
         *("bench", "--data", dataset, "--algo", "two_speed.py:two-speed", "--protocol", "per-class:2"),

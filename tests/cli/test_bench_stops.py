@@ -77,7 +77,7 @@ def test_stopping_keeps_what_is_done_and_the_same_command_goes_on(
     (tmp_path / "slow").unlink()
     again = call(*arguments, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "2 to go on from a checkpoint" in " ".join(again.stderr.split())
+    assert "2 to resume from a checkpoint" in " ".join(again.stderr.split())
     assert [steps_of(result) for result in results(tmp_path)] == [list(range(STEPS))] * 2
 
 
@@ -85,7 +85,7 @@ def assert_stopped(process: "subprocess.Popen[str]", status: int) -> None:
     """Wait for the end of a benchmark that was stopped, and check what it says."""
     _, stderr = process.communicate()
     assert process.returncode == status, stderr
-    assert "the same command goes on" in stderr
+    assert "the same command resumes" in stderr
     assert "Traceback" not in stderr
 
 

@@ -1,4 +1,4 @@
-"""`ssl-video cache` as a process: fills ahead, shows, and clears."""
+"""`ssl-video data cache` as a process: fills ahead, shows, and clears."""
 
 import re
 import shutil
@@ -35,31 +35,36 @@ def clips(folder: Path) -> list[Path]:
 
 
 def test_fill_show_and_clear(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
-    done = call("cache", data, "--size", 16, cwd=tmp_path)
+    done = call("data", "cache", data, "--size", 16, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     # 12 clips of 12 frames of 18 x 22 pixels (16 * 8 / 7 = 18), with 32 bytes of header: 12 * 14288 bytes.
     assert f"12 of 12 clips stored: 0.2 MiB, raw, short side 18, in {own}" in done.stdout
     assert "Runs find them with --size 16 --cache-gib 20 --frame-format raw." in done.stdout
     assert sum(path.stat().st_size for path in clips(own)) == 12 * 14288
 
-    shown = call("cache", "--status", cwd=tmp_path).stdout
+    shown = call("data", "cache", "--status", cwd=tmp_path).stdout
     assert re.search(r"raw, 18, ffmpeg\d+ +12 +0\.2 MiB +20\d\d-", shown)
-    assert call("cache", data, "--status", cwd=tmp_path).stdout == shown
+    assert call("data", "cache", data, "--status", cwd=tmp_path).stdout == shown
 
-    no = CliRunner().invoke(cli, ["cache", "--clear"], input="n\n", env={"SSL_VIDEO_CACHE": str(own.parent)})
+    no = CliRunner().invoke(
+        cli, ["data", "cache", "--clear"], input="n\n", env={"SSL_VIDEO_CACHE": str(own.parent)}
+    )
     assert (no.exit_code, no.exception) == (0, None)
     assert len(clips(own)) == 12
-    asked = call("cache", "--clear", cwd=tmp_path)
+    asked = call("data", "cache", "--clear", cwd=tmp_path)
     assert asked.returncode == 130
     assert f"remove 12 clips, 0.2 MiB, from {own}?" in asked.stdout
     assert len(clips(own)) == 12
-    assert f"removed 12 clips, 0.2 MiB, from {own}" in call("cache", "--clear", "--yes", cwd=tmp_path).stdout
+    assert (
+        f"removed 12 clips, 0.2 MiB, from {own}"
+        in call("data", "cache", "--clear", "--yes", cwd=tmp_path).stdout
+    )
     assert not clips(own)
-    assert f"nothing is stored in {own}" in call("cache", "--status", cwd=tmp_path).stdout
+    assert f"nothing is stored in {own}" in call("data", "cache", "--status", cwd=tmp_path).stdout
 
 
 def test_runs_find_what_was_stored_for_them(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
-    assert call("cache", data, "--size", 16, cwd=tmp_path).returncode == 0
+    assert call("data", "cache", data, "--size", 16, cwd=tmp_path).returncode == 0
     before = {path: path.stat().st_ino for path in clips(own)}
     done = call("train", "--data", data, "--protocol", "per-class:2", *TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -74,15 +79,18 @@ def test_clear_one_data_set(
         make_video(tmp_path / "other" / name / "0.mkv", 10, 18, 18, label=int(name == "light"))
         make_video(tmp_path / "other" / name / "1.mkv", 10, 18, 18, label=int(name == "light"), clip=1)
     for folder in (data, tmp_path / "other"):
-        assert call("cache", folder, "--size", 16, cwd=tmp_path).returncode == 0
+        assert call("data", "cache", folder, "--size", 16, cwd=tmp_path).returncode == 0
     assert len(clips(own)) == 16
-    assert "removed 4 clips" in call("cache", tmp_path / "other", "--clear", "--yes", cwd=tmp_path).stdout
+    assert (
+        "removed 4 clips"
+        in call("data", "cache", tmp_path / "other", "--clear", "--yes", cwd=tmp_path).stdout
+    )
     assert len(clips(own)) == 12
 
 
 def test_bound_that_is_too_small(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
     # Room for 7 clips of 14288 bytes: 1e-4 GiB are 107374 bytes.
-    done = call("cache", data, "--size", 16, "--cache-gib", "0.0001", "--jobs", 1, cwd=tmp_path)
+    done = call("data", "cache", data, "--size", 16, "--cache-gib", "0.0001", "--jobs", 1, cwd=tmp_path)
     assert done.returncode == 0
     assert "7 of 12 clips stored: 0.1 MiB" in done.stdout
     assert (
@@ -91,7 +99,7 @@ def test_bound_that_is_too_small(data: Path, call: Call, own: Path, tmp_path: Pa
 
 
 def test_jpeg_is_smaller(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
-    done = call("cache", data, "--size", 16, "--frame-format", "jpeg", cwd=tmp_path)
+    done = call("data", "cache", data, "--size", 16, "--frame-format", "jpeg", cwd=tmp_path)
     assert "12 of 12 clips stored" in done.stdout
     assert 0 < sum(path.stat().st_size for path in clips(own)) < 12 * 14288
 
@@ -99,7 +107,7 @@ def test_jpeg_is_smaller(data: Path, call: Call, own: Path, tmp_path: Path) -> N
 def test_broken_videos_are_named(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "train" / "dark" / "0.mkv").write_text("no video")
-    done = call("cache", tmp_path / "data", "--size", 16, cwd=tmp_path)
+    done = call("data", "cache", tmp_path / "data", "--size", 16, cwd=tmp_path)
     assert done.returncode == 1
     assert "cannot be decoded: train/dark/0.mkv: invalid data found" in done.stdout
     assert "11 of 12 clips stored" in done.stdout
@@ -108,13 +116,13 @@ def test_broken_videos_are_named(data: Path, call: Call, own: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "ssl-video cache DATA, or ssl-video cache --status"),
+        ([], "ssl-video data cache DATA, or ssl-video data cache --status"),
         (["--status", "--clear"], "give either --status or --clear"),
         (["nowhere"], "nowhere"),
     ],
 )
 def test_what_cannot_be_done(call: Call, own: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
-    done = call("cache", *arguments, cwd=tmp_path)
+    done = call("data", "cache", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert words in done.stderr
     assert not own.exists()

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from helpers.records import result
 from rich.console import Console
 
 from ssl_video.benchmarks.running.executors import Event
 from ssl_video.benchmarks.tables.naming import method_names
-from ssl_video.cli.display import Display
+from ssl_video.display import Display
 from ssl_video.spec import build, configuration
 
 
@@ -27,7 +28,7 @@ def shown(*plans: Any) -> list[str]:
     with Display(console, plans, method_names({each.configuration: each.spec for each in plans})) as display:
         for each in plans:
             display.show(Event("started", each))
-            display.show(Event("finished", each, result={"top1": 0.5, "seconds": 7.2}))
+            display.show(Event("finished", each, result=result(top1=0.5, seconds=7.2)))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 

@@ -1,4 +1,4 @@
-"""`ssl-video doctor` as a user calls it, and what runs do with its list."""
+"""`ssl-video data doctor` as a user calls it, and what runs do with its list."""
 
 import csv
 import os
@@ -29,7 +29,7 @@ def videos(dataset: Path, tmp_path: Path) -> Path:
 
 def test_what_the_doctor_says(videos: Path, call: Call, tmp_path: Path) -> None:
     report = tmp_path / "report.csv"
-    done = call("doctor", videos, "--jobs", "2", "--report", report, cwd=tmp_path)
+    done = call("data", "doctor", videos, "--jobs", "2", "--report", report, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
     # 2 classes of 8 + 4 clips, and three more.
@@ -56,13 +56,13 @@ def test_what_the_doctor_says(videos: Path, call: Call, tmp_path: Path) -> None:
         rows = {row["path"]: row for row in csv.DictReader(file)}
     assert len(rows) == 27
     assert (rows["train/dark/0.mp4"]["frames"], rows["train/dark/0.mp4"]["reason"]) == ("12", "")
-    again = call("doctor", videos, cwd=tmp_path)
+    again = call("data", "doctor", videos, cwd=tmp_path)
     assert (again.returncode, again.stdout.splitlines()[-1]) == (1, lines[-1])
     assert " 0 decoded in " in again.stdout
     # Mended, the list goes.
     (videos / "train" / "dark" / "noise.mp4").unlink()
     shutil.copy(videos / "train" / "light" / "0.mp4", videos / "test" / "light" / "empty.mp4")
-    mended = call("doctor", videos, cwd=tmp_path)
+    mended = call("data", "doctor", videos, cwd=tmp_path)
     assert (mended.returncode, mended.stdout.splitlines()[-1]) == (0, "all files can be used")
     assert "26 files; 1 decoded in " in mended.stdout
     assert quarantine.read(videos) == {}
@@ -75,7 +75,7 @@ def test_a_manifest_whose_files_are_missing(videos: Path, call: Call, tmp_path: 
         f"{name},{name.split('/')[2]},{name.split('/')[1]}" for name in [*ids, "videos/train/dark/gone.mp4"]
     ]
     manifest.write_text("\n".join(["path,label,split", *rows]))
-    done = call("doctor", manifest, cwd=tmp_path)
+    done = call("data", "doctor", manifest, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert quarantine.read(manifest) == {"videos/train/dark/gone.mp4": "no such file or directory"}
     assert quarantine.place(manifest) == tmp_path / "list.csv.quarantine.csv"
@@ -83,7 +83,7 @@ def test_a_manifest_whose_files_are_missing(videos: Path, call: Call, tmp_path: 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--jobs", "0"], [".", "--timeout", "x"]])
 def test_mistakes(arguments: list[str], call: Call, tmp_path: Path) -> None:
-    done = call("doctor", *arguments, cwd=tmp_path)
+    done = call("data", "doctor", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr
 
@@ -95,7 +95,7 @@ def test_stopped_by_the_user(
         first = make_video(tmp_path / "many" / name / "0.mkv", 28, 200, 200)
         for clip in range(1, 60):
             shutil.copy(first, first.with_name(f"{clip}.mkv"))
-    command = ("doctor", tmp_path / "many", "--jobs", 1)
+    command = ("data", "doctor", tmp_path / "many", "--jobs", 1)
     own = environment | {"SSL_VIDEO_CACHE": str(tmp_path / "cache")}
     running = start(own, *command, cwd=tmp_path)
     kept = tmp_path / "cache" / "doctor"
@@ -104,7 +104,7 @@ def test_stopped_by_the_user(
     os.killpg(running.pid, signal.SIGINT)
     stdout, stderr = running.communicate()
     assert (running.returncode, stdout) == (130, "")
-    assert "the same command goes on" in stderr
+    assert "the same command resumes" in stderr
     assert "Traceback" not in stderr
     again = call_here(own, *command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr

@@ -8,11 +8,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 from helpers.partitions import make_index
+from helpers.records import result
 
+from ssl_video.benchmarks.running.carry_out import _data_sets, _unused
 from ssl_video.cli import cli
-from ssl_video.cli.runs import _data_sets, _unused
-from ssl_video.engine import assemble
 from ssl_video.errors import InputError
+from ssl_video.networks import assemble
 from ssl_video.spec import build
 
 DATA = ("--data", "absent.arrow", "--protocol", "per-class:1", "--frames", "4", "--size", "16")
@@ -85,7 +86,8 @@ def test_a_suite_whose_data_is_not_there_says_how_to_make_it() -> None:
     assert isinstance(done.exception, InputError)
     assert done.exception.problems == (
         "there is no file or folder ucf101.arrow: give the place of the data, --data",
-        "the suite says how to make it: ssl-video index ucfTrainTestlist --videos UCF-101 -o ucf101.arrow",
+        "the suite says how to make it: ssl-video data index ucfTrainTestlist --videos UCF-101 -o "
+        "ucf101.arrow",
     )
 
 
@@ -106,13 +108,12 @@ def test_weights_that_are_nearly_a_word(tmp_path: Path) -> None:
 
 
 def test_pseudo_labels_that_were_never_used_are_told() -> None:
-    records = [
-        {"algorithm": "cmpl", "pseudo_labels_used": {"primary": 0.0, "auxiliary": 0.5}},
-        {"algorithm": "cmpl", "pseudo_labels_used": {"primary": 0.1, "auxiliary": 0.5}},
-        {"algorithm": "supervised", "pseudo_labels_used": {}},
-        {"algorithm": "old"},
+    results = [
+        result(algorithm="cmpl", pseudo_labels_used={"primary": 0.0, "auxiliary": 0.5}),
+        result(algorithm="cmpl", pseudo_labels_used={"primary": 0.1, "auxiliary": 0.5}),
+        result(algorithm="supervised", pseudo_labels_used={}),
     ]
-    assert _unused(records) == [
+    assert _unused(results) == [
         "cmpl used not one pseudo-label of its network 'primary' in 1 of its 2 runs: "
         "is its threshold within reach?"
     ]

@@ -1,4 +1,4 @@
-"""`ssl-video dynamics` on real runs of a second, in this process."""
+"""`ssl-video analyze dynamics` on real runs of a second, in this process."""
 
 import json
 import shutil
@@ -11,10 +11,14 @@ import torch
 
 from ssl_video.cli.dynamics import command
 from ssl_video.data.dataset import load
-from ssl_video.engine import checkpoint, dynamics, trained
-from ssl_video.engine.run import Execution, plan, run
 from ssl_video.errors import InputError
+from ssl_video.inference import temporal_robustness
+from ssl_video.inference.model import Model
+from ssl_video.runs import checkpoint
+from ssl_video.runs.folder import DYNAMICS, RunFolder
 from ssl_video.spec import build
+from ssl_video.training.execution import Execution
+from ssl_video.training.run import plan, run
 
 SMALL = {
     "width": 0.125, "protocol": "per-class:2", "frames": 4, "stride": 2, "size": 8, "steps": 3,
@@ -73,10 +77,10 @@ def test_all_runs_of_a_folder(results: Path, call: Command, capsys: pytest.Captu
         assert word in screen
     for folder in folders(results):
         record = json.loads((folder / "result.json").read_text())
-        scores = dynamics.read(folder)
+        scores = temporal_robustness.read(folder)
         assert list(scores) == list(record["predictors"])
         assert {name: theirs["original"] for name, theirs in scores.items()} == record["predictors"]
-        made_with = json.loads((folder / dynamics.DYNAMICS).read_text())["environment"]
+        made_with = json.loads((folder / DYNAMICS).read_text())["environment"]
         assert made_with.items() <= record["environment"].items()
 
 
@@ -87,9 +91,9 @@ def test_the_cells_by_hand(results: Path, call: Command, capsys: pytest.CaptureF
     standard error, 10 for the original (127.1 points) and 2.5 for the difference (31.8).
     """
     for folder, original, frozen in zip(folders(results, "cmpl"), (0.4, 0.6), (0.3, 0.45), strict=True):
-        top1 = dict.fromkeys(dynamics.CHANGES, original) | {"frozen": frozen}
+        top1 = dict.fromkeys(temporal_robustness.CHANGES, original) | {"frozen": frozen}
         scores = {change: {"top1": top, "top5": 1.0, "mean_class": top} for change, top in top1.items()}
-        dynamics.write(folder, {"primary": scores}, {})
+        temporal_robustness.write(folder, {"primary": scores}, RunFolder(folder).result.environment)
     assert call(*folders(results, "cmpl")) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["primary", "50.0", "+0.0", "+0.0", "-12.5", "+0.0", "+0.0"] in lines
@@ -103,20 +107,20 @@ def test_nothing_is_measured_twice_unless_asked_for(
     assert call(folder, "--json") == 0
     first = capsys.readouterr().out
     measured: list[Any] = []
-    really = trained.sensitivity
+    really = Model.sensitivity
 
-    def counted(*arguments: Any) -> dynamics.Scores:
+    def counted(*arguments: Any) -> temporal_robustness.Scores:
         measured.append(arguments)
         return really(*arguments)
 
-    monkeypatch.setattr(trained, "sensitivity", counted)
+    monkeypatch.setattr(Model, "sensitivity", counted)
     assert call(folder, "--json") == 0
     assert capsys.readouterr().out == first
     assert not measured
     assert call(folder, "--json", "--again") == 0
     assert capsys.readouterr().out == first, "shuffled in the same order"
     assert len(measured) == 1
-    assert json.loads(first) == {folder.name: dynamics.read(folder)}
+    assert json.loads(first) == {folder.name: temporal_robustness.read(folder)}
 
 
 def test_a_bad_run_does_not_cost_the_others(
@@ -132,9 +136,9 @@ def test_a_bad_run_does_not_cost_the_others(
     assert "cmpl" not in screen
     problems = [line for line in aside.splitlines() if line.startswith("error:")]
     assert len(problems) == 3
-    for folder, word in ((cut, "damaged"), (empty, "there is no checkpoint"), (Path("begun"), "result.json")):
+    for folder, word in ((cut, "damaged"), (empty, "holds no checkpoint"), (Path("begun"), "result.json")):
         assert any(folder.name in problem and word in problem for problem in problems), word
-    assert [folder for folder in folders(results, "cmpl") if (folder / dynamics.DYNAMICS).exists()] == []
+    assert [folder for folder in folders(results, "cmpl") if (folder / DYNAMICS).exists()] == []
 
 
 def test_data_that_is_gone_or_another(
@@ -155,7 +159,7 @@ def test_data_that_is_gone_or_another(
     finally:
         shutil.rmtree(link, ignore_errors=True)
         link.symlink_to(real)
-    assert not (folder / dynamics.DYNAMICS).exists()
+    assert not (folder / DYNAMICS).exists()
 
 
 def test_numbers_that_are_not_the_records_are_said(
@@ -163,7 +167,7 @@ def test_numbers_that_are_not_the_records_are_said(
 ) -> None:
     (folder,) = folders(results, "supervised")
     record = json.loads((folder / "result.json").read_text())
-    record["predictors"]["model"]["top1"] += 1 / 64
+    record["predictors"]["model"]["top1"] = 1 / 64
     (folder / "result.json").write_text(json.dumps(record))
     assert call(folder) == 0
     assert "% in its record" in capsys.readouterr().err
@@ -175,9 +179,12 @@ def test_folders_that_are_no_runs(results: Path, call: Command, tmp_path: Path) 
     with pytest.raises(InputError, match="no finished run"):
         call("--results", tmp_path)
     (folder,) = folders(results, "supervised")
+    (folder / "result.json").write_text('{"format": 2, "algorithm": "supervised"}')
+    with pytest.raises(InputError, match="cannot be used: run is missing; options is missing; backbone is"):
+        call(folder)
     (folder / "result.json").write_text('{"algorithm": "supervised"}')
-    with pytest.raises(InputError, match="it lacks predictors, spec, backbone, setting, configuration"):
+    with pytest.raises(InputError, match="cannot be used: its format is 1, this version of ssl-video reads"):
         call(folder)
     (folder / "result.json").write_text("{")
-    with pytest.raises(InputError, match=r"is damaged .*: the command of the run makes it again"):
+    with pytest.raises(InputError, match=r"cannot be used: .*; rerun the command of the run"):
         call(folder)

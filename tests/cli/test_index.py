@@ -1,4 +1,4 @@
-"""`ssl-video index` as a user calls it."""
+"""`ssl-video data index` as a user calls it."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def videos(folder: Path, count: int = 4) -> Path:
 
 def test_the_screen(lists: Path, call: Call, tmp_path: Path) -> None:
     videos(tmp_path)
-    done = call("index", "lists", "--videos", "videos", "-o", "two.arrow", cwd=tmp_path)
+    done = call("data", "index", "lists", "--videos", "videos", "-o", "two.arrow", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[0] == "reading lists as UCF-101's official lists"
     first, *lines = done.stdout.splitlines()
@@ -48,12 +48,12 @@ def test_the_screen(lists: Path, call: Call, tmp_path: Path) -> None:
 
 def test_what_is_missing_is_an_error_or_counted(lists: Path, call: Call, tmp_path: Path) -> None:
     folder = videos(tmp_path, 3)
-    done = call("index", lists, "--videos", folder, "-o", "two.arrow", cwd=tmp_path)
+    done = call("data", "index", lists, "--videos", folder, "-o", "two.arrow", cwd=tmp_path)
     assert done.returncode == 2
     assert "2 of 8 files do not exist" in done.stderr
     assert "(train 2 of 6, test 0 of 2)" in done.stderr
     assert not (tmp_path / "two.arrow").exists()
-    done = call("index", lists, "--videos", folder, "--skip-missing", "-o", "two.arrow", cwd=tmp_path)
+    done = call("data", "index", lists, "--videos", folder, "--skip-missing", "-o", "two.arrow", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (
         "2 of 8 clips are left out, since their files are missing (train 2 of 6, test 0 of 2)" in done.stdout
@@ -61,14 +61,16 @@ def test_what_is_missing_is_an_error_or_counted(lists: Path, call: Call, tmp_pat
 
 
 def test_all_problems_of_a_call_at_once(lists: Path, call: Call, tmp_path: Path) -> None:
-    done = call("index", "list", "--videos", "vids", "--classes", "names", "-o", "no/two.csv", cwd=tmp_path)
+    done = call(
+        "data", "index", "list", "--videos", "vids", "--classes", "names", "-o", "no/two.csv", cwd=tmp_path
+    )
     assert done.returncode == 2
     found = done.stderr.splitlines()
     assert len(found) == 6
     assert f"did you mean {lists}?" in found[0]
     for text in ("names does not exist", "vids does not exist", "--classes is for lists", "ends in .arrow"):
         assert any(text in line for line in found), text
-    done = call("index", lists, "--train", "a", "--kind", "ucf", "-o", "two.arrow", cwd=tmp_path)
+    done = call("data", "index", lists, "--train", "a", "--kind", "ucf", "-o", "two.arrow", cwd=tmp_path)
     for text in ("a does not exist", "unknown kind 'ucf'; did you mean ucf101?", "expected one of them",
                  "only --train is given", "--kind is for a SOURCE"):  # fmt: skip
         assert text in done.stderr
@@ -95,7 +97,7 @@ def test_an_index_is_data_to_bench(dataset: Path, call: Call, tmp_path: Path) ->
         "--videos",
         dataset,
     ]
-    done = call("index", *arguments, "-o", "b.arrow", cwd=tmp_path)
+    done = call("data", "index", *arguments, "-o", "b.arrow", cwd=tmp_path)
     assert done.returncode == 2
     assert "names fit several files" in done.stderr
     for part in ("train", "test"):
@@ -104,7 +106,7 @@ def test_an_index_is_data_to_bench(dataset: Path, call: Call, tmp_path: Path) ->
             text = text.replace(f"/mnt/x/{part}/{number}/", f"{part}/{name}/")
         lines = [line.replace(" 12 ", ".mp4 ") for line in text.splitlines()]
         manifest(tmp_path, *lines, name=f"{part}.txt")
-    done = call("index", *arguments, "-o", "b.arrow", cwd=tmp_path)
+    done = call("data", "index", *arguments, "-o", "b.arrow", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     run = ("--data", "b.arrow", "--algo", "fixmatch", "--protocol", "per-class:2", "--no-baseline", *TINY)
     done = call("bench", *run, cwd=tmp_path)

@@ -1,13 +1,13 @@
 """`ssl-video leaderboard` in this process, on records that nobody trained."""
 
-import json
+import shutil
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from helpers.command_line import Call
-from helpers.records import draws
+from helpers.records import draws, write_result
 
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 from ssl_video.cli.leaderboard import command
@@ -24,15 +24,8 @@ def results(tmp_path: Path) -> Path:
         for run in draws(algorithm, top1, top1 + 0.02, protocol=protocol)
     ]
     for number, run in enumerate(runs):
-        write(tmp_path, run | {"run": f"{run['algorithm']}{number}"})
+        write_result(tmp_path, **run | {"run": f"{run['algorithm']}{number}"})
     return tmp_path
-
-
-def write(results: Path, run: dict[str, Any]) -> None:
-    predictors = {name: {"top1": top1} for name, top1 in run["predictors"].items()}
-    folder = results / "runs" / run["run"]
-    folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps(run | {"options": {}, "predictors": predictors}))
 
 
 def call(results: Path, *arguments: str) -> Result:
@@ -54,15 +47,56 @@ def test_the_screen(results: Path) -> None:
     assert header.split(",") == list(COLUMNS)
 
 
-def test_filters_and_layout(results: Path) -> None:
-    lines = shown(results, "--where", "algorithm=c*", "--rows", "protocol", "--columns", "algorithm")
-    assert lines[1].split() == ["protocol", "supervised", "cmpl"]
-    assert lines[3].split()[0] == "per-class:1"
+def test_filters(results: Path) -> None:
+    lines = shown(results, "--where", "algorithm=c*", "--protocol", "per-class:1")
+    assert lines[1].split() == ["method", "per-class:1"]
+    assert [line.split()[0] for line in lines[3:6]] == ["supervised", "cmpl", "gain"]
     assert not any("fixmatch" in line for line in lines)
     with pytest.raises(InputError, match="unknown key of a run"):
         raise call(results, "--where", "algoritm=c").exception or AssertionError
-    with pytest.raises(InputError, match="unknown key of rows and columns 'algoritm'"):
-        raise call(results, "--rows", "algoritm").exception or AssertionError
+
+
+@pytest.fixture
+def published(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the table alone, as it is published."""
+    folder = tmp_path_factory.mktemp("published")
+    assert call(results).exit_code == 0
+    shutil.copy(results / "leaderboard.csv", folder)
+    return folder
+
+
+def test_a_published_table_is_read_back(results: Path, published: Path) -> None:
+    """And left as it is; what tables of its runs say is what it says."""
+    table = published / "leaderboard.csv"
+    before = table.read_bytes()
+    for arguments in ([], ["--cost"], ["--mean-gain"], ["--algo", "cmpl"], ["--where", "draw=0"]):
+        assert shown(published, *arguments)[:-1] == shown(results, *arguments)[:-1]
+    for form in ("markdown", "latex", "csv"):
+        done = call(published, "--format", form)
+        assert (done.exit_code, done.stdout) == (0, call(results, "--format", form).stdout)
+    assert table.read_bytes() == before
+    assert [path.name for path in published.iterdir()] == ["leaderboard.csv"]
+
+
+def test_a_published_table_of_an_older_version_is_read_back(results: Path, published: Path) -> None:
+    """Without the columns that tell the machine."""
+    table = published / "leaderboard.csv"
+    old = pd.read_csv(table).drop(columns=["device", "threads", "processes", "torch"])
+    old.to_csv(table, index=False)
+    before = table.read_bytes()
+    assert shown(published)[:-1] == shown(results)[:-1]
+    assert table.read_bytes() == before
+
+
+def test_what_a_published_table_does_not_hold(published: Path) -> None:
+    """Keys of the specification that are no columns, and the further networks."""
+    with pytest.raises(InputError, match=r"unknown key of a run 'options\.threshold'"):
+        raise call(published, "--where", "options.threshold=0.8").exception or AssertionError
+    with pytest.raises(InputError, match="further networks are in the runs' records only"):
+        raise call(published, "--predictors").exception or AssertionError
+    (published / "leaderboard.csv").write_text("run,algorithm\na,fixmatch\n")
+    with pytest.raises(InputError, match="is no leaderboard of ssl-video: it lacks backbone"):
+        raise call(published).exception or AssertionError
 
 
 def test_costs(results: Path) -> None:

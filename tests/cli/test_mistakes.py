@@ -45,7 +45,7 @@ def test_a_flag_or_a_command_that_is_not_there(call: Call, tmp_path: Path) -> No
     assert done.returncode == 2
     assert "An option of an algorithm is given as --set options.flip_share=VALUE." in done.stderr
     # Where no algorithm is chosen, none has options.
-    done = call("audit", "--flip-share", cwd=tmp_path)
+    done = call("analyze", "audit", "--flip-share", cwd=tmp_path)
     assert done.returncode == 2
     assert "options." not in done.stderr
     done = call("bnch", cwd=tmp_path)
@@ -72,7 +72,7 @@ def test_an_unwritable_results_folder(dataset: Path, call: Call, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "command", [["leaderboard"], ["bench", "--algo", "supervised"], ["train", "--algorithm", "supervised"]]
+    "command", [["bench", "--algo", "supervised"], ["train", "--algorithm", "supervised"]]
 )
 def test_a_published_table_is_left_alone(command: list[str], call: Call, tmp_path: Path) -> None:
     table = tmp_path / "published" / "leaderboard.csv"
@@ -84,6 +84,18 @@ def test_a_published_table_is_left_alone(command: list[str], call: Call, tmp_pat
         "published/leaderboard.csv is a table of 2 runs whose folders are not in published/runs"
         in done.stderr
     )
+    assert table.read_text() == "run,algorithm\na,fixmatch\nb,cmpl\n"
+    assert [path.name for path in table.parent.iterdir()] == ["leaderboard.csv"]
+
+
+def test_a_table_that_cannot_be_read_is_left_alone(call: Call, tmp_path: Path) -> None:
+    """As a published one it has no runs by which it could be made again."""
+    table = tmp_path / "published" / "leaderboard.csv"
+    table.parent.mkdir()
+    table.write_text("run,algorithm\na,fixmatch\nb,cmpl\n")
+    done = call("leaderboard", "--results", "published", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "published/leaderboard.csv is no leaderboard of ssl-video: it lacks backbone," in done.stderr
     assert table.read_text() == "run,algorithm\na,fixmatch\nb,cmpl\n"
     assert [path.name for path in table.parent.iterdir()] == ["leaderboard.csv"]
 
@@ -105,15 +117,15 @@ NAMES = [
     ["train", "--data", "nowhere"],
     ["evaluate", "nowhere"],
     ["predict", "nowhere", "a.mp4"],
-    ["audit", "nowhere"],
-    ["dynamics", "nowhere"],
-    ["check", "fixmach"],
-    ["page", "fixmach"],
-    ["cache", "nowhere"],
-    ["doctor", "nowhere"],
-    ["views", "nowhere.mp4"],
-    ["speed", "step", "--algo", "fixmach"],
-    ["speed", "data", "nowhere"],
+    ["analyze", "audit", "nowhere"],
+    ["analyze", "dynamics", "nowhere"],
+    ["algorithm", "check", "fixmach"],
+    ["algorithm", "page", "fixmach"],
+    ["data", "cache", "nowhere"],
+    ["data", "doctor", "nowhere"],
+    ["data", "views", "nowhere.mp4"],
+    ["analyze", "speed", "step", "--algo", "fixmach"],
+    ["analyze", "speed", "data", "nowhere"],
 ]
 
 

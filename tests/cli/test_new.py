@@ -1,4 +1,4 @@
-"""`ssl-video new`, and the starting files that it writes."""
+"""`ssl-video algorithm new`, and the starting files that it writes."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ from ssl_video.registry import algorithms
 
 
 def test_a_new_algorithm_and_what_to_do_with_it(call: Call, tmp_path: Path) -> None:
-    done = call("new", "algorithm", "first try.py", cwd=tmp_path)
+    done = call("algorithm", "new", "first try.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "first try.py: algorithm first-try, which works as it is. Next:",
-        "  ssl-video check 'first try.py:first-try'",
-        "  ssl-video views demo --algo 'first try.py:first-try'",
+        "  ssl-video algorithm check 'first try.py:first-try'",
+        "  ssl-video data views demo --algo 'first try.py:first-try'",
         "  ssl-video bench --algo 'first try.py:first-try',fixmatch",
     ]
-    again = call("new", "algorithm", "first try.py", cwd=tmp_path)
+    again = call("algorithm", "new", "first try.py", cwd=tmp_path)
     assert again.returncode == 2
     assert "first try.py exists" in again.stderr
-    checked = call("check", "first try.py:first-try", cwd=tmp_path)
+    checked = call("algorithm", "check", "first try.py:first-try", cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

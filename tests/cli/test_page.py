@@ -1,4 +1,4 @@
-"""`ssl-video page`, in this process: the counting is what takes time, and is tested elsewhere."""
+"""`ssl-video algorithm page`, in this process: the counting is what takes time, and is tested elsewhere."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def run(*arguments: object) -> list[str]:
 
 def test_without_a_file_the_generated_part_is_printed() -> None:
     lines = run("supervised")
-    assert lines[0] == "<!-- generated: ssl-video page supervised -->"
+    assert lines[0] == "<!-- generated: ssl-video algorithm page supervised -->"
     assert "| `weak` | labeled | weak | T × s | shared |" in lines
     assert lines[-1] == "<!-- end -->"
 

@@ -87,13 +87,13 @@ def test_an_installed_algorithm_is_checked_and_has_a_page(
     installed: Path, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.syspath_prepend(installed)
-    checked = call("check", "their-method", cwd=tmp_path)
+    checked = call("algorithm", "check", "their-method", cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    done = call("page", "their-method", "-o", "their.md", cwd=tmp_path)
+    done = call("algorithm", "page", "their-method", "-o", "their.md", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "their.md").read_text()
     assert "# TheirMethod: what it does, in one line.\n" in text
-    assert "<!-- generated: ssl-video page their-method -->" in text
+    assert "<!-- generated: ssl-video algorithm page their-method -->" in text
 
 
 def test_a_file_is_listed(call: Call, tmp_path: Path) -> None:

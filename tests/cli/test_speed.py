@@ -1,4 +1,4 @@
-"""`ssl-video speed`."""
+"""`ssl-video analyze speed`."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,17 @@ from helpers.command_line import TINY, Call
 def test_speed_says_what_is_not_the_networks(dataset: Path, call: Call, tmp_path: Path) -> None:
     small = TINY[2:]
     done = call(
-        "speed", "step", "--data", dataset, "--protocol", "per-class:2", "--repeat", "3", *small, cwd=tmp_path
+        "analyze",
+        "speed",
+        "step",
+        "--data",
+        dataset,
+        "--protocol",
+        "per-class:2",
+        "--repeat",
+        "3",
+        *small,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     share = re.search(r"([\d.]+) % of the step is not", done.stdout)

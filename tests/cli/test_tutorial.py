@@ -9,6 +9,8 @@ import pytest
 from helpers.command_line import Call
 from helpers.paths import ROOT
 
+from ssl_video.cli import GROUPS
+
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 SHORTENED = ["--steps", "6", "--seeds", "1"]  # as the page says of its bench
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -32,7 +34,8 @@ def test_the_tutorial(call: Call, tmp_path: Path) -> None:
         if language == "bash":
             name, *arguments = shlex.split(block)
             assert name == "ssl-video"
-            commands.append(arguments[0])
+            grouped = arguments[0] in GROUPS
+            commands.append(arguments[grouped])
             done = call(*arguments, *(SHORTENED if arguments[0] == "bench" else []), cwd=tmp_path)
             assert done.returncode == 0, done.stdout + done.stderr
             printed = done.stdout

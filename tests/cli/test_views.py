@@ -1,4 +1,4 @@
-"""`ssl-video views` and `ssl-video speed data`; mostly within this process, which has torch already."""
+"""`ssl-video data views` and `ssl-video analyze speed data`, mostly in this process."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def run(*arguments: object) -> None:
 def test_views_writes_a_picture(dataset: Path, call: Call, tmp_path: Path) -> None:
     video = dataset / "train" / "light" / "0.mp4"
     small = ("--size", 16, "--frames", 4, "--stride", 2)
-    done = call("views", video, "--algo", "cmpl", *small, "--draws", 2, cwd=tmp_path)
+    done = call("data", "views", video, "--algo", "cmpl", *small, "--draws", 2, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     picture = Image.open(tmp_path / "views.png")
     picture.load()
@@ -33,7 +33,7 @@ def test_views_takes_the_size_of_the_demo(
     monkeypatch.setattr(demo, "CLIPS", 4)
     monkeypatch.setattr(demo, "TRAIN_CLIPS", 2)
     monkeypatch.setenv("SSL_VIDEO_CACHE", str(tmp_path / "cache"))
-    run("views", "demo", "--draws", 1, "--output", tmp_path / "demo.png")
+    run("data", "views", "demo", "--draws", 1, "--output", tmp_path / "demo.png")
     assert "demo.png: 3 views, 1 draws, " in capsys.readouterr().out
     # Frames of 32 pixels, shown at 4 times that, 8 of them; and the text.
     assert 8 * 132 < Image.open(tmp_path / "demo.png").width < 8 * 132 + 250
@@ -47,18 +47,18 @@ def test_views_says_what_is_wrong(dataset: Path, tmp_path: Path) -> None:
         ((video, "--output", tmp_path / "no" / "such.png"), "such.png: No such file"),
     ):
         with pytest.raises(InputError) as caught:
-            run("views", *arguments)
+            run("data", "views", *arguments)
         assert message in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_speed_data_prints_a_table_or_numbers(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ("--videos", 2, "--rounds", 2, "--frames", 4, "--stride", 1, "--size", 16)
-    run("speed", "data", dataset, *small)
+    run("analyze", "speed", "data", dataset, *small)
     out = capsys.readouterr().out
     for word in ("raw cache", "jpeg cache", "decoding", "torchvision v2", "MiB and", "2 videos of"):
         assert word in out
-    run("speed", "data", dataset, *small, "--json")
+    run("analyze", "speed", "data", dataset, *small, "--json")
     numbers = json.loads(capsys.readouterr().out)
     assert numbers["clip"] == {"frames": 4, "stride": 1, "size": 16}
     assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in numbers["seconds"].values())

@@ -25,7 +25,7 @@ def test_broken_clips_stop_a_run_or_are_quarantined_for_all(spec: Spec, tmp_path
     with pytest.raises(InputError) as caught:
         load(spec)
     assert "1 of 18 videos cannot be decoded:\n  jump/3.mkv: invalid data found" in str(caught.value)
-    assert f"ssl-video doctor {tmp_path}/data" in str(caught.value)
+    assert f"ssl-video data doctor {tmp_path}/data" in str(caught.value)
     assert quarantine.read(tmp_path / "data") == {}
     reasons = {"jump/3.mkv": "invalid data found when processing input"}
     data = load(spec, skip_broken=True)
@@ -60,7 +60,7 @@ def test_empty_and_missing_files_are_quarantined_with_the_broken_ones(spec: Spec
     (tmp_path / "data" / "bow" / "0.mkv").write_bytes(b"")
     (tmp_path / "data" / "wave" / "1.mkv").unlink()
     (tmp_path / "data" / "wave" / "1.mkv").symlink_to("nowhere")
-    with pytest.raises(InputError, match=r"1 files are empty .* --skip-broken, or ssl-video doctor"):
+    with pytest.raises(InputError, match=r"1 files are empty .* --skip-broken, or ssl-video data doctor"):
         load(spec)
     assert quarantine.read(tmp_path / "data") == {}
     data = load(spec, skip_broken=True)

@@ -19,7 +19,7 @@ def test_batches_do_not_depend_on_workers_or_on_where_a_run_resumes() -> None:
 
 def test_batches_depend_on_the_seed() -> None:
     ours, others = all_batches(Noise(), range(3)), all_batches(Noise(), range(3), seed=1)
-    assert not all(torch.equal(a.positions, b.positions) for a, b in zip(ours, others, strict=True))
+    assert not all(torch.equal(a.indices, b.indices) for a, b in zip(ours, others, strict=True))
 
 
 @pytest.mark.parametrize("window", ["shared", "own"])
@@ -64,11 +64,11 @@ def test_loading_leaves_torchs_generator_alone() -> None:
 def test_positions_tell_clips_apart_and_nothing_else() -> None:
     """Rows come by class, so that places among them would say whether two clips are of one."""
     some = pool(Noise(), {}, "unlabeled", rows=range(360), batch=8)
-    assert sorted(some.by_position.tolist()) == list(range(360))
+    assert sorted(some.by_index.tolist()) == list(range(360))
     for step in range(100):
-        assert some.by_position[some.positions(step)].tolist() == some.rows_of(step).tolist()
+        assert some.by_index[some.indices_of(step)].tolist() == some.rows_of(step).tolist()
     # 60 rows a class. By chance, neighbours are of one class in a sixth of 359 cases: 60 +- 7.
-    classes = some.by_position // 60
+    classes = some.by_index // 60
     assert 30 < np.count_nonzero(classes[1:] == classes[:-1]) < 90
     assert abs(np.corrcoef(classes, np.arange(360))[0, 1]) < 0.2
 

@@ -29,8 +29,8 @@ def test_labels_and_positions_belong_to_the_clips(store: FrameStore, clip_facts:
     for batch in batches(labeled, LABELS[rows], unlabeled, range(6), CPU):
         assert [clip_facts(view)[1] for view in batch.labeled["a"]] == batch.labels.tolist()
         found = [clip_facts(view)[1:] for view in batch.unlabeled["a"]]
-        assert [label * 6 + clip for label, clip in found] == unlabeled.by_position[batch.positions].tolist()
-        assert batch.labels.dtype == batch.positions.dtype == torch.long
+        assert [label * 6 + clip for label, clip in found] == unlabeled.by_index[batch.indices].tolist()
+        assert batch.labels.dtype == batch.indices.dtype == torch.long
 
 
 def test_views_hold_the_frames_that_their_shapes_say(store: FrameStore, clip_facts: Facts) -> None:

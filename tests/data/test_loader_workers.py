@@ -26,8 +26,8 @@ def test_algorithm_without_unlabeled_views_reads_no_unlabeled_clip() -> None:
     frames = Noise()
     for batch in all_batches(frames, range(5), unlabeled=False):
         assert batch.unlabeled == {}
-        assert batch.positions.shape == (0,)
-        assert batch.positions.dtype == torch.long
+        assert batch.indices.shape == (0,)
+        assert batch.indices.dtype == torch.long
     assert set(frames.rows) == {2, 7, 11, 16}
     # Fifteen clips, each read once, although the window is cut into views.
     assert len(frames.rows) == 15
@@ -79,7 +79,7 @@ def test_shared_tensors_stay_shared(workers: int) -> None:
     moved = to_device(batch, torch.device("meta"))
     assert moved.unlabeled["weak"] is moved.unlabeled["again"]
     assert len({id(view) for view in moved.unlabeled.values()}) == 5
-    for tensor in (*moved.labeled.values(), moved.labels, *moved.unlabeled.values(), moved.positions):
+    for tensor in (*moved.labeled.values(), moved.labels, *moved.unlabeled.values(), moved.indices):
         assert tensor.device.type == "meta"
     assert [view.shape for view in moved.unlabeled.values()] == [
         view.shape for view in batch.unlabeled.values()

@@ -7,7 +7,6 @@ from helpers.paths import ROOT
 
 from ssl_video.benchmarks.tables.exports import FIELDS
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
-from ssl_video.benchmarks.tables.pivot import LABELS, METHOD
 
 PAGE = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
 
@@ -18,8 +17,3 @@ PAGE = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
 def test_columns_are_documented(title: str, columns: dict[str, str]) -> None:
     section = PAGE.split(f"{title}\n")[1].split("\n#")[0]
     assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)) == columns
-
-
-def test_keys_of_rows_and_columns_are_documented() -> None:
-    section = PAGE.split("## Rows and columns\n")[1].split("```")[0]
-    assert {*METHOD, *LABELS} <= set(re.findall(r"`(\w+)`", section))

@@ -70,11 +70,11 @@ def all_batches(
 
 
 def assert_same(ours: Sequence[Batch], others: Sequence[Batch]) -> None:
-    """Equal labels, positions and pixels, under equal names in equal order."""
+    """Equal labels, indices and pixels, under equal names in equal order."""
     assert len(ours) == len(others)
     for one, other in zip(ours, others, strict=True):
         assert torch.equal(one.labels, other.labels)
-        assert torch.equal(one.positions, other.positions)
+        assert torch.equal(one.indices, other.indices)
         for mine, theirs in ((one.labeled, other.labeled), (one.unlabeled, other.unlabeled)):
             assert list(mine) == list(theirs)
             assert all(torch.equal(mine[name], theirs[name]) for name in mine)

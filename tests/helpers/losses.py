@@ -25,6 +25,6 @@ def logits(*probabilities: tuple[float, ...]) -> Tensor:
     return torch.tensor(probabilities).log()
 
 
-def weights(select: Callable[..., Pseudo], positions: list[int], *probabilities: tuple[float, ...]) -> Tensor:
-    """Return the weights (N,) that a rule gives to predictions on clips of these positions."""
-    return select(logits(*probabilities), torch.tensor(positions)).weight
+def weights(select: Callable[..., Pseudo], indices: list[int], *probabilities: tuple[float, ...]) -> Tensor:
+    """Return the weights (N,) that a rule gives to predictions on clips of these indices."""
+    return select(logits(*probabilities), torch.tensor(indices)).weight

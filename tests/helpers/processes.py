@@ -8,8 +8,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ssl_video.engine import launch
-from ssl_video.engine.processes import Execution
+from ssl_video.training import launch
+from ssl_video.training.execution import Execution
 
 
 def side_by_side(execution: Execution, work: Callable[[], Any]) -> list[Any]:

@@ -1,7 +1,8 @@
-"""Records of finished runs with chosen accuracies, and comparisons of them."""
+"""Finished runs with chosen accuracies: their rows and results, and comparisons of them."""
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,8 @@ from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.layout import Grid, plain
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
 from ssl_video.benchmarks.tables.terminal import to_terminal
+from ssl_video.runs.folder import RunFolder, run_folder
+from ssl_video.runs.result import Result
 
 FACTS: dict[str, Any] = {
     "backbone": "tiny3d", "initialisation": "scratch", "dataset": "demo", "protocol": "per-class:4",
@@ -20,6 +23,15 @@ FACTS: dict[str, Any] = {
     "parameters": 1000, "parameters_trained": 1000, "gflops": 0.5, "training_gflops": 900.0, "options": "{}",
     "labeled_in_unlabeled": False, "validation": 0.0,
     "dataset_fingerprint": "d0123456789ab", "setting": "s00000000", "finished": "2026-11-21T21:40:00Z",
+    "device": "cpu (x86_64)", "threads": 1, "processes": 1, "torch": "2.15.0",
+}  # fmt: skip
+# What a record holds beside the columns of the leaderboard.
+FURTHER: dict[str, Any] = {
+    "format": 2, "train_seconds": 25.0, "test_seconds": 5.0, "validation_accuracies": {}, "skipped_steps": 0,
+    "pseudo_labels_used": {}, "frame_cache": {"hit_rate": 1.0}, "left_out": 0,
+}  # fmt: skip
+MACHINE: dict[str, Any] = {
+    "ssl_video": "0.1.0", "python": "3.12.1", "system": "Linux", "decoder": "PyAV 14.2.0",
 }  # fmt: skip
 
 
@@ -32,6 +44,45 @@ def run(algorithm: str, top1: float, seed: int = 0, **changes: Any) -> dict[str,
     facts = {"spec": spec, "run": f"{algorithm}-{seed}-{facts['configuration']}"} | facts
     assert set(COLUMNS) <= set(facts)
     return facts
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """Return what the result.json of a finished run holds, with chosen values.
+
+    Values of the environment are given by their names. Of each predictor all accuracies are given, or its
+    top-1 alone.
+    """
+    facts = run("cmpl", 0.5) | FURTHER | MACHINE | changes
+    made_with = {key: facts.pop(key) for key in (*MACHINE, "device", "threads", "processes", "torch")}
+    options = facts["options"]
+    facts["options"] = json.loads(options) if isinstance(options, str) else options
+    facts["predictors"] = {name: _accuracies(found) for name, found in facts["predictors"].items()}
+    return {"environment": made_with} | facts
+
+
+def _accuracies(found: Any) -> Any:
+    return {"top1": found, "top5": 1.0, "mean_class": found} if isinstance(found, int | float) else found
+
+
+def result(**changes: Any) -> Result:
+    """Return the result of a finished run with chosen values, see `record`."""
+    return Result.read(json.dumps(record(**changes)))
+
+
+def write_result(results: Path, **changes: Any) -> Path:
+    """Write a finished run with chosen values into a results folder, and return its folder."""
+    made = result(**changes)
+    folder = run_folder(results, made.run)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.write_result(made)
+    return folder.path
+
+
+def write_into(folder: Path, **changes: Any) -> Path:
+    """Write a result with chosen values into a run's folder, whose name is the run's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    RunFolder(folder).write_result(result(**{"run": folder.name} | changes))
+    return folder
 
 
 def compare(*runs: dict[str, Any], **arguments: Any) -> Comparison:

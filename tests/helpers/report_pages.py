@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from helpers import records
+
 from ssl_video.benchmarks.report.material import Material
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.spec import build, plain
@@ -24,17 +26,8 @@ def write(results: Path, *runs: dict[str, Any]) -> Path:
     """Records as finished runs write them, from those of `helpers.records`."""
     for facts in runs:
         place = folder(results, facts)
-        record = facts | {
-            "run": place.name,
-            "options": json.loads(facts["options"]),
-            "predictors": {name: {"top1": top1} for name, top1 in facts["predictors"].items()},
-            "gflops": facts.get("gflops", 0.02),
-            "training_gflops": facts.get("training_gflops", 5.0),
-            "spec": SPEC | {"seed": facts["seed"], "protocol": facts["protocol"]} | facts["spec"],
-            "environment": facts.get("environment", {"torch": "2.15.0", "device": "cpu", "threads": 1}),
-        }
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "result.json").write_text(json.dumps(record))
+        spec = SPEC | {"seed": facts["seed"], "protocol": facts["protocol"]} | facts["spec"]
+        records.write_into(place, **facts | {"run": place.name, "spec": spec})
     return results
 
 

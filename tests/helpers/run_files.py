@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_video.engine import predictions
-from ssl_video.engine.predictions import Predictions
-from ssl_video.engine.pseudo_labels import PseudoLabels
+from ssl_video.runs import predictions
+from ssl_video.runs.predictions import Predictions
+from ssl_video.runs.pseudo_labels import PseudoLabels
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -39,7 +39,7 @@ def write_predictions(folder: Path, made: Predictions) -> None:
 
 def write_pseudo_labels(folder: Path, made: PseudoLabels) -> None:
     """pseudo-labels.npz."""
-    names = ("clips", "classes", "truths", "steps", "positions")
+    names = ("clips", "classes", "truths", "steps", "indices")
     arrays = {name: getattr(made, name) for name in names}
     arrays |= {f"labels/{network}": labels for network, labels in made.labels.items()}
     arrays |= {f"weights/{network}": weights for network, weights in made.weights.items()}

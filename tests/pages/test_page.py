@@ -9,14 +9,11 @@ from ssl_video.pages import page, write
 
 METHOD = '''"""Odd: a method for this test.
 
-Roe, "An odd | method", CVPR 2021, arXiv:2101.00001.
-
-Differences from the paper:
-- It is odd.
+It has no pictures.
 """
 from typing import Literal
 from torch.nn import functional as F
-from ssl_video import Algorithm, LossOutput, Network, View, algorithm, together
+from ssl_video import Algorithm, LossOutput, Network, Paper, View, algorithm, together
 
 @algorithm("odd")
 class Odd(Algorithm):
@@ -26,6 +23,8 @@ class Odd(Algorithm):
         weight: of the
             unlabeled term (ours).
     """
+    paper = Paper("An odd | method", authors="Roe", venue="CVPR", year=2021, arxiv="2101.00001")
+    differences = ("It is odd.",)
     roles = {"main": Network(), "side": Network(width=0.5, rate=2)}
     labeled = {"plain": View("none")}
     unlabeled = {
@@ -59,6 +58,7 @@ def test_what_a_page_says_of_a_method(odd: str, tmp_path: Path) -> None:
     text = page.generated(odd, tmp_path / "no-results")
     for line in (
         'Roe, "An odd | method", CVPR 2021, [arXiv:2101.00001](https://arxiv.org/abs/2101.00001).',
+        "It has no pictures.",
         "Code: `odd.py`.",
         "- It is odd.",
         "| `main` | 1 | T × s | the run's |",
@@ -76,7 +76,7 @@ def test_what_a_page_says_of_a_method(odd: str, tmp_path: Path) -> None:
         "None published that we know of.",
     ):
         assert line in text.splitlines(), line
-    assert text.startswith(f"<!-- generated: ssl-video page {odd} -->\n")
+    assert text.startswith(f"<!-- generated: ssl-video algorithm page {odd} -->\n")
     assert text.endswith("<!-- end -->\n")
 
 

@@ -6,6 +6,7 @@ import pytest
 from helpers.records import run
 
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
+from ssl_video.errors import InputError
 from ssl_video.pages import results
 
 FACTS: dict[str, Any] = {
@@ -29,17 +30,23 @@ def lines(folder: Path, algorithm: str = "cmpl") -> list[list[str]]:
 
 
 def test_means_of_several_leaderboards(tmp_path: Path) -> None:
-    """One of them of before operations were counted and validation was a column.
+    """One of them of before operations were counted, validation was a column and the machine was noted.
 
     Mean and t interval of 40, 50 and 60 with two degrees of freedom: 50 ± 4.303 * 10 / sqrt(3) = 24.8.
     """
-    older = ("gflops", "training_gflops", "validation")
-    board(tmp_path, {"top1": 0.4}, {"top1": 0.5}, {"algorithm": "fixmatch", "top1": 0.9}, without=older)
+    newer = ("gflops", "training_gflops", "validation", "device", "threads", "processes", "torch")
+    board(tmp_path, {"top1": 0.4}, {"top1": 0.5}, {"algorithm": "fixmatch", "top1": 0.9}, without=newer)
     board(tmp_path / "second", {"top1": 0.6, "seed": 5}, {"protocol": "per-class:20", "top1": 0.75})
     assert results.measured("cmpl", tmp_path).splitlines()[2:] == [
         "| ucf101 | per-class:10 | slow_r50 | scratch | 8 × 4, 64 px | 400 | 50.0 ± 24.8 | 3 |",
         "| ucf101 | per-class:20 | slow_r50 | scratch | 8 × 4, 64 px | 400 | 75.0 | 1 |",
     ]
+
+
+def test_a_table_that_is_no_leaderboard_is_told(tmp_path: Path) -> None:
+    board(tmp_path, {"top1": 0.4}, without=("setting", "top5"))
+    with pytest.raises(InputError, match=r"is no leaderboard of ssl-video: it lacks top5, setting$"):
+        results.measured("cmpl", tmp_path)
 
 
 @pytest.mark.parametrize(

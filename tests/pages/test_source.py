@@ -1,63 +1,54 @@
+"""The texts of a method for its page."""
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from ssl_video.contract import Algorithm, Paper
 from ssl_video.pages import source
 
-DOCSTRING = """Shift: a network that
-shifts.
-
-Roe and Doe, "Shifting clips: a
-study", CVPR 2021, arXiv:1912.34567.
+DOCSTRING = """Shift: a network that shifts.
 
 From the paper: one thing;
 and another.
 
-Differences from the paper, and choices of ours where no
-public source gives a value:
-- The first, which runs
-  over two lines.
-- `weight` 2 is ours (arXiv:2001.00001).
+The code: github.com/roe/shift.
 """
+PAPER = Paper("Shifting clips: a study", authors="Roe and Doe", venue="CVPR", year=2021, arxiv="1912.34567")
+OLDER = Paper("Shifting", authors="Roe", venue="arXiv", year=2019, arxiv="1901.00001")
 
 
-def test_a_docstring_in_parts() -> None:
-    said = source.read(DOCSTRING)
-    assert said.title == "Shift: a network that shifts."
-    assert said.paragraphs == (
+@pytest.fixture
+def method(monkeypatch: pytest.MonkeyPatch) -> type[Algorithm]:
+    module = ModuleType("shift")
+    module.__doc__ = DOCSTRING
+    monkeypatch.setitem(sys.modules, "shift", module)
+    return type("Shift", (Algorithm,), {"__module__": "shift", "paper": PAPER, "based_on": (OLDER,)})
+
+
+def test_a_paper_as_it_is_cited() -> None:
+    assert str(PAPER) == 'Roe and Doe, "Shifting clips: a study", CVPR 2021, arXiv:1912.34567'
+    assert str(OLDER) == 'Roe, "Shifting", arXiv:1901.00001'
+    assert str(Paper("Old", authors="Lee", venue="ICML", year=2013)) == 'Lee, "Old", ICML 2013'
+
+
+def test_the_publications_come_before_the_remarks(method: type[Algorithm]) -> None:
+    assert source.title(method) == "Shift: a network that shifts."
+    assert source.paragraphs(method) == [
         'Roe and Doe, "Shifting clips: a study", CVPR 2021, arXiv:1912.34567.',
+        'Roe, "Shifting", arXiv:1901.00001.',
         "From the paper: one thing; and another.",
-    )
-    assert said.differences == (
-        "The first, which runs over two lines.",
-        "`weight` 2 is ours (arXiv:2001.00001).",
-    )
+        "The code: github.com/roe/shift.",
+    ]
 
 
-def test_title_year_and_number_of_the_paper() -> None:
-    said = source.read(DOCSTRING)
-    assert (said.paper, said.year, said.arxiv) == ("Shifting clips: a study", "2021", "1912.34567")
-
-
-def test_the_year_of_a_reference_that_begins_with_its_number() -> None:
-    assert source.read('Title.\n\nRoe, arXiv:1912.34567, "Shifting", 2021.').year == "2021"
-
-
-def test_a_title_that_ends_with_a_comma_inside_its_quotation_marks() -> None:
-    assert source.read('Title.\n\nRoe, "Shifting," 2020.').paper == "Shifting"
-
-
-def test_a_docstring_without_a_paper() -> None:
-    said = source.read("Only a title.\n\nDifferences from common practice:\n- One.\n")
-    assert (said.paper, said.year, said.arxiv, said.paragraphs) == ("", "", "", ())
-    assert said.differences == ("One.",)
-
-
-def test_empty_lines_in_the_list_and_a_paragraph_below_it() -> None:
-    blocks = ("Title.", "Differences from the paper:", "- One.", "- Two,\n  long.", "Not one.", "- Nor this.")
-    said = source.read("\n\n".join([*blocks, "And:\n- one\n- two"]))
-    assert said.differences == ("One.", "Two, long.")
-    assert said.paragraphs == ("Not one.", "- Nor this.", "And:\n- one\n- two")
-
-
-def test_an_empty_docstring() -> None:
-    assert source.read("") == source.Source("", (), ())
+def test_a_method_without_a_paper(method: type[Algorithm]) -> None:
+    method.paper, method.based_on = None, ()
+    sys.modules["shift"].__doc__ = "Only a title."
+    assert source.paragraphs(method) == []
+    sys.modules["shift"].__doc__ = None
+    assert source.title(method) == ""
 
 
 def test_the_words_for_options() -> None:

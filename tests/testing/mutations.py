@@ -59,7 +59,7 @@ def failed_test(mutation: Mutation) -> str:
 def main() -> int:
     """Print what kills each change; the status is 1 if any survives."""
     # What unit tests import, once and not in every process.
-    for module in ("ssl_video.engine.train", "lightning_fabric"):
+    for module in ("ssl_video.training.loop", "lightning_fabric"):
         importlib.import_module(module)
     chosen = [m for m in CHANGES if not sys.argv[1:] or m.file in sys.argv[1:]]
     killers, survived = Counter[str](), 0

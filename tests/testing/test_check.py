@@ -64,7 +64,7 @@ def test_all_failures_are_told_together_with_what_why_and_how() -> None:
     for failure in error.value.failures:
         assert f"found: {failure.found}" in message
         assert f"why: {failure.check.why}" in message
-        assert f"mend: {failure.check.mend}" in message
+        assert f"fix: {failure.check.fix}" in message
 
 
 def test_what_cannot_be_built_fails_once() -> None:
@@ -100,7 +100,7 @@ def test_every_check_explains_itself() -> None:
     for entry in CHECKS.values():
         assert entry.promise.endswith("."), entry.name
         assert entry.why.endswith("."), entry.name
-        assert len(entry.mend) > 15, entry.name
+        assert len(entry.fix) > 15, entry.name
 
 
 def test_pytest_and_the_tests_are_not_needed() -> None:
@@ -124,7 +124,7 @@ def run(*arguments: object) -> int:
 
 def test_the_command_checks_a_starting_file(starting_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The file alone is enough; all checks pass."""
-    assert run("check", starting_file) == 0
+    assert run("algorithm", "check", starting_file) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"{starting_file}:test-the-command-checks-a-starting-file\n")
     assert "FAIL" not in out
@@ -139,19 +139,22 @@ def test_the_command_explains_a_failure(starting_file: Path, capsys: pytest.Capt
     changed = starting_file.with_name("my_change.py")
     changed.write_text(text.replace("masked_cross_entropy(strong,", "masked_cross_entropy(weak,"))
     name = "test-the-command-explains-a-failure"
-    assert run("check", f"{changed}:{name}", "--only", "unlabeled-terms-teach", "--only", "views") == 1
+    assert (
+        run("algorithm", "check", f"{changed}:{name}", "--only", "unlabeled-terms-teach", "--only", "views")
+        == 1
+    )
     out = " ".join(capsys.readouterr().out.split())
     assert "FAIL unlabeled-terms-teach pass views" in out
     entry = CHECKS["unlabeled-terms-teach"]
     assert f"promise {entry.promise}" in out
     assert "found unlabeled" in out
     assert f"why {entry.why}" in out
-    assert f"mend {entry.mend}" in out
+    assert f"fix {entry.fix}" in out
     assert "1 passed, 1 failed, 0 not applicable, in" in out
 
 
 def test_the_command_lists_all_checks(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("check", "--list") == 0
+    assert run("algorithm", "check", "--list") == 0
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line in CHECKS] == list(CHECKS)
 
@@ -160,12 +163,12 @@ def test_wrong_arguments_of_the_command(tmp_path: Path) -> None:
     file = tmp_path / "two.py"
     file.write_text("@algorithm('one')\nclass One: ...\n@algorithm('other')\nclass Other: ...\n")
     with pytest.raises(InputError, match=r"several algorithms: give .*two.py:one or .*two.py:other"):
-        run("check", file)
+        run("algorithm", "check", file)
     file.write_text("")
     with pytest.raises(InputError, match="defines no algorithm"):
-        run("check", file)
+        run("algorithm", "check", file)
     with pytest.raises(InputError) as error:
-        run("check", "--only", "resum")
+        run("algorithm", "check", "--only", "resum")
     assert len(error.value.problems) == 2
     assert "unknown check 'resum'; did you mean resume" in str(error.value)
 

@@ -37,7 +37,7 @@ def test_a_copy_without_a_change_passes() -> None:
         ("fixmatch.py", "labels shifted by one class", "pseudo-labels-fit"),
         ("parts/pseudo.py", "sum over the batch", "mean-over-batch"),
         ("parts/teacher.py", "teacher in training mode", "teachers-rest"),
-        ("flexmatch.py", "rows of the batch for positions", "positions"),
+        ("flexmatch.py", "rows of the batch for indices", "indices"),
         ("tcl.py", "run in parts", "parts"),
     ],
 )

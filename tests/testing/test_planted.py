@@ -81,8 +81,8 @@ PLANTED = [
         "SVFormer, config: values that are read and defined nowhere",
         Mutation(
             "svformer.py",
-            "mix_weight: NotNegative = 2.0,",
-            "mix_weight: NotNegative,",
+            "mix_weight: NonNegative = 2.0,",
+            "mix_weight: NonNegative,",
             "a run cannot start without a value that nobody knows",
         ),
         "constructor",

@@ -45,8 +45,8 @@ CHANGES = [
       "both labels are the primary's"),
     M("cmpl.py", "by_primary = self.select(p_weak,", "by_primary = self.select(p_strong,",
       "strong clips give the labels"),
-    M("cmpl.py", "by_primary = self.select(p_weak, batch.positions)",
-      "by_primary = self.select(p_weak, batch.positions)._replace(weight=self.select(a_weak, batch.positions)"
+    M("cmpl.py", "by_primary = self.select(p_weak, batch.indices)",
+      "by_primary = self.select(p_weak, batch.indices)._replace(weight=self.select(a_weak, batch.indices)"
       ".weight)", "threshold on the wrong network"),
     M("cmpl.py", '{"primary": by_primary, "auxiliary": by_auxiliary}',
       '{"primary": by_auxiliary, "auxiliary": by_primary}', "audit of the wrong network"),
@@ -137,8 +137,8 @@ CHANGES = [
       ("freematch", "meanteacher")),
     M("parts/averages.py", "max=decay", "min=decay", "the decay is a lower bound", ("freematch",)),
     M("parts/averages.py", "self.updates += 1", "pass", "updates are not counted", ("freematch",)),
-    M("parts/averages.py", "(1 - kept(self.updates, self.decay))", "kept(self.updates, self.decay)",
-      "decay inverted", ("freematch",)),
+    M("parts/averages.py", "(1 - effective_decay(self.updates, self.decay))",
+      "effective_decay(self.updates, self.decay)", "decay inverted", ("freematch",)),
     M("parts/averages.py", 'self.register_buffer("value", start.clone())',
       'self.register_buffer("value", start.clone(), persistent=False)', "not saved", ("freematch",)),
 

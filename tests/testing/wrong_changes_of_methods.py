@@ -16,7 +16,7 @@ CHANGES = [
 
     # uda
     M("uda.py", "    @torch.no_grad()\n", "", "a gradient through the label"),
-    M("uda.py", "super().forward(logits, positions)", "super().forward(logits / self.temperature, positions)",
+    M("uda.py", "super().forward(logits, indices)", "super().forward(logits / self.temperature, indices)",
       "threshold after sharpening"),
     M("uda.py", "sharpen(prediction, self.temperature)", "prediction", "not sharpened"),
     M("uda.py", "sharpen(prediction, self.temperature)", "sharpen(prediction, self.temperature).roll(1, 0)",
@@ -25,10 +25,10 @@ CHANGES = [
     # flexmatch
     M("flexmatch.py", 'self.register_buffer("labels", torch.full((task.num_unlabeled,), -1))',
       "self.labels = torch.full((task.num_unlabeled,), -1)", "memory not saved"),
-    M("flexmatch.py", "gather(confidence), gather(label), gather(positions)", "confidence, label, positions",
+    M("flexmatch.py", "gather(confidence), gather(label), gather(indices)", "confidence, label, indices",
       "gather missing"),
-    M("flexmatch.py", "scatter_reduce(0, positions,", "scatter_reduce(0, torch.arange(len(positions)),",
-      "rows of the batch for positions"),
+    M("flexmatch.py", "scatter_reduce(0, indices,", "scatter_reduce(0, torch.arange(len(indices)),",
+      "rows of the batch for indices"),
     M("flexmatch.py", "(task.num_unlabeled,), -1)", "(task.num_unlabeled - 1,), -1)", "one place too few"),
     M("flexmatch.py", "effect / (2 - effect)", "effect", "linear, not convex"),
     M("flexmatch.py", "if self.warmup else", "if not self.warmup else", "warm-up inverted"),

@@ -8,6 +8,7 @@ import torch
 from helpers.numbers import close
 from torch import Tensor, nn
 
+from ssl_video.algorithms.parts.features import Features
 from ssl_video.algorithms.parts.passes import Passes, in_passes, together
 
 
@@ -33,14 +34,14 @@ def test_together_is_one_pass_with_shared_batch_norm_statistics() -> None:
 def test_separate_passes_keep_batch_norm_statistics_apart(dimension: type[nn.Module]) -> None:
     """Each kind is normalised by itself; the average sees the weak and the labeled clips, not the strong.
 
-    Momentum 0.5 from mean 0: weak mean 2 -> 1, labeled mean 5 -> 3, strong mean 100 -> still 3.
+    Momentum 0.5 from mean 0: labeled mean 5 -> 2.5, weak mean 2 -> 2.25, strong mean 100 -> still 2.25.
     """
     norm = dimension(1, eps=1e-9, affine=False, momentum=0.5)
     shape = (2, 1) if dimension is nn.BatchNorm1d else (2, 1, 1, 1, 1)
     kinds = [torch.tensor(pair).view(shape) for pair in ((4.0, 6.0), (1.0, 3.0), (99.0, 101.0))]
     for made in in_passes(norm, *kinds, "separate"):
         assert made.flatten().tolist() == close([-1, 1])
-    assert norm.running_mean.item() == close(3)
+    assert norm.running_mean.item() == close(2.25)
     assert norm.num_batches_tracked == 2
     assert norm.track_running_stats
 
@@ -53,6 +54,22 @@ def test_joint_passes_share_statistics() -> None:
     )
     assert labeled.flatten().tolist() == close([-math.sqrt(2)] * 2)
     assert weak.flatten().tolist() == strong.flatten().tolist() == close([math.sqrt(0.5)] * 2)
+
+
+@pytest.mark.parametrize("passes", ["separate", "joint"])
+def test_the_order_of_captured_features(passes: Passes) -> None:
+    """Labeled, weak, strong in both modes, so that counts from the end find the strong clips first."""
+    model = nn.Sequential(nn.Linear(1, 2), nn.Linear(2, 2))
+    nn.init.constant_(model[0].weight, 1.0)
+    nn.init.zeros_(model[0].bias)
+    features = Features(model, num_classes=2)
+    labeled, weak, strong = (
+        torch.full((count, 1), float(value)) for count, value in ((3, 1), (2, 2), (2, 3))
+    )
+    with features.captured() as last:
+        in_passes(model, labeled, weak, strong, passes)
+    assert last(7)[:, 0].tolist() == [1, 1, 1, 2, 2, 3, 3]
+    assert last(2)[:, 0].tolist() == [3, 3]
 
 
 def test_without_batch_norm_both_ways_are_the_same() -> None:

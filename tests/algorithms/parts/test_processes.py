@@ -7,7 +7,8 @@ import torch
 from helpers.processes import side_by_side
 
 from ssl_video.algorithms.parts.processes import gather
-from ssl_video.engine.processes import Execution, Processes
+from ssl_video.training.distributed import Processes
+from ssl_video.training.execution import Execution
 
 TWO = Execution("cpu", devices=2)
 

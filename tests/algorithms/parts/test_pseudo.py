@@ -7,10 +7,10 @@ import torch
 from helpers.losses import logits
 from helpers.numbers import close
 
-from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp, started
+from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp, step_after
 from ssl_video.contract import Pseudo
 
-POSITIONS = torch.arange(3)
+INDICES = torch.arange(3)
 
 
 def test_masked_cross_entropy_averages_over_all_clips() -> None:
@@ -40,7 +40,7 @@ def test_the_ramp(progress: float, share: float, height: float) -> None:
     ("progress", "share", "on"), [(0.0, 0.0, 1), (0.0, 0.5, 0), (0.499, 0.5, 0), (0.5, 0.5, 1), (0.9, 0.5, 1)]
 )
 def test_a_phase_has_started_at_its_first_step(progress: float, share: float, on: float) -> None:
-    assert started(progress, share) == on
+    assert step_after(progress, share) == on
 
 
 def test_masked_cross_entropy_of_nothing_is_zero_and_has_a_gradient() -> None:
@@ -55,15 +55,15 @@ def test_masked_cross_entropy_of_nothing_is_zero_and_has_a_gradient() -> None:
 def test_the_threshold_is_reached_by_equal_confidence() -> None:
     """Two equal logits have confidence 0.5 exactly, in floating point, too."""
     predicted = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])  # 0.5, 0.731, 0.953
-    assert Threshold(0.5)(predicted, POSITIONS).weight.tolist() == [1, 1, 1]
-    assert Threshold(0.5 + 1e-6)(predicted, POSITIONS).weight.tolist() == [0, 1, 1]
-    assert Threshold(0.9)(predicted, POSITIONS).weight.tolist() == [0, 0, 1]
-    assert Threshold(1.1)(predicted, POSITIONS).weight.tolist() == [0, 0, 0]
-    assert Threshold(0.9)(predicted, POSITIONS).label.tolist() == [0, 0, 1]
+    assert Threshold(0.5)(predicted, INDICES).weight.tolist() == [1, 1, 1]
+    assert Threshold(0.5 + 1e-6)(predicted, INDICES).weight.tolist() == [0, 1, 1]
+    assert Threshold(0.9)(predicted, INDICES).weight.tolist() == [0, 0, 1]
+    assert Threshold(1.1)(predicted, INDICES).weight.tolist() == [0, 0, 0]
+    assert Threshold(0.9)(predicted, INDICES).label.tolist() == [0, 0, 1]
 
 
 def test_the_threshold_gives_labels_without_gradient() -> None:
-    pseudo = Threshold(0.0)(torch.randn(3, 4, requires_grad=True), POSITIONS)
+    pseudo = Threshold(0.0)(torch.randn(3, 4, requires_grad=True), INDICES)
     assert not pseudo.weight.requires_grad
     assert pseudo.label.dtype == torch.long
 
@@ -71,5 +71,5 @@ def test_the_threshold_gives_labels_without_gradient() -> None:
 def test_the_threshold_compares_in_float32() -> None:
     """softmax(3, 0)'s confidence 0.9526 is 0.953 in bfloat16: a bar between must not be reached."""
     predicted = torch.tensor([[3.0, 0.0]], dtype=torch.bfloat16)
-    assert Threshold(0.9528)(predicted, POSITIONS[:1]).weight.tolist() == [0]
-    assert Threshold(0.9524)(predicted, POSITIONS[:1]).weight.tolist() == [1]
+    assert Threshold(0.9528)(predicted, INDICES[:1]).weight.tolist() == [0]
+    assert Threshold(0.9524)(predicted, INDICES[:1]).weight.tolist() == [1]

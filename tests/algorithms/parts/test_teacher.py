@@ -4,7 +4,7 @@ import torch
 from helpers.numbers import close
 from torch import Tensor, nn
 
-from ssl_video.algorithms.parts.teacher import Taught, Teacher
+from ssl_video.algorithms.parts.teacher import EMATeacherAlgorithm, Teacher
 
 
 class _Student(nn.Module):
@@ -55,7 +55,7 @@ def test_the_teacher_is_the_mean_of_all_states_until_its_decay_is_reached() -> N
 
 
 def test_the_taught_are_tested_by_their_teacher_first() -> None:
-    taught = Taught(_Student(), decay=0.5)
+    taught = EMATeacherAlgorithm(_Student(), decay=0.5)
     with torch.no_grad():
         taught.model.get_parameter("weight").fill_(3.0)
     taught.after_step(0.0)

@@ -16,8 +16,8 @@ import torch
 from ssl_video.benchmarks.analysis import audit
 from ssl_video.benchmarks.analysis.audit import RIGHT, UNUSED, WRONG, Mistake
 from ssl_video.contract import Pseudo
-from ssl_video.engine.audit import audit as audit_of_a_step
-from ssl_video.engine.pseudo_labels import PseudoLabels
+from ssl_video.runs.pseudo_labels import PseudoLabels
+from ssl_video.training.pseudo_label_log import pseudo_label_metrics as audit_of_a_step
 
 nan = float("nan")
 MADE = PseudoLabels(
@@ -25,7 +25,7 @@ MADE = PseudoLabels(
     classes=np.array(["a", "b"]),
     truths=np.array([0, 1, 1]),
     steps=np.array([0, 0, 1, 1, 2, 2, 3, 3]),
-    positions=np.array([0, 1, 2, 0, 1, 2, 0, 1]),
+    indices=np.array([0, 1, 2, 0, 1, 2, 0, 1]),
     labels={
         "primary": np.array([0, 0, 0, 0, 1, 0, 1, 1]),
         "auxiliary": np.array([-1, -1, 0, 0, 0, 1, 0, 1]),
@@ -89,7 +89,7 @@ def test_every_step_alone_is_what_training_records() -> None:
         classes=np.arange(classes).astype(str),
         truths=generator.integers(0, classes, 9),
         steps=np.repeat(np.arange(steps), batch),
-        positions=generator.integers(0, 9, steps * batch),
+        indices=generator.integers(0, 9, steps * batch),
         labels={"model": generator.integers(0, classes, steps * batch)},
         weights={"model": weights},
     )
@@ -97,7 +97,7 @@ def test_every_step_alone_is_what_training_records() -> None:
     for step in range(steps):
         own = slice(step * batch, (step + 1) * batch)
         pseudo = Pseudo(torch.from_numpy(made.labels["model"][own]), torch.from_numpy(weights[own]))
-        recorded = audit_of_a_step({"model": pseudo}, torch.from_numpy(made.truths[made.positions[own]]))
+        recorded = audit_of_a_step({"model": pseudo}, torch.from_numpy(made.truths[made.indices[own]]))
         for name in ("coverage", "precision"):
             above, below = recorded[f"{name}/model"]
             assert getattr(found, name)[step] == pytest.approx(float(above / below))
@@ -108,7 +108,7 @@ def test_windows_are_of_equal_length() -> None:
     ten = replace(
         MADE,
         steps=np.arange(10),
-        positions=np.zeros(10, int),
+        indices=np.zeros(10, int),
         labels={"model": np.zeros(10, int)},
         weights={"model": np.ones(10)},
     )
@@ -118,7 +118,7 @@ def test_windows_are_of_equal_length() -> None:
     two = replace(
         ten,
         steps=np.arange(2),
-        positions=np.zeros(2, int),
+        indices=np.zeros(2, int),
         labels={"model": np.zeros(2, int)},
         weights={"model": np.ones(2)},
     )
@@ -162,7 +162,7 @@ def test_a_mistake_names_the_label_given_most_often() -> None:
         MADE,
         classes=np.array(["a", "b", "c"]),
         steps=np.arange(5),
-        positions=np.zeros(5, int),
+        indices=np.zeros(5, int),
         labels={"model": np.array([1, 2, 2, 1, 1])},
         weights={"model": np.array([1.0, 1, 1, 0, 0])},
     )
@@ -176,7 +176,7 @@ def test_runs_with_other_clips_are_pooled_by_name() -> None:
         clips=np.array(["z", "w"]),
         truths=np.array([1, 0]),
         steps=np.array([0, 3]),
-        positions=np.array([0, 1]),
+        indices=np.array([0, 1]),
         labels={"primary": np.array([0, 1]), "auxiliary": np.array([1, 0])},
         weights={"primary": np.ones(2), "auxiliary": np.ones(2)},
     )

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
+from helpers.records import write_into
 
 from ssl_video.benchmarks.analysis.pair import Pair, load
 from ssl_video.cli.compare import command
-from ssl_video.engine.predictions import PREDICTIONS, predictions, write
 from ssl_video.errors import InputError
+from ssl_video.runs.predictions import PREDICTIONS, predictions, write
 
 CLIPS = [f"{name}/{n}.mp4" for name in ("run", "walk") for n in range(4)]
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -31,8 +32,7 @@ def finished(folder: Path, scores: dict[str, np.ndarray], clips: list[str] = CLI
     (folder / "spec.yaml").write_text(yaml.safe_dump({"algorithm": "cmpl", "steps": 20} | spec))
     steps = [json.dumps({"step": n, "loss/labeled": float(n)}) + "\n" for n in range(20)]
     (folder / "metrics.jsonl").write_text("".join(steps))
-    result = {"fingerprint": "p0", "top1": 0.5, "predictors": {name: {"top1": 0.5} for name in scores}}
-    (folder / "result.json").write_text(json.dumps(result))
+    write_into(folder, fingerprint="p0", predictors=dict.fromkeys(scores, 0.5))
     write(folder, predictions(clips, ["run", "walk"], LABELS, scores))
     return folder
 

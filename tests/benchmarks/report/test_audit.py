@@ -10,7 +10,7 @@ from helpers.report_pages import Document, folder, material, write
 
 from ssl_video.benchmarks.analysis import audit as numbers
 from ssl_video.benchmarks.report import audit
-from ssl_video.engine.pseudo_labels import PseudoLabels
+from ssl_video.runs.pseudo_labels import PseudoLabels
 
 # Clip x of class a, y of class b; ten steps see both. The primary says a of both and is always used, the
 # auxiliary says b of both and is never used.
@@ -19,7 +19,7 @@ MADE = PseudoLabels(
     classes=np.array(["a", "b"]),
     truths=np.array([0, 1], np.int32),
     steps=np.repeat(np.arange(10, dtype=np.int32), 2),
-    positions=np.tile(np.array([0, 1], np.int32), 10),
+    indices=np.tile(np.array([0, 1], np.int32), 10),
     labels={"primary": np.zeros(20, np.int32), "auxiliary": np.ones(20, np.int32)},
     weights={"primary": np.ones(20, np.float32), "auxiliary": np.zeros(20, np.float32)},
 )
@@ -45,15 +45,15 @@ def test_shares_of_few_labels_are_hidden() -> None:
 def test_of_many_classes_the_worst_are_shown() -> None:
     """40 classes with a clip each: all are said to be class 0, those above 9 twice."""
     classes = 40
-    positions = np.concatenate([np.arange(classes), np.arange(10, classes)])
+    indices = np.concatenate([np.arange(classes), np.arange(10, classes)])
     made = PseudoLabels(
         clips=np.array([f"{n}" for n in range(classes)]),
         classes=np.array([f"class {n}" for n in range(classes)]),
         truths=np.arange(classes),
-        steps=np.zeros(len(positions), np.int32),
-        positions=positions,
-        labels={"model": np.zeros(len(positions), np.int32)},
-        weights={"model": np.ones(len(positions), np.float32)},
+        steps=np.zeros(len(indices), np.int32),
+        indices=indices,
+        labels={"model": np.zeros(len(indices), np.int32)},
+        weights={"model": np.ones(len(indices), np.float32)},
     )
     assert audit.shown_classes(made, "model").tolist() == list(range(10, 40))
     assert audit.shown_classes(MADE, "primary").tolist() == [0, 1]

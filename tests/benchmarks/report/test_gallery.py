@@ -18,9 +18,9 @@ from ssl_video.benchmarks.report import gallery, groups
 from ssl_video.benchmarks.report.films import FRAMES, SIDE, Source, film
 from ssl_video.benchmarks.report.gallery import Shown, one_a_class
 from ssl_video.data.dataset import read_index
-from ssl_video.engine.predictions import Predictions
-from ssl_video.engine.pseudo_labels import PseudoLabels
 from ssl_video.errors import InputError
+from ssl_video.runs.predictions import Predictions
+from ssl_video.runs.pseudo_labels import PseudoLabels
 from ssl_video.spec import build, plain
 
 
@@ -58,7 +58,7 @@ def test_pseudo_labels_that_are_used_most_often() -> None:
         classes=np.array(["a", "b", "c"]),
         truths=np.array(truths),
         steps=np.repeat(np.arange(3), 5),
-        positions=np.tile(np.arange(5), 3),
+        indices=np.tile(np.arange(5), 3),
         labels={"model": np.tile(labels, 3)},
         weights={"model": np.array([1, 0, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 0], np.float32)},
     )

@@ -1,17 +1,16 @@
 """What a benchmark would do, said before it is started and without its data."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers.records import run
+from helpers.records import run, write_result
 
 from ssl_video.benchmarks.running import forecast, prepare
 from ssl_video.benchmarks.running.forecast import Line
-from ssl_video.engine import assemble
 from ssl_video.errors import InputError
+from ssl_video.networks import assemble
 from ssl_video.spec import Spec, build, configuration, plain
 
 CPU = torch.device("cpu")
@@ -38,12 +37,8 @@ def specs(algorithms: tuple[str, ...] = ("supervised", "cmpl"), seeds: int = 2, 
 def finish(results: Path, spec: Spec, seconds: float, **changes: Any) -> None:
     """The record of a finished run."""
     facts = run(spec.algorithm, 0.5, spec.seed, protocol=spec.protocol, seconds=seconds)
-    facts |= {"configuration": configuration(spec, assemble.source(spec)), "options": {}} | changes
-    facts |= {"predictors": {"model": {"top1": 0.5}}, "spec": plain(spec)}
-    facts |= {"run": f"run-{len(list(results.glob('runs/*')))}"}
-    folder = results / "runs" / facts["run"]
-    folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps(facts))
+    facts |= {"configuration": configuration(spec, assemble.source(spec)), "spec": plain(spec)} | changes
+    write_result(results, **facts | {"run": f"run-{len(list(results.glob('runs/*')))}"})
 
 
 def absent(specs: list[Spec], results: Path, **arguments: Any) -> list[Line]:

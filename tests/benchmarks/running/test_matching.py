@@ -13,8 +13,8 @@ from ssl_video import Batch, LossOutput, algorithm
 from ssl_video.algorithms.supervised import Supervised
 from ssl_video.benchmarks.running import costs, matching, prepare
 from ssl_video.benchmarks.tables.naming import labels
-from ssl_video.engine import noise
 from ssl_video.errors import InputError
+from ssl_video.networks.random_batch import random_batch
 from ssl_video.spec import CELL, NetworkSpec, Spec, build, configuration, plain, setting
 
 CPU = torch.device("cpu")
@@ -117,9 +117,7 @@ def test_measured_seconds_are_of_the_whole_step(monkeypatch: pytest.MonkeyPatch)
     clock = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     seen = list[tuple[int, int]]()
-    monkeypatch.setattr(
-        costs, "noise", lambda *a, **k: seen.append(a[1:3]) or noise.noise(*a, **k)
-    )  # fmt: skip
+    monkeypatch.setattr(costs, "random_batch", lambda *a, **k: seen.append(a[1:3]) or random_batch(*a, **k))
     assert [costs.seconds(spec, CPU) for spec in specs("fixmatch", "supervised")] == [8 / 6, 2 / 6]
     # In the proportion of 2 to 6, as far as 6 clips allow.
     assert seen == [(2, 4), (6, 0)]

@@ -1,6 +1,5 @@
 """What becomes of runs that end in every way, with an executor that does as it is told."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -10,12 +9,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from helpers.records import result, write_result
 
 from ssl_video.benchmarks.running import matrix
 from ssl_video.benchmarks.running.executors import Event
-from ssl_video.engine.holder import holding
-from ssl_video.engine.run import Plan
+from ssl_video.runs.lock import lock_folder
 from ssl_video.signals import Preempted
+from ssl_video.training.run import Plan
 
 
 def plan(name: str) -> Plan:
@@ -23,9 +23,7 @@ def plan(name: str) -> Plan:
 
 
 def finish(results: Path, name: str) -> None:
-    folder = results / "runs" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").write_text(json.dumps({"run": name}))
+    write_result(results, run=name)
 
 
 class Scripted:
@@ -49,9 +47,10 @@ class Scripted:
             script = self.ends.get(plan.name, [])
             end = script.pop(0) if script else "finished"
             kind = end if isinstance(end, str) else end()
-            if kind == "finished":
+            done = result(run=plan.name) if kind == "finished" else None
+            if done:
                 finish(self.results, plan.name)
-            events.append(Event(kind, plan, reason="so it is", result={} if kind == "finished" else None))
+            events.append(Event(kind, plan, reason="so it is", result=done))
         self.under_way = []
         return events
 
@@ -93,7 +92,7 @@ def test_what_another_process_finishes_is_not_done_again(tmp_path: Path) -> None
 
     def held_for_a_moment() -> str:
         (tmp_path / "runs" / "theirs").mkdir(parents=True)
-        lock = holding(tmp_path / "runs" / "theirs")
+        lock = lock_folder(tmp_path / "runs" / "theirs")
         lock.__enter__()
         seen: list[None] = []
 
@@ -118,7 +117,7 @@ def test_what_another_process_of_this_machine_lets_go_is_taken_up_at_once(tmp_pa
     """And its lock is the only thing that is looked at while it is held."""
     folder = tmp_path / "runs" / "theirs"
     folder.mkdir(parents=True)
-    with holding(folder):
+    with lock_folder(folder):
         pass  # this machine held it last
     executor = Scripted(tmp_path, theirs=["busy"])
     told, _ = execute(executor, "theirs")

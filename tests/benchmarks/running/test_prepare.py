@@ -8,10 +8,10 @@ import torch
 from helpers.input_errors import problems
 
 from ssl_video.benchmarks.running import prepare
-from ssl_video.engine.processes import Execution
 from ssl_video.spec import Spec, build, configuration, setting
+from ssl_video.training.execution import Execution
 
-CPU = torch.device("cpu")
+CPU, ALONE = torch.device("cpu"), Execution("cpu")
 SMALL = {"protocol": "per-class:2", "frames": 4, "stride": 1, "size": 16, "steps": 2}
 
 
@@ -22,7 +22,7 @@ def spec(folder: Path, **more: Any) -> Spec:
 def test_each_frame_format_and_size_has_frames_of_its_own(video_folder: Path) -> None:
     """Short sides for crops of 16 and 32 px: 16 * 8 / 7 = 18, 32 * 8 / 7 = 37."""
     settings = [("raw", 16), ("jpeg", 16), ("jpeg", 32), ("raw", 16)]
-    plans = prepare.plans([spec(video_folder, frame_format=f, size=s, seed=0) for f, s in settings], CPU)
+    plans = prepare.plans([spec(video_folder, frame_format=f, size=s, seed=0) for f, s in settings], ALONE)
     stores = [plan.data.store for plan in plans]
     assert [(s.frame_format, s.short_side) for s in stores] == [
         *(("raw", 18), ("jpeg", 18), ("jpeg", 37), ("raw", 18)),
@@ -34,7 +34,7 @@ def test_a_run_has_its_name_before_its_data_is_opened(video_folder: Path) -> Non
     settings: list[dict[str, Any]] = [{}, {"seed": 1}, {"validation": 1}, {"labeled_in_unlabeled": True}]
     runs = [spec(video_folder, **own) for own in settings]
     names = [found.name for found in prepare.check(prepare.resolve(runs, CPU))]
-    assert names == [plan.name for plan in prepare.plans(runs, CPU)]
+    assert names == [plan.name for plan in prepare.plans(runs, ALONE)]
     assert len(set(names)) == 4
 
 
@@ -45,11 +45,11 @@ def test_what_the_execution_needs_is_told_once_and_before_any_video_is_looked_at
     runs = [
         spec(video_folder, algorithm=name, seed=seed) for name in ("supervised", "uda") for seed in (0, 1)
     ]
-    assert problems(prepare.plans, runs, CPU, execution=Execution(activation_checkpointing=True)) == (
+    assert problems(prepare.plans, runs, Execution("cpu", activation_checkpointing=True)) == (
         "--activation-checkpointing needs a network of repeated blocks, and tiny3d has none: "
         "leave it out, or use another backbone, for example slow_r50",
     )
-    assert problems(prepare.plans, runs, CPU, execution=Execution(evaluate_every=1)) == (
+    assert problems(prepare.plans, runs, Execution("cpu", evaluate_every=1)) == (
         "--evaluate-every needs clips to evaluate on: keep some with --validation 0.2",
     )
 
@@ -57,7 +57,7 @@ def test_what_the_execution_needs_is_told_once_and_before_any_video_is_looked_at
 def test_every_network_is_asked_for_its_blocks(video_folder: Path) -> None:
     networks = {"auxiliary": {"backbone": "tiny3d"}}
     one = spec(video_folder, algorithm="cmpl", stride=2, backbone="slow_r50", networks=networks)
-    (found,) = problems(prepare.plans, [one], CPU, execution=Execution(activation_checkpointing=True))
+    (found,) = problems(prepare.plans, [one], Execution("cpu", activation_checkpointing=True))
     assert ", and tiny3d has none: " in found
 
 

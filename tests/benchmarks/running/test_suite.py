@@ -103,7 +103,7 @@ def test_rules_stand_between_the_settings_and_what_the_axes_say() -> None:
 def test_flags_are_above_the_suite_and_assignments_above_all() -> None:
     rules = [{"when": {"algorithm": "cmpl"}, "set": {"steps": 2, "width": 0.5}}]
     suite = Suite(algorithms=[SAME], seeds=1, settings={"steps": 1}, overrides=rules)
-    (spec,) = suite.specs({"steps": 5, "size": 16}, ["size=24", "networks.auxiliary.stride=1"])
+    (spec,) = suite.specs({"steps": 5, "size": 16}, {"size": 24, "networks.auxiliary.stride": 1})
     assert (spec.steps, spec.size, spec.width) == (5, 24, 0.5)
     assert plain(spec)["networks"] == {"auxiliary": {"width": 1.0, "stride": 1}}
 
@@ -116,12 +116,12 @@ def test_rules_see_what_flags_and_assignments_say() -> None:
     ]
     suite = Suite(algorithms=["cmpl"], seeds=1, overrides=rules)
 
-    def steps(given: dict[str, Any], *assignments: str) -> int:
+    def steps(given: dict[str, Any], **assignments: Any) -> int:
         (spec,) = suite.specs(given, assignments)
         return spec.steps
 
-    assert steps({"frames": "16"}) == steps({"frames": 16}) == steps({}, "frames=16") == 7
-    assert steps({"frames": "16"}, "frames=8") == steps({"frames": "32"}) == 400
+    assert steps({"frames": "16"}) == steps({"frames": 16}) == steps({}, frames=16) == 7
+    assert steps({"frames": "16"}, frames=8) == steps({"frames": "32"}) == 400
     assert steps({"test_crops": "3", "labeled_in_unlabeled": True}) == 8
     with pytest.raises(InputError, match="found 'many'"):
         steps({"frames": "many"})
@@ -132,10 +132,10 @@ def test_what_an_entry_sets_for_its_first_network_is_not_ignored_for_a_flag() ->
     suite = Suite(algorithms=["cmpl", own], seeds=2)
     (sentence,) = problems(suite.specs, {"frames": "8"})
     assert sentence.startswith("--frames does not change networks.primary.frames of cmpl, which is 16")
-    (sentence,) = problems(suite.specs, {}, ["frames=8"])
+    (sentence,) = problems(suite.specs, {}, {"frames": 8})
     assert sentence.startswith("--set frames does not change networks.primary.frames of cmpl, which is 16")
     # As it says itself: both entries have the assignment.
-    for spec in suite.specs({}, ["networks.primary.frames=8"]):
+    for spec in suite.specs({}, {"networks.primary.frames": 8}):
         assert spec.networks["primary"].frames == 8
     # The other network's own value leaves the flag its effect on the first.
     assert {spec.width for spec in Suite(algorithms=[SAME], seeds=1).specs({"width": "0.5"})} == {0.5}
@@ -143,10 +143,10 @@ def test_what_an_entry_sets_for_its_first_network_is_not_ignored_for_a_flag() ->
 
 def test_an_assignment_goes_to_the_algorithms_that_have_it_or_to_all() -> None:
     suite = Suite(algorithms=["supervised", "cmpl", SAME], seeds=1)
-    first, *both = suite.specs(assignments=["options.threshold=0.9"])
+    first, *both = suite.specs(assignments={"options.threshold": 0.9})
     assert first.options == {}
     assert [spec.options for spec in both] == [{"threshold": 0.9}] * 2
-    assert all(spec.options == {"treshold": 1} for spec in suite.specs(assignments=["options.treshold=1"]))
+    assert all(spec.options == {"treshold": 1} for spec in suite.specs(assignments={"options.treshold": 1}))
 
 
 def test_names_choose_all_variants_of_theirs_and_add_what_is_not_there() -> None:

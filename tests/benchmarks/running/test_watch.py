@@ -11,13 +11,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from filelock import Timeout
+from helpers.records import record, write_into
 
 from ssl_video.benchmarks.running import watch
 from ssl_video.cli.watch import command
-from ssl_video.engine.holder import held, holding
 from ssl_video.errors import InputError
-
-RESULT = {"fingerprint": "p0", "top1": 0.5, "predictors": {"model": {"top1": 0.5}}}
+from ssl_video.runs.lock import is_locked, lock_folder
 
 
 def line(step: int, **values: float | None) -> str:
@@ -59,7 +58,14 @@ def test_a_resumed_run_drops_steps(folder: Path) -> None:
     assert run.curves == {"loss": [(0, 2.0), (1, 1.25)]}
 
 
-@pytest.mark.parametrize("text", ['{"run": "x"', "[]", "3", "{}", '{"run": "x"}', "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('{"run": "x"', "[]", "3", "{}", '{"run": "x"}', "\udcff"),
+        *(json.dumps(record(run="another")), json.dumps(record(run="one", top1=2))),
+    ],
+    ids=["cut", "list", "number", "nothing", "name alone", "no text", "copy", "wrong"],
+)
 def test_a_damaged_result_is_none(folder: Path, text: str) -> None:
     (run,) = watch.runs(folder)
     (folder / "result.json").write_bytes(text.encode(errors="surrogateescape"))
@@ -78,7 +84,7 @@ def test_silence_is_taken_for_a_stop_and_a_result_for_the_end(folder: Path) -> N
     os.utime(folder / "metrics.jsonl", (ago, ago))
     list(run.refresh())
     assert run.state == "stopped"
-    (folder / "result.json").write_text(json.dumps(RESULT))
+    write_into(folder)
     list(run.refresh())
     assert run.state == "finished"
 
@@ -86,8 +92,8 @@ def test_silence_is_taken_for_a_stop_and_a_result_for_the_end(folder: Path) -> N
 HOLD = """
 import sys, time
 from pathlib import Path
-from ssl_video.engine.holder import holding
-with holding(Path(sys.argv[1])):
+from ssl_video.runs.lock import lock_folder
+with lock_folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -114,7 +120,7 @@ def test_a_killed_run_of_this_machine_is_stopped_at_once(folder: Path) -> None:
 
 def test_a_lock_of_another_machine_says_nothing(folder: Path) -> None:
     (run,) = watch.runs(folder)
-    with holding(folder):
+    with lock_folder(folder):
         pass
     append(folder, line(0, loss=2.0))
     list(run.refresh())
@@ -124,12 +130,12 @@ def test_a_lock_of_another_machine_says_nothing(folder: Path) -> None:
 
 
 def test_looking_does_not_take_a_run(folder: Path) -> None:
-    with holding(folder):
-        assert held(folder)
-        with pytest.raises(Timeout), holding(folder):
+    with lock_folder(folder):
+        assert is_locked(folder)
+        with pytest.raises(Timeout), lock_folder(folder):
             pass
-    assert held(folder) is False
-    with holding(folder):
+    assert is_locked(folder) is False
+    with lock_folder(folder):
         pass
 
 
@@ -140,7 +146,7 @@ def test_all_runs_of_a_results_folder(folder: Path) -> None:
     (folder.parent / "no-run").mkdir()
     assert [(run.folder.name, run.steps) for run in watch.runs(folder.parents[1])] == [("one", 4), ("two", 9)]
     (other / "spec.yaml").write_text("steps: [")
-    with pytest.raises(InputError, match="is not a run's specification"):
+    with pytest.raises(InputError, match=r"spec\.yaml is not valid YAML"):
         watch.runs(folder.parents[1])
 
 
@@ -167,9 +173,10 @@ def test_tensorboard_gets_curves_and_final_accuracies(folder: Path) -> None:
     append(folder, line(0, loss=2.0, coverage=None))
     watch.to_tensorboard(run.refresh(), Writer())
     assert written == [("loss", 2.0, 0)]
-    scores = {"model": {"top1": 0.5, "per_class": [1.0]}}
-    (folder / "result.json").write_text(json.dumps(RESULT | {"predictors": scores}))
+    write_into(folder, predictors={"model": {"top1": 0.5, "top5": 1.0, "mean_class": 0.25}})
     watch.to_tensorboard(run.refresh(), Writer())
-    assert written[1:] == [("test/top1/model", 0.5, 4)]
+    assert written[1:] == [
+        *(("test/top1/model", 0.5, 4), ("test/top5/model", 1.0, 4), ("test/mean_class/model", 0.25, 4)),
+    ]
     watch.to_tensorboard(run.refresh(), Writer())
-    assert len(written) == 2  # once is enough
+    assert len(written) == 4  # once is enough

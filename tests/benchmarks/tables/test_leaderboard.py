@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from helpers.records import record
 
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.errors import InputError
@@ -19,47 +20,30 @@ from ssl_video.spec import CELL, Spec, configuration
 Write = Callable[..., Path]
 
 # Hashes of digits alone, or like 1e5678901234, are the ones that a CSV would give back as numbers.
-RECORD: dict[str, Any] = {
-    "run": "cmpl-demo-per-class-4-seed0-1a2b3c4d",
-    "algorithm": "cmpl",
-    "options": {"weight": 1.0, "threshold": 0.8},
-    "backbone": "primary=tiny3d auxiliary=tiny3d*0.25",
-    "initialisation": "scratch",
-    "dataset": "demo",
-    "dataset_fingerprint": "d1e5678901234",
-    "protocol": "per-class:4",
-    "draw": 0,
-    "seed": 0,
-    "fingerprint": "p123456789012",
-    "labeled_in_unlabeled": False,
-    "setting": "s12345678",
-    "configuration": "c1e567890",
-    "labeled": 40,
-    "unlabeled": 560,
-    "test": 200,
-    "classes": 10,
-    "frames": 8,
-    "stride": 2,
-    "size": 32,
-    "steps": 300,
-    "predictor": "primary",
-    "top1": 0.52,
-    "top5": 1,
-    "mean_class": 0.51,
-    "predictors": {
+RECORD: dict[str, Any] = record(
+    run="cmpl-demo-per-class-4-seed0-1a2b3c4d",
+    options={"weight": 1.0, "threshold": 0.8},
+    backbone="primary=tiny3d auxiliary=tiny3d*0.25",
+    dataset_fingerprint="d1e5678901234",
+    fingerprint="p123456789012",
+    setting="s12345678",
+    configuration="c1e567890",
+    predictor="primary",
+    top1=0.52,
+    top5=1,
+    mean_class=0.51,
+    predictors={
         "primary": {"top1": 0.52, "top5": 1, "mean_class": 0.51},
         "auxiliary": {"top1": 0.4, "top5": 0.9, "mean_class": 0.4},
     },
-    "seconds": 31.2,
-    "clips_seen": 9600,
-    "parameters": 123456,
-    "parameters_trained": 130000,
-    "gflops": 0.0239,
-    "training_gflops": 707,
-    "spec": {"algorithm": "cmpl", "steps": 300, "data": "demo", "seed": 0},
-    "environment": {"torch": "2.15"},
-    "finished": "2026-11-21T21:40:00Z",
-}
+    seconds=31.2,
+    training_gflops=707,
+    spec={"algorithm": "cmpl", "steps": 300, "data": "demo", "seed": 0},
+    device="NVIDIA H200",
+    threads=4,
+    processes=2,
+    torch="2.15.0+cu130",
+)
 
 
 @pytest.fixture
@@ -67,10 +51,10 @@ def write(tmp_path: Path) -> Write:
     """Writes a run's result and returns its file; arguments replace keys of the record."""
 
     def add(**changes: Any) -> Path:
-        record = RECORD | {"run": f"run{len(list(tmp_path.glob('runs/*')))}"} | changes
-        file = tmp_path / "runs" / record["run"] / "result.json"
+        values = RECORD | {"run": f"run{len(list(tmp_path.glob('runs/*')))}"} | changes
+        file = tmp_path / "runs" / values["run"] / "result.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(record), encoding="utf-8")
+        file.write_text(json.dumps(values), encoding="utf-8")
         return file
 
     return add
@@ -81,9 +65,9 @@ def test_read_gives_every_column_and_what_comparisons_need(tmp_path: Path, write
     frame, problems = leaderboard.read(tmp_path)
     assert not problems
     assert list(frame.columns) == [*leaderboard.COLUMNS, "predictors", "spec"]
-    row = frame.iloc[0]
-    for column in set(leaderboard.COLUMNS) - {"options", "run", "validation"}:
-        assert row[column] == RECORD[column], column
+    row, known = frame.iloc[0], RECORD | RECORD["environment"]
+    for column in set(leaderboard.COLUMNS) - {"options", "run"}:
+        assert row[column] == known[column], column
     assert row["options"] == '{"threshold":0.8,"weight":1.0}'
     assert row["predictors"] == {"primary": 0.52, "auxiliary": 0.4}
     # Data and seed differ between runs of one configuration, so they say nothing of it.
@@ -91,12 +75,14 @@ def test_read_gives_every_column_and_what_comparisons_need(tmp_path: Path, write
 
 
 def test_validation_is_the_setting_and_not_the_accuracies(tmp_path: Path, write: Write) -> None:
-    """A record has the accuracies on the validation clips under that name; tables want the setting."""
-    write(run="a", spec=RECORD["spec"] | {"validation": 0.2}, validation={"primary": {"top1": 0.5}})
-    write(run="b")  # a specification of before there was validation
-    write(run="c", spec=RECORD["spec"] | {"validation": "some"})
+    accuracies = {"primary": {"top1": 0.5, "top5": 1.0, "mean_class": 0.5}}
+    write(run="a", validation=0.2, validation_accuracies=accuracies)
+    write(run="b")
+    write(run="c", validation="some")
     found = leaderboard.write(tmp_path)
-    assert found.problems == ["runs/c/result.json is left out: validation is 'some', expected a number"]
+    assert found.problems == [
+        "runs/c/result.json is left out: validation: input should be a valid number, found 'some'"
+    ]
     assert found.frame["validation"].tolist() == [0.2, 0.0]
     assert pd.read_csv(tmp_path / "leaderboard.csv")["validation"].tolist() == [0.2, 0.0]
 
@@ -141,16 +127,17 @@ def test_runs_without_a_result_are_not_finished(tmp_path: Path, write: Write) ->
         ("[1]", "expected an object, found list"),
         (
             {"steps": None, "seed": True},
-            "seed is True, expected a whole number; steps is None, expected a whole number",
+            "steps: input should be a valid integer, found None; "
+            "seed: input should be a valid integer, found True",
         ),
-        ({"top1": 52.0}, "top1 is 52.0, expected a share between 0 and 1"),
-        ({"top1": float("nan")}, "top1 is nan, expected a share between 0 and 1"),
-        ({"seconds": float("inf")}, "seconds is inf, expected a number"),
+        ({"top1": 52.0}, "top1: input should be less than or equal to 1, found 52.0"),
+        ({"top1": float("nan")}, "top1: input should be less than or equal to 1, found nan"),
+        ({"seconds": float("inf")}, "seconds: input should be a finite number, found inf"),
         (
             {"fingerprint": "123456789012"},
-            "fingerprint is '123456789012', expected text that starts with 'p'",
+            "fingerprint: string should match pattern '^p', found '123456789012'",
         ),
-        ({"predictors": {"primary": {}}}, "primary top1 is None"),
+        ({"predictors": {"primary": {}}}, "predictors.primary.top1 is missing"),
         ({"run": "another"}, "it is a copy of run another"),
     ],
 )
@@ -171,10 +158,26 @@ def test_a_result_that_cannot_be_used_is_named(
 
 def test_all_missing_keys_are_named_at_once(tmp_path: Path, write: Write) -> None:
     file = write(run="old")
-    record = json.loads(file.read_text())
-    del record["top5"], record["spec"]
-    file.write_text(json.dumps(record))
-    assert leaderboard.read(tmp_path).problems == ["runs/old/result.json is left out: it lacks top5, spec"]
+    values = json.loads(file.read_text())
+    del values["top5"], values["spec"]
+    file.write_text(json.dumps(values))
+    assert leaderboard.read(tmp_path).problems == [
+        "runs/old/result.json is left out: top5 is missing; spec is missing"
+    ]
+
+
+def test_a_result_of_an_older_format_is_left_out_with_one_sentence(tmp_path: Path, write: Write) -> None:
+    """It lacks many keys, and `validation` was something else; what counts is that it is older."""
+    old = {key: RECORD[key] for key in ("algorithm", "top1", "spec")}
+    write(run="new")
+    for run in ("a", "b"):
+        write(run=run).write_text(json.dumps(old | {"run": run, "validation": {"primary": {"top1": 0.5}}}))
+    frame, problems = leaderboard.write(tmp_path)
+    assert frame["run"].tolist() == ["new"]
+    assert problems == [
+        f"runs/{run}/result.json is left out: its format is 1, this version of ssl-video reads format 2"
+        for run in ("a", "b")
+    ]
 
 
 def test_no_results_folder(tmp_path: Path) -> None:
@@ -257,11 +260,66 @@ def test_the_leaderboard_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_records_from_before_operations_were_counted(tmp_path: Path, write: Write) -> None:
-    file = write()
-    counted = ("gflops", "training_gflops")
-    old = {key: value for key, value in json.loads(file.read_text()).items() if key not in counted}
-    file.write_text(json.dumps(old))
-    frame, problems = leaderboard.read(tmp_path)
+def test_operations_that_were_not_counted_are_empty(tmp_path: Path, write: Write) -> None:
+    counted = ["gflops", "training_gflops"]
+    write(**dict.fromkeys(counted, float("nan")))
+    frame, problems = leaderboard.write(tmp_path)
     assert not problems
-    assert frame[list(counted)].isna().all(axis=None)
+    assert frame[counted].isna().all(axis=None)
+    assert pd.read_csv(tmp_path / "leaderboard.csv")[counted].isna().all(axis=None)
+
+
+# -- published tables, whose runs are elsewhere
+
+
+@pytest.fixture
+def published(tmp_path: Path, write: Write) -> tuple[Path, pd.DataFrame]:
+    """A folder with the table of three runs alone, and the table."""
+    for seed, more in enumerate(({}, {"labeled_in_unlabeled": True}, {"gflops": float("nan")})):
+        write(seed=seed, **more)
+    frame = leaderboard.write(tmp_path).frame[list(leaderboard.COLUMNS)]
+    shutil.rmtree(tmp_path / "runs")
+    return tmp_path, frame
+
+
+def test_a_published_table_is_read_back(published: tuple[Path, pd.DataFrame]) -> None:
+    folder, expected = published
+    frame, problems = leaderboard.read(folder)
+    assert problems == []
+    pd.testing.assert_frame_equal(frame, expected, rtol=1e-12)
+    pd.testing.assert_frame_equal(leaderboard.read_csv(folder / "leaderboard.csv"), expected, rtol=1e-12)
+    assert [path.name for path in folder.iterdir()] == ["leaderboard.csv"]
+
+
+def test_a_published_table_of_an_older_version_is_read_back(published: tuple[Path, pd.DataFrame]) -> None:
+    """One without the columns of the machine and some others, which are empty then."""
+    folder, expected = published
+    newer = ["device", "threads", "processes", "torch", "gflops", "training_gflops", "validation"]
+    expected.drop(columns=newer).to_csv(folder / "leaderboard.csv", index=False)
+    frame, problems = leaderboard.read(folder)
+    assert problems == []
+    assert list(frame.columns) == list(leaderboard.COLUMNS)
+    assert frame[newer].isna().all(axis=None)
+    pd.testing.assert_frame_equal(frame.drop(columns=newer), expected.drop(columns=newer), rtol=1e-12)
+
+
+def test_a_table_with_some_of_its_runs_is_not_a_published_one(tmp_path: Path, write: Write) -> None:
+    """It is made of the runs that are there."""
+    for run in ("first", "second"):
+        write(run=run)
+    leaderboard.write(tmp_path)
+    shutil.rmtree(tmp_path / "runs" / "first")
+    assert leaderboard.read(tmp_path).frame["run"].tolist() == ["second"]
+
+
+def test_what_is_no_table_of_runs(published: tuple[Path, pd.DataFrame]) -> None:
+    folder, expected = published
+    table = folder / "leaderboard.csv"
+    expected.drop(columns=["top5", "spec"], errors="ignore").to_csv(table, index=False)
+    with pytest.raises(InputError, match=r"leaderboard\.csv is no leaderboard of ssl-video: it lacks top5$"):
+        leaderboard.read(folder)
+    table.write_text("run,algorithm\na,b\nc,d,e,f\n")
+    with pytest.raises(InputError, match=r"leaderboard\.csv cannot be read: "):
+        leaderboard.read(folder)
+    with pytest.raises(InputError, match=r"nowhere\.csv cannot be read: "):
+        leaderboard.read_csv(folder / "nowhere.csv")

@@ -197,5 +197,6 @@ def test_what_cannot_be_written(file: Path, tmp_path: Path) -> None:
 def test_manifests_are_no_index_files(tmp_path: Path) -> None:
     path = manifest(tmp_path, *ROWS, name="manifest.arrow")
     assert (
-        "is not an index file (Not an Arrow file): make one with ssl-video index" in problems(read, path)[0]
+        "is not an index file (Not an Arrow file): make one with ssl-video data index"
+        in problems(read, path)[0]
     )

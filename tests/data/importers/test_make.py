@@ -34,7 +34,7 @@ def test_other_kinds_than_folders_and_manifests_are_indexed_before_they_are_used
 ) -> None:
     for kind in ("ucf101", "hmdb51", "kinetics", "something-something"):
         [problem] = problems(read, folders[kind])
-        assert f"ssl-video index {folders[kind]} --videos FOLDER -o {kind}.arrow" in problem
+        assert f"ssl-video data index {folders[kind]} --videos FOLDER -o {kind}.arrow" in problem
 
 
 @pytest.mark.parametrize(

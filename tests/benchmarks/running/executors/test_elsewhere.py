@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from helpers import records
 
 from ssl_video.benchmarks.running import executors, matrix, prepare
-from ssl_video.benchmarks.running.executors import Conditions, Event, elsewhere
+from ssl_video.benchmarks.running.executors import Event, elsewhere
 from ssl_video.benchmarks.running.executors.elsewhere import Elsewhere, Order, Outcome
-from ssl_video.engine.processes import Execution
-from ssl_video.engine.run import Plan
 from ssl_video.errors import InputError
 from ssl_video.spec import build
+from ssl_video.training.execution import Execution
+from ssl_video.training.run import Plan
 
-CPU = torch.device("cpu")
 SMALL = {
     "protocol": "per-class:2", "frames": 2, "stride": 2, "size": 8, "width": 0.125, "labeled_batch": 3,
     "unlabeled_batch": 4, "test_clips": 1, "steps": 6,
@@ -30,11 +29,12 @@ SMALL = {
 def plans(video_folder: Path) -> list[Plan]:
     """Three runs of seconds."""
     specs = [build(SMALL | {"data": str(video_folder), "seed": seed}) for seed in range(3)]
-    return prepare.plans(specs, CPU)
+    return prepare.plans(specs, Execution("cpu"))
 
 
-def conditions(folder: Path) -> Conditions:
-    return Conditions(folder / "results", Execution("cpu", 1, checkpoint_seconds=0))
+def execution(folder: Path, **more: Any) -> Execution:
+    """Return settings of runs of any number at a time, whose results are kept in a test's folder."""
+    return Execution("cpu", 1, checkpoint_seconds=0, results=folder / "results", **{"jobs": None} | more)
 
 
 class Told:
@@ -66,7 +66,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 def test_where_a_run_stands_is_read_from_its_records(told: Told, plans: list[Plan], tmp_path: Path) -> None:
-    executor, (plan, *_) = Elsewhere(told, conditions(tmp_path), None), plans
+    executor, (plan, *_) = Elsewhere(told, execution(tmp_path)), plans
     metrics = executors.folder(tmp_path / "results", plan) / "metrics.jsonl"
     metrics.parent.mkdir(parents=True)
     metrics.write_text('{"step": 0}\n')
@@ -89,14 +89,13 @@ def test_a_run_is_finished_when_its_folder_says_so(
     told: Told, plans: list[Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network disk may show the result later than the scheduler tells the end; or it is no shared disk."""
-    executor = Elsewhere(told, conditions(tmp_path), None)
+    executor = Elsewhere(told, execution(tmp_path))
     executor.submit(plans[:2])
     shown, never = plans[0], plans[1]
     told.ends = {plan.name: Outcome("finished", machine="node7") for plan in (shown, never)}
     assert executor.news() == []
-    result = executors.folder(tmp_path / "results", shown) / "result.json"
-    result.write_text(json.dumps({"top1": 0.5}))
-    assert executor.news() == [Event("finished", shown, result={"top1": 0.5})]
+    records.write_into(executors.folder(tmp_path / "results", shown), top1=0.5)
+    assert executor.news() == [Event("finished", shown, result=records.result(run=shown.name, top1=0.5))]
     monkeypatch.setattr(elsewhere, "_SEEN_SECONDS", 0)
     (failed,) = executor.news()
     assert failed.kind == "failed"
@@ -105,7 +104,7 @@ def test_a_run_is_finished_when_its_folder_says_so(
 
 
 def test_what_somebody_else_stopped_counts_as_lost(told: Told, plans: list[Plan], tmp_path: Path) -> None:
-    executor = Elsewhere(told, conditions(tmp_path), None)
+    executor = Elsewhere(told, execution(tmp_path))
     executor.submit(plans[:1])
     told.ends = {plans[0].name: Outcome("stopped", machine="node7")}
     (event,) = executor.news()
@@ -115,7 +114,7 @@ def test_what_somebody_else_stopped_counts_as_lost(told: Told, plans: list[Plan]
 def test_stopping_cancels_every_job_and_leaves_no_empty_folder(
     told: Told, plans: list[Plan], tmp_path: Path
 ) -> None:
-    executor = Elsewhere(told, conditions(tmp_path), None)
+    executor = Elsewhere(told, execution(tmp_path))
     executor.submit(plans)
     begun = executors.folder(tmp_path / "results", plans[1])
     (begun / "checkpoint.pt").touch()
@@ -126,10 +125,10 @@ def test_stopping_cancels_every_job_and_leaves_no_empty_folder(
 
 def test_another_run_than_was_ordered_is_not_begun(told: Told, plans: list[Plan], tmp_path: Path) -> None:
     """Other data under the same name, or other code."""
-    executor = Elsewhere(told, conditions(tmp_path), None)
+    executor = Elsewhere(told, execution(tmp_path))
     executor.submit(plans[:1])
     (order,) = told.orders
-    other = Order("another", order.spec, order.conditions, order.directory, order.cache)
+    other = Order("another", order.spec, order.execution, order.directory, order.cache)
     missing = elsewhere.carry_out(other, None)  # type: ignore[arg-type]
     assert missing.kind == "failed"
     assert "has to lie on a disk that all share" in missing.reason
@@ -145,12 +144,17 @@ def test_a_missing_library_is_named_with_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(InputError, match=rf"pip install 'ssl-video\[{name}\]'"):
-        executors.make(name, conditions(tmp_path), None, {})
+        executors.make(execution(tmp_path, executor=name))
+
+
+def test_an_executor_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown executor 'slurrm'; did you mean slurm"):
+        executors.make(execution(tmp_path, executor="slurrm"))
 
 
 def test_only_clusters_have_options(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--executor-option num_gpus: only"):
-        executors.make("local", conditions(tmp_path), 1, {"num_gpus": 1})
+        executors.make(execution(tmp_path, executor_options={"num_gpus": 1}))
 
 
 # -- for real
@@ -161,20 +165,25 @@ def steps(results: Path, plan: Plan) -> list[int]:
     return [json.loads(line)["step"] for line in lines]
 
 
+def slurm(folder: Path, **options: Any) -> Execution:
+    """Return settings of jobs that submitit starts on this machine."""
+    return execution(folder, executor="slurm", executor_options={"cluster": "local"} | options)
+
+
 def test_slurm_is_asked_for_by_submitit(tmp_path: Path) -> None:
     pytest.importorskip("submitit")
     with pytest.raises(InputError, match="cluster=local"):
-        executors.make("slurm", conditions(tmp_path), None, {})
+        executors.make(execution(tmp_path, executor="slurm"))
     with pytest.raises(InputError, match=r"--executor-option: .*minutes"):
-        executors.make("slurm", conditions(tmp_path), None, {"cluster": "local", "minutes": 5})
+        executors.make(slurm(tmp_path, minutes=5))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 def test_a_job_that_has_to_make_room_is_queued_again(video_folder: Path, tmp_path: Path) -> None:
     """As by Slurm, which sends this signal; it goes on from its checkpoint, and nobody else need know."""
     pytest.importorskip("submitit")
-    (plan,) = prepare.plans([build(SMALL | {"data": str(video_folder), "steps": 200})], CPU)
-    executor = executors.make("slurm", conditions(tmp_path), None, {"cluster": "local"})
+    (plan,) = prepare.plans([build(SMALL | {"data": str(video_folder), "steps": 200})], Execution("cpu"))
+    executor = executors.make(slurm(tmp_path))
     assert isinstance(executor, Elsewhere)
     events = list[Event]()
 
@@ -211,8 +220,8 @@ def cluster() -> Any:
 def test_a_machine_of_a_ray_cluster_is_lost(cluster: Any, video_folder: Path, tmp_path: Path) -> None:
     """Its run goes on from its checkpoint elsewhere; all end once, with all their steps."""
     specs = [build(SMALL | {"data": str(video_folder), "seed": seed, "steps": 400}) for seed in range(2)]
-    plans = prepare.plans(specs, CPU)
-    executor = executors.make("ray", conditions(tmp_path), None, {})
+    plans = prepare.plans(specs, Execution("cpu"))
+    executor = executors.make(execution(tmp_path, executor="ray"))
     assert "nodes 3, CPUs 2" in executor.describe()
     events, lost = list[Event](), list[Any]()
 

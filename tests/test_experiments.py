@@ -1,0 +1,193 @@
+"""Runs from Python: classes, keywords, failures, and code that is piped into Python."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import ssl_video as sv
+
+TINY: dict[str, Any] = {
+    **{"steps": 3, "frames": 4, "stride": 2, "size": 16, "width": 0.5, "test_clips": 1},
+    **{"labeled_batch": 4, "unlabeled_batch": 4},
+}
+
+MINE = '''
+import sys
+import torch
+import ssl_video as sv
+
+class Mine(sv.Algorithm):
+    """Of this session."""
+
+    def __init__(self, task, model, *, weight: float = 1.0):
+        super().__init__()
+        self.model, self.weight = model, weight
+
+    def loss(self, batch, progress):
+        loss = torch.nn.functional.cross_entropy(self.model(batch.labeled["weak"]), batch.labels)
+        return sv.LossOutput({"labeled": self.weight * loss})
+
+@sv.backbone("mine-net")
+def net(num_classes, *, frames, size):
+    """Of this session."""
+    pool = torch.nn.AdaptiveAvgPool3d(1)
+    return torch.nn.Sequential(pool, torch.nn.Flatten(), torch.nn.Linear(3, num_classes))
+
+data, results = sys.argv[1:]
+tiny = dict(steps=3, frames=4, stride=2, size=16, test_clips=1, labeled_batch=4, unlabeled_batch=4)
+runs = sv.bench(
+    {"algorithm": Mine, "options": {"weight": 2.0}}, baseline=None,
+    data=data, protocols="per-class:2", seeds=1, backbones="mine-net", results=results, **tiny,
+)
+assert not runs.failures, runs.failures
+for name in sorted(runs.frame["run"]):
+    print(name)
+'''
+
+
+def python(*arguments: object, text: str | None = None, cwd: Path) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], input=text, cwd=cwd, env=dict(os.environ),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.slow
+def test_a_class_that_is_piped_into_python_is_trained(video_folder: Path, tmp_path: Path) -> None:
+    """Without a source, its runs are those of one session; others are shared."""
+    sessions = [python("-", video_folder, "results", text=MINE, cwd=tmp_path) for _ in range(2)]
+    assert [len(names) for names in sessions] == [1, 1]
+    own = {name for names in sessions for name in names if name.startswith("Mine-")}
+    assert len(own) == 2
+
+
+@pytest.mark.slow
+def test_a_class_of_a_script_without_a_guard_is_trained_once(video_folder: Path, tmp_path: Path) -> None:
+    """The script is not run again by the processes of its runs, and the same source is the same run."""
+    script = tmp_path / "mine.py"
+    script.write_text(f"print('once', flush=True)\n{MINE}")
+    first, again = (python(script, video_folder, "results", cwd=tmp_path) for _ in range(2))
+    assert first == again
+    assert first.count("once") == 1
+    script.write_text(script.read_text().replace("self.weight * loss", "2 * self.weight * loss"))
+    changed = python(script, video_folder, "results", cwd=tmp_path)
+    (name,) = set(changed) - set(first)
+    assert name.startswith("Mine-")
+
+
+class Own(sv.Algorithm):
+    """Of this file."""
+
+    def __init__(self, task: sv.Task, model: nn.Module, *, fail: bool = False) -> None:
+        super().__init__()
+        self.model, self.fail = model, fail
+
+    def loss(self, batch: sv.Batch, progress: float) -> sv.LossOutput:
+        if self.fail:
+            raise RuntimeError("as it was told to")
+        return sv.LossOutput(
+            {"labeled": nn.functional.cross_entropy(self.model(batch.labeled["weak"]), batch.labels)}
+        )
+
+
+@pytest.fixture
+def here(video_folder: Path, tmp_path: Path) -> dict[str, Any]:
+    return TINY | {"data": str(video_folder), "results": tmp_path / "results", "threads": 1}
+
+
+def test_train_returns_the_folder_of_the_run(here: dict[str, Any]) -> None:
+    run = sv.train(Own, **here, protocol="per-class:2", seed=3)
+    assert run.result.algorithm == "Own"
+    assert (run.result.seed, run.spec.steps) == (3, 3)
+    assert 0 <= run.result.top1 <= 1
+    assert run.metrics["step"].tolist() == [0, 1, 2]
+    assert sv.read_results(here["results"]).frame["run"].tolist() == [run.name]
+    assert sv.open_run(run.path).result == run.result
+    finished = (run.path / "final.safetensors").stat().st_mtime_ns
+    assert sv.train(Own, **here, protocol="per-class:2", seed=3).path == run.path
+    assert (run.path / "final.safetensors").stat().st_mtime_ns == finished
+
+
+def test_a_run_that_crashes(here: dict[str, Any]) -> None:
+    with pytest.raises(sv.RunFailed, match="RuntimeError: as it was told to") as caught:
+        sv.train(Own, **here, protocol="per-class:2", options={"fail": True})
+    assert "as it was told to" in caught.value.run.log
+    entries = ["supervised", {"algorithm": Own, "options": {"fail": True}}]
+    runs = sv.bench(entries, **here, protocols="per-class:2", seeds=1)
+    assert len(runs) == 1
+    (reason,) = runs.failures.values()
+    assert "as it was told to" in reason
+
+
+def test_progress_goes_to_an_observer(here: dict[str, Any]) -> None:
+    class Noted(sv.Observer):
+        """Notes everything."""
+
+        def __init__(self) -> None:
+            self.said, self.concluded = list[str](), list[sv.Results]()
+
+        def say(self, sentence: str) -> None:
+            self.said.append(sentence)
+
+        def conclude(self, runs: sv.Results) -> None:
+            self.concluded.append(runs)
+
+    noted = Noted()
+    run = sv.train("supervised", **here, protocol="per-class:2", progress=noted)
+    assert any("18" in s or "12 training and 6 test clips" in s for s in noted.said)
+    assert [r.frame["run"].tolist() for r in noted.concluded] == [[run.name]]
+
+
+def test_without_a_terminal_nothing_is_printed(
+    here: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    sv.train("supervised", **here, protocol="per-class:2")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: sv.train("fixmtch"), "unknown algorithm 'fixmtch'; did you mean fixmatch"),
+        (lambda: sv.train("fixmatch", stepz=3), "unknown keyword 'stepz'; did you mean steps"),
+        (lambda: sv.train("fixmatch", threshold=0.5), "given as options="),
+        (lambda: sv.train("fixmatch", jobs=2), "unknown keyword 'jobs'"),
+        (lambda: sv.bench("fixmatch", devices=2), "unknown keyword 'devices'"),
+        (lambda: sv.bench("fixmatch", data="nowhere"), "there is no file or folder nowhere"),
+        (lambda: sv.bench({"options": {}}), "a method needs the key 'algorithm'"),
+        (lambda: sv.bench("fixmatch", draws=2, draw=1), "leave out one of them"),
+        (lambda: sv.train("fixmatch", options={"threshold": 7}), "less than or equal to 1, found 7"),
+        (lambda: sv.open_run("nowhere"), "is not the folder of a run"),
+        (lambda: sv.read_results("nowhere"), "there is no results folder nowhere"),
+    ],
+)
+def test_mistakes_have_the_sentences_of_the_command_line(
+    call: Any, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(sv.InputError, match=sentence):
+        call()
+    assert not list(tmp_path.glob("*/runs/*"))
+
+
+def test_a_finished_run_as_a_model(here: dict[str, Any], video_folder: Path) -> None:
+    run = sv.train("supervised", **here, protocol="per-class:2")
+    model = run.model("cpu")
+    videos = sorted(video_folder.rglob("*.mkv"))[:2]
+    predicted = model.predict([*videos, "absent.mp4"])
+    assert predicted["video"].tolist() == [*map(str, videos), "absent.mp4"]
+    assert predicted["label"][:2].isin(model.classes).all()
+    assert predicted["confidence"][:2].between(1 / 3, 1).all()
+    assert (predicted["second_confidence"] <= predicted["confidence"])[:2].all()
+    assert predicted["error"].isna().tolist() == [True, True, False]
+    assert model.module(torch.zeros(1, 3, 4, 16, 16)).shape == (1, 3)
+    with pytest.raises(sv.InputError, match="unknown predictor 'modle'; did you mean model"):
+        model.predict(videos, predictor="modle")
