@@ -1,11 +1,11 @@
-"""CMPL's two networks with other sources of labels: is it the crossing that helps?
+"""CMPL's two networks with other sources of pseudo-labels, to test whether the crossing helps.
 
-Everything but the labels is CMPL's (Xu et al., CVPR 2022, arXiv:2112.09690), see `ssl-video page cmpl`:
+Everything but the labels is as in CMPL (Xu et al., CVPR 2022, arXiv:2112.09690), see `ssl-video page cmpl`:
 networks, clips, passes, threshold and weight with their defaults. The passes with gradient are the same, too;
-"pair-ema" has one more without, for each weak clip.
+"pair-ema" has one more pass without gradient for each weak clip.
 
 Differences from the paper:
-- The source of the labels. These are variants of ours, to compare CMPL with.
+- The source of the labels. These are our own variants, for comparison with CMPL.
 """
 
 import torch
@@ -16,13 +16,13 @@ import ssl_video as s
 
 
 class Pair(s.Algorithm):
-    """Two networks side by side on confident pseudo-labels; inference by the primary alone.
+    """Two networks trained side by side on confident pseudo-labels; only the primary is used for inference.
 
     Args:
         task: the problem.
-        primary: the network that is kept.
-        auxiliary: the other one.
-        threshold: confidence from which a label is used, CMPL's default.
+        primary: the network that is used for inference.
+        auxiliary: the other network.
+        threshold: minimum confidence of a label that is used, CMPL's default.
         weight: weight of the unlabeled terms, CMPL's default.
     """
 
@@ -46,7 +46,7 @@ class Pair(s.Algorithm):
         self.select, self.weight = s.Threshold(threshold), weight
 
     def loss(self, batch: s.Batch, progress: float) -> s.LossOutput:
-        """For each network: cross-entropy with labels + weight * cross-entropy with the source's labels."""
+        """Return per network: cross-entropy with labels + weight * cross-entropy with the source's labels."""
         clips, u = batch.labeled, batch.unlabeled
         labeled, weak, strong = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
         for role in self.roles:
@@ -55,7 +55,7 @@ class Pair(s.Algorithm):
             )
         with torch.no_grad():
             pseudo = {
-                role: self.select(logits, batch.positions) for role, logits in self.judge(weak, u).items()
+                role: self.select(logits, batch.indices) for role, logits in self.judge(weak, u).items()
             }
         terms = {f"labeled/{role}": F.cross_entropy(labeled[role], batch.labels) for role in self.roles}
         for role in self.roles:
@@ -63,7 +63,7 @@ class Pair(s.Algorithm):
         return s.LossOutput(terms, pseudo)
 
     def judge(self, weak: dict[str, Tensor], clips: dict[str, Tensor]) -> dict[str, Tensor]:
-        """By role, the logits (U, classes) that its labels are taken from; `weak`: its own of weak clips."""
+        """Return by role the logits (U, classes) that give its labels; `weak`: its own, of weak clips."""
         raise NotImplementedError
 
 
@@ -72,7 +72,7 @@ class Self(Pair):
     """Each network labels its own clips: FixMatch, twice."""
 
     def judge(self, weak: dict[str, Tensor], clips: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Its own."""
+        """Return each network's own logits."""
         return weak
 
 
@@ -81,7 +81,7 @@ class Mean(Pair):
     """Both networks learn from the mean of their probabilities."""
 
     def judge(self, weak: dict[str, Tensor], clips: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The same for both."""
+        """Return the log of the mean probabilities for both networks."""
         mean = torch.stack([logits.softmax(-1) for logits in weak.values()]).mean(0)
         return dict.fromkeys(self.roles, mean.log())
 
@@ -92,7 +92,7 @@ class Ema(Pair):
 
     Args:
         task, primary, auxiliary: as of `Pair`.
-        decay: of the averages, per step.
+        decay: decay of the averages, per step.
     """
 
     def __init__(
@@ -109,10 +109,10 @@ class Ema(Pair):
         self.primary_teacher, self.auxiliary_teacher = (s.Teacher(n, decay) for n in (primary, auxiliary))
 
     def judge(self, weak: dict[str, Tensor], clips: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The averages'."""
+        """Return the logits of the averages."""
         return {role: getattr(self, f"{role}_teacher")(clips[f"weak/{role}"]) for role in self.roles}
 
     def after_step(self, progress: float) -> None:
-        """Move the averages."""
+        """Update the averages."""
         for role in self.roles:
             getattr(self, f"{role}_teacher").update(getattr(self, role))
