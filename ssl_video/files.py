@@ -1,12 +1,11 @@
-"""Atomic replacement of files, and reading of text and JSON files."""
+"""Atomic replacement of files, and reading of text files."""
 
-import json
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ssl_video.errors import InputError
 
@@ -38,15 +37,6 @@ def replace_text(path: Path, text: str) -> None:
     """Replace a text file in one step."""
     with replacing(path) as file:
         file.write(text.encode())
-
-
-def read_object(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file; None if there is no file, or it is damaged or holds no object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def read_text(path: Path) -> str:

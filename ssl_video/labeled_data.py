@@ -1,7 +1,7 @@
 """Open a data set with its labels, and read batches of clips from it in a custom training loop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -183,11 +183,14 @@ def evaluate(
     Raises:
         InputError: there is no clip to test on, or outputs are not finite.
     """
-    if isinstance(algorithm, Model):
-        return algorithm.evaluate(data.data)
     rows = {"test": data.partition.test, "validation": data.partition.validation}.get(part)
     if rows is None or not len(rows):
         raise InputError(f"the data has no clip in its part {part!r}")
+    if isinstance(algorithm, Model):
+        spec = algorithm.spec.model_copy(
+            update={key: getattr(data.spec, key) for key in ("test_clips", "test_crops")}
+        )
+        return replace(algorithm, spec=spec).evaluate(data.data, rows)
     shapes = clip_shapes(algorithm, data.spec)
     first = next(iter(shapes.values()))
     scores = probabilities(

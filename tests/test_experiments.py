@@ -142,7 +142,7 @@ def test_progress_goes_to_an_observer(here: dict[str, Any]) -> None:
 
     noted = Noted()
     run = sv.train("supervised", **here, protocol="per-class:2", progress=noted)
-    assert any("18" in s or "12 training and 6 test clips" in s for s in noted.said)
+    assert any("12 training and 6 test clips" in sentence for sentence in noted.said)
     assert [r.frame["run"].tolist() for r in noted.concluded] == [[run.name]]
 
 
@@ -191,3 +191,28 @@ def test_a_finished_run_as_a_model(here: dict[str, Any], video_folder: Path) -> 
     assert model.module(torch.zeros(1, 3, 4, 16, 16)).shape == (1, 3)
     with pytest.raises(sv.InputError, match="unknown predictor 'modle'; did you mean model"):
         model.predict(videos, predictor="modle")
+
+
+def test_a_model_is_tested_on_the_part_that_is_named(
+    here: dict[str, Any], video_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the data that is given, and with its number of clips per video."""
+    run = sv.train("supervised", **here, protocol="per-class:2")
+    model = run.model("cpu")
+    own = {"data": str(video_folder), "protocol": "per-class:2", "frames": 4, "stride": 2, "size": 16}
+    data = sv.load_data(**own, test_clips=1, validation=1)
+    assert sv.evaluate(model, data) == run.result.model_dump()["predictors"]
+    seen = list[tuple[int, list[int]]]()
+
+    def probabilities(predictors: Any, shape: Any, store: Any, rows: list[int], spec: sv.Spec, _: Any) -> Any:
+        seen.append((spec.test_clips, rows))
+        return {name: torch.full((len(rows), 3), 1 / 3).numpy() for name in predictors}
+
+    monkeypatch.setattr("ssl_video.inference.model.probabilities", probabilities)
+    sv.evaluate(model, data, part="validation")
+    more = sv.load_data(**own, test_clips=3)
+    sv.evaluate(model, more)
+    assert seen == [(1, data.partition.validation.tolist()), (3, more.partition.test.tolist())]
+    assert seen[0][1], "there are clips for validation"
+    with pytest.raises(sv.InputError, match="no clip in its part 'validation'"):
+        sv.evaluate(model, more, part="validation")

@@ -52,10 +52,8 @@ def write_report(
             shown.warn(problem)
         if not len(runs):
             raise InputError(f"there is no finished run in {runs.folder}; `ssl-video bench` makes some")
-        reference = runs.configuration(baseline)
-        some = runs.select(
-            *where, algorithm=algorithm, dataset=dataset, protocol=protocol, baseline=reference
-        )
+        some = runs.select(*where, algorithm=algorithm, dataset=dataset, protocol=protocol, baseline=baseline)
+        reference = some.configuration(baseline)
         page.make_folder(Path(output))
         material = Material(runs.folder, some.frame, runs.problems, reference, gallery=gallery)
         made = page.page(material, lambda done, total: report("sections", done, total))

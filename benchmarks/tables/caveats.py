@@ -55,9 +55,7 @@ def environments(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
             if name in members and len(values := set(members[name].dropna())) > 1
         ]
         if different:
-            notes.append(
-                f"{column.title}: runs differ in {'; '.join(different)}, which changes numbers a little"
-            )
+            notes.append(f"{column.title}: runs differ in {'; '.join(different)}, which changes numbers")
     return notes
 
 

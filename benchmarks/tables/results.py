@@ -16,7 +16,7 @@ from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.layout import Grid
 from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.benchmarks.tables.terminal import to_terminal
-from ssl_video.errors import InputError, unknown
+from ssl_video.errors import InputError, nearest, unknown
 from ssl_video.runs.folder import RunFolder, run_folder
 
 BASELINE = "supervised"
@@ -93,6 +93,7 @@ class Results:
     frame: pd.DataFrame
     problems: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    _names: Mapping[str, str] = field(default_factory=dict, repr=False)  # configurations by names of rows
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -123,11 +124,16 @@ class Results:
         Raises:
             InputError: an invalid condition, a key or value that no run has, or no run meets all conditions.
         """
-        named = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
-        conditions = [filters.Condition(key, "=", tuple(values)) for key, values in named.items() if values]
+        lists = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
+        conditions = [filters.Condition(key, "=", tuple(values)) for key, values in lists.items() if values]
         conditions += filters.parse(where)
-        kept = filters.select(self.frame, conditions, keep=self.configuration(baseline))
-        return replace(self, frame=kept)
+        named = self
+        if not self._has(baseline):
+            # A row's name depends on the rows beside it: a user may have it from the selection itself.
+            found = replace(self, frame=filters.select(self.frame, conditions))
+            named = replace(self, _names={**self._names, **self._rows(), **found._rows()})
+        configuration = named.configuration(baseline)
+        return replace(named, frame=filters.select(self.frame, conditions, keep=configuration))
 
     def only(self, names: Sequence[str]) -> "Results":
         """Return only the runs with these names."""
@@ -182,16 +188,27 @@ class Results:
         Raises:
             InputError: no row has this name.
         """
-        frame = self.frame
-        known = {*frame["algorithm"], *frame["configuration"]}
-        # A table without a run of supervised has no gains; its notes report this.
-        if frame.empty or baseline in known or baseline == BASELINE:
+        if self._has(baseline):
             return baseline
-        methods = frame.drop_duplicates(METHOD_KEYS)
-        named = dict(zip(labels(methods)[0], methods["configuration"], strict=True))
+        named = {**self._names, **self._rows()}
         if baseline not in named:
-            raise InputError(unknown("baseline", baseline, {*frame["algorithm"], *named}))
+            # Of a table with many rows, the names of all would hide the sentence.
+            known = named if nearest(baseline, named) else set(self.frame["algorithm"])
+            raise InputError(unknown("baseline", baseline, known))
         return named[baseline]
+
+    def _has(self, baseline: str) -> bool:
+        """Return whether a baseline is an algorithm or a configuration, or needs no run."""
+        # A table without a run of supervised has no gains; its notes report this.
+        known = {*self.frame["algorithm"], *self.frame["configuration"], BASELINE}
+        return self.frame.empty or baseline in known
+
+    def _rows(self) -> dict[str, str]:
+        """Return the configuration of every row of a table of these runs, by the row's name."""
+        methods = self.frame.drop_duplicates(METHOD_KEYS)
+        if methods.empty:
+            return {}
+        return dict(zip(labels(methods)[0], methods["configuration"], strict=True))
 
 
 def read_results(folder: str | PathLike[str] = "ssl-video-results") -> Results:

@@ -49,7 +49,7 @@ def command(
         click.echo(f"warning: {problem}", err=True)
     shown = options.selected(runs, baseline, algorithm, dataset, protocol, where)
     table = shown.compare(
-        runs.configuration(baseline),
+        baseline,
         predictors=predictors,
         cost=cost,
         mean_gain=mean_gain,

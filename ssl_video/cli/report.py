@@ -36,7 +36,7 @@ def command(
     runs = sv.read_results(place or results)
     shown = options.selected(runs, baseline, algorithm, dataset, protocol, where) if len(runs) else runs
     target = sv.write_report(
-        shown, output, baseline=runs.configuration(baseline), gallery=not no_gallery,
+        shown, output, baseline=shown.configuration(baseline), gallery=not no_gallery,
         progress=sv.ConsoleObserver(),
     )  # fmt: skip
     size = target.stat().st_size / 1e6

@@ -157,8 +157,8 @@ class Model:
         if not len(index.rows("test")):
             raise InputError(f"{index.name} has no test clip")
 
-    def evaluate(self, data: Data) -> dict[str, dict[str, float]]:
-        """Measure the accuracy of every predictor on a data set's test clips.
+    def evaluate(self, data: Data, rows: np.ndarray | None = None) -> dict[str, dict[str, float]]:
+        """Measure the accuracy of every predictor on a data set's test clips, or on the clips of some rows.
 
         The data set's classes are matched by name; it may have fewer than the model.
 
@@ -168,7 +168,7 @@ class Model:
         Raises:
             InputError: see `check_classes`.
         """
-        rows, labels = self._test_clips(data.index)
+        rows, labels = self._clips(data.index, rows)
         scores = self._scores(self.predictors, data.store, rows)
         return {name: accuracy(score, labels) for name, score in scores.items()}
 
@@ -183,7 +183,7 @@ class Model:
         Raises:
             InputError: see `check_classes`.
         """
-        rows, labels = self._test_clips(data.index)
+        rows, labels = self._clips(data.index)
         predictors, shape_for = self.predictors, self.assembly.shape_for
         # A network on one change's clips counts as a predictor, so that clips are cut once for all of them.
         pairs = {
@@ -225,10 +225,10 @@ class Model:
         shape_for = self.assembly.shape_for
         return probabilities(predictors, shape_for, store, rows.tolist(), self.spec, self.device)
 
-    def _test_clips(self, index: Index) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows of the test clips, and their class numbers as the model counts."""
+    def _clips(self, index: Index, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows, None being those of the test clips, and their class numbers as the model counts."""
         self.check_classes(index)
-        rows = index.rows("test")
+        rows = index.rows("test") if rows is None else rows
         numbers = np.array([self.classes.index(name) for name in index.classes])
         return rows, numbers[index.labels[rows]]
 

@@ -34,9 +34,9 @@ class ContractError(AssertionError):
         failures: results of the failed checks.
     """
 
-    def __init__(self, name: str, failures: list[Result]) -> None:
+    def __init__(self, name: str, failures: list[Result], checks: int) -> None:
         super().__init__(
-            "\n\n".join([f"{name} fails {len(failures)} of {len(CHECKS)} checks", *map(str, failures)])
+            "\n\n".join([f"{name} fails {len(failures)} of {checks} checks", *map(str, failures)])
         )
         self.failures = failures
 
@@ -84,6 +84,7 @@ def check_algorithm(algorithm: str | type[Algorithm], *checks: str, style: bool 
         ContractError: holds every failure: the finding, why it matters, and the usual fix.
         InputError: there is no such algorithm, or it is not a subclass of `Algorithm`.
     """
-    failures = [result for result in results(algorithm, *checks, style=style) if result.outcome == "fail"]
+    made = list(results(algorithm, *checks, style=style))
+    failures = [result for result in made if result.outcome == "fail"]
     if failures:
-        raise ContractError(subject(algorithm).name, failures)
+        raise ContractError(subject(algorithm).name, failures, len(made))

@@ -73,6 +73,7 @@ def test_a_suite_says_its_command_its_hours_and_its_numbers(name: str) -> None:
     assert re.search("ours|published", numbers)
     assert re.search(r"\d\d\.\d", numbers)
     assert suite.describe()[name] == loaded.description
+    assert len(loaded.description.split()) > 4
 
 
 @pytest.mark.parametrize("name", suite.describe())
