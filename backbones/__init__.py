@@ -132,6 +132,9 @@ def _check_callable(
 def _without_files_of_weights(name: str) -> Iterator[None]:
     """Refuse that a builder reads weights itself: a run could not know when their file changes.
 
+    Only files that Python's `open` opens are noticed, which is how torch.load does; a library that reads
+    files in compiled code, as safetensors does, is not.
+
     Raises:
         InputError: it does.
     """

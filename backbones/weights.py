@@ -100,7 +100,7 @@ def load(model: nn.Module, source: Source, size: int = 224, *, partial: bool = F
     differing = [name for name in found if found[name].shape != ours[name].shape]
     classes = _other_classes(model, {name: (found[name], ours[name]) for name in differing})
     if partial:
-        return _load_some(model, source, found, differing, [*missing, *fitted.new], unexpected)
+        return _load_some(model, source, found, differing, [*missing, *fitted.new], unexpected, classes)
     problems = [_count(missing, "tensors of the network missing in the file")]
     problems += [_count(unexpected, "tensors of the file unknown to the network")]
     if not classes:
@@ -124,6 +124,7 @@ def _load_some(
     differing: list[str],
     missing: list[str],
     unexpected: list[str],
+    classes: tuple[int, int] | None,
 ) -> Report:
     """Load the tensors that fit."""
     kept = {name: tensor for name, tensor in found.items() if name not in differing}
@@ -134,7 +135,8 @@ def _load_some(
         source.name,
         tuple(kept),
         tuple(differing),
-        new=tuple(missing),
+        classes,
+        tuple(missing),
         normalisation=normalisation,
         unused=tuple(unexpected),
     )

@@ -72,6 +72,7 @@ def create(
     scalars = {"width": width, "weights": weights, "frames": frames, "stride": stride, "size": size}
     spec = resolve(build(values | scalars | {"seed": seed}), torch.device("cpu"))
     task = Task(num_classes, max(1, num_unlabeled))
-    built = assemble(spec, task, modules=modules).algorithm
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+        built = assemble(spec, task, modules=modules).algorithm
     built.spec, built.task = spec, task
     return built

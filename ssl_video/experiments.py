@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_video.benchmarks.running import arguments
-from ssl_video.benchmarks.running.arguments import BENCH_ONLY, EXECUTION, SPEC_KEYS, TRAIN_ONLY, Method, Names
+from ssl_video.benchmarks.running.arguments import BENCH_ONLY, EXECUTION, SPEC_KEYS, TRAIN_ONLY, Method
 from ssl_video.benchmarks.running.given import check_names
 from ssl_video.benchmarks.running.suite import merge
 from ssl_video.benchmarks.tables.results import BASELINE, Results
 from ssl_video.errors import InputError
+from ssl_video.names import Names
 from ssl_video.observer import Observer, observer
 from ssl_video.runs.folder import SPEC, RunFolder, run_folder
 from ssl_video.spec import Spec, read_yaml
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RunFailed(RuntimeError):
-    """Failure of a run that the user's input did not cause; the run's log has the full message.
+    """Failure of a run after its beginning; the run's log has the full message.
 
     Attributes:
         run: the run's folder.
@@ -60,9 +61,8 @@ def train(
         The folder of the finished run.
 
     Raises:
-        InputError: every problem that can be found before the run begins; later, a problem that the user can
-            fix, such as a full disk or a loss that is not finite.
-        RunFailed: the run ended for another reason.
+        InputError: every problem that can be found before the run begins.
+        RunFailed: a later problem, for example a full disk or a loss that is not finite.
         KeyboardInterrupt: the run was stopped; the same call resumes it.
     """
     given, execution = arguments.split(keywords, without=BENCH_ONLY)
@@ -71,6 +71,8 @@ def train(
             raise InputError("--resume takes its settings from the run's folder: leave out RUN.yaml")
         # Resolved, so that relative paths and links have the name of the run, too.
         resume = RunFolder(Path(resume).resolve())
+        if keywords.get("results") and Path(keywords["results"]).resolve() != resume.results:
+            raise InputError(f"--resume writes to {resume.results}: leave out --results")
         config, execution["results"] = resume.path / SPEC, resume.results
     if algorithm is not None:
         given = merge(arguments.entry(algorithm), given)
@@ -121,7 +123,7 @@ def bench(
         match: quantity that is equal for all methods: "steps", "clips", "forwards" or "seconds"; the last
             three also with an amount, as in "clips:54000".
         suite: a benchmark by name or from a YAML file.
-        baseline: the algorithm that gains are counted from, added if it is missing; None: none.
+        baseline: an algorithm that is added if it is missing, for gains: see `Results.compare`; None: none.
         overrides: values by dotted key, which override all others: {"options.threshold": 0.8}.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
         keywords: see above.

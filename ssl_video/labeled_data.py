@@ -7,17 +7,24 @@ from typing import Any
 import numpy as np
 import torch
 
+from ssl_video.algorithms.parts.teacher import Teacher
+from ssl_video.benchmarks.running import arguments
 from ssl_video.contract import Algorithm, Batch
-from ssl_video.data.dataset import Data, draw, load
+from ssl_video.data.dataset import Data, draw, load, read_index
 from ssl_video.data.loader import batches
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
 from ssl_video.data.views.sampling import ClipShape
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, unknown
 from ssl_video.inference.evaluate import accuracy, probabilities
 from ssl_video.inference.model import Model
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import Spec, build
+
+_KEYS = (
+    *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists", "root", "split"),
+    *("size", "frames", "stride", "frame_format", "test_clips", "test_crops"),
+)
 
 
 @dataclass(frozen=True)
@@ -119,10 +126,8 @@ class LabeledData:
                 "use labeled_in_unlabeled=True"
             )
         task = algorithm.task
-        if task and task.num_classes != len(self.classes):
-            problems.append(
-                f"the algorithm is built for {task.num_classes} classes, and the data has {len(self.classes)}"
-            )
+        if problem := _other_classes(algorithm, self):
+            problems.append(problem)
         if (
             task
             and algorithm.unlabeled
@@ -140,6 +145,7 @@ class LabeledData:
         return [self.data.index.ids[row] for row in rows.tolist()]
 
 
+@arguments.takes(*_KEYS)
 def load_data(
     data: str = "demo",
     *,
@@ -153,17 +159,24 @@ def load_data(
     Args:
         data: "demo", a folder of class folders, a manifest (CSV), or an index file.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
-        skip_broken: quarantine videos that cannot be decoded, in place of stopping.
+        skip_broken: quarantine videos that cannot be decoded, instead of stopping.
         cache_gib: size limit of the cache of decoded frames, in GiB; 0: no cache.
         keywords: keys of a specification that are about data: protocol, draw, seed, labeled_in_unlabeled,
-            validation, lists, root, split, size, frames, stride, frame_format, test_clips, test_crops.
+            validation, lists, root, split, size, frames, stride, frame_format, test_clips, test_crops. One
+            whose value is None counts as not given.
 
     Raises:
-        InputError: the data cannot be read, videos are broken, or the protocol asks for more than there is.
+        InputError: unknown keywords, the data cannot be read, videos are broken, or the protocol asks for
+            more than there is.
     """
-    spec = build({**keywords, "data": data})
+    if problems := [unknown("key", key, _KEYS) for key in keywords if key not in _KEYS]:
+        raise InputError(*problems)
+    given = {key: value for key, value in keywords.items() if value is not None}
+    spec = build({**given, "data": data})
     with observer(progress).preparing() as report:
-        opened = load(spec, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)
+        index = read_index(spec, report, skip_broken=skip_broken)
+        draw(spec, index)  # a protocol that cannot be drawn is reported before videos are decoded
+        opened = load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)
     return LabeledData(spec, opened, draw(spec, opened.index))
 
 
@@ -181,16 +194,24 @@ def evaluate(
         Fractions in [0, 1] by predictor: {"primary": {"top1": ..., "top5": ..., "mean_class": ...}}.
 
     Raises:
-        InputError: there is no clip to test on, or outputs are not finite.
+        InputError: there is no clip to test on, outputs are not finite, the classes are not those of the
+            data, or a model's clips have another size.
     """
     rows = {"test": data.partition.test, "validation": data.partition.validation}.get(part)
     if rows is None or not len(rows):
         raise InputError(f"the data has no clip in its part {part!r}")
     if isinstance(algorithm, Model):
+        if algorithm.spec.size != data.spec.size:
+            raise InputError(
+                f"the model takes clips of {algorithm.spec.size} pixels, and the data has {data.spec.size}: "
+                f"load_data(..., size={algorithm.spec.size})"
+            )
         spec = algorithm.spec.model_copy(
             update={key: getattr(data.spec, key) for key in ("test_clips", "test_crops")}
         )
         return replace(algorithm, spec=spec).evaluate(data.data, rows)
+    if problem := _other_classes(algorithm, data):
+        raise InputError(problem)
     shapes = clip_shapes(algorithm, data.spec)
     first = next(iter(shapes.values()))
     scores = probabilities(
@@ -207,6 +228,14 @@ def evaluate(
     )
     labels = data.data.index.labels[rows]
     return {name: accuracy(score, labels) for name, score in scores.items()}
+
+
+def _other_classes(algorithm: Algorithm, data: LabeledData) -> str:
+    """Return a problem if an algorithm is built for another number of classes than the data has."""
+    task = algorithm.task
+    if not task or task.num_classes == len(data.classes):
+        return ""
+    return f"the algorithm is built for {task.num_classes} classes, and the data has {len(data.classes)}"
 
 
 def clip_shapes(algorithm: Algorithm, spec: Spec) -> dict[str, ClipShape]:
@@ -235,4 +264,13 @@ def clip_shapes(algorithm: Algorithm, spec: Spec) -> dict[str, ClipShape]:
 def _remembers(algorithm: Algorithm) -> bool:
     """Return whether an algorithm has a buffer with an entry for every unlabeled clip."""
     count = algorithm.task.num_unlabeled if algorithm.task else 0
-    return any(buffer.ndim and buffer.shape[0] == count for buffer in algorithm.buffers())
+    networks = [*algorithm.predictors().values(), *map(algorithm.get_submodule, algorithm.roles)]
+    networks += [module for module in algorithm.modules() if isinstance(module, Teacher)]
+    # A network has buffers of its own, which may be as long by chance.
+    inside = {module for network in networks for module in network.modules()}
+    return any(
+        buffer.ndim and buffer.shape[0] == count
+        for module in algorithm.modules()
+        if module not in inside
+        for buffer in module.buffers(recurse=False)
+    )

@@ -47,7 +47,7 @@ class Observer:
 
 
 class ConsoleObserver(Observer):
-    """Shows sentences and live progress in a console: bars in a terminal or notebook, lines elsewhere."""
+    """Shows sentences and live progress in a console: bars in a terminal, lines elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)

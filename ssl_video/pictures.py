@@ -82,8 +82,8 @@ def draw_views(
         algorithm: a name, "path/to/file.py:name", or a class.
         draws: number of draws.
         output: a file to write the picture to, as PNG; None: none.
-        overrides: values by dotted key, above everything.
-        progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
+        overrides: values by dotted key, which override all others.
+        progress: True, False, or an observer; None: shown in a terminal or a notebook.
         keywords: see above.
 
     Raises:
@@ -93,7 +93,7 @@ def draw_views(
     name = str(clip)
     if name != "demo" and not Path(name).is_file():
         raise InputError(f"there is no file {name}: give a video file, or `demo`")
-    given = arguments.split(keywords, without=_WITHOUT_EFFECT)[0]
+    given = arguments.split(keywords, without=(*_WITHOUT_EFFECT, *arguments.EXECUTION))[0]
     values = merge(arguments.entry(algorithm), given)
     spec = build(override(with_demo_settings(values) if name == "demo" else values, overrides or {}))
     check_names([spec])

@@ -68,19 +68,22 @@ class Registry:
             entry: a class or function, also from a notebook or a script; or a name, returned unchanged.
 
         Raises:
-            InputError: another entry has the name.
+            InputError: another entry has the name, or the object has none.
         """
         if isinstance(entry, str):
             return entry
         named = [name for name, known in self._entries.items() if known is entry]
-        name = named[0] if named else entry.__name__
-        if entry.__module__.startswith(_PLUGIN):
-            return f"{self._origins[name]}:{name}"
         if not named:
-            if name in self._builtin:
-                raise InputError(self._twice(name, self._builtin[name].file, _origin(entry)))
-            self._entries[name], self._origins[name] = entry, _origin(entry)
-        return name
+            name = getattr(entry, "__name__", None)
+            if name is None:
+                raise InputError(f"{entry!r} has no name: give a class or a function as {self.kind}")
+            if entry.__module__.startswith(_PLUGIN):
+                raise InputError(f"{name} of {_origin(entry)} has no decorator @{self.kind}: add one")
+            # A class that is defined again in the same file or notebook replaces the former one.
+            self.register(name)(entry)
+            return str(name)
+        (name, *_) = named
+        return f"{self._origins[name]}:{name}" if entry.__module__.startswith(_PLUGIN) else name
 
     def code(self, name: str) -> str:
         """Return the source of an entry as part of a run's identity; "" for a built-in one.

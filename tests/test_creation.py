@@ -93,3 +93,11 @@ def test_options_are_validated_for_every_caller() -> None:
     assert FixMatch(sv.Task(3, 1), network, threshold=1).select.threshold == 1.0
     # A base class's constructor takes what a subclass gives it.
     assert Plain(sv.Task(3, 1), network, weight=-1.0).weight == -1.0
+
+
+def test_the_callers_random_numbers_stay() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    sv.create("fixmatch", num_classes=3)
+    assert torch.equal(torch.rand(2), expected)

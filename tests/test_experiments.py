@@ -1,8 +1,10 @@
 """Runs from Python: classes, keywords, failures, and code that is piped into Python."""
 
+import functools
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from torch import nn
 
 import ssl_video as sv
+from ssl_video.benchmarks.running import arguments
 
 TINY: dict[str, Any] = {
     **{"steps": 3, "frames": 4, "stride": 2, "size": 16, "width": 0.5, "test_clips": 1},
@@ -98,6 +101,14 @@ class Own(sv.Algorithm):
         )
 
 
+class Other(Own):
+    """Another one, which has the same name in a test."""
+
+
+def renamed(entry: type[Other]) -> type[Other]:
+    return type("Own", (entry,), {"__module__": entry.__module__, "__doc__": "Of the same name."})
+
+
 @pytest.fixture
 def here(video_folder: Path, tmp_path: Path) -> dict[str, Any]:
     return TINY | {"data": str(video_folder), "results": tmp_path / "results", "threads": 1}
@@ -164,6 +175,21 @@ def test_without_a_terminal_nothing_is_printed(
         (lambda: sv.bench("fixmatch", data="nowhere"), "there is no file or folder nowhere"),
         (lambda: sv.bench({"options": {}}), "a method needs the key 'algorithm'"),
         (lambda: sv.bench("fixmatch", draws=2, draw=1), "leave out one of them"),
+        (lambda: sv.bench("fixmatch", seeds=0), "seeds must be a number from 1, found 0"),
+        (lambda: sv.bench("fixmatch", draws=-1), "draws must be a number from 1, found -1"),
+        (lambda: sv.bench("fixmatch", jobs=-1), "jobs must be a number from 1, found -1"),
+        (lambda: sv.bench("fixmatch", jobs=0), "jobs must be a number from 1, found 0"),
+        (lambda: sv.train("fixmatch", workers=-3), "workers must be a number from 0, found -3"),
+        (lambda: sv.train("fixmatch", on_nonfinite="Skip"), "unknown on_nonfinite 'Skip'; did you mean skip"),
+        (lambda: sv.train("fixmatch", strategy="dpp"), "unknown strategy 'dpp'; did you mean ddp"),
+        (lambda: sv.forecast("fixmatch", executor="slrum"), "unknown executor 'slrum'; did you mean slurm"),
+        (lambda: sv.draw_views("demo", device="cuda:7"), "unknown keyword 'device'"),
+        (lambda: sv.measure_step("fixmatch", test_clips=3), "unknown keyword 'test_clips'"),
+        (lambda: sv.load_data(learning_rate=9.0), "unknown key 'learning_rate'"),
+        (lambda: sv.data.clear_cache(root="elsewhere"), "give data, too"),
+        (lambda: sv.analysis.dynamics([]), "there is no run to measure"),
+        (lambda: sv.bench([Own, renamed(Other)]), "two different algorithms are called 'Own'"),
+        (lambda: sv.create("fixmatch", 3, backbone=functools.partial(print)), "has no name"),
         (lambda: sv.train("fixmatch", options={"threshold": 7}), "less than or equal to 1, found 7"),
         (lambda: sv.open_run("nowhere"), "is not the folder of a run"),
         (lambda: sv.read_results("nowhere"), "there is no results folder nowhere"),
@@ -176,6 +202,47 @@ def test_mistakes_have_the_sentences_of_the_command_line(
     with pytest.raises(sv.InputError, match=sentence):
         call()
     assert not list(tmp_path.glob("*/runs/*"))
+
+
+def test_classes_that_other_processes_cannot_have(
+    here: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = type("Locked", (Own,), {"__module__": "__main__", "lock": threading.Lock()})
+    with pytest.raises(sv.InputError, match=r"Locked cannot be sent to the process of a run .*cannot pickle"):
+        sv.bench(locked, baseline=None, **here, protocols="per-class:2", seeds=1)
+    monkeypatch.setattr("ssl_video.benchmarks.running.executors.make", lambda execution: None)
+    with pytest.raises(sv.InputError, match="Own is defined in this Python session, which slurm's machines"):
+        sv.bench(Own, executor="slurm", **here, protocols="per-class:2", seeds=1)
+
+
+def test_a_mapping_beside_a_name_leaves_the_suites_own_rows() -> None:
+    mapped = {"algorithm": "fixmatch", "options": {"threshold": 0.8}}
+    counts = [
+        len([spec for spec in arguments.benchmark(entries, suite="ucf101-5c", baseline=None)[1]
+             if spec.algorithm == "cmpl"])
+        for entries in (["cmpl"], ["cmpl", mapped])
+    ]  # fmt: skip
+    assert counts[0] == counts[1] > 3
+
+
+def test_none_stands_for_the_default() -> None:
+    assert arguments.split({"results": None, "size": None}, without=()) == (
+        {},
+        {"results": "ssl-video-results"},
+    )
+
+
+def test_a_single_name_in_place_of_a_list() -> None:
+    found = sv.published_results("ucf101", "cmpl").to_frame()
+    assert len(found) > 1
+    assert len(found) == len(sv.published_results(["ucf101"], ["cmpl"]).to_frame())
+
+
+def test_a_run_that_is_resumed_stays_in_its_folder(here: dict[str, Any], tmp_path: Path) -> None:
+    run = sv.train("supervised", **here, protocol="per-class:2")
+    assert sv.train(resume=run, results=here["results"], threads=1).path == run.path
+    with pytest.raises(sv.InputError, match="leave out --results"):
+        sv.train(resume=run, results=tmp_path / "other")
 
 
 def test_a_finished_run_as_a_model(here: dict[str, Any], video_folder: Path) -> None:
@@ -216,3 +283,5 @@ def test_a_model_is_tested_on_the_part_that_is_named(
     assert seen[0][1], "there are clips for validation"
     with pytest.raises(sv.InputError, match="no clip in its part 'validation'"):
         sv.evaluate(model, more, part="validation")
+    with pytest.raises(sv.InputError, match=r"the model takes clips of 16 pixels, and the data has 8"):
+        sv.evaluate(model, sv.load_data(**own | {"size": 8}))

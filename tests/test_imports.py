@@ -23,10 +23,11 @@ FOLDERS = {
 }
 # What each part may import of the others, from the bottom to the top: contract, data, networks, runs,
 # inference, training, benchmarks, then the public functions. The command line calls these alone. Algorithms
-# are found through the registry; nothing imports them but the package's own list of names.
-BOTTOM = {"errors", "files", "registry", "signals", "sources", "spec"}
+# are found through the registry; nothing imports one by name, only the parts that they share.
+BOTTOM = {"errors", "files", "names", "registry", "signals", "sources", "spec"}
 MAY_IMPORT = {
     "errors": set[str](),
+    "names": set[str](),
     "signals": set[str](),
     "sources": set[str](),
     "processes": set[str](),
@@ -62,7 +63,7 @@ MAY_IMPORT = {
     "analysis": {"lazy"},
     "catalog": {"benchmarks", "data", "registry"},
     "creation": {"contract", "networks", *BOTTOM},
-    "labeled_data": {"contract", "data", "inference", "observer", *BOTTOM},
+    "labeled_data": {"algorithms", "benchmarks", "contract", "data", "inference", "observer", *BOTTOM},
     "experiments": {"benchmarks", "observer", "runs", "training", *BOTTOM},
     "pictures": {"benchmarks", "data", "networks", "observer", "training", *BOTTOM},
     "pages": {"benchmarks", "contract", "data", "networks", *BOTTOM},

@@ -87,6 +87,8 @@ def test_an_algorithm_that_its_caller_built(small: sv.LabeledData) -> None:
 def test_what_does_not_fit(small: sv.LabeledData, video_folder: Path) -> None:
     with pytest.raises(sv.InputError, match="built for 5 classes, and the data has 3"):
         next(small.batches(sv.create("supervised", num_classes=5), steps=1))
+    with pytest.raises(sv.InputError, match="built for 5 classes, and the data has 3"):
+        sv.evaluate(sv.create("supervised", num_classes=5), small)
     with pytest.raises(sv.InputError, match="built for 2 unlabeled clips, and the data has 6"):
         next(small.batches(sv.create("flexmatch", num_classes=3, num_unlabeled=2, size=8), steps=1))
     everything = sv.load_data(str(video_folder), **SMALL | {"protocol": "per-class:4"})
@@ -114,3 +116,18 @@ def test_supervised_reads_no_unlabeled_clip(small: sv.LabeledData) -> None:
     assert batch.unlabeled == {}
     assert len(batch.indices) == 0
     assert np.isfinite(algorithm(batch, 0.0).loss.item())
+
+
+def test_buffers_of_networks_are_no_memory(small: sv.LabeledData) -> None:
+    """Though one is as long as the number of unlabeled clips happens to be."""
+    assert any(len(b) == 4 for b in sv.create("fixmatch", 3, width=0.125).buffers() if b.ndim)
+    algorithm = sv.create("fixmatch", num_classes=3, num_unlabeled=4, width=0.125, size=8, frames=2, stride=2)
+    next(small.batches(algorithm, labeled=2, unlabeled=2, steps=1))
+
+
+def test_what_cannot_be_drawn_is_reported_before_videos_are_decoded(
+    video_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ssl_video.labeled_data.load", None)
+    with pytest.raises(sv.InputError, match="99 labeled clips of each class"):
+        sv.load_data(str(video_folder), **SMALL | {"protocol": "per-class:99"})

@@ -83,18 +83,20 @@ def dynamics(
         progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
 
     Raises:
-        InputError: no run can be used.
+        InputError: there is no run, or none can be used.
     """
-    listed = [runs] if isinstance(runs, str | PathLike | RunFolder) else list(runs or ())
+    if runs is None:
+        runs = finished.in_folder(Path(results))
+    listed = [runs] if isinstance(runs, str | PathLike | RunFolder) else list(runs)
     measure = _Measure(observer(progress), again, device, skip_broken, cache_gib)
     scores, problems = dict[Path, Scores](), list[str]()
-    for run in map(RunFolder, listed or finished.in_folder(Path(results))):
+    for run in map(RunFolder, listed):
         try:
             scores[run.path] = measure(run)
         except InputError as error:
             problems += [p if run.name in p else f"{run.name}: {p}" for p in error.problems]
     if not scores:
-        raise InputError(*problems)
+        raise InputError(*problems or ["there is no run to measure"])
     return Dynamics(scores, tuple(problems))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ssl_video.benchmarks.tables.results import BASELINE, Results, read_results
 from ssl_video.errors import InputError
+from ssl_video.names import Names
 from ssl_video.observer import Observer, observer
 
 
@@ -13,9 +14,9 @@ def write_report(
     results: str | PathLike[str] | Results = "ssl-video-results",
     output: str | PathLike[str] = "report",
     *,
-    algorithm: Sequence[str] = (),
-    dataset: Sequence[str] = (),
-    protocol: Sequence[str] = (),
+    algorithm: Names = (),
+    dataset: Names = (),
+    protocol: Names = (),
     where: Sequence[str] = (),
     baseline: str = BASELINE,
     gallery: bool = True,
@@ -34,7 +35,7 @@ def write_report(
         where: further conditions, see `Results.select`.
         baseline: the algorithm, configuration or row that gains are counted from.
         gallery: whether to show clips, which are most of the page's size.
-        progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
+        progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
     Returns:
         The page.
@@ -52,6 +53,8 @@ def write_report(
             shown.warn(problem)
         if not len(runs):
             raise InputError(f"there is no finished run in {runs.folder}; `ssl-video bench` makes some")
+        if runs.is_published:
+            raise InputError(f"{runs.folder} holds a published table without its runs, which a report reads")
         some = runs.select(*where, algorithm=algorithm, dataset=dataset, protocol=protocol, baseline=baseline)
         reference = some.configuration(baseline)
         page.make_folder(Path(output))

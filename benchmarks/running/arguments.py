@@ -9,11 +9,11 @@ from ssl_video.benchmarks.running import suite as suites
 from ssl_video.benchmarks.running.given import specify
 from ssl_video.benchmarks.running.suite import Suite, with_demo_settings
 from ssl_video.errors import InputError, unknown
+from ssl_video.names import Names, listed
 from ssl_video.registry import algorithms as registry
 from ssl_video.spec import Spec
 
 Method = str | type | Mapping[str, Any]
-Names = str | Sequence[str]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Fields of `training.execution.Execution`, which this module does not import, as it imports torch.
@@ -61,7 +61,7 @@ def split(
     """Split keywords into the keys of a specification and those of an execution.
 
     Args:
-        keywords: keywords of a function; a key of a specification whose value is None counts as not given.
+        keywords: keywords of a function; one whose value is None counts as not given.
         without: keys that the function does not take.
         own: further keywords of the function, which may have been meant.
 
@@ -78,7 +78,7 @@ def split(
     if problems:
         raise InputError(*problems)
     given = {key: value for key, value in keywords.items() if key in SPEC_KEYS and value is not None}
-    execution = {key: value for key, value in keywords.items() if key in EXECUTION}
+    execution = {key: value for key, value in keywords.items() if key in EXECUTION and value is not None}
     return given, {"results": EXECUTION["results"], **execution}
 
 
@@ -147,20 +147,35 @@ def _suite(
     backbones: Names | None,
 ) -> Suite:
     """Return the suite of a benchmark, with the chosen entries of its axes."""
-    on_demo = all(place == "demo" for place in _listed(data))
+    on_demo = all(place == "demo" for place in listed(data))
     chosen = suites.load(name or "demo") if name or on_demo else Suite(algorithms=["cmpl"])
-    entries = [entry(method) for method in _methods(algorithms)]
-    if all(one.keys() == {"algorithm"} for one in entries):
-        # By name, so that the suite's own settings of an algorithm are used.
-        chosen = chosen.choose(algorithms=[one["algorithm"] for one in entries])
-    else:
-        chosen = replace(chosen, algorithms=entries)
-    return chosen.choose(backbones=_listed(backbones), datasets=_listed(data), protocols=_listed(protocols))
+    chosen = chosen.choose(algorithms=_entries(algorithms))
+    return chosen.choose(backbones=listed(backbones), datasets=listed(data), protocols=listed(protocols))
+
+
+def _entries(algorithms: Method | Sequence[Method] | None) -> list[str | Mapping[str, Any]]:
+    """Return methods as entries of a suite: those without settings by name, which may have some there."""
+    entries, objects = list[str | Mapping[str, Any]](), dict[str, Any]()
+    for method in _methods(algorithms):
+        one = entry(method)
+        given = method["algorithm"] if isinstance(method, Mapping) else method
+        if not isinstance(given, str) and objects.setdefault(one["algorithm"], given) is not given:
+            raise InputError(f"two different algorithms are called {one['algorithm']!r}: rename one of them")
+        entries.append(one["algorithm"] if one.keys() == {"algorithm"} else one)
+    return entries
 
 
 def _counts(
     chosen: Suite, draws: int | None, seeds: int | None, match: str | None, given: Mapping[str, Any]
 ) -> Suite:
+    """Return a suite with these numbers of draws and seeds.
+
+    Raises:
+        InputError: a number below 1, or both a number of draws and a single draw.
+    """
+    for name, count in (("draws", draws), ("seeds", seeds)):
+        if count is not None and count < 1:
+            raise InputError(f"{name} must be a number from 1, found {count!r}")
     if given.get("draw") is not None:
         if draws:
             raise InputError("--draws counts draws from 0, --draw is a single one: leave out one of them")
@@ -178,7 +193,3 @@ def _methods(algorithms: Method | Sequence[Method] | None) -> list[Method]:
     if "all" not in listed:
         return listed
     return [*registry.builtin(), *(one for one in listed if one != "all" and one not in registry.builtin())]
-
-
-def _listed(names: Names | None) -> list[str]:
-    return [names] if isinstance(names, str) else list(names or ())

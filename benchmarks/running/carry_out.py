@@ -1,16 +1,20 @@
 """Carry out experiments: prepare runs, execute them, write the leaderboard."""
 
+import pickle
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cloudpickle
+
 from ssl_video.benchmarks.running import executors, matching, matrix, prepare
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.benchmarks.tables.results import Results, read_results
 from ssl_video.display import counted
+from ssl_video.errors import InputError
 from ssl_video.networks.assemble import label, plugins
 from ssl_video.observer import Observer
 from ssl_video.runs import identity
@@ -62,6 +66,7 @@ def carry_out(
     # Before the data is prepared: its options may be wrong, or its scheduler out of reach.
     executor = executors.make(execution)
     plans = _plans(specs, execution, observer)
+    _check_sendable(plans, execution)
     if resume:
         identity.check_same(plans[0].name, plans[0].spec, resume)
     todo = [plan for plan in plans if not matrix.finished(results, plan)]
@@ -143,6 +148,31 @@ def _introduce(
         f"{f', {begun} to resume from a checkpoint' if begun else ''}; "
         f"{executor.describe()}"
     )
+
+
+def _check_sendable(plans: Sequence[Plan], execution: Execution) -> None:
+    """Check that other processes can have the classes and functions of this Python session.
+
+    Raises:
+        InputError: one that cannot be pickled; any, if runs are executed on other machines.
+    """
+    problems = list[str]()
+    for registry, name in dict.fromkeys(entry for plan in plans for entry in plugins(plan.spec)):
+        own = registry.of_session([name])
+        if own and execution.executor != "local":
+            problems.append(
+                f"{name} is defined in this Python session, which {execution.executor}'s machines cannot "
+                "have: put it into a file and give path/to/file.py:NAME"
+            )
+        try:
+            cloudpickle.dumps(own)
+        except (TypeError, ValueError, AttributeError, pickle.PicklingError) as error:
+            problems.append(
+                f"{name} cannot be sent to the process of a run ({error}): put it into a file and give "
+                "path/to/file.py:NAME"
+            )
+    if problems:
+        raise InputError(*problems)
 
 
 def _without_source(plans: Sequence[Plan]) -> list[str]:

@@ -70,8 +70,10 @@ class Suite:
         """The commands that make its data."""
         return [command for command in self.commands if " index " in command]
 
-    def choose(self, **names: Sequence[str]) -> "Suite":
-        """Return the suite with only these entries of an axis; none: all. Unknown names become new entries.
+    def choose(self, **names: Sequence[Entry]) -> "Suite":
+        """Return the suite with only these entries of an axis; none: all.
+
+        Unknown names, and mappings, become new entries.
 
         Protocols are also chosen for data sets with their own: among these, or else as for all others.
         """
@@ -141,7 +143,7 @@ class Suite:
             ):
                 yield functools.reduce(merge, parts, own)
 
-    def _with_protocols(self, dataset: Entry, names: Sequence[str]) -> Entry:
+    def _with_protocols(self, dataset: Entry, names: Sequence[Entry]) -> Entry:
         """Return a data set with these of its own protocols, if it has any."""
         entry = _mapping("datasets", dataset)
         if "protocols" not in entry:
@@ -217,8 +219,8 @@ def _mapping(axis: str, entry: Entry) -> Mapping[str, Any]:
     return {AXES[axis]: entry} if isinstance(entry, str) else entry
 
 
-def _chosen(axis: str, names: Sequence[str], *lists: Sequence[Entry]) -> list[Entry]:
-    """Return for each name its entries in the first list that has any; else the name itself."""
+def _chosen(axis: str, names: Sequence[Entry], *lists: Sequence[Entry]) -> list[Entry]:
+    """Return for each name its entries in the first list that has any; else the name or mapping itself."""
     key, chosen = AXES[axis], list[Entry]()
     for name in names:
         theirs = ([e for e in entries if _mapping(axis, e)[key] == name] for entries in lists)

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from ssl_video.benchmarks.speed.step import StepCost
 
 # Nothing is written, and no run is compared or resumed.
-_NOT_FOR_STEPS = ("steps", *TRAIN_ONLY, *BENCH_ONLY, "results")
+_NOT_FOR_STEPS = (
+    *("steps", "test_clips", "test_crops", "evaluate_every", "on_nonfinite", "results"),
+    *TRAIN_ONLY,
+    *BENCH_ONLY,
+)
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,8 @@ def measure_step(
         algorithm: a name, "path/to/file.py:name", or a class.
         repeat: number of measured steps, from 2.
         textbook: whether to compare with a step of FixMatch as it is usually written.
-        overrides: values by dotted key, above everything: {"options.threshold": 0.8}.
-        progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
+        overrides: values by dotted key, which override all others: {"options.threshold": 0.8}.
+        progress: True, False, or an observer; None: shown in a terminal or a notebook.
         keywords: see above.
 
     Raises:
@@ -133,10 +137,14 @@ def measure_step(
     completed = complete(execution | {"jobs": 1})
     with observer(progress).preparing() as report:
         (plan,) = prepare.plans([spec], completed, report)
-    with tempfile.TemporaryDirectory() as folder:
-        run = Training(plan.spec, plan.data, plan.partition, Path(folder), completed)
-        other = textbook_fixmatch(run, Path(folder)) if textbook else None
-        cost = measure(run, repeat, other)
+    own_threads = torch.get_num_threads()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            run = Training(plan.spec, plan.data, plan.partition, Path(folder), completed)
+            other = textbook_fixmatch(run, Path(folder)) if textbook else None
+            cost = measure(run, repeat, other)
+    finally:
+        torch.set_num_threads(own_threads)
     device = completed.torch_device
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     threads = completed.threads or 1
@@ -164,7 +172,7 @@ def measure_data(
         frames: frames per clip.
         stride: distance between frames of a clip, in frames of the file.
         size: side of the square crop, in pixels.
-        progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
+        progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
     Raises:
         InputError: the data cannot be read, or a video cannot be decoded.

@@ -5,7 +5,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -194,14 +194,6 @@ def to_json(grid: Grid) -> str:
         "published_notes": published.notes if published else [],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-FORMS: dict[str, Callable[[Grid], str]] = {
-    "markdown": to_markdown,
-    "latex": to_latex,
-    "csv": to_csv,
-    "json": to_json,
-}
 
 
 def records(grid: Grid) -> list[dict[str, Any]]:

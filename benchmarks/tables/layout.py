@@ -1,4 +1,4 @@
-"""Layout of a comparison's cells in a table: methods as rows and labels as columns, or the user's choice.
+"""Layout of a comparison's cells in a table: methods as rows and labels as columns.
 
 Every cell belongs to one method in one configuration and to one set of labels. A layout moves cells and never
 averages them. Facts that rows and columns do not show are added to their names, or to a note.

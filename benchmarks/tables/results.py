@@ -17,6 +17,7 @@ from ssl_video.benchmarks.tables.layout import Grid
 from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.errors import InputError, nearest, unknown
+from ssl_video.names import Names, listed
 from ssl_video.runs.folder import RunFolder, run_folder
 
 BASELINE = "supervised"
@@ -106,9 +107,9 @@ class Results:
     def select(
         self,
         *where: str,
-        algorithm: Sequence[str] = (),
-        dataset: Sequence[str] = (),
-        protocol: Sequence[str] = (),
+        algorithm: Names = (),
+        dataset: Names = (),
+        protocol: Names = (),
         baseline: str = BASELINE,
     ) -> "Results":
         """Return only the runs that meet all conditions.
@@ -125,7 +126,9 @@ class Results:
             InputError: an invalid condition, a key or value that no run has, or no run meets all conditions.
         """
         lists = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
-        conditions = [filters.Condition(key, "=", tuple(values)) for key, values in lists.items() if values]
+        conditions = [
+            filters.Condition(key, "=", tuple(listed(names))) for key, names in lists.items() if names
+        ]
         conditions += filters.parse(where)
         named = self
         if not self._has(baseline):
@@ -224,7 +227,7 @@ def read_results(folder: str | PathLike[str] = "ssl-video-results") -> Results:
     return Results(Path(folder), found.frame, tuple(found.problems))
 
 
-def published_results(dataset: Sequence[str] = (), algorithm: Sequence[str] = ()) -> ResultTable:
+def published_results(dataset: Names = (), algorithm: Names = ()) -> ResultTable:
     """Return the numbers that papers report, which come with the package.
 
     Args:
@@ -232,4 +235,4 @@ def published_results(dataset: Sequence[str] = (), algorithm: Sequence[str] = ()
         algorithm: names of methods; none: all.
     """
     nothing = layout.plain(comparison(pd.DataFrame(columns=list(leaderboard.COLUMNS))))
-    return ResultTable(replace(nothing, published=literature.alone(dataset, algorithm)))
+    return ResultTable(replace(nothing, published=literature.alone(listed(dataset), listed(algorithm))))

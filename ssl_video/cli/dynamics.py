@@ -34,7 +34,9 @@ def command(runs: tuple[Path, ...], results: Path, again: bool, as_json: bool, *
     RUNs are runs' folders; by default all finished runs of the results folder. Results are stored in
     each run's dynamics.json, and not measured twice. Tables are over the runs of one method.
     """
-    found = sv.analysis.dynamics(runs, results=results, again=again, **flags, progress=sv.ConsoleObserver())
+    found = sv.analysis.dynamics(
+        runs or None, results=results, again=again, **flags, progress=sv.ConsoleObserver()
+    )
     if as_json:
         print(json.dumps({path.name: scores for path, scores in found.scores.items()}, indent=1))
     else:
@@ -49,7 +51,7 @@ def command(runs: tuple[Path, ...], results: Path, again: bool, as_json: bool, *
 
 
 def _table(title: str, networks: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a table with one row a network: means over the runs, with their intervals."""
+    """Return a table with one row per network: means over the runs, with their intervals."""
     first = next(iter(networks.values()))
     runs = next(iter(first.values())).n
     several = f", mean of {runs} runs ± 95 % t-interval" if runs > 1 else ""

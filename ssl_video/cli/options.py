@@ -121,10 +121,10 @@ def data_options(function: Function) -> Function:
     )  # fmt: skip
 
 
-def execution_options(function: Function) -> Function:
-    """Add flags for the execution of runs, which do not change their numbers."""
+def step_options(function: Function) -> Function:
+    """Add flags for the execution of training steps, which do not change their numbers."""
     return _all(
-        data_options(function),
+        function,
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …"),
         click.option("--threads", type=click.IntRange(1), help="CPU threads per run"),
         click.option("--workers", type=click.IntRange(0), help="processes that prepare batches, per run"),
@@ -134,6 +134,13 @@ def execution_options(function: Function) -> Function:
             is_flag=True,
             help="run blocks again for the backward pass: less memory, slower steps",
         ),
+    )
+
+
+def execution_options(function: Function) -> Function:
+    """Add flags for the execution of runs, which do not change their numbers."""
+    others = _all(
+        data_options(function),
         click.option(
             "--evaluate-every",
             type=click.IntRange(0),
@@ -150,6 +157,7 @@ def execution_options(function: Function) -> Function:
             help="on a loss or gradient that is not finite, stop the run or skip that step's update",
         ),
     )
+    return step_options(others)
 
 
 def processes_options(function: Function) -> Function:

@@ -22,9 +22,10 @@ def command() -> None:
     "--repeat", type=click.IntRange(2), default=20, show_default=True, help="number of measured steps"
 )
 @click.option("--textbook", is_flag=True, help="compare with a step of FixMatch as it is usually written")
-@options.spec_options("algorithm", "steps")
+@options.spec_options("algorithm", "steps", "test_clips", "test_crops")
 @options.set_option
-@options.execution_options
+@options.step_options
+@options.data_options
 def step(algorithm: str, repeat: int, textbook: bool, assignments: tuple[str, ...], **flags: Any) -> None:
     """Measure a training step: data, the networks' own passes (run again alone), and everything else."""
     found = sv.measure_step(

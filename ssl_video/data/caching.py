@@ -10,6 +10,7 @@ from ssl_video.data.frames import cache, known
 from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
+from ssl_video.errors import InputError
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
 
@@ -144,7 +145,7 @@ def fill_cache(
 def cache_contents(
     data: str | None = None, root: str | None = None, split: str | None = None
 ) -> CacheContents:
-    """Return which clips are stored in the frame cache, of a data set or of everything.
+    """Return the clips of a data set, or of all, that are stored in the frame cache.
 
     Args:
         data: the data set; None: all.
@@ -152,9 +153,9 @@ def cache_contents(
         split: the manifest's column that says train or test; None: "split".
 
     Raises:
-        InputError: the data cannot be read.
+        InputError: the data cannot be read, or `root` or `split` without data.
     """
-    return _summary(_found(_index(data, root, split) if data else None))
+    return _summary(_found(_chosen(data, root, split)))
 
 
 def clear_cache(data: str | None = None, root: str | None = None, split: str | None = None) -> CacheContents:
@@ -166,12 +167,12 @@ def clear_cache(data: str | None = None, root: str | None = None, split: str | N
         split: the manifest's column that says train or test; None: "split".
 
     Returns:
-        What was removed.
+        The removed clips.
 
     Raises:
-        InputError: the data cannot be read.
+        InputError: the data cannot be read, or `root` or `split` without data.
     """
-    index = _index(data, root, split) if data else None
+    index = _chosen(data, root, split)
     found = _found(index)
     if found:
         cache.clear(_folder(), {entry.path.name for entry in found} if index else None)
@@ -190,6 +191,13 @@ def _folder() -> Path:
 def _index(data: str, root: str | None, split: str | None, report: Progress | None = None) -> Index:
     given = {"data": data, "root": root, "split": split}
     return read_index(build({name: value for name, value in given.items() if value is not None}), report)
+
+
+def _chosen(data: str | None, root: str | None, split: str | None) -> Index | None:
+    """Return the index of a data set; None without one, which stands for all."""
+    if data is None and (root or split):
+        raise InputError("root and split are those of a data set: give data, too")
+    return None if data is None else _index(data, root, split)
 
 
 def _found(index: Index | None) -> list[cache.Entry]:

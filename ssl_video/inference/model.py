@@ -53,11 +53,15 @@ class Model:
         """All networks that can be evaluated, by name; the first is `module`."""
         return self.assembly.predictors()
 
-    def predict(self, videos: Sequence[str | PathLike[str]], predictor: str | None = None) -> pd.DataFrame:
+    def predict(
+        self,
+        videos: str | PathLike[str] | Sequence[str | PathLike[str]],
+        predictor: str | None = None,
+    ) -> pd.DataFrame:
         """Label video files.
 
         Args:
-            videos: the files.
+            videos: a file, or several.
             predictor: the network to use, see `predictors`; None: the first.
 
         Returns:
@@ -67,7 +71,7 @@ class Model:
         Raises:
             InputError: no predictor of that name.
         """
-        files = [Path(video) for video in videos]
+        files = [Path(video) for video in ([videos] if isinstance(videos, str | PathLike) else videos)]
         found, broken = self.probabilities(files, predictor)
         rows = list[dict[str, Any]]()
         for file in files:
@@ -118,16 +122,16 @@ class Model:
         cache_gib: float = 20.0,
         progress: bool | Observer | None = None,
     ) -> Data:
-        """Open a data set to test the model on; that it can be is checked before videos are decoded.
+        """Open a data set to test the model on. Its classes are checked before any video is decoded.
 
         Args:
             data: "demo", a folder of class folders, a manifest (CSV), or an index file; None: the data set
                 that the model was trained on.
             root: the folder that the manifest's paths start from.
             split: the manifest's column that says train or test.
-            skip_broken: quarantine videos that cannot be decoded, in place of stopping.
-            cache_gib: bound of the cache of decoded frames, in GiB; 0: no cache.
-            progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
+            skip_broken: quarantine videos that cannot be decoded, instead of stopping.
+            cache_gib: size limit of the cache of decoded frames, in GiB; 0: no cache.
+            progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
         Raises:
             InputError: the data cannot be read, videos are broken, or see `check_classes`.

@@ -145,7 +145,7 @@ def assemble(
         f"networks.{role}.weights: {spec.algorithm} does not train this network, so it has to know the "
         f"classes; {loaded[role]}"
         for role in algorithm.frozen
-        if role in loaded and loaded[role].classes
+        if role in loaded and (loaded[role].classes or (spec.partial_weights and loaded[role].partial))
     ]
     if problems:
         raise InputError(*problems)

@@ -129,7 +129,7 @@ class RunFolder:
         """
         return build(read_yaml(self.path / SPEC))
 
-    @cached_property
+    @property
     def metrics(self) -> pd.DataFrame:
         """Losses, pseudo-label metrics and learning rate, one row per step.
 
@@ -138,7 +138,7 @@ class RunFolder:
         """
         return pd.DataFrame(self.lines(METRICS))
 
-    @cached_property
+    @property
     def validation(self) -> pd.DataFrame:
         """Accuracies on the validation clips: columns step, predictor, top1, top5 and mean_class.
 

@@ -10,7 +10,6 @@ from ssl_video.errors import InputError
 from ssl_video.registry import algorithms, backbones
 
 _REGISTRIES = {"algorithm": algorithms, "backbone": backbones}
-KINDS = tuple(_REGISTRIES)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PLACEHOLDER = "my-method"  # the name in every starting file; also spelled my_method and MyMethod
 
@@ -51,7 +50,7 @@ def write(kind: str, target: Path, name: str | None = None) -> str:
     """Write a starting file.
 
     Args:
-        kind: one of KINDS.
+        kind: "algorithm" or "backbone".
         target: the file to write; existing files are not overwritten.
         name: name in the registry; None derives it from the file's: my_method.py has my-method.
 

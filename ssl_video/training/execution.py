@@ -2,19 +2,30 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, unknown
 from ssl_video.networks.assemble import choose_device
 
 Launcher = Literal["self", "torchrun", "slurm"]
+Strategy = Literal["auto", "ddp"]
+OnNonfinite = Literal["stop", "skip"]
+Executor = Literal["local", "ray", "slurm"]
 
 RESULTS = Path("ssl-video-results")
 _MOST_JOBS = 4
+_LEAST = {
+    "threads": 1, "workers": 0, "devices": 1, "num_nodes": 1, "evaluate_every": 0, "jobs": 1, "cache_gib": 0,
+}  # fmt: skip
+_CHOICES = {
+    "strategy": get_args(Strategy),
+    "on_nonfinite": get_args(OnNonfinite),
+    "executor": get_args(Executor),
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Execution:
         cache_gib: size limit of the cache of decoded frames, in GiB.
 
     Raises:
-        InputError: both `compile` and `activation_checkpointing`.
+        InputError: every invalid value; both `compile` and `activation_checkpointing`.
     """
 
     device: str = "auto"
@@ -54,20 +65,33 @@ class Execution:
     checkpoint_seconds: float = 60.0
     devices: int = 1
     num_nodes: int = 1
-    strategy: Literal["auto", "ddp"] = "auto"
+    strategy: Strategy = "auto"
     launcher: Launcher = "self"
     compile: bool = False
     activation_checkpointing: bool = False
     evaluate_every: int = 0
-    on_nonfinite: Literal["stop", "skip"] = "stop"
+    on_nonfinite: OnNonfinite = "stop"
     results: Path = RESULTS
     jobs: int | None = 1
-    executor: str = "local"
+    executor: Executor = "local"
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     skip_broken: bool = False
     cache_gib: float = 20.0
 
     def __post_init__(self) -> None:
+        problems = [
+            f"{name} must be a number from {least}, found {value!r}"
+            for name, least in _LEAST.items()
+            if (value := getattr(self, name)) is not None
+            and not (isinstance(value, int | float) and value >= least)
+        ]
+        problems += [
+            unknown(name, value, values)
+            for name, values in _CHOICES.items()
+            if (value := getattr(self, name)) not in values
+        ]
+        if problems:
+            raise InputError(*problems)
         # torch's compiler does not support checkpointing with a custom context; here a context keeps batch
         # norms from averaging a clip twice.
         if self.compile and self.activation_checkpointing:
@@ -87,10 +111,6 @@ class Execution:
         return choose_device(self.device)
 
 
-# The keywords of `train` and `bench`, which are also flags of the commands.
-KEYWORDS = tuple(f.name for f in fields(Execution) if f.name not in ("checkpoint_seconds", "launcher"))
-
-
 def complete(keywords: Mapping[str, Any]) -> Execution:
     """Return an execution in which unspecified settings are chosen for this machine.
 
@@ -99,25 +119,31 @@ def complete(keywords: Mapping[str, Any]) -> Execution:
             on the CPU, at most 4, one per GPU, and any number elsewhere.
 
     Raises:
-        InputError: an unknown keyword, no such device, or a number of processes that the launcher did not
+        InputError: an invalid value, no such device, or a number of processes that the launcher did not
             start.
     """
     # Not at the top: `launch` needs this module.
     from ssl_video.training import launch
 
     given = {key: value for key, value in keywords.items() if value is not None}
-    executor, name = given.get("executor", "local"), given.get("device", "auto")
-    device = choose_device(name) if executor == "local" else _device_elsewhere(name)
+    wanted = Execution(**given)
+    local, name = wanted.executor == "local", wanted.device
+    device = choose_device(name) if local else _device_elsewhere(name)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     own = launch.detect(given.get("devices"), given.get("num_nodes"))
     threads, jobs = given.get("threads") or _wanted_threads(), given.get("jobs")
-    if executor == "local":
+    if local:
         jobs = jobs or (_gpus(device) if device.type == "cuda" else min(cores, _MOST_JOBS))
         # Several runs of one thread use cores better than one run of many threads.
         threads = threads or max(1, cores // (jobs * own.devices))
-    results = Path(given.get("results", RESULTS))
-    decided = {"device": str(device), "threads": threads or 1, "jobs": jobs, "results": results}
-    return Execution(**given | own._asdict() | decided)
+    return replace(
+        wanted,
+        **own._asdict(),
+        device=str(device),
+        threads=threads or 1,
+        jobs=jobs,
+        results=Path(wanted.results),
+    )
 
 
 def _device_elsewhere(name: str) -> torch.device:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.command_line import TINY, Call
+from helpers.command_line import TINY_STEP, Call
 
 from ssl_video.cli import COMMANDS as TOP
 from ssl_video.cli import GROUPS
@@ -33,7 +33,7 @@ COMMANDS: dict[str, Arguments] = {
         "per-class:2",
         "--repeat",
         2,
-        *TINY[2:],
+        *TINY_STEP,
     ],
     "data split": lambda _, run: ["show", run / "partition.txt"],
     "data views": lambda data, _: [data / "test/dark/0.mp4", "--size", 16, "--output", "views.png"],

@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
-from helpers.command_line import TINY, Call
+from helpers.command_line import TINY_STEP, Call
 
 
 def test_speed_says_what_is_not_the_networks(dataset: Path, call: Call, tmp_path: Path) -> None:
-    small = TINY[2:]
     done = call(
         "analyze",
         "speed",
@@ -18,7 +17,7 @@ def test_speed_says_what_is_not_the_networks(dataset: Path, call: Call, tmp_path
         "per-class:2",
         "--repeat",
         "3",
-        *small,
+        *TINY_STEP,
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr

@@ -22,10 +22,11 @@ from ssl_video.cli import main
 from ssl_video.signals import PREEMPTION
 
 # Small enough that a run takes a second.
-TINY = [
-    *("--steps", "6", "--frames", "4", "--stride", "2", "--size", "16", "--width", "0.5"),
-    *("--labeled-batch", "4", "--unlabeled-batch", "4", "--test-clips", "1"),
+TINY_STEP = [
+    *("--frames", "4", "--stride", "2", "--size", "16", "--width", "0.5"),
+    *("--labeled-batch", "4", "--unlabeled-batch", "4"),
 ]
+TINY = ["--steps", "6", *TINY_STEP, "--test-clips", "1"]
 
 
 class Done(NamedTuple):

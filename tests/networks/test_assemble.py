@@ -251,6 +251,8 @@ def test_networks_that_are_not_trained_must_know_the_classes(tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"networks.distinctive.weights: .* 5 classes") as caught:
         assemble(spec, TASK)
     assert len(caught.value.problems) == 1
+    with pytest.raises(InputError, match=r"networks.distinctive.weights: .* 5 classes"):
+        assemble(spec.model_copy(update={"partial_weights": True}), TASK)
     # Of networks that are trained the classifier may be new.
     assemble(resolved(algorithm="timebalance", networks=networks), TASK)
 

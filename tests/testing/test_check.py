@@ -69,7 +69,7 @@ def test_all_failures_are_told_together_with_what_why_and_how() -> None:
 
 def test_checks_of_style_are_for_the_zoo() -> None:
     """And for an author who asks for them."""
-    assert OF_STYLE >= {"description", "differences"}
+    assert {"description", "differences"} <= OF_STYLE
     assert not OF_STYLE & {result.check.name for result in results(Lazy)}
     assert [result.check.name for result in results("supervised")] == list(CHECKS)
     asked = {result.check.name: result.outcome for result in results(Lazy, style=True)}
@@ -90,7 +90,10 @@ def test_a_waived_failure() -> None:
     assert found["resume"].outcome == "pass"
     with pytest.raises(ContractError) as error:
         check_algorithm(Excused)
-    assert [failure.check.name for failure in error.value.failures] == ["declared-views", "unlabeled-terms-teach"]
+    assert [failure.check.name for failure in error.value.failures] == [
+        "declared-views",
+        "unlabeled-terms-teach",
+    ]
 
 
 def test_what_cannot_be_built_fails_once() -> None:

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ssl_video.errors import InputError, unknown
+from ssl_video.errors import InputError
 from ssl_video.runs.folder import run_folder
 from ssl_video.runs.result import Result
 
 if TYPE_CHECKING:
     from ssl_video.training.execution import Execution
     from ssl_video.training.run import Plan, Report
-
-NAMES = ("local", "ray", "slurm")
 
 
 @dataclass(frozen=True)
@@ -91,11 +89,9 @@ def make(execution: "Execution") -> Executor:
         from ssl_video.benchmarks.running.executors.on_ray import Ray
 
         return Elsewhere(Ray(execution), execution)
-    if execution.executor == "slurm":
-        from ssl_video.benchmarks.running.executors.on_slurm import Slurm
+    from ssl_video.benchmarks.running.executors.on_slurm import Slurm
 
-        return Elsewhere(Slurm(execution), execution)
-    raise InputError(unknown("executor", execution.executor, NAMES))
+    return Elsewhere(Slurm(execution), execution)
 
 
 def folder(results: Path, plan: "Plan") -> Path:
