@@ -1,18 +1,21 @@
 """Read the finished runs of a results folder as one table, and write it as leaderboard.csv.
 
 Each run has its own result in RESULTS/runs/<run>; the CSV is derived from these files. A published table,
-whose runs are elsewhere, is read from the CSV and never replaced.
+whose runs are elsewhere, is read from the CSV and never replaced. A table of runs some of which
+have no usable result here is kept as leaderboard-1.csv, leaderboard-2.csv, … before it is replaced.
 """
 
 import csv
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted, some
 from ssl_video.files import replace_text
 from ssl_video.runs.folder import RESULT, finished_folders, run_folder
 from ssl_video.runs.result import COLUMN_TYPES, COLUMNS, Environment, row
@@ -23,7 +26,7 @@ __all__ = ["COLUMNS", "FILE", "Leaderboard", "check_replaceable", "read", "write
 FILE = "leaderboard.csv"
 _ORDER = ["dataset", "protocol", "algorithm", "configuration", "draw", "seed", "run"]
 # Columns of the frame that are not in the CSV.
-FURTHER = ("predictors", "spec")
+FURTHER = ("predictors", "pseudo_labels_used", "spec")
 # Columns that tables of older versions lack.
 _NEWER = {*Environment.model_fields, "gflops", "training_gflops", "validation"}
 _TYPES = {name: kind for name, kind in COLUMN_TYPES.items() if kind.endswith("64")}
@@ -34,7 +37,8 @@ class Leaderboard(NamedTuple):
 
     Attributes:
         frame: one row per run: COLUMNS, then `predictors`, a mapping from each evaluated network to its
-            top-1, and `spec`, the specification without data, protocol, draw and seed. A published table
+            top-1, `pseudo_labels_used`, one from each network that gives pseudo-labels to the fraction that
+            was used, and `spec`, the specification without data, protocol, draw and seed. A published table
             has only COLUMNS.
         problems: a sentence for each result that was left out.
     """
@@ -53,16 +57,25 @@ def read(results: Path) -> Leaderboard:
     """
     if not results.is_dir():
         raise InputError(f"there is no results folder {results}; `ssl-video bench` makes one")
-    if _published(results):
-        return Leaderboard(read_csv(results / FILE), [])
-    return _read(results, _finished(results))
+    found = _read(results, _finished(results))
+    listed = _listed(results)
+    absent = _absent(results, listed, found.frame)
+    if listed and len(absent) == len(listed):
+        return Leaderboard(read_csv(results / FILE), found.problems)
+    if absent:
+        found.problems.append(
+            f"{FILE} lists {counted(len(absent), 'run')} without a result here ({some(absent, 3)}); when "
+            "it is written again, a copy is kept"
+        )
+    return found
 
 
 def write(results: Path) -> Leaderboard:
     """Rewrite leaderboard.csv from the finished runs, and return them; any number of processes may do so.
 
     Readers see the old file or the new one, never a part. After writing, the runs are listed again, and if
-    more have finished, the file is written again: the last writer has seen every run.
+    more have finished, the file is written again: the last writer has seen every run. An old table with runs
+    that have no result here is kept, see `_keep`.
 
     Raises:
         InputError: there is no such folder, it cannot be written to, or see `check_replaceable`.
@@ -71,46 +84,74 @@ def write(results: Path) -> Leaderboard:
     if not results.is_dir():
         raise InputError(f"there is no results folder {results}; `ssl-video bench` makes one")
     check_replaceable(results)
+    kept = list[str]()
     while True:
         before = _finished(results)
         found = _read(results, before)
         try:
+            if absent := _absent(results, _listed(results), found.frame):
+                kept.append(
+                    f"{FILE} listed {counted(len(absent), 'run')} without a result here ({some(absent, 3)}); "
+                    f"that table is kept as {_keep(target)}"
+                )
             replace_text(target, found.frame[list(COLUMNS)].to_csv(index=False, lineterminator="\n"))
         except OSError as error:
             raise InputError(f"cannot write {target}: {error.strerror}") from None
         if _finished(results) == before:
-            return found
+            return Leaderboard(found.frame, found.problems + kept)
 
 
 def check_replaceable(results: Path) -> None:
-    """Check that the table can be rebuilt from its runs, so that it may be replaced.
+    """Check that the table is not a published one, which could not be rebuilt.
 
     Raises:
-        InputError: leaderboard.csv has rows, and none of their runs has a folder here.
+        InputError: leaderboard.csv has rows, and no run of them has a folder here.
     """
-    rows = _published(results)
-    if rows:
+    listed = _listed(results)
+    if listed and not any(name and run_folder(results, name).path.is_dir() for name in listed):
         raise InputError(
-            f"{results / FILE} is a table of {rows} runs whose folders are not in {results / 'runs'}, so it "
-            "would be lost: choose another --results, or move the table elsewhere"
+            f"{results / FILE} is a table of {counted(len(listed), 'run')} whose folders are not in "
+            f"{results / 'runs'}, so it would be lost: choose another --results, or move the table elsewhere"
         )
 
 
-def _published(results: Path) -> int:
-    """Return the number of runs in a table none of whose runs has a folder here; 0: no such table."""
-    rows = 0
+def _listed(results: Path) -> list[str]:
+    """Return the names of the runs in leaderboard.csv; "" for a line without one, or that cannot be read."""
+    names = list[str]()
     try:
-        with (results / FILE).open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                name = line.get("run")
-                if name and run_folder(results, name).path.is_dir():
-                    return 0
-                rows += 1
+        with (results / FILE).open(encoding="utf-8", errors="replace", newline="") as file:
+            names += [line.get("run") or "" for line in csv.DictReader(file)]
     except (FileNotFoundError, NotADirectoryError):
-        return 0
-    except (ValueError, csv.Error):
-        pass  # damaged, so its runs are unknown: `read_csv` reports it
-    return rows
+        return []
+    except csv.Error:
+        names.append("")  # damaged: `read_csv` reports it
+    return names
+
+
+def _absent(results: Path, listed: Sequence[str], frame: pd.DataFrame) -> list[str]:
+    """Return those of the listed runs that have no usable result."""
+    found = set(frame["run"])
+    # Another process may have finished one since the frame was read.
+    return [name for name in listed if name not in found and not _usable(results, name)]
+
+
+def _usable(results: Path, name: str) -> bool:
+    """Return whether a run has a result that this version reads."""
+    try:
+        return bool(name) and run_folder(results, name).read_result().run == name
+    except (OSError, ValueError):
+        return False
+
+
+def _keep(table: Path) -> str:
+    """Copy a table to the first free name of leaderboard-1.csv, leaderboard-2.csv, …, and return the name."""
+    content = table.read_bytes()
+    for number in count(1):
+        kept = table.with_stem(f"{table.stem}-{number}")
+        with suppress(FileExistsError), kept.open("xb") as file:
+            file.write(content)
+            break
+    return kept.name
 
 
 def read_csv(file: Path) -> pd.DataFrame:
@@ -137,7 +178,7 @@ def read_csv(file: Path) -> pd.DataFrame:
 
 def _read(results: Path, names: Sequence[str]) -> Leaderboard:
     """Read the results of some runs."""
-    rows, problems = list[dict[str, Any]](), list[str]()
+    rows, problems = list[dict[str, Any]](), dict[str, list[str]]()
     # Runs of one configuration share one specification in memory.
     specs = dict[str, dict[str, Any]]()
     for name in names:
@@ -150,16 +191,26 @@ def _read(results: Path, names: Sequence[str]) -> Leaderboard:
             continue  # removed since it was listed
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            problems.append(f"runs/{name}/{RESULT} is left out: {reason}")
+            problems.setdefault(str(reason), []).append(f"runs/{name}/{RESULT}")
             continue
         rows.append(
             row(result)
             | {"options": json.dumps(result.options, separators=(",", ":"), sort_keys=True)}
             | {"predictors": {network: scores.top1 for network, scores in result.predictors.items()}}
+            | {"pseudo_labels_used": result.pseudo_labels_used}
             | {"spec": specs.setdefault(result.configuration, without_cell(result.spec))}
         )
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *FURTHER]).astype(_TYPES)
-    return Leaderboard(frame.sort_values(_ORDER, ignore_index=True), problems)
+    sentences = [f"{_these(files)} left out: {reason}" for reason, files in problems.items()]
+    return Leaderboard(frame.sort_values(_ORDER, ignore_index=True), sentences)
+
+
+def _these(files: Sequence[str]) -> str:
+    """Return files as the subject of a sentence: "a is", "a and b are", "a and 9 others are"."""
+    first, *others = files
+    if not others:
+        return f"{first} is"
+    return f"{first} and {others[0] if len(others) == 1 else f'{len(others)} others'} are"
 
 
 def _finished(results: Path) -> list[str]:

@@ -64,7 +64,7 @@ def test_read_gives_every_column_and_what_comparisons_need(tmp_path: Path, write
     write()
     frame, problems = leaderboard.read(tmp_path)
     assert not problems
-    assert list(frame.columns) == [*leaderboard.COLUMNS, "predictors", "spec"]
+    assert list(frame.columns) == [*leaderboard.COLUMNS, *leaderboard.FURTHER]
     row, known = frame.iloc[0], RECORD | RECORD["environment"]
     for column in set(leaderboard.COLUMNS) - {"options", "run"}:
         assert row[column] == known[column], column
@@ -175,8 +175,8 @@ def test_a_result_of_an_older_format_is_left_out_with_one_sentence(tmp_path: Pat
     frame, problems = leaderboard.write(tmp_path)
     assert frame["run"].tolist() == ["new"]
     assert problems == [
-        f"runs/{run}/result.json is left out: its format is 1, this version of ssl-video reads format 2"
-        for run in ("a", "b")
+        "runs/a/result.json and runs/b/result.json are left out: its format is 1, this version of ssl-video "
+        "reads format 2"
     ]
 
 
@@ -201,22 +201,81 @@ def test_an_empty_leaderboard_has_its_columns(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["leaderboard.csv"]
 
 
-def test_a_published_table_is_not_replaced(tmp_path: Path, write: Write) -> None:
-    """Its runs are elsewhere, so that it could not be rebuilt. Of others, some runs may have been removed."""
-    for run in ("first", "second", "third"):
+def make_unreadable(file: Path) -> None:
+    """Turn a result into one of the older format, which this version does not read."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 1}))
+
+
+@pytest.mark.parametrize("others", [[], ["another"]])
+def test_a_published_table_is_not_replaced(tmp_path: Path, write: Write, others: list[str]) -> None:
+    """None of its runs has a folder here, so that it could not be rebuilt."""
+    for run in ("second", "third"):
+        write(run=run)
+    table = tmp_path / "leaderboard.csv"
+    expected = leaderboard.write(tmp_path).frame[list(leaderboard.COLUMNS)]
+    published = table.read_bytes()
+    shutil.rmtree(tmp_path / "runs")
+    for run in others:
+        write(run=run)
+    for refused in (leaderboard.write, leaderboard.check_replaceable):
+        with pytest.raises(InputError, match=r"a table of 2 runs whose folders are not in .*runs, so it"):
+            refused(tmp_path)
+    assert table.read_bytes() == published
+    pd.testing.assert_frame_equal(leaderboard.read(tmp_path).frame, expected, rtol=1e-12)
+
+
+def test_a_table_of_results_of_an_older_format_is_read_and_kept(tmp_path: Path, write: Write) -> None:
+    """The CSV is the only record that this version reads; new runs may still be added."""
+    files = [write(run=run) for run in ("a", "b")]
+    expected = leaderboard.write(tmp_path).frame[list(leaderboard.COLUMNS)]
+    before = (tmp_path / "leaderboard.csv").read_bytes()
+    for file in files:
+        make_unreadable(file)
+    frame, (problem,) = leaderboard.read(tmp_path)
+    pd.testing.assert_frame_equal(frame, expected, rtol=1e-12)
+    assert "runs/a/result.json and runs/b/result.json are left out: its format is 1" in problem
+    write(run="new")
+    assert leaderboard.write(tmp_path).frame["run"].tolist() == ["new"]
+    assert (tmp_path / "leaderboard-1.csv").read_bytes() == before
+
+
+def test_a_table_with_rows_that_cannot_be_rebuilt_is_kept(tmp_path: Path, write: Write) -> None:
+    """Some of its runs are elsewhere, or were removed: nobody knows which."""
+    for run in ("a", "b", "c"):
         write(run=run)
     leaderboard.write(tmp_path)
     table = tmp_path / "leaderboard.csv"
-    shutil.rmtree(tmp_path / "runs" / "first")
-    assert list(leaderboard.write(tmp_path).frame["run"]) == ["second", "third"]
-    published = table.read_bytes()
-    shutil.rmtree(tmp_path / "runs")
-    for present in ([], ["another"]):
-        for run in present:
-            write(run=run)
-        with pytest.raises(InputError, match=r"a table of 2 runs whose folders are not in .*runs, so it"):
-            leaderboard.write(tmp_path)
-        assert table.read_bytes() == published
+    before = table.read_bytes()
+    shutil.rmtree(tmp_path / "runs" / "a")
+    frame, (problem,) = leaderboard.read(tmp_path)
+    assert frame["run"].tolist() == ["b", "c"]
+    assert problem == (
+        "leaderboard.csv lists 1 run without a result here ('a'); when it is written again, a copy is kept"
+    )
+    assert table.read_bytes() == before, "reading writes nothing"
+    frame, (problem,) = leaderboard.write(tmp_path)
+    assert frame["run"].tolist() == pd.read_csv(table)["run"].tolist() == ["b", "c"]
+    assert problem.endswith("that table is kept as leaderboard-1.csv")
+    assert (tmp_path / "leaderboard-1.csv").read_bytes() == before
+    # Another time, and with a damaged result instead of none: the copy of before stays.
+    make_unreadable(tmp_path / "runs" / "b" / "result.json")
+    between = table.read_bytes()
+    assert leaderboard.write(tmp_path).problems[1].endswith("kept as leaderboard-2.csv")
+    assert (tmp_path / "leaderboard-1.csv").read_bytes() == before
+    assert (tmp_path / "leaderboard-2.csv").read_bytes() == between
+    # With every row rebuilt there is nothing to keep.
+    assert len(leaderboard.write(tmp_path).problems) == 1
+    assert not (tmp_path / "leaderboard-3.csv").exists()
+
+
+def test_a_damaged_table_is_kept(tmp_path: Path, write: Write) -> None:
+    write(run="a")
+    leaderboard.write(tmp_path)
+    table = tmp_path / "leaderboard.csv"
+    damaged = table.read_bytes() + b"\xff\n"
+    table.write_bytes(damaged)
+    assert leaderboard.write(tmp_path).problems[0].endswith("kept as leaderboard-1.csv")
+    assert (tmp_path / "leaderboard-1.csv").read_bytes() == damaged
 
 
 def test_a_run_that_finishes_during_the_writing_is_not_lost(
@@ -301,15 +360,6 @@ def test_a_published_table_of_an_older_version_is_read_back(published: tuple[Pat
     assert list(frame.columns) == list(leaderboard.COLUMNS)
     assert frame[newer].isna().all(axis=None)
     pd.testing.assert_frame_equal(frame.drop(columns=newer), expected.drop(columns=newer), rtol=1e-12)
-
-
-def test_a_table_with_some_of_its_runs_is_not_a_published_one(tmp_path: Path, write: Write) -> None:
-    """It is made of the runs that are there."""
-    for run in ("first", "second"):
-        write(run=run)
-    leaderboard.write(tmp_path)
-    shutil.rmtree(tmp_path / "runs" / "first")
-    assert leaderboard.read(tmp_path).frame["run"].tolist() == ["second"]
 
 
 def test_what_is_no_table_of_runs(published: tuple[Path, pd.DataFrame]) -> None:
