@@ -10,7 +10,6 @@ moved. The keyword-only arguments of its constructor are its configuration schem
 """
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
+
+from ssl_video.options import VALIDATED, declared
 
 if TYPE_CHECKING:
     from ssl_video.spec import Spec
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 MEAN, DEVIATION = 0.45, 0.225
 
 
-# An option that is a fraction or a probability.
 Fraction = Annotated[float, Interval(ge=0, le=1)]
-# A weight, a temperature and the like.
+"""Type of an option in [0, 1]: a fraction or a probability."""
 NonNegative = Annotated[float, Ge(0)]
+"""Type of an option that is not negative: a weight, a temperature and the like."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Algorithm(nn.Module):
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         if "__init__" in vars(cls):
-            cls.__init__ = _validated(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = _validated(cls, cls.__init__)  # type: ignore[method-assign]
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return the loss terms of one batch; `progress` is the fraction of training done, in [0, 1)."""
@@ -211,18 +212,17 @@ class Algorithm(nn.Module):
         return self.loss(batch, progress)
 
 
-def _validated(init: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a constructor so that its hyper-parameters are validated, once, by the class that is built."""
-    names = [name for name, p in inspect.signature(init).parameters.items() if p.kind is p.KEYWORD_ONLY]
+def _validated(owner: type[Algorithm], init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a constructor so that its options are validated, those that it passes to base classes included."""
 
     @functools.wraps(init)
     def validated(self: Algorithm, *arguments: Any, **given: Any) -> None:
-        if type(self).__init__ is validated:
+        if VALIDATED.get():
             # Not at the top: it imports pydantic, which the declaration of an algorithm does not need.
             from ssl_video.spec import check_options
 
-            options = {name: given.pop(name) for name in names if name in given}
-            given |= check_options(type(self).__name__, type(self), options)
+            options = {name: given.pop(name) for name in declared(owner) if name in given}
+            given |= check_options(owner.__name__, owner, options)
         init(self, *arguments, **given)
 
     return validated

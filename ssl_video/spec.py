@@ -5,16 +5,16 @@ A key has one name everywhere: YAML key = command-line flag = argument = column 
 
 import copy
 import hashlib
-import inspect
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ssl_video.errors import InputError, nearest, unknown
+from ssl_video.options import REQUIRED, declared
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -74,7 +74,7 @@ class Spec(BaseModel):
     size: int = Field(64, ge=8, description="side of the square crop, in pixels")
     frame_format: Literal["raw", "jpeg"] = Field(
         "raw",
-        description="storage of frames: raw; jpeg takes a tenth of the disk and changes pixels slightly",
+        description="storage of frames: raw, or jpeg, a tenth of the size with slightly different pixels",
     )
 
     steps: int = Field(400, ge=1, description="optimizer steps")
@@ -146,8 +146,8 @@ def build(values: Mapping[str, Any]) -> Spec:
         raise InputError(*sentences(error)) from None
 
 
-def check_options(owner: str, constructor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Validate an algorithm's options against the keyword-only arguments of its constructor.
+def check_options(owner: str, constructor: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate options of an algorithm against those that its class declares.
 
     Returns:
         Every option with its value, converted to its annotated type. Without an annotation, the type of the
@@ -156,23 +156,15 @@ def check_options(owner: str, constructor: Any, options: Mapping[str, Any]) -> d
     Raises:
         InputError: all unknown options and values of a wrong type; an option without a value.
     """
-    try:
-        hints = get_type_hints(constructor.__init__, include_extras=True)
-    except NameError:
-        # Only a type checker can resolve these annotations.
-        hints = {}
-    defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(constructor).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    problems = [unknown("option", name, defaults) for name in options if name not in defaults]
+    known = declared(constructor)
+    problems = [unknown("option", name, known) for name in options if name not in known]
     values = dict[str, Any]()
-    for name, default in defaults.items():
-        if name not in options and default is inspect.Parameter.empty:
+    for name, (default, annotation) in known.items():
+        if name not in options and default is REQUIRED:
             problems.append(f"option {name!r} has no default: give a value")
             continue
-        kind = hints.get(name, _LOOSE.get(type(default), type(default)))
+        typed = annotation is not None and not isinstance(annotation, str)
+        kind = annotation if typed else _LOOSE.get(type(default), type(default))
         schema = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
         try:
             # Converts the default, too: 1 and 1.0 would otherwise be different runs.

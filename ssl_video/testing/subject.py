@@ -2,14 +2,16 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import MappingProxyType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import torch
 from torch import Tensor, nn
 
 from ssl_video.contract import Algorithm, Batch, LossOutput, Task
 from ssl_video.errors import InputError
+from ssl_video.options import declared, unvalidated
 from ssl_video.registry import algorithms
 from ssl_video.testing import clips
 from ssl_video.testing.networks import CLASSES, Small
@@ -55,17 +57,14 @@ class Subject:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The keyword-only arguments of the constructor with their defaults."""
-        parameters = inspect.signature(self.constructor).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        """The options with their defaults."""
+        return {name: option.default for name, option in declared(self.constructor).items()}
 
     @property
     def hints(self) -> dict[str, Any]:
-        """The type hints of the constructor's arguments, resolved if possible."""
-        try:
-            return get_type_hints(self.constructor.__init__)
-        except NameError:
-            return dict(inspect.get_annotations(self.constructor.__init__))
+        """The types of the options that have an annotation."""
+        found = declared(self.constructor).items()
+        return {name: option.type for name, option in found if option.annotation is not None}
 
     @property
     def eager(self) -> dict[str, Any]:
@@ -89,11 +88,8 @@ class Subject:
         make = network or (lambda: Small(self.networks == "batch-norm"))
         networks = {role: make() for role in self.constructor.roles}
         given = networks | dict(self.chosen) | options
-        if validate:
+        with nullcontext() if validate else unvalidated():
             return self.constructor(TASK, **given).train()
-        made = self.constructor.__new__(self.constructor)
-        inspect.unwrap(self.constructor.__init__)(made, TASK, **given)
-        return made.train()
 
 
 def subject(algorithm: str | type[Algorithm]) -> Subject:
