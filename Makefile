@@ -9,8 +9,8 @@ lint:
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 
-# mypy and mkdocstrings read packages from folders; these links show them the four folders as the one package that they
-# are installed as.
+# mypy and mkdocstrings read packages from folders; these links show them `ssl_video` and the three folders beside
+# it as the one package that they are installed as.
 links:
 	rm -rf build/types && mkdir -p build/types/ssl_video
 	ln -s $(CURDIR)/ssl_video/* build/types/ssl_video/

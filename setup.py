@@ -1,4 +1,4 @@
-"""Find the packages, which are in four folders; all other metadata of the project is in pyproject.toml.
+"""Find the packages, in `ssl_video` and three folders beside it; all other metadata is in pyproject.toml.
 
 The layout of the project requires the top-level folders `algorithms`, `backbones` and `benchmarks`, where
 people look for them. They are installed inside `ssl_video`, so that no environment gets a module called

@@ -38,7 +38,7 @@ class LTG(Algorithm):
         alignment_weight: weight of the distance to the temporal gradient's features (the authors' code).
         contrast_weight: weight of the contrast between the networks' features (the authors' code).
         temperature: divisor of the similarities in the contrast (the authors' code).
-        supervised_share: fraction of training without pseudo-labels (30 of 180 epochs; the authors' code).
+        supervised_fraction: fraction of training without pseudo-labels (30 of 180 epochs; the authors' code).
     """
 
     paper = Paper(
@@ -81,17 +81,17 @@ class LTG(Algorithm):
         alignment_weight: NonNegative = 1.0,
         contrast_weight: NonNegative = 1.0,
         temperature: NonNegative = 0.5,
-        supervised_share: Fraction = 0.167,
+        supervised_fraction: Fraction = 0.167,
     ) -> None:
         super().__init__()
         self.model, self.gradient, self.select = model, gradient, Threshold(threshold)
         self.weight, self.alignment_weight, self.contrast_weight = weight, alignment_weight, contrast_weight
-        self.temperature, self.supervised_share = temperature, supervised_share
+        self.temperature, self.supervised_fraction = temperature, supervised_fraction
         self.features = {role: Features(self.get_submodule(role), task.num_classes) for role in self.roles}
         sizes = [features.size for features in self.features.values()]
         if len(set(sizes)) > 1:
             raise InputError(
-                "ltg aligns the features of its two networks, which must be as many: model has "
+                "ltg aligns the features of its two networks, whose numbers must be equal: model has "
                 f"{sizes[0]}, gradient has {sizes[1]}; give both the same backbone and width"
             )
         self.heads = nn.ModuleDict(
@@ -102,7 +102,7 @@ class LTG(Algorithm):
         """Return both networks' labeled and masked cross-entropy + alignment + contrast."""
         rgb, motion = self._see(batch, "model"), self._see(batch, "gradient")
         pseudo = self.select((rgb.weak + motion.weak) / 2, batch.indices)
-        weight = self.weight * step_after(progress, self.supervised_share)
+        weight = self.weight * step_after(progress, self.supervised_fraction)
         alike = F.cosine_similarity(rgb.features, motion.features.detach()).mean()
         one = gather(self.heads["model"](rgb.features))
         other = gather(self.heads["gradient"](motion.features))

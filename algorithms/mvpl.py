@@ -19,7 +19,7 @@ class MvPL(Algorithm):
         model: the network, shared by both views.
         threshold: minimum confidence of a used mean prediction (LTG's reimplementation).
         weight: weight of the unlabeled terms (LTG's reimplementation).
-        supervised_share: fraction of training on labeled clips only (30 of 240 epochs; LTG's
+        supervised_fraction: fraction of training on labeled clips only (30 of 240 epochs; LTG's
             reimplementation).
         passes: "separate" or "joint", see `parts.passes.in_passes`; the views never share a pass (ours).
     """
@@ -39,9 +39,9 @@ class MvPL(Algorithm):
         "The predictions on the weak views are aggregated by averaging their logits, as in the "
         "reimplementation of MvPL in the code of LTG (Xiao et al., CVPR 2022); the authors published no "
         "code.",
-        "`threshold`, the equal weights of both views and `supervised_share` are from that reimplementation "
-        "(threshold 0.3, 30 of 240 epochs, both terms averaged over the views); we do not know the paper's "
-        "values.",
+        "`threshold`, the equal weights of both views and `supervised_fraction` are from that "
+        "reimplementation (threshold 0.3, 30 of 240 epochs, both terms averaged over the views); we do not "
+        "know the paper's values.",
         "Each kind of clip of each view is normalised by its own batch-norm statistics (`passes`). The "
         "running averages come from RGB, the view that is tested. The reimplementation uses one joint pass.",
     )
@@ -55,12 +55,12 @@ class MvPL(Algorithm):
         *,
         threshold: Fraction = 0.3,
         weight: NonNegative = 1.0,
-        supervised_share: Fraction = 0.125,
+        supervised_fraction: Fraction = 0.125,
         passes: Passes = "separate",
     ) -> None:
         super().__init__()
         self.model, self.select, self.weight = model, Threshold(threshold), weight
-        self.supervised_share, self.passes = supervised_share, passes
+        self.supervised_fraction, self.passes = supervised_fraction, passes
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled + masked strong cross-entropy, each the mean of both views."""
@@ -70,7 +70,7 @@ class MvPL(Algorithm):
         with averages_untouched(self.model):
             labeled, weak, strong = in_passes(self.model, labeled, weak, strong, self.passes)
         pseudo = self.select((rgb_weak + weak) / 2, batch.indices)
-        weight = self.weight * step_after(progress, self.supervised_share) / 2
+        weight = self.weight * step_after(progress, self.supervised_fraction) / 2
         terms = {
             "labeled/rgb": F.cross_entropy(rgb_labeled, batch.labels) / 2,
             "labeled/gradient": F.cross_entropy(labeled, batch.labels) / 2,

@@ -33,7 +33,7 @@ class SVFormer(EMATeacherAlgorithm):
         concentration: c of the distribution Beta(c, c) of the mixed fraction; 0 mixes nothing.
         patch: side of a patch in pixels (the paper's network has 16).
         decay: of the teacher's average, per step (the code's value).
-        supervised_share: fraction of training on labels only (ours).
+        supervised_fraction: fraction of training on labels only (ours).
     """
 
     paper = Paper(
@@ -64,7 +64,7 @@ class SVFormer(EMATeacherAlgorithm):
         "has batch norm, and only the labeled clips update the running averages. The paper's network has no "
         "batch norm.",
         "The code first trains some epochs on labels only, an unspecified number (the later method 5). Here "
-        "this is `supervised_share`, by default 0.",
+        "this is `supervised_fraction`, by default 0.",
     )
 
     unlabeled = {"weak": View("weak"), "strong": View("strong"), "warped": View("strong+timewarp")}
@@ -81,15 +81,15 @@ class SVFormer(EMATeacherAlgorithm):
         concentration: NonNegative = 10.0,
         patch: Annotated[int, Ge(1)] = 16,
         decay: Fraction = 0.9999,
-        supervised_share: Fraction = 0.0,
+        supervised_fraction: Fraction = 0.0,
     ) -> None:
         super().__init__(model, decay)
         self.select, self.weight, self.mix_weight = Threshold(threshold), weight, mix_weight
-        self.concentration, self.patch, self.supervised_share = concentration, patch, supervised_share
+        self.concentration, self.patch, self.supervised_fraction = concentration, patch, supervised_fraction
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled + masked strong cross-entropy + squared distance on mixed clips."""
-        u, on = batch.unlabeled, step_after(progress, self.supervised_share)
+        u, on = batch.unlabeled, step_after(progress, self.supervised_fraction)
         (guessed,) = together(self.teacher, u["weak"])
         pseudo = self.select(guessed, batch.indices)
         other = torch.randperm(len(guessed)).to(guessed.device)

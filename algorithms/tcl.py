@@ -22,7 +22,8 @@ class TCL(Algorithm):
         weight: weight of the contrast between videos (gamma; the authors' command).
         group_weight: weight of the contrast between classes (beta; the authors' command).
         temperature: divisor of the similarities (tau; the authors' code).
-        supervised_share: fraction of training on labeled clips only (50 of 400 epochs; the authors' command).
+        supervised_fraction: fraction of training on labeled clips only (50 of 400 epochs; the authors'
+            command).
     """
 
     paper = Paper(
@@ -43,7 +44,7 @@ class TCL(Algorithm):
         "With several processes, the contrast covers the clips of all of them; the authors use one process.",
         "The variants with a self-supervised first phase and with a last phase of fine-tuning on "
         "pseudo-labels (threshold 0.8, a tenth of the learning rate) are left out.",
-        "`weight`, `group_weight` and `supervised_share` are from the command in the authors' README "
+        "`weight`, `group_weight` and `supervised_fraction` are from the command in the authors' README "
         "(Mini-Something-V2); `temperature` is from their code.",
     )
 
@@ -58,12 +59,12 @@ class TCL(Algorithm):
         weight: NonNegative = 9.0,
         group_weight: NonNegative = 1.0,
         temperature: NonNegative = 0.5,
-        supervised_share: Fraction = 0.125,
+        supervised_fraction: Fraction = 0.125,
     ) -> None:
         super().__init__()
         self.model, self.select = model, Threshold(0.0)
         self.weight, self.group_weight = weight, group_weight
-        self.temperature, self.supervised_share = temperature, supervised_share
+        self.temperature, self.supervised_fraction = temperature, supervised_fraction
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled cross-entropy + contrast between instances and between groups."""
@@ -73,7 +74,7 @@ class TCL(Algorithm):
         with averages_untouched(self.model):
             (auxiliary,) = together(self.model, batch.unlabeled["auxiliary"])
         pair = gather(base.softmax(-1)), gather(auxiliary.softmax(-1))
-        weight = step_after(progress, self.supervised_share)
+        weight = step_after(progress, self.supervised_fraction)
         terms = {
             "labeled": F.cross_entropy(labeled, batch.labels),
             "unlabeled/instance": weight * self.weight * info_nce(*pair, self.temperature),

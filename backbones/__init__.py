@@ -19,7 +19,7 @@ from torch import nn
 
 from ssl_video.backbones import pretrained
 from ssl_video.backbones.inputs import IMAGENET, adjust, make_adjustable
-from ssl_video.backbones.weights import Report, load
+from ssl_video.backbones.weights import WeightReport, load
 from ssl_video.errors import InputError
 from ssl_video.registry import backbones
 
@@ -40,7 +40,7 @@ def create(
     size: int = 224,
     weights: str | Path | None = None,
     partial: bool = False,
-    loaded: Callable[[Report], None] = lambda _: None,
+    loaded: Callable[[WeightReport], None] = lambda _: None,
 ) -> nn.Module:
     """Build a network from clips (N, 3, T, H, W) to logits (N, num_classes), for training and evaluation.
 
@@ -74,7 +74,7 @@ def create(
         options["width"] = width
     elif width != 1.0:
         raise InputError(
-            f"backbone {name} has one width, so width {width:g} cannot be had: give 1, or another backbone; "
+            f"backbone {name} has only one width, so {width:g} is not possible: give 1, or another backbone; "
             f"backbones with a width: {', '.join(_with_width())}"
         )
     _check_callable(name, builder, num_classes, options)

@@ -116,8 +116,8 @@ def _read_torch(path: Path) -> tuple[Any, list[str]]:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"weights {path}: refused, as it holds other objects than tensors, and loading those can run any "
-            "code (or it is damaged); save the tensors alone, torch.save(model.state_dict(), path)"
+            f"weights {path}: refused, as it holds objects other than tensors, and loading those can run any "
+            "code (or it is damaged); save only the tensors, torch.save(model.state_dict(), path)"
         ) from error
     except DAMAGED as error:
         reason = f"{type(error).__name__}: {str(error).split('. ')[0]}"

@@ -24,7 +24,7 @@ def importing(package: str) -> Iterator[None]:
             if not error.name or "." in error.name:
                 raise InputError(_unusable(package, error)) from error
             raise InputError(
-                f"{package} cannot be imported as {error.name} is not installed: pip install {error.name}"
+                f"{package} cannot be imported, as {error.name} is not installed: pip install {error.name}"
             ) from error
         # RuntimeError "operator torchvision::nms does not exist": a torchvision built for another torch, for
         # example the CUDA build beside a CPU-only torch. ImportError and OSError: missing or foreign symbols.

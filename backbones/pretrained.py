@@ -28,7 +28,7 @@ _LITE_MODEL, _LITE_PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorc
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightSource:
     """Weights for a backbone, not read yet.
 
     Attributes:
@@ -44,7 +44,7 @@ class Source:
     normalisation: Normalisation = CLIPS
 
 
-def find(weights: str | Path, backbone: str) -> Source:
+def find(weights: str | Path, backbone: str) -> WeightSource:
     """Find the source of weights, without reading or downloading them.
 
     Args:
@@ -68,10 +68,10 @@ def find(weights: str | Path, backbone: str) -> Source:
     if meant and not Path(weights).exists():
         raise InputError(f"there is no file {weights}; did you mean {' or '.join(meant)}?")
     files.check(weights)
-    return Source(str(weights), lambda size: files.read(weights), lambda: files.content(weights))
+    return WeightSource(str(weights), lambda size: files.read(weights), lambda: files.content(weights))
 
 
-def _library(backbone: str) -> Callable[[str, str], Source]:
+def _library(backbone: str) -> Callable[[str, str], WeightSource]:
     """Return the function that finds a backbone's weights in its library, or in a file from there."""
     if backbone.startswith("timm/") or backbone in _IMAGE_MODELS:
         return _of_timm
@@ -88,7 +88,7 @@ def _library(backbone: str) -> Callable[[str, str], Source]:
     )
 
 
-def _of_timm(backbone: str, file: str) -> Source:
+def _of_timm(backbone: str, file: str) -> WeightSource:
     with importing("timm"):
         import timm
     model = _IMAGE_MODELS.get(backbone) or backbone.removeprefix("timm/").partition("+")[0]
@@ -112,7 +112,7 @@ def _of_timm(backbone: str, file: str) -> Source:
     )
 
 
-def _of_torchvision(backbone: str, file: str) -> Source:
+def _of_torchvision(backbone: str, file: str) -> WeightSource:
     with importing("torchvision"):
         from torchvision.models import get_model_weights
     best = get_model_weights(backbone).DEFAULT
@@ -129,7 +129,7 @@ def _of_torchvision(backbone: str, file: str) -> Source:
     )
 
 
-def _of_pytorchvideo(backbone: str, file: str) -> Source:
+def _of_pytorchvideo(backbone: str, file: str) -> WeightSource:
     with importing("pytorchvideo"):
         from pytorchvideo.models import hub
     build = getattr(hub, backbone)
@@ -151,10 +151,12 @@ def _source(
     file: str,
     read: Callable[[int], Mapping[str, Tensor]],
     normalisation: Normalisation,
-) -> Source:
+) -> WeightSource:
     """Return the source of weights that a library downloads to its cache, or that were downloaded before."""
     if file:
-        return Source(f"{file} ({name})", read, lambda: f"{address} {files.content(file)}", normalisation)
+        return WeightSource(
+            f"{file} ({name})", read, lambda: f"{address} {files.content(file)}", normalisation
+        )
 
     def fetch(size: int) -> Mapping[str, Tensor]:
         try:
@@ -166,10 +168,10 @@ def _source(
                 f"{address} elsewhere and give the file: {PRETRAINED}:FILE"
             ) from error
 
-    return Source(f"{name} ({address})", fetch, lambda: address, normalisation)
+    return WeightSource(f"{name} ({address})", fetch, lambda: address, normalisation)
 
 
-def _lite(backbone: str) -> Source:
+def _lite(backbone: str) -> WeightSource:
     """Return a package's EfficientNet-Lite0, whose tensors have other names but timm's order."""
     if backbone.partition("+")[0] != f"timm/{_LITE_MODEL}":
         raise InputError(
@@ -196,4 +198,4 @@ def _lite(backbone: str) -> Source:
         return {name: tensor for (name, _), (_, tensor) in pairs}
 
     name = f"{LITE} ({_LITE_PACKAGE} {version(_LITE_PACKAGE)})"
-    return Source(name, read, lambda: files.content(file), Normalisation((0.5,) * 3, (0.5,) * 3))
+    return WeightSource(name, read, lambda: files.content(file), Normalisation((0.5,) * 3, (0.5,) * 3))

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from ssl_video.backbones import inputs
-from ssl_video.backbones.pretrained import Source
+from ssl_video.backbones.pretrained import WeightSource
 from ssl_video.errors import InputError
 
 
@@ -29,7 +29,7 @@ class Fits(Protocol):
 
 
 @dataclass(frozen=True)
-class Report:
+class WeightReport:
     """Report on loaded weights.
 
     Attributes:
@@ -73,7 +73,7 @@ class Report:
         return text
 
 
-def load(model: nn.Module, source: Source, size: int = 224, *, partial: bool = False) -> Report:
+def load(model: nn.Module, source: WeightSource, size: int = 224, *, partial: bool = False) -> WeightReport:
     """Load tensors into a network, all of them or none.
 
     Names may differ by a prefix that all tensors share ("module.", "network."). A classifier for another
@@ -114,24 +114,24 @@ def load(model: nn.Module, source: Source, size: int = 224, *, partial: bool = F
         )
     kept = {name: tensor for name, tensor in found.items() if name not in differing}
     normalisation = _take_over(model, source, kept)
-    return Report(source.name, tuple(kept), tuple(differing), classes, fitted.new, normalisation)
+    return WeightReport(source.name, tuple(kept), tuple(differing), classes, fitted.new, normalisation)
 
 
 def _load_some(
     model: nn.Module,
-    source: Source,
+    source: WeightSource,
     found: dict[str, Tensor],
     differing: list[str],
     missing: list[str],
     unexpected: list[str],
     classes: tuple[int, int] | None,
-) -> Report:
+) -> WeightReport:
     """Load the tensors that fit."""
     kept = {name: tensor for name, tensor in found.items() if name not in differing}
     if not kept:
         raise InputError(f"{source.name}: no tensor of it fits the network by name and shape")
     normalisation = _take_over(model, source, kept)
-    return Report(
+    return WeightReport(
         source.name,
         tuple(kept),
         tuple(differing),
@@ -142,7 +142,7 @@ def _load_some(
     )
 
 
-def _take_over(model: nn.Module, source: Source, tensors: dict[str, Tensor]) -> str:
+def _take_over(model: nn.Module, source: WeightSource, tensors: dict[str, Tensor]) -> str:
     """Load tensors, and convert the network's inputs to their normalisation; return it if it is another."""
     model.load_state_dict(tensors, strict=False)
     if source.normalisation == inputs.CLIPS:

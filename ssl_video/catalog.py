@@ -7,9 +7,9 @@ from ssl_video.registry import algorithms, backbones
 
 _DATA = {
     "demo": "800 clips of moving shapes in ten classes, rendered at first use",
-    "FOLDER": "a folder of class folders; with train/ and test/ folders above them, if there are any",
+    "FOLDER": "a folder of class folders, or of train/ and test/ folders with class folders inside",
     "MANIFEST.csv": "columns path,label and, where known, group and split (train or test)",
-    "NAME.arrow": "what ssl-video data index makes of folders, manifests and published lists",
+    "NAME.arrow": "an index file, made by ssl-video data index from folders, manifests or published lists",
 }
 
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
     from ssl_video.benchmarks.running.executors import Event
-    from ssl_video.data.dataset import Progress as DataProgress
+    from ssl_video.data.progress import Progress as DataProgress
     from ssl_video.training.run import Plan
 
 _PLAIN_SECONDS = 30.0
@@ -118,7 +118,7 @@ class Display:
     def _crashed(self, event: "Event") -> None:
         self._ended(event)
         self.console.print(
-            f"{self._title(event.plan)} was {event.reason}; once more from its last checkpoint",
+            f"{self._title(event.plan)} was {event.reason}; resuming once from its last checkpoint",
             style="yellow", markup=False, soft_wrap=True,
         )  # fmt: skip
 
@@ -145,13 +145,13 @@ class Display:
         """Estimate the time left from runs of the same configuration, or else from the slowest known one."""
         known = {name: sum(seconds) / len(seconds) for name, seconds in self._seconds.items()}
         for running in self._running.values():
-            if running.share > 0.05:
-                known.setdefault(running.configuration, running.elapsed / running.share)
+            if running.fraction > 0.05:
+                known.setdefault(running.configuration, running.elapsed / running.fraction)
         if not known or not (self._waiting or self._running):
             return ""
         slowest = max(known.values())
         seconds = sum(known.get(plan.configuration, slowest) for plan in self._waiting.values())
-        seconds += sum(known.get(r.configuration, slowest) * (1 - r.share) for r in self._running.values())
+        seconds += sum(known.get(r.configuration, slowest) * (1 - r.fraction) for r in self._running.values())
         # Assumes as many concurrent runs as there are now.
         seconds /= max(1, len(self._running))
         return f"about {duration(seconds)} left"
@@ -162,7 +162,7 @@ class _Running:
 
     def __init__(self, title: str, task: TaskID, total: int, configuration: str) -> None:
         self.title, self.task, self.total, self.configuration = title, task, total, configuration
-        self.done, self.share, self.rate, self.began = 0, 0.0, 0.0, time.monotonic()
+        self.done, self.fraction, self.rate, self.began = 0, 0.0, 0.0, time.monotonic()
         self._marks: list[tuple[float, int]] = []
 
     @property
@@ -177,16 +177,11 @@ class _Running:
     def move(self, done: int, total: int, clips: int, phase: str) -> None:
         self.done, self.total = done, total
         # Testing is a small part of a run, so a fixed fraction of 0.1 is accurate enough for an estimate.
-        self.share = done / total * 0.9 if phase == "train" else 0.9 + 0.1 * done / total
+        self.fraction = done / total * 0.9 if phase == "train" else 0.9 + 0.1 * done / total
         self._marks = [*self._marks[-20:], (time.monotonic(), clips)]
         (first, before), (last, now) = self._marks[0], self._marks[-1]
         if last > first:
             self.rate = (now - before) / (last - first)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 run", "2 runs"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def duration(seconds: float) -> str:

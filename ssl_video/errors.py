@@ -48,6 +48,15 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
 
 
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """Return a number with its noun, and a verb that agrees: "1 run", "1 class has", "2 classes have"."""
+    if number != 1:
+        noun += "es" if noun.endswith("s") else "s"
+    elif verb:
+        verb = {"have": "has", "are": "is"}.get(verb, f"{verb}s")
+    return f"{number:,} {noun} {verb}".rstrip()
+
+
 def some(names: Sequence[str] | Sequence[int], limit: int = 5) -> str:
     """Return the first few of many names, for a message."""
     first = ", ".join(repr(name) for name in names[:limit])

@@ -11,7 +11,7 @@ from ssl_video.display import Display, preparing
 if TYPE_CHECKING:
     from ssl_video.benchmarks.running.executors import Event
     from ssl_video.benchmarks.tables.results import Results
-    from ssl_video.data.dataset import Progress
+    from ssl_video.data.progress import Progress
     from ssl_video.training.run import Plan
 
 Show = Callable[["Event | None"], None]

@@ -302,6 +302,7 @@ algorithms = Registry("algorithm", "ssl_video.algorithms")
 backbones = Registry("backbone", "ssl_video.backbones")
 
 algorithm = algorithms.register
+"""Decorator that gives a method's class a name, which must be free: `@algorithm("my-method")`."""
 
 
 def backbone(name: str, *, inputs: str = "clips") -> Callable[[Entry], Entry]:

@@ -24,10 +24,11 @@ FOLDERS = {
 # What each part may import of the others, from the bottom to the top: contract, data, networks, runs,
 # inference, training, benchmarks, then the public functions. The command line calls these alone. Algorithms
 # are found through the registry; nothing imports one by name, only the parts that they share.
-BOTTOM = {"errors", "files", "names", "registry", "signals", "sources", "spec"}
+BOTTOM = {"errors", "files", "names", "options", "registry", "signals", "sources", "spec"}
 MAY_IMPORT = {
     "errors": set[str](),
     "names": set[str](),
+    "options": set[str](),
     "signals": set[str](),
     "sources": set[str](),
     "processes": set[str](),
@@ -36,9 +37,9 @@ MAY_IMPORT = {
     "reference": set[str](),
     "files": {"errors"},
     "registry": {"errors", "sources"},
-    "spec": {"errors"},
+    "spec": {"errors", "options"},
     "observer": {"display"},
-    "contract": set[str](),
+    "contract": {"options"},
     "algorithms": {"contract", "errors", "registry"},
     "backbones": {"contract", "errors", "registry"},
     "data": {"contract", "errors", "files", "lazy", "observer", "processes", "signals", "spec"},
@@ -68,7 +69,7 @@ MAY_IMPORT = {
     "pictures": {"benchmarks", "data", "networks", "observer", "training", *BOTTOM},
     "pages": {"benchmarks", "contract", "data", "networks", *BOTTOM},
     "templates": {"errors", "registry", "ssl_video"},
-    "testing": {"contract", "data", "errors", "registry"},
+    "testing": {"contract", "data", "errors", "options", "registry"},
     "cli": {"ssl_video"},
     "__main__": {"cli"},
     "ssl_video": {"lazy"},
@@ -227,6 +228,16 @@ def test_commands_only_read_arguments_and_print(name: str) -> None:
     """All they do is in the public interface, `ssl_video` itself, for Python programs to do it, too."""
     others = {module.split(".")[0] for module, _ in imported(MODULES[name])}
     assert not others - {"ssl_video", "click", "rich"} - set(sys.stdlib_module_names)
+
+
+def test_a_class_name_stands_for_one_class() -> None:
+    """So that a reader who finds a name knows its meaning; private names are known in one file only."""
+    found = dict[str, list[str]]()
+    for name, file in MODULES.items():
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name)
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 def texts(file: Path) -> Iterator[tuple[int, str]]:

@@ -154,8 +154,8 @@ def audit(
         except InputError as error:
             problems += error.problems
     if not found:
-        none = "its algorithm gives none, or it is of an older version"
-        raise InputError(*problems, *(f"{folder} keeps no pseudo-labels: {none}" for folder in without))
+        none = "its algorithm produces none, or it was made by an older version"
+        raise InputError(*problems, *(f"{folder} stores no pseudo-labels: {none}" for folder in without))
     audits = tuple(
         Audit(
             f"{title}, {len(some)} runs" if len(some) > 1 else title,

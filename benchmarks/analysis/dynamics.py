@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ssl_video.data.dataset import Data
 
 Effects = dict[str, dict[str, Interval]]
-"""By network and change: the mean top-1 on original clips; for other changes the mean difference to it."""
+"""By network and change: the mean top-1 on original clips; for other changes the mean difference from it."""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def load(a: Path, b: Path, networks: tuple[str | None, str | None] = (None, None
         and np.array_equal(ours.classes[ours.labels], theirs.classes[theirs.labels])
     ):
         raise InputError(
-            f"{a.name} and {b.name} were tested on other clips or classes ({len(ours.clips)} and "
+            f"{a.name} and {b.name} were tested on different clips or classes ({len(ours.clips)} and "
             f"{len(theirs.clips)} clips): only runs on one data set can be compared clip by clip"
         )
     return Pair(*sides)
@@ -158,7 +158,7 @@ def _side(folder: Path, network: str | None) -> Side:
         pass
     said = read(folder)
     if not run.result:
-        raise InputError(f"{folder} is not finished: it has no {RESULT}, or one that is damaged")
+        raise InputError(f"{folder} is not finished: its {RESULT} is missing or damaged")
     network = network or next(iter(said.guesses))
     if network not in said.guesses:
         raise InputError(unknown(f"network of {folder.name}", network, said.guesses))

@@ -20,6 +20,7 @@ from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import paragraph
 from ssl_video.benchmarks.report.sheet import plain_table
+from ssl_video.errors import counted
 
 if TYPE_CHECKING:
     from ssl_video.runs.pseudo_labels import PseudoLabels
@@ -36,14 +37,14 @@ def section(material: Material) -> Section | None:
     if not html:
         return None
     told = paragraph(
-        "Every pseudo-label that training saw, against the clip's label, which training did not see.",
-        "`coverage`: share of the labels that is used; `precision`: share of the used ones that is right;",
-        "`misled`: share of all that is used and wrong; `imbalance`: share of the used ones that would have",
-        "to be of other classes to be as frequent as the classes are.",
-        f"The steps are cut into {WINDOWS} windows. Curves are means over runs, bands reach from the lowest",
-        f"run to the highest, and a precision is drawn where a run used {FEWEST} labels or more. Maps and",
-        "tables are over the labels of all runs of a method; in maps, darker is more, and grey is where",
-        "there is no label. `ssl-video analyze audit RUN` has the numbers.",
+        "Every pseudo-label of training, compared with the clip's true label, which training did not see.",
+        "`coverage`: fraction of the labels that are used; `precision`: fraction of the used labels that are",
+        "right; `misled`: fraction of all labels that are used and wrong; `imbalance`: fraction of the used",
+        "labels that would have to change class to match the true frequencies of the classes.",
+        f"The steps are divided into {WINDOWS} windows. Curves are means over runs, bands extend from the",
+        f"lowest run to the highest, and precision is drawn where a run used {FEWEST} labels or more.",
+        "Maps and tables pool the labels of all runs of a method; in maps, darker means more, and grey",
+        "means no label. `ssl-video analyze audit RUN` prints the numbers.",
     )
     return Section("audit", "Pseudo-label audit", told + html)
 
@@ -75,8 +76,7 @@ def _method(material: Material, group: Group) -> str:
     pool = audit.pooled(runs)
     blocks = [_network(runs, pool, network, windows) for network in pool.labels]
     blocks += [_agreement(pool, *pair, windows) for pair in combinations(pool.labels, 2)]
-    count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
-    heading = f"<h4>{escape(group.method)} <span class='soft'>{count}</span></h4>"
+    heading = f"<h4>{escape(group.method)} <span class='soft'>{counted(len(runs), 'run')}</span></h4>"
     return f"{heading}<div class='charts'>{''.join(blocks)}</div>"
 
 
@@ -89,7 +89,7 @@ def _network(runs: Sequence["PseudoLabels"], pool: "PseudoLabels", network: str,
         curve([pd.Series(getattr(one, kind), one.starts) for one in found], kind)
         for kind in ("coverage", "precision", "misled", "imbalance")
     ]
-    parts = [charts.lines(f"labels by {network}", series, "step", "share", y_range=(0, 1), height=_HEIGHT)]
+    parts = [charts.lines(f"labels by {network}", series, "step", "fraction", y_range=(0, 1), height=_HEIGHT)]
     used = int(sum((made.weights[network] > 0).sum() for made in runs))
     if not used:
         return f"{parts[0]}<p class='soft'>No label by {escape(network)} was used.</p>"
@@ -104,13 +104,13 @@ def _maps(pool: "PseudoLabels", network: str, windows: int) -> Iterator[str]:
     names = [str(name) for name in pool.classes[chosen]]
     starts = [str(start) for start in by_class.starts]
     left = (
-        f", the {DRAWN} of {len(pool.classes)} classes with most wrong labels"
+        f", the {DRAWN} of {len(pool.classes)} classes with the most wrong labels"
         if len(chosen) < len(pool.classes)
         else ""
     )
     for title, values, rows in (
-        ("precision", by_class.precision, "class that the label says"),
-        ("coverage", by_class.coverage, "class of the clip"),
+        ("precision", by_class.precision, "labeled class"),
+        ("coverage", by_class.coverage, "true class"),
     ):
         yield heatmap.heatmap(
             f"{title} of labels by {network}{left}", values[:, chosen].T, names, starts, rows, "from step"
@@ -124,7 +124,7 @@ def _mistakes(pool: "PseudoLabels", network: str) -> str:
     ]
     if not rows:
         return ""
-    title = f"clips labeled wrong most often by {network}"
+    title = f"clips mislabeled most often by {network}"
     table = plain_table(("wrong", "class", "labeled", "clip"), rows, title)
     return f"<div><h5>{escape(title)}</h5>{table}</div>"
 
@@ -138,7 +138,7 @@ def _confusions(pool: "PseudoLabels", network: str) -> str:
     ]
     if not rows:
         return ""
-    title = f"classes that {network} takes for others"
+    title = f"classes confused most often by {network}"
     table = plain_table(("class", "labeled", "labels", "of the class"), rows, title)
     return f"<div><h5>{escape(title)}</h5>{table}</div>"
 
@@ -157,5 +157,5 @@ def _agreement(pool: "PseudoLabels", one: str, other: str, windows: int) -> str:
             ("neither", 0, 0),
         )
     ]
-    title = f"who is right about a clip, labels used or not: {one}, {other}"
-    return charts.lines(title, series, "step", "share of clips", y_range=(0, 1), height=_HEIGHT)
+    title = f"networks with the right label of a clip, used or not: {one}, {other}"
+    return charts.lines(title, series, "step", "fraction of clips", y_range=(0, 1), height=_HEIGHT)

@@ -36,23 +36,23 @@ _AXES = (
     _Axis("Against time", "seconds of training and evaluation", lambda c: c.cost.seconds),
 )
 _COSTS = (
-    sheet.Column("method"),
-    sheet.Column("algorithm", choice=True, shown=False),
-    sheet.Column("dataset", choice=True),
-    sheet.Column("protocol", choice=True),
-    sheet.Column("top-1 %", "number"),
-    sheet.Column("seconds", "number", "of training and evaluation, mean over runs"),
-    sheet.Column("clips/s", "number", "videos read in training, by these seconds"),
-    sheet.Column(
+    sheet.SheetColumn("method"),
+    sheet.SheetColumn("algorithm", choice=True, shown=False),
+    sheet.SheetColumn("dataset", choice=True),
+    sheet.SheetColumn("protocol", choice=True),
+    sheet.SheetColumn("top-1 %", "number"),
+    sheet.SheetColumn("seconds", "number", "of training and evaluation, mean over runs"),
+    sheet.SheetColumn("clips/s", "number", "videos read in training, divided by these seconds"),
+    sheet.SheetColumn(
         "training GFLOPs", "number", "10^9 multiply-adds of the whole training, forward and backward"
     ),
-    sheet.Column("× baseline", "number", "training GFLOPs divided by the baseline's"),
-    sheet.Column("points per ×", "number", "gain for each multiple of the baseline's training cost"),
-    sheet.Column(
+    sheet.SheetColumn("× baseline", "number", "training GFLOPs divided by the baseline's"),
+    sheet.SheetColumn("points per ×", "number", "gain per multiple of the baseline's training cost"),
+    sheet.SheetColumn(
         "test GFLOPs", "number", "10^9 multiply-adds of the tested network for one test clip and crop"
     ),
-    sheet.Column("parameters", "number", "of the tested network, in millions"),
-    sheet.Column("trained", "number", "parameters of all trained networks, in millions"),
+    sheet.SheetColumn("parameters", "number", "of the tested network, in millions"),
+    sheet.SheetColumn("trained", "number", "parameters of all trained networks, in millions"),
 )
 
 
@@ -62,10 +62,11 @@ def section(material: Material) -> Section:
     parts = [
         paragraph(
             "A method that trains two networks pays more for the same number of steps.",
-            "Operations are counted, so they are the same on every machine; seconds also depend on what else",
-            "the machine did. Dashed lines are the accuracies of baselines.",
+            "Operations are counted, so they are the same on every machine; seconds also depend on the",
+            "machine and its other load. Dashed lines are the accuracies of baselines.",
             "A cost that is the same for all methods of a protocol is not drawn.",
-            "Points that stand too close have no names: pointing at one tells it, and the table has all.",
+            "Points that are too close together have no names: pointing at one shows its name, and the table",
+            "lists all of them.",
         )
     ]
     if len(compared.columns) > PLOTS:
@@ -101,7 +102,7 @@ def _figures(material: Material, place: int) -> Iterator[str]:
             )
 
 
-def _rows(material: Material) -> Iterator[list[str | sheet.Cell]]:
+def _rows(material: Material) -> Iterator[list[str | sheet.MarkedText]]:
     compared, means = material.comparison, _means(material.frame)
     for place, column in enumerate(compared.columns):
         labels = tuple(getattr(column, key) for key in COLUMN_KEYS)

@@ -71,8 +71,8 @@ def section(material: Material) -> Section | None:
     if not html:
         return None
     told = (
-        "What the network that is used for inference takes the test clips of each class for: per cent of "
-        "the class's clips, over all runs of the method. "
+        "Predictions of the network used for inference for the test clips of each class, in per cent of the "
+        "class's clips, over all runs of the method. "
         f"Where there are more than {DRAWN} classes, the {_PAIRS} largest confusions are listed instead."
     )
     return Section("confusion", "Confusions", f"<p>{told}</p>{html}")
@@ -91,5 +91,5 @@ def _matrix(material: Material, group: Group) -> str:
         (pair.truth, pair.guess, str(pair.clips), f"{100 * pair.share:.0f} %")
         for pair in most_confused(counts, classes)
     ]
-    table = plain_table(("true class", "taken for", "clips", "of the class"), rows, "confusions")
+    table = plain_table(("true class", "first guess", "clips", "of the class"), rows, "confusions")
     return f"<div><h4>{escape(group.method)}</h4>{table}</div>"

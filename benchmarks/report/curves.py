@@ -11,6 +11,7 @@ from ssl_video.benchmarks.report.charts import Series
 from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.errors import counted
 
 POINTS = 40
 FEWEST = 5
@@ -64,10 +65,10 @@ def section(material: Material) -> Section | None:
         return None
     told = (
         f"Each point is the mean over a {POINTS}th of the steps and over the runs of a method, one for each "
-        "seed and draw of labels. Bands reach from the lowest run to the highest. Coverage is the share of "
-        "pseudo-labels that training uses, precision the share of these that are the clips' hidden labels; "
-        f"it is drawn where a run used {FEWEST} or more. A learning rate is drawn for the first method that "
-        "has it."
+        "seed and draw of labels. Bands extend from the lowest run to the highest. Coverage is the "
+        "fraction of pseudo-labels that training uses, and precision the fraction of these that match the "
+        f"clips' hidden labels; precision is drawn where a run used {FEWEST} or more. A learning-rate "
+        "schedule that several methods share is drawn once."
     )
     return Section("curves", "Learning curves", f"<p>{told}</p>{html}")
 
@@ -89,7 +90,7 @@ def _charts(material: Material, schedules: set[tuple[float, ...]], group: Group)
         _chart("loss terms", "loss", [_series(tables, name, name[5:]) for name in kinds["loss"]]),
         _chart(
             "pseudo-labels",
-            "share",
+            "fraction",
             [_series(tables, name) for name in kinds["coverage"] + kinds["precision"]],
             unit=True,
         ),
@@ -98,7 +99,7 @@ def _charts(material: Material, schedules: set[tuple[float, ...]], group: Group)
     if _RATE in tables[0] and (schedule := tuple(tables[0][_RATE].round(9))) not in schedules:
         schedules.add(schedule)
         made.append(_chart("learning rate", "rate", [_series(tables, _RATE)]))
-    runs = f"{len(tables)} runs" if len(tables) > 1 else "1 run"
+    runs = counted(len(tables), "run")
     heading = f"{escape(group.method)} <span class='soft'>{runs}, {steps} steps, {width} per point</span>"
     return f"<h4>{heading}</h4><div class='charts'>{''.join(made)}</div>"
 

@@ -49,24 +49,24 @@ def film(frames: np.ndarray) -> Film:
     return Film(file.getvalue(), shown)
 
 
-class Source:
-    """Films of the clips of a run's dataset.
+class FilmSource:
+    """Films of the clips of a run's data set.
 
     Args:
         spec: the run's specification, as in its record.
-        fingerprint: that of its dataset, as in its record.
+        fingerprint: that of its data set, as in its record.
 
     Raises:
-        InputError: the dataset is missing, or is not the one of the run.
+        InputError: the data set is missing, or is not the one of the run.
     """
 
     def __init__(self, spec: Mapping[str, object], fingerprint: str) -> None:
         built = build(spec)
         if built.data == "demo" and not demo.place().is_dir():
-            raise InputError("the demo clips are not rendered here; `ssl-video data cache demo` does it")
+            raise InputError("the demo clips are not rendered here; `ssl-video data cache demo` renders them")
         index = dataset.read_index(built)
         if "d" + index.fingerprint != fingerprint:
-            raise InputError(f"what {built.data} holds now is not what the runs were made with")
+            raise InputError(f"the clips or labels of {built.data} are not those that the runs used")
         dataset.check_present(index)
         # Frames that training stored are read from the cache; none are added.
         self._store = FrameStore(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ssl_video.benchmarks.analysis import audit, pair
 from ssl_video.benchmarks.report.drawing import escape
-from ssl_video.benchmarks.report.films import FRAMES, SIDE, Film, Source
+from ssl_video.benchmarks.report.films import FRAMES, SIDE, Film, FilmSource
 from ssl_video.benchmarks.report.groups import Group, groups
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
@@ -18,7 +18,7 @@ from ssl_video.errors import InputError
 if TYPE_CHECKING:
     from ssl_video.runs.pseudo_labels import PseudoLabels
 
-METHODS, CLIPS = 4, 4  # methods per dataset, and clips of each kind
+METHODS, CLIPS = 4, 4  # methods per data set, and clips of each kind
 LARGEST = 2_500_000  # bytes of all films together
 _LOOKED_AT = 200
 
@@ -31,7 +31,7 @@ class Shown(NamedTuple):
     said: tuple[str, ...]
 
 
-class Kind(NamedTuple):
+class ClipKind(NamedTuple):
     """Clips chosen by one rule."""
 
     rule: str
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
 
 
 def section(material: Material) -> Section | None:
-    """Return the section with clips of the best methods of each dataset whose files are available."""
+    """Return the section with clips of the best methods of each data set whose files are available."""
     if not material.gallery:
         return None
     store, parts, reasons = _Store(), list[str](), list[str]()
@@ -48,7 +48,7 @@ def section(material: Material) -> Section | None:
         run = material.run(chosen[0].runs[0]) if chosen else None
         result = material.result(run["run"]) if run else None
         try:
-            source = Source(result.spec, fingerprint) if result else None
+            source = FilmSource(result.spec, fingerprint) if result else None
         except InputError as error:
             reasons += [f"{data}: no clips, {problem}" for problem in error.problems]
             continue
@@ -58,10 +58,10 @@ def section(material: Material) -> Section | None:
         return Section("gallery", "Clips", notes(reasons)) if reasons else None
     told = paragraph(
         f"Clips of the {METHODS} methods with the highest mean top-1 on the first protocol of each data set,",
-        "beside the baseline; of each the run of the first draw and seed. They are chosen by the rules",
-        "that stand above them, at most one of a class; the surest are those with the highest confidence of",
-        f"either. A film is {FRAMES} frames, evenly spaced over the whole clip, the square in its middle. It",
-        "plays where a pointer rests on it or where it is selected.",
+        "beside the baseline, each from the run of the first draw and seed. The heading above the clips",
+        "names the rule by which they are chosen, at most one per class; the surest are those with the",
+        f"highest confidence of either. A film shows {FRAMES} frames, evenly spaced over the whole clip,",
+        "cropped to the central square. It plays while the pointer rests on it or it is selected.",
         f"All films together take {store.size / 1e6:.1f} MB; `--no-gallery` leaves them out.",
     )
     play = '<label class="playall"><input type="checkbox" class="play"> play all</label>'
@@ -97,7 +97,7 @@ def one_a_class(clips: Iterable[Shown], most: int = CLIPS) -> list[Shown]:
     return list(chosen.values())
 
 
-def pseudo_labels(made: "PseudoLabels", network: str) -> Iterator[Kind]:
+def pseudo_labels(made: "PseudoLabels", network: str) -> Iterator[ClipKind]:
     """Yield the clips whose wrong labels by a network were used most often, then those with right ones."""
     wrong = (
         Shown(
@@ -107,7 +107,7 @@ def pseudo_labels(made: "PseudoLabels", network: str) -> Iterator[Kind]:
         )
         for found in audit.mistakes(made, network, _LOOKED_AT)
     )
-    yield Kind(f"wrong labels by {network}, used most often", one_a_class(wrong))
+    yield ClipKind(f"wrong labels by {network}, used most often", one_a_class(wrong))
     labels, used = made.labels[network], made.weights[network] > 0
     right = np.bincount(made.indices[used & (labels == made.truths[made.indices])], minlength=len(made.clips))
     seen = np.bincount(made.indices[labels >= 0], minlength=len(made.clips))
@@ -120,10 +120,10 @@ def pseudo_labels(made: "PseudoLabels", network: str) -> Iterator[Kind]:
         )
         for clip in order.tolist()
     )
-    yield Kind(f"right labels by {network}, used most often", one_a_class(always))
+    yield ClipKind(f"right labels by {network}, used most often", one_a_class(always))
 
 
-def tests(found: pair.Pair, method: str, baseline: str) -> Iterator[Kind]:
+def tests(found: pair.Pair, method: str, baseline: str) -> Iterator[ClipKind]:
     """Yield the test clips that only the method gets right, then only the baseline, surest first."""
     rows = [
         (truth, Shown(clip, truth, (_guess(method, truth, ours), _guess(baseline, truth, theirs))), ours[0])
@@ -131,8 +131,8 @@ def tests(found: pair.Pair, method: str, baseline: str) -> Iterator[Kind]:
     ]
     wins = one_a_class(shown for truth, shown, guess in rows if guess == truth)
     losses = one_a_class(shown for truth, shown, guess in rows if guess != truth)
-    yield Kind(f"test clips that {method} has right and {baseline} has wrong, the surest", wins)
-    yield Kind(f"test clips that {baseline} has right and {method} has wrong, the surest", losses)
+    yield ClipKind(f"test clips that {method} predicts right and {baseline} wrong, the surest", wins)
+    yield ClipKind(f"test clips that {baseline} predicts right and {method} wrong, the surest", losses)
 
 
 class _Store:
@@ -158,7 +158,7 @@ class _Store:
 
 
 def _first_protocols(material: Material) -> list[tuple[tuple[str, str], Group]]:
-    """Return the groups of the first protocol of each dataset, with its name and fingerprint."""
+    """Return the groups of the first protocol of each data set, with its name and fingerprint."""
     found, first = [], dict[tuple[str, str], str]()
     for group in groups(material):
         run = material.run(group.runs[0])
@@ -173,9 +173,9 @@ def _is_baseline(material: Material, run: str) -> bool:
     return material.baseline in (own["algorithm"], own["configuration"])
 
 
-def _method(material: Material, group: Group, source: Source, store: _Store) -> str:
+def _method(material: Material, group: Group, source: FilmSource, store: _Store) -> str:
     """Draw the clips of one method's first run."""
-    run, kinds = group.runs[0], list[Kind]()
+    run, kinds = group.runs[0], list[ClipKind]()
     made = material.pseudo_labels(run)
     for network in made.labels if made else ():
         assert made
@@ -195,7 +195,7 @@ def _method(material: Material, group: Group, source: Source, store: _Store) -> 
     return heading + "".join(parts)
 
 
-def _kind(kind: Kind, source: Source, store: _Store) -> str:
+def _kind(kind: ClipKind, source: FilmSource, store: _Store) -> str:
     figures = []
     for shown in kind.clips:
         film = source.film(shown.clip)

@@ -16,7 +16,7 @@ class Group(NamedTuple):
 
     Attributes:
         method: its name in the leaderboard.
-        labels: its dataset and protocol.
+        labels: its data set and protocol.
         runs: their names, ordered by draw and seed.
     """
 
@@ -71,6 +71,6 @@ def drawn(material: Material, draw: Callable[[Group], str], grid: bool = True, m
             parts.append(f"<details{opened}><summary><h3>{escape(labels)}</h3></summary>{inside}</details>")
     if left and parts:
         parts.append(
-            f"<p class='soft'>{left} more methods and protocols are not shown: choose among them.</p>"
+            f"<p class='soft'>Not shown: {left} more, each a method on a protocol. Select runs to see.</p>"
         )
     return "".join(parts)

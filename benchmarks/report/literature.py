@@ -11,11 +11,11 @@ from ssl_video.benchmarks.tables.numbers import NO_RUN, written
 
 
 def section(material: Material) -> Section | None:
-    """Return the section on published results for these datasets and label fractions, with ours below."""
+    """Return the section on published results for these data sets and label fractions, with ours below."""
     found = published.beside(material.comparison.columns)
     if found.frame.empty:
         return None
-    parts = [paragraph("Context, not a comparison: nothing here was run by the code that made this page.")]
+    parts = [paragraph("Context, not a comparison: none of these numbers was produced by this code.")]
     for block in found.blocks:
         head, *rows = zip(*block.words, *block.numbers, strict=True)
         told = sheet.plain_table(head, rows, f"published: {block.dataset}")
@@ -27,7 +27,7 @@ def section(material: Material) -> Section | None:
 
 
 def _ours(material: Material, dataset: str) -> Iterator[str]:
-    """Draw the measured means on a dataset, with one column per protocol."""
+    """Draw the measured means on a data set, with one column per protocol."""
     compared = material.comparison
     places = [place for place, column in enumerate(compared.columns) if column.dataset == dataset]
     head = ["method", *(compared.columns[place].title.removeprefix(f"{dataset} ") for place in places)]

@@ -10,33 +10,39 @@ from ssl_video.benchmarks.tables.cells import Cell, Column, Comparison, Row
 from ssl_video.benchmarks.tables.numbers import NO_RUN, written
 
 _CELLS = (
-    sheet.Column("method", hint="algorithm, and what tells it from others of its name"),
-    sheet.Column("algorithm", choice=True, shown=False),
-    sheet.Column("dataset", choice=True),
-    sheet.Column("protocol", choice=True, hint="which training clips are labeled"),
-    sheet.Column("top-1 %", "number", "mean and interval on the test clips"),
-    sheet.Column("n", "number", "runs behind the mean"),
-    sheet.Column("draws", "number", "different sets of labeled clips among these runs"),
-    sheet.Column("gain", "number", "paired difference to the baseline on the same labels and seed"),
-    sheet.Column("pairs", "number", "runs with a run of the baseline on the same labels and seed"),
-    sheet.Column("wins/ties/losses", "number", "pairs in which it is better, equal and worse"),
-    sheet.Column("p (Holm)", "number", "of the gain, after Holm's correction for all gains of this table"),
+    sheet.SheetColumn(
+        "method", hint="algorithm, and the settings that distinguish it from others of that name"
+    ),
+    sheet.SheetColumn("algorithm", choice=True, shown=False),
+    sheet.SheetColumn("dataset", choice=True),
+    sheet.SheetColumn("protocol", choice=True, hint="rule by which the labeled training clips are chosen"),
+    sheet.SheetColumn("top-1 %", "number", "mean and interval on the test clips"),
+    sheet.SheetColumn("n", "number", "runs behind the mean"),
+    sheet.SheetColumn("draws", "number", "different sets of labeled clips among these runs"),
+    sheet.SheetColumn("gain", "number", "paired difference to the baseline on the same labels and seed"),
+    sheet.SheetColumn("pairs", "number", "runs with a run of the baseline on the same labels and seed"),
+    sheet.SheetColumn("wins/ties/losses", "number", "pairs in which it is better, equal and worse"),
+    sheet.SheetColumn(
+        "p (Holm)", "number", "of the gain, after Holm's correction for all gains of this table"
+    ),
 )
 _RUNS = (
-    sheet.Column("method"),
-    sheet.Column("algorithm", choice=True, shown=False),
-    sheet.Column("dataset", choice=True),
-    sheet.Column("protocol", choice=True),
-    sheet.Column("draw", "number", "number of the random draw of labels"),
-    sheet.Column("seed", "number"),
-    sheet.Column("top-1 %", "number"),
-    sheet.Column("top-5 %", "number"),
-    sheet.Column("class mean %", "number", "mean over classes of the share of their clips guessed right"),
-    sheet.Column("steps", "number"),
-    sheet.Column("seconds", "number", "of training and evaluation"),
-    sheet.Column("labels", "code", "fingerprint of the partition: labeled, unlabeled and test clips"),
-    sheet.Column("finished (UTC)"),
-    sheet.Column("run", "code", "its folder in runs/"),
+    sheet.SheetColumn("method"),
+    sheet.SheetColumn("algorithm", choice=True, shown=False),
+    sheet.SheetColumn("dataset", choice=True),
+    sheet.SheetColumn("protocol", choice=True),
+    sheet.SheetColumn("draw", "number", "number of the random draw of labels"),
+    sheet.SheetColumn("seed", "number"),
+    sheet.SheetColumn("top-1 %", "number"),
+    sheet.SheetColumn("top-5 %", "number"),
+    sheet.SheetColumn(
+        "class mean %", "number", "mean over classes of the fraction of their test clips guessed right"
+    ),
+    sheet.SheetColumn("steps", "number"),
+    sheet.SheetColumn("seconds", "number", "of training and evaluation"),
+    sheet.SheetColumn("labels", "code", "fingerprint of the partition: labeled, unlabeled and test clips"),
+    sheet.SheetColumn("finished (UTC)"),
+    sheet.SheetColumn("run", "code", "its folder in runs/"),
 )
 
 
@@ -52,8 +58,8 @@ def leaderboard(material: Material) -> Section:
     html = paragraph(
         f"{compared.caption[:1].upper()}{compared.caption[1:]}.",
         *_marked(compared),
-        "The order is the baseline, then the alphabet: an order by accuracy would claim a ranking that the",
-        "intervals seldom support.",
+        "The baseline comes first, then the others in alphabetical order: an order by accuracy would claim a",
+        "ranking that the intervals seldom support.",
     )
     html += sheet.sheet("leaderboard", "methods and protocols", _CELLS, rows) + notes(compared.notes)
     return Section("leaderboard-section", "Leaderboard", html)
@@ -63,24 +69,24 @@ def _marked(compared: Comparison) -> Iterator[str]:
     """Explain the colours and marks that occur."""
     if compared.tests:
         share = f"{100 * compared.confidence:g} %"
-        yield f"Gains in colour are not 0 at {share}, after Holm's correction for {compared.tests} tests."
+        yield f"Coloured gains differ from 0 at {share}, after Holm's correction for {compared.tests} tests."
     if any(cell and cell.score.n == 1 for row in compared.rows for cell in row.cells):
-        yield "Marked cells rest on one run: nothing is known of how far it is from the mean."
+        yield "Marked cells rest on a single run, whose distance from the mean is unknown."
 
 
-def _cells(compared: Comparison, row: Row, column: Column, cell: Cell) -> list[str | sheet.Cell]:
+def _cells(compared: Comparison, row: Row, column: Column, cell: Cell) -> list[str | sheet.MarkedText]:
     once = "once" if cell.score.n == 1 else ""
     protocol = ", ".join([column.protocol, *column.marks])
-    name = sheet.Cell(row.label, "base") if row.is_baseline or row.network else row.label
+    name = sheet.MarkedText(row.label, "base") if row.is_baseline or row.network else row.label
     return [
         *(name, row.algorithm, column.dataset, protocol),
-        sheet.Cell(written(cell.score, compared.usual_n), once),
-        sheet.Cell(str(cell.score.n), once),
+        sheet.MarkedText(written(cell.score, compared.usual_n), once),
+        sheet.MarkedText(str(cell.score.n), once),
         *(str(cell.draws), *_gain(compared, cell)),
     ]
 
 
-def _gain(compared: Comparison, cell: Cell) -> list[str | sheet.Cell]:
+def _gain(compared: Comparison, cell: Cell) -> list[str | sheet.MarkedText]:
     """Format gain, pairs, wins and p of a cell."""
     if not cell.gain:
         return [NO_RUN] * 4
@@ -91,7 +97,7 @@ def _gain(compared: Comparison, cell: Cell) -> list[str | sheet.Cell]:
         mark = "once"
     text = written(gain.difference, compared.usual_n, "+").replace("-", "−")
     counts = f"{gain.wins}/{gain.ties}/{gain.losses}"
-    return [sheet.Cell(text, mark), str(gain.difference.n), counts, probability(cell.corrected_p)]
+    return [sheet.MarkedText(text, mark), str(gain.difference.n), counts, probability(cell.corrected_p)]
 
 
 def probability(p: float) -> str:
@@ -112,7 +118,7 @@ def runs(material: Material) -> Section:
     return Section("runs-section", f"All {len(frame)} runs" if len(frame) > 1 else "The run", html)
 
 
-def _run_rows(material: Material) -> Iterator[list[str | sheet.Cell]]:
+def _run_rows(material: Material) -> Iterator[list[str | sheet.MarkedText]]:
     keys = ["run", "algorithm", "dataset", "protocol", "draw", "seed", "top1", "top5", "mean_class", "steps"]
     keys += ["seconds", "fingerprint", "finished"]
     for run, *words, draw, seed, top1, top5, mean_class, steps, seconds, labels, finished in material.frame[

@@ -12,6 +12,7 @@ from ssl_video.benchmarks.report.charts import Estimate
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.tables.statistics import Interval, interval
+from ssl_video.errors import counted
 from ssl_video.inference.temporal_robustness import CHANGES, ORIGINAL
 from ssl_video.runs.predictions import Predictions
 
@@ -70,11 +71,11 @@ def class_gains(material: Material) -> Section | None:
     if not html:
         return None
     told = (
-        "Top-1 of the network that is used for inference minus that of another one of the same method, for "
-        "the test clips of each class: to the right of 0 the first is better, to the left the other. Mean "
-        "over runs with its 95 % t-interval; a hollow dot is one run. With few clips in a class, the "
-        "difference moves in large steps. The order is by the difference itself, so the classes at the ends "
-        "are in part there by chance."
+        "Top-1 of the network used for inference minus that of another network of the same method, for the "
+        "test clips of each class: to the right of 0 the first is better, to the left the other. Means over "
+        "runs with 95 % t-intervals; a hollow dot is a single run. With few clips in a class, the difference "
+        "changes in large steps. The classes are ordered by the difference itself, so those at the ends are "
+        "there partly by chance."
     )
     return Section("class-gain", "Gain of one network over the other, by class", f"<p>{told}</p>{html}")
 
@@ -85,10 +86,10 @@ def dynamics(material: Material) -> Section | None:
     if not html:
         return None
     told = (
-        "What each network loses where the time of the test clips is changed: top-1 on the changed clips "
-        "minus top-1 on the clips as they are, mean over runs with its 95 % t-interval. Slowed clips show "
-        "the middle at half or a quarter of its speed, frozen ones the middle frame alone; reversed and "
-        "shuffled ones have the same frames in another order."
+        "The loss of each network under changed time: top-1 on the changed test clips minus top-1 on the "
+        "original ones, means over runs with 95 % t-intervals. Slowed clips show the middle at half or a "
+        "quarter of its speed, frozen ones the middle frame alone; reversed and shuffled ones have the same "
+        "frames in another order."
     )
     return Section("dynamics", "Networks under changed time", f"<p>{told}</p>{html}")
 
@@ -105,7 +106,7 @@ def _gains(material: Material, group: Group) -> str:
             _estimate(
                 gain.name,
                 gain.gain,
-                note=f"{gain.clips} clip{'s' if gain.clips > 1 else ''}",
+                note=counted(gain.clips, "clip"),
                 accent=gain.gain.mean > 0,
             )
             for gain in ends
@@ -132,14 +133,12 @@ def _losses(material: Material, group: Group) -> str:
         f"{name} {100 * interval([scores[name][ORIGINAL]['top1'] for scores in runs]).mean:.1f} %"
         for name in networks
     )
-    title = f"{group.method} (as they are: {plain})"
+    title = f"{group.method} (original clips: {plain})"
     return charts.intervals(title, rows, "change in points of top-1", zero=True, limits=_LIMITS)
 
 
 def _estimate(label: str, found: Interval, note: str = "", accent: bool = False) -> Estimate:
     mean, half_width, n = found
     spread = f" ± {100 * half_width:.1f}" if math.isfinite(half_width) else ""
-    told = ", ".join(
-        [f"{100 * mean:+.1f}{spread} points", f"{n} runs" if n > 1 else "1 run", *([note] if note else [])]
-    )
+    told = ", ".join([f"{100 * mean:+.1f}{spread} points", counted(n, "run"), *([note] if note else [])])
     return Estimate(label, 100 * mean, 100 * half_width, told, accent)

@@ -23,7 +23,7 @@ from ssl_video.benchmarks.report import (
 from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 from ssl_video.files import replace_text
 
 
@@ -46,20 +46,24 @@ PARTS = (
     Part("leaderboard", methods.leaderboard),
     Part("protocols", protocols.section),
     Part("accuracy per compute", compute.section),
-    Part("learning curves", curves.section, "the runs hold no metrics.jsonl"),
+    Part("learning curves", curves.section, "the runs have no metrics.jsonl"),
     Part(
         "pseudo-label audit",
         audit.section,
-        "no method here gives pseudo-labels, or the runs are of a version that did not keep them",
+        "no method here produces pseudo-labels, or the runs are from a version that did not store them",
     ),
     Part("class-wise gain", networks.class_gains, "no method here has a second network that was tested"),
     Part("networks under changed time", networks.dynamics, "`ssl-video analyze dynamics` measures it"),
-    Part("confusions", confusion.section, "the runs hold no predictions.npz"),
-    Part("clips", gallery.section, "there is nothing to choose them by, or --no-gallery was given"),
+    Part("confusions", confusion.section, "the runs have no predictions.npz"),
+    Part(
+        "clips",
+        gallery.section,
+        "no predictions or pseudo-labels to choose them by, or --no-gallery was given",
+    ),
     Part(
         "published numbers",
         literature.section,
-        "benchmarks/published.csv has none for these data sets and shares of labels",
+        "benchmarks/published.csv has none for these data sets and fractions of labels",
     ),
     Part("settings", rebuild.settings),
     Part("labels", rebuild.partitions),
@@ -134,7 +138,7 @@ def _frame(material: Material, sections: Sequence[Section], left_out: Sequence[P
         # Before anything is shown, so that controls which need scripts do not shift existing content.
         "<script>document.documentElement.classList.add('js')</script></head>\n"
         f'<body><div class="page"><header><h1>{escape(title)}</h1>'
-        f'<p class="soft">{len(material.frame)} finished runs, the last of {escape(last)} UTC, '
+        f'<p class="soft">{counted(len(material.frame), "finished run")}, the last of {escape(last)} UTC, '
         f"made by ssl-video from their records</p></header>"
         f'<nav class="contents" aria-label="contents"><ol>{contents}</ol></nav>\n<main>{body}</main>\n'
         f"<footer>{_left_out(left_out)}{_damaged(material)}</footer></div>\n<script>{_file('page.js')}</script></body></html>\n"
@@ -144,7 +148,7 @@ def _frame(material: Material, sections: Sequence[Section], left_out: Sequence[P
 def _left_out(parts: Sequence[Part]) -> str:
     if not parts:
         return ""
-    told = paragraph("Left out, because these runs have nothing for it:")
+    told = paragraph("Parts left out, because these runs have no data for them:")
     return told + notes(f"{part.title}: {part.otherwise}" for part in parts)
 
 
@@ -152,7 +156,7 @@ def _damaged(material: Material) -> str:
     """List the damaged files."""
     if not material.damaged:
         return ""
-    told = paragraph("Left out, so that the numbers of these parts are of fewer runs:")
+    told = paragraph("Files left out, so that some parts cover fewer runs:")
     return told + notes(material.damaged)
 
 

@@ -11,6 +11,7 @@ from ssl_video.benchmarks.tables import means
 from ssl_video.benchmarks.tables.cells import Column, Comparison, Row
 from ssl_video.benchmarks.tables.numbers import written, written_gain
 from ssl_video.benchmarks.tables.statistics import Interval
+from ssl_video.errors import counted
 
 PLOTS = 12  # number of protocols drawn
 ROWS = 40  # maximum number of methods in a plot
@@ -24,9 +25,9 @@ def section(material: Material) -> Section:
     parts = [
         paragraph(
             f"Dots are means over runs, lines their {share} intervals; a hollow dot is a single run.",
-            f"Gains are paired differences to {compared.baseline}: what two runs on the same labels share",
-            "cancels, so a gain may be certain where the accuracies overlap.",
-            "Coloured gains are not 0 after Holm's correction.",
+            f"Gains are paired differences to {compared.baseline}: variation common to two runs on the same",
+            "labels cancels, so a gain may be certain even where the intervals of the accuracies overlap.",
+            "Coloured gains differ from 0 after Holm's correction.",
         )
     ]
     parts += _limits(compared)
@@ -45,13 +46,13 @@ def _limits(compared: Comparison) -> Iterator[str]:
         )
     most = max(sum(row.cells[c] is not None for row in compared.rows) for c in range(len(compared.columns)))
     if most > ROWS:
-        yield paragraph(f"A plot has the first {ROWS} of its methods, in the table's order.")
+        yield paragraph(f"A plot shows the first {ROWS} of its methods, in the table's order.")
 
 
 def _labels(column: Column) -> str:
     (labeled, most), (classes, _) = column.sizes["labeled"], column.sizes["classes"]
     count = f"{labeled}" if labeled == most else f"{labeled} to {most}"
-    return paragraph(f"{count} labeled clips of {classes} classes", kind="soft")
+    return paragraph(f"{count} labeled clips of {counted(classes, 'class')}", kind="soft")
 
 
 def _figures(compared: Comparison, place: int) -> Iterator[str]:
@@ -74,7 +75,7 @@ def _figures(compared: Comparison, place: int) -> Iterator[str]:
 
 
 def _mean_gains(compared: Comparison) -> Iterator[str]:
-    """Draw every method's mean gain for each dataset with several protocols."""
+    """Draw every method's mean gain for each data set with several protocols."""
     sets = dict.fromkeys(column.data for column in compared.columns)
     versions = Counter(name for name, _ in sets)
     for data in sets:
@@ -96,15 +97,15 @@ def _mean_gains(compared: Comparison) -> Iterator[str]:
             figure = charts.intervals("Mean gain", gains, label, zero=True)
             yield f"<h3>{escape(name)}: mean gain over protocols</h3>"
             yield paragraph(
-                "Every protocol in which a method has a gain counts once; the interval is over protocols,",
-                "in brackets in how many the gain is above 0. All share their test clips.",
+                "Every protocol in which a method has a gain counts once; the interval is over protocols.",
+                "In brackets: protocols with a gain above 0. All protocols share their test clips.",
                 kind="soft",
             )
             yield f"<div class='charts'>{figure}</div>"
 
 
 def _by_labels(compared: Comparison) -> Iterator[str]:
-    """Draw methods beside the baseline over the number of labels, for datasets with several such numbers."""
+    """Draw methods beside the baseline over the number of labels, for data sets with several such numbers."""
     bases = {row.setting: row for row in reversed(compared.rows) if row.is_baseline}
     datasets = Counter(column.dataset for column in compared.columns if not column.marks)
     for dataset in [name for name, columns in datasets.items() if columns > 1]:

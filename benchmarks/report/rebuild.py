@@ -13,16 +13,17 @@ from ssl_video.benchmarks.report import sheet
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import copied, folded, paragraph
 from ssl_video.benchmarks.tables.cells import Row
+from ssl_video.errors import counted
 from ssl_video.spec import CELL, METHOD, without_cell
 
 COMMANDS = 40  # maximum number of methods with commands in the page
 _LABELS = (
-    sheet.Column("dataset", choice=True),
-    sheet.Column("protocol", choice=True),
-    sheet.Column("draw", "number", "number of the random draw of labels"),
-    sheet.Column("labels", "code", "fingerprint of the partition: labeled, unlabeled and test clips"),
-    sheet.Column("data", "code", "fingerprint of the data set's clips and labels"),
-    *(sheet.Column(title, "number") for title in ("labeled", "unlabeled", "test", "classes", "runs")),
+    sheet.SheetColumn("dataset", choice=True),
+    sheet.SheetColumn("protocol", choice=True),
+    sheet.SheetColumn("draw", "number", "number of the random draw of labels"),
+    sheet.SheetColumn("labels", "code", "fingerprint of the partition: labeled, unlabeled and test clips"),
+    sheet.SheetColumn("data", "code", "fingerprint of the data set's clips and labels"),
+    *(sheet.SheetColumn(title, "number") for title in ("labeled", "unlabeled", "test", "classes", "runs")),
 )
 
 
@@ -41,7 +42,7 @@ def environments(material: Material) -> Section | None:
     rows.append(["runs", *(str(count) for _, count in kinds)])
     names = ["", *(f"environment {number}" for number in range(1, len(kinds) + 1))]
     html = paragraph(
-        "What the numbers were made with.",
+        "The versions and devices that produced the numbers.",
         "The runs were made in more than one environment, so their seconds are not comparable."
         if len(kinds) > 1
         else "",
@@ -55,19 +56,18 @@ def commands(material: Material) -> Section:
     runs = material.frame.assign(label=material.frame["run"].map(material.labels)).groupby("label")["run"]
     by_label = {str(label): list(names) for label, names in runs}
     html = paragraph(
-        "Each block writes a method's settings to a file and makes its runs again. A run whose folder is",
-        "there already is not repeated: give another --results for a second opinion.",
+        "Each block writes a method's settings to a file and repeats its runs. A run whose folder already",
+        "exists is not repeated: give another --results to repeat it.",
     )
     if len(rows) > COMMANDS:
         html += paragraph(
-            f"These are the first {COMMANDS} of {len(rows)} methods, in the table's order; of every run,",
-            "`ssl-video train` reads spec.yaml in its folder.",
+            f"These are the first {COMMANDS} of {len(rows)} methods, in the table's order.",
+            "`ssl-video train` repeats any run from the spec.yaml in its folder.",
         )
     for row in rows[:COMMANDS]:
         specs = [spec for run in by_label[row.label] if (spec := _spec(material, run))]
         if specs:
-            count = f"{len(specs)} run{'s' if len(specs) > 1 else ''}"
-            html += folded(row.label, count, copied("\n".join(_block(row.label, specs))))
+            html += folded(row.label, counted(len(specs), "run"), copied("\n".join(_block(row.label, specs))))
     return Section("commands", "Commands", html)
 
 
@@ -105,11 +105,11 @@ def partitions(material: Material) -> Section:
     """Return the section with the fingerprint of every partition and its number of runs."""
     keys = ["dataset", "protocol", "draw", "fingerprint", "dataset_fingerprint"]
     keys += ["labeled", "unlabeled", "test", "classes"]
-    counted = material.frame.groupby(keys).size().reset_index(name="runs")
-    rows = [[str(value) for value in row] for row in counted.itertuples(index=False, name=None)]
+    found = material.frame.groupby(keys).size().reset_index(name="runs")
+    rows = [[str(value) for value in row] for row in found.itertuples(index=False, name=None)]
     html = paragraph(
-        "A fingerprint names which clips are labeled, unlabeled and for test: runs with one fingerprint had",
-        "the same. The clips themselves are in partition.txt of each run.",
+        "A fingerprint identifies the labeled, unlabeled and test clips: runs with equal fingerprints used",
+        "the same clips. Each run lists its clips in partition.txt.",
     ) + sheet.sheet("partitions", "partitions", _LABELS, rows)
     return Section("labels", "Labels", html)
 
@@ -123,9 +123,9 @@ def settings(material: Material) -> Section:
     differing = [key for key in keys if key not in shared]
     unequal = [key for key in differing if key.split(".")[0] not in METHOD]
     html = paragraph(
-        "These differ although they are no part of a method, so whoever compares has to know."
+        "These settings differ although they are not part of a method: take them into account in comparisons."
         if unequal
-        else "All that is no part of a method is the same for all rows."
+        else "All settings that are not part of a method are the same in all rows."
     )
     if unequal:
         html += _differences(unequal, values, len(rows))
@@ -147,11 +147,11 @@ def _owners(rows: list[Row], key: str) -> dict[str, list[str]]:
 
 
 def _differences(keys: list[str], values: dict[str, dict[str, list[str]]], methods: int) -> str:
-    rows = list[list[str | sheet.Cell]]()
+    rows = list[list[str | sheet.MarkedText]]()
     for key in keys:
         for value, owners in sorted(values[key].items(), key=lambda item: -len(item[1])):
             if value != "not set" or not key.startswith(("options.", "networks.")):
                 many = len(owners) > 6
                 who = f"{len(owners)} of {methods} methods" if many else ", ".join(owners)
-                rows.append([key, value, sheet.Cell(who, "wrap")])
+                rows.append([key, value, sheet.MarkedText(who, "wrap")])
     return sheet.plain_table(["setting", "value", "methods"], rows, "settings that differ")

@@ -13,7 +13,7 @@ from ssl_video.benchmarks.report.drawing import escape
 PAGE = 200
 
 
-class Column(NamedTuple):
+class SheetColumn(NamedTuple):
     """A column.
 
     Attributes:
@@ -31,14 +31,16 @@ class Column(NamedTuple):
     shown: bool = True
 
 
-class Cell(NamedTuple):
+class MarkedText(NamedTuple):
     """A text with a mark, a CSS class: "up" and "down" for significant gains and losses, "once" for n = 1."""
 
     text: str
     mark: str = ""
 
 
-def sheet(anchor: str, caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> str:
+def sheet(
+    anchor: str, caption: str, columns: Sequence[SheetColumn], rows: Sequence[Sequence[str | MarkedText]]
+) -> str:
     """Return a table as HTML.
 
     Args:
@@ -61,7 +63,7 @@ def sheet(anchor: str, caption: str, columns: Sequence[Column], rows: Sequence[S
     )
 
 
-def _constant(column: Column, cells: Sequence[str | Cell]) -> bool:
+def _constant(column: SheetColumn, cells: Sequence[str | MarkedText]) -> bool:
     """Return True if a filter column has the same value in all rows, so that it only takes room."""
     return column.choice and len(cells) > 1 and len(set(map(_cell, cells))) == 1
 
@@ -73,9 +75,9 @@ def island(anchor: str, content: Any) -> str:
     return f'<script type="application/json" id="{anchor}">{safe}</script>'
 
 
-def plain_table(head: Sequence[str], rows: Iterable[Sequence[str | Cell]], caption: str) -> str:
+def plain_table(head: Sequence[str], rows: Iterable[Sequence[str | MarkedText]], caption: str) -> str:
     """Return a small table without controls."""
-    columns = [Column(title) for title in head]
+    columns = [SheetColumn(title) for title in head]
     body = "".join(_row(columns, row) for row in rows)
     heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     return f'<div class="wide" tabindex="0">{_table(caption, heads, body)}</div>'
@@ -86,13 +88,13 @@ def _table(caption: str, heads: str, body: str) -> str:
     return f"<table>{named}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _head(column: Column) -> str:
+def _head(column: SheetColumn) -> str:
     hint = f' title="{escape(column.hint)}"' if column.hint else ""
     button = f'<button type="button"{hint}>{escape(column.title)}</button>'
     return f'<th scope="col" class="{column.kind}" aria-sort="none">{button}</th>'
 
 
-def _row(columns: Sequence[Column], row: Sequence[str | Cell]) -> str:
+def _row(columns: Sequence[SheetColumn], row: Sequence[str | MarkedText]) -> str:
     cells = []
     for column, cell in zip(columns, row, strict=True):
         if column.shown:
@@ -101,11 +103,11 @@ def _row(columns: Sequence[Column], row: Sequence[str | Cell]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _cell(cell: str | Cell) -> Cell:
-    return cell if isinstance(cell, Cell) else Cell(cell)
+def _cell(cell: str | MarkedText) -> MarkedText:
+    return cell if isinstance(cell, MarkedText) else MarkedText(cell)
 
 
-def _tools(anchor: str, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> str:
+def _tools(anchor: str, columns: Sequence[SheetColumn], rows: Sequence[Sequence[str | MarkedText]]) -> str:
     """Return a search box, and a filter for each column that has one; hidden if scripts do not run."""
     parts = [
         f'<label>search <input type="search" id="{anchor}-search" placeholder="any words" '
@@ -129,18 +131,20 @@ def _pages(rows: int) -> str:
     told = f"{rows} rows" if rows <= PAGE else f"rows 1 to {last} of {rows}"
     turning = (
         '<span class="turn"><button type="button" class="back" disabled>back</button> '
-        '<button type="button" class="on">on</button></span>'
+        '<button type="button" class="on">next</button></span>'
         if rows > PAGE
         else ""
     )
     return f'<p class="pages"><span class="told" role="status">{told}</span>{turning}</p>'
 
 
-def _content(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> list[dict[str, Any]]:
+def _content(
+    columns: Sequence[SheetColumn], rows: Sequence[Sequence[str | MarkedText]]
+) -> list[dict[str, Any]]:
     """Return each column's distinct cells, and the index of each row's cell."""
     content = []
     for place, column in enumerate(columns):
-        numbers: dict[Cell, int] = {}
+        numbers: dict[MarkedText, int] = {}
         codes = [numbers.setdefault(_cell(row[place]), len(numbers)) for row in rows]
         values = [[*cell] if cell.mark else cell.text for cell in numbers]
         found: dict[str, Any] = {"title": column.title, "kind": column.kind, "values": values}

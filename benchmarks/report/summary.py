@@ -44,9 +44,10 @@ def _findings(compared: Comparison) -> Iterator[str]:
         yield f"{tested}{verb}{share}{_list(compared, sure)}."
         if len(sure) < compared.tests:
             unsure = "The others may be" if sure else "All may be"
-            yield f"{unsure} gains, losses or neither: these runs do not say."
+            yield f"{unsure} gains, losses or neither: these runs cannot tell."
     else:
-        yield f"No gain over {compared.baseline} can be tested: that takes two runs on labels of their own."
+        needed = "a test takes two pairs of runs, each on its own labels"
+        yield f"No gain over {compared.baseline} can be tested: {needed}."
     once = sum(cell.score.n == 1 for _, _, cell in cells)
     if once:
         yield f"{once} of {len(cells)} means rest on a single run and have no interval."

@@ -52,9 +52,9 @@ def write_report(
         for problem in runs.problems:
             shown.warn(problem)
         if not len(runs):
-            raise InputError(f"there is no finished run in {runs.folder}; `ssl-video bench` makes some")
+            raise InputError(f"there is no finished run in {runs.folder}; `ssl-video bench` produces runs")
         if runs.is_published:
-            raise InputError(f"{runs.folder} holds a published table without its runs, which a report reads")
+            raise InputError(f"{runs.folder} holds a published table without its runs, which a report needs")
         some = runs.select(*where, algorithm=algorithm, dataset=dataset, protocol=protocol, baseline=baseline)
         reference = some.configuration(baseline)
         page.make_folder(Path(output))

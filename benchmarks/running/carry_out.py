@@ -13,8 +13,7 @@ from ssl_video.benchmarks.running import executors, matching, matrix, prepare
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.benchmarks.tables.results import Results, read_results
-from ssl_video.display import counted
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 from ssl_video.networks.assemble import label, plugins
 from ssl_video.observer import Observer
 from ssl_video.runs import identity
@@ -75,16 +74,15 @@ def carry_out(
         failures = _execute(todo, execution, executor, observer)
     except KeyboardInterrupt:
         done = sum(1 for plan in plans if matrix.finished(results, plan))
-        observer.say(f"{done} of {len(plans)} runs are finished and kept; the same command resumes")
+        observer.say(f"finished and kept: {done} of {counted(len(plans), 'run')}; the same command resumes")
         if main:
             leaderboard.write(results)
         raise
     if main:
-        leaderboard.write(results)
+        for problem in leaderboard.write(results).problems:
+            observer.warn(problem)
     names = [plan.name for plan in plans]
     runs = replace(read_results(results).only(names), failures=failures)
-    for problem in runs.problems:
-        observer.warn(problem)
     observer.conclude(runs)
     for sentence in _unused([result for plan in plans if (result := matrix.finished(results, plan))]):
         observer.warn(sentence)
@@ -141,17 +139,17 @@ def _introduce(
     folders = [run_folder(results, plan.name) for plan in todo]
     for folder in folders:
         if folder.has_result:
-            observer.say(f"note: {folder.path / RESULT} cannot be used: its run is done again")
+            observer.say(f"note: {folder.path / RESULT} cannot be used, so its run is repeated")
     begun = sum(folder.has_checkpoint for folder in folders)
     observer.say(
-        f"{counted(len(plans), 'run')}, {len(plans) - len(todo)} of them finished before"
+        f"{counted(len(plans), 'run')}, {len(plans) - len(todo)} of them already finished"
         f"{f', {begun} to resume from a checkpoint' if begun else ''}; "
         f"{executor.describe()}"
     )
 
 
 def _check_sendable(plans: Sequence[Plan], execution: Execution) -> None:
-    """Check that other processes can have the classes and functions of this Python session.
+    """Check that other processes can use the classes and functions of this Python session.
 
     Raises:
         InputError: one that cannot be pickled; any, if runs are executed on other machines.
@@ -161,8 +159,8 @@ def _check_sendable(plans: Sequence[Plan], execution: Execution) -> None:
         own = registry.of_session([name])
         if own and execution.executor != "local":
             problems.append(
-                f"{name} is defined in this Python session, which {execution.executor}'s machines cannot "
-                "have: put it into a file and give path/to/file.py:NAME"
+                f"{name} is defined in this Python session, which machines of {execution.executor} cannot "
+                "import: put it into a file and give path/to/file.py:NAME"
             )
         try:
             cloudpickle.dumps(own)
@@ -179,8 +177,8 @@ def _without_source(plans: Sequence[Plan]) -> list[str]:
     """Return a sentence for each class or function whose source cannot be read."""
     entries = dict.fromkeys(entry for plan in plans for entry in plugins(plan.spec))
     return [
-        f"note: the source of {name} cannot be read, so its runs are for this Python session alone; put it "
-        "into a file to resume them and to compare them with later ones"
+        f"note: the source of {name} cannot be read, so its runs can be resumed and compared only in this "
+        "Python session; put it into a file to use them later"
         for registry, name in entries
         if not registry.has_source(name)
     ]
@@ -196,8 +194,8 @@ def _unused(results: Sequence[Result]) -> list[str]:
     )
     runs = Counter(result.algorithm for result in results)
     return [
-        f"{algorithm} used not one pseudo-label of its network {network!r} in {count} of its "
-        f"{counted(runs[algorithm], 'run')}: is its threshold within reach?"
+        f"{algorithm} used no pseudo-label of its network {network!r} in {count} of "
+        f"{counted(runs[algorithm], 'run')}: is its threshold too high?"
         for (algorithm, network), count in unused.items()
     ]
 
@@ -210,7 +208,8 @@ def _data_sets(plans: Sequence[Plan]) -> list[str]:
         index, broken = data.index, data.broken
         train, test = (len(index.rows(part)) for part in ("train", "test"))
         sentences.append(
-            f"{index.name}: {train} training and {test} test clips, {len(index.classes)} classes"
+            f"{index.name}: {train:,} training and {counted(test, 'test clip')}, "
+            f"{counted(len(index.classes), 'class')}"
         )
         partitions = [p.partition for p in plans if p.data.index.fingerprint == index.fingerprint]
         notes = [*index.notes, *(note for partition in partitions for note in partition.notes)]

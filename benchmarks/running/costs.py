@@ -77,7 +77,7 @@ def _told(spec: Spec) -> Iterator[None]:
     except Exception as error:
         reason = (str(error) or "no reason given").splitlines()[0]
         raise InputError(
-            f"{spec.algorithm}: what a step costs cannot be found, as the method does not take clips of "
-            f"noise, few at a time ({type(error).__name__}: {reason}); --match clips and a --dry-run without "
-            "--measure do not need it"
+            f"{spec.algorithm}: the cost of a step cannot be determined, because the method fails on small "
+            f"batches of random clips ({type(error).__name__}: {reason}); --match clips and a --dry-run "
+            "without --measure do not need it"
         ) from error

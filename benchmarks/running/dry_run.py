@@ -9,7 +9,8 @@ import pandas as pd
 from ssl_video.benchmarks.running import prepare
 from ssl_video.benchmarks.running.forecast import Line, forecast
 from ssl_video.data.dataset import source
-from ssl_video.display import counted, duration
+from ssl_video.display import duration
+from ssl_video.errors import counted
 from ssl_video.observer import Observer
 from ssl_video.spec import Spec
 from ssl_video.training.execution import Execution
@@ -65,7 +66,7 @@ class Forecast:
         if sources:
             text += f" ({', '.join(sorted(sources))})"
         if any(line.left is None for line in self._to_do):
-            text += "; no time is known where there is a ?: --measure tries a few steps"
+            text += "; ?: the time is unknown, and --measure times a few steps"
         return text
 
     def to_frame(self) -> pd.DataFrame:
@@ -113,7 +114,7 @@ def dry_run(
         names = [next(known).name if is_here else None for is_here in present]
         lines = forecast(resolved, names, execution.results, device, measure=measure, progress=progress)
     absent = [data for data in dict.fromkeys(spec.data for spec in away) if data != "demo"]
-    notes = [f"{data} is not here: a run needs it, this list does not" for data in absent]
+    notes = [f"{data} is not available: runs need it, this list does not" for data in absent]
     notes += [f"  {command}" for command in commands if absent]
     notes += _budgets(resolved)
     jobs, place = execution.jobs, execution.results
@@ -127,7 +128,8 @@ def _data(checked: Sequence[prepare.Checked]) -> list[str]:
         index, partition = found.index, found.partition
         train, test = (len(index.rows(part)) for part in ("train", "test"))
         sentences.append(
-            f"{index.name}: {train:,} training and {test:,} test clips, {len(index.classes):,} classes"
+            f"{index.name}: {train:,} training and {counted(test, 'test clip')}, "
+            f"{counted(len(index.classes), 'class')}"
         )
         labeled, unlabeled = len(partition.labeled), len(partition.unlabeled)
         sentences.append(f"  {found.spec.protocol}: {labeled:,} labeled, {unlabeled:,} unlabeled")
@@ -138,7 +140,7 @@ def _data(checked: Sequence[prepare.Checked]) -> list[str]:
 def _budgets(specs: Sequence[Spec]) -> list[str]:
     """Return a sentence for each budget that methods share."""
     return [
-        f"matched: {match} for all methods; --match {match} keeps that when there are others"
+        f"matched: {match} for all methods; --match {match} keeps this budget when methods are added"
         for match in dict.fromkeys(spec.match for spec in specs)
         if match
     ]

@@ -11,8 +11,8 @@ import torch
 from ssl_video.benchmarks.running import costs
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.benchmarks.tables.naming import method_names
-from ssl_video.data.dataset import Progress
-from ssl_video.data.partitions.protocols import Column, Listed, parse
+from ssl_video.data.partitions.protocols import ByColumn, Listed, parse
+from ssl_video.data.progress import Progress
 from ssl_video.display import duration
 from ssl_video.networks import assemble
 from ssl_video.runs.folder import run_folder
@@ -148,7 +148,7 @@ def _line(
 def _identity(spec: Spec, configured: str) -> Hashable:
     """Return a run's identity without its data; identical draws have the same identity."""
     rule = parse(spec.protocol, Path(spec.lists) if spec.lists else None)
-    drawn = spec.validation or not isinstance(rule, Column | Listed)
+    drawn = spec.validation or not isinstance(rule, ByColumn | Listed)
     return _cell(configured, spec.model_dump(), spec.label_draw if drawn else None)
 
 

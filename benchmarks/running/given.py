@@ -65,9 +65,11 @@ def check_names(specs: Sequence[Spec], *, data: bool = True, commands: Sequence[
     for protocol, lists in dict.fromkeys((spec.protocol, spec.lists) for spec in specs):
         problems += partition.check(protocol, lists=Path(lists) if lists else None)
     absent = [spec.data for spec in specs if not _is_present(spec.data)] if data else []
-    problems += [f"there is no file or folder {name}: give the place of the data, --data" for name in absent]
+    problems += [
+        f"there is no file or folder {name}: give the location of the data as --data" for name in absent
+    ]
     if absent:
-        problems += [f"the suite says how to make it: {command}" for command in commands]
+        problems += [f"the suite's command to make it: {command}" for command in commands]
     if problems:
         raise InputError(*dict.fromkeys(problems))
 

@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 
 from ssl_video.benchmarks.running import costs
-from ssl_video.data.dataset import Progress
+from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError
 from ssl_video.files import replace_text
 from ssl_video.networks import assemble

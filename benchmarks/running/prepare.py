@@ -10,11 +10,12 @@ import torch
 from filelock import FileLock
 
 from ssl_video.contract import Algorithm
-from ssl_video.data.dataset import Data, Progress, draw, load, read_index
+from ssl_video.data.dataset import Data, draw, load, read_index
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.paths import cache_dir
+from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError
 from ssl_video.networks import assemble
 from ssl_video.spec import Spec, configuration

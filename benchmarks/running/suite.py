@@ -1,4 +1,4 @@
-"""A suite: algorithms x backbones x datasets x protocols x draws x seeds, and their settings. One YAML file.
+"""A suite: algorithms x backbones x data sets x protocols x draws x seeds, and their settings. One YAML file.
 
 An entry of an axis is a name, or a mapping of a specification's keys that includes the axis's own. So a suite
 can contain one algorithm several times:
@@ -188,7 +188,7 @@ def load(name: str) -> Suite:
         if not _is_count(values.get(key, 1))
     ]
     if not isinstance(values.get("description", ""), str):
-        problems.append(f"description must be a text, found {values['description']!r}")
+        problems.append(f"description must be text, found {values['description']!r}")
     commands = values.get("commands", [])
     if not isinstance(commands, list) or not all(isinstance(command, str) for command in commands):
         problems.append(f"commands must be a list of commands, found {commands!r}")

@@ -1,7 +1,7 @@
 """The cost of a training step's data: decoding -> weak + strong view, compared with other implementations.
 
 All contestants make the same number of views, frames and pixels of the same videos, one after the other in
-each round, on one thread. Time is the processor time of this process. So waiting for other programs does not
+each round, on one thread. Time is the CPU time of this process. So waiting for other programs does not
 count, but work on a second core would. Files come from the system's cache if possible.
 
 The baselines resize, crop, flip, apply RandAugment with two operations and normalise. They omit the cutout of
@@ -29,7 +29,7 @@ from ssl_video.data.dataset import short_side
 from ssl_video.data.frames.formats import FORMATS
 from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.pool import Pool
-from ssl_video.data.views.sampling import ClipShape, Request
+from ssl_video.data.views.sampling import ClipShape, ViewRequest
 from ssl_video.errors import InputError
 
 # Makes both views of videos, given a number that determines the random choices.
@@ -72,7 +72,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Ratio:
+class SpeedUp:
     """A speed-up with a 95 % interval: the mean over rounds of the logarithm, Student's t."""
 
     mean: float
@@ -153,19 +153,19 @@ def race(
     return seconds
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> SpeedUp:
     """Compute the speed-up of ours over theirs, from the seconds of two or more rounds."""
     logs = [math.log(b / a) for a, b in zip(ours, theirs, strict=True)]
     mean = statistics.fmean(logs)
     half = student.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
-    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+    return SpeedUp(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
 def _ours(store: FrameStore, clip: Clip) -> Contestant:
     """Return the contestant that does the same as training does with its unlabeled clips."""
     row = {path: number for number, path in enumerate(store.paths)}
     shape = ClipShape(clip.frames, clip.stride)
-    views = {name: Request(name, 0, shape, "shared") for name in ("weak", "strong")}
+    views = {name: ViewRequest(name, 0, shape, "shared") for name in ("weak", "strong")}
 
     def make(paths: Sequence[str], number: int) -> dict[str, torch.Tensor]:
         rows = np.array([row[path] for path in paths])

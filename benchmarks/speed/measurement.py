@@ -17,7 +17,7 @@ from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
 
 if TYPE_CHECKING:
-    from ssl_video.benchmarks.speed.data import Clip, Ratio, Stored
+    from ssl_video.benchmarks.speed.data import Clip, SpeedUp, Stored
     from ssl_video.benchmarks.speed.step import StepCost
 
 # Nothing is written, and no run is compared or resumed.
@@ -51,14 +51,14 @@ class MeasuredStep:
     gpu: str
 
     @property
-    def share_of_peak(self) -> float | None:
+    def fraction_of_peak(self) -> float | None:
         """The fraction of the GPU's dense bf16 peak, in [0, 1]; None: there is none, or it is not known."""
-        from ssl_video.benchmarks.speed.step import share_of_peak
+        from ssl_video.benchmarks.speed.step import fraction_of_peak
 
-        return share_of_peak(self.cost.speed, self.gpu) if self.gpu else None
+        return fraction_of_peak(self.cost.speed, self.gpu) if self.gpu else None
 
     @property
-    def speed_up(self) -> "Ratio | None":
+    def speed_up(self) -> "SpeedUp | None":
         """The speed without data relative to a textbook FixMatch step; None: that was not measured."""
         from ssl_video.benchmarks.speed.data import ratio
 
@@ -86,7 +86,7 @@ class MeasuredData:
     absent: Mapping[str, str]
 
     @property
-    def speed_ups(self) -> dict[str, dict[str, "Ratio"]]:
+    def speed_ups(self) -> dict[str, dict[str, "SpeedUp"]]:
         """By contestant, its speed relative to each other project that takes part, by that one's name."""
         from ssl_video.benchmarks.speed.data import PYAV, PYTORCHVIDEO, ratio
 

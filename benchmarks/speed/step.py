@@ -146,7 +146,7 @@ def _textbook_step(run: Training, batch: Batch) -> float:
     return _timed(run.device, lambda: _step(run, plain))[0]
 
 
-def share_of_peak(speed: float, device: str) -> float | None:
+def fraction_of_peak(speed: float, device: str) -> float | None:
     """Return the fraction of a GPU's dense bf16 peak, in [0, 1]; None if the peak is not known.
 
     Args:

@@ -7,6 +7,9 @@ import pandas as pd
 
 from ssl_video.benchmarks.tables.cells import SIZES, Column, Row
 
+# Below it, a method has trained almost as if there were no unlabeled clips.
+FEW = 0.1
+
 
 def clips(columns: Sequence[Column]) -> list[str]:
     """Return a sentence on the clips of each column."""
@@ -17,7 +20,7 @@ def clips(columns: Sequence[Column]) -> list[str]:
         labeled_too = "included" if column.labeled_in_unlabeled else "excluded"
         notes.append(
             f"{column.title}: {labeled} labeled, {unlabeled} unlabeled (labeled ones {labeled_too}), "
-            f"{test} test clips, {classes} classes"
+            f"{test} test clips, {classes} {'class' if classes == '1' else 'classes'}"
         )
     return notes
 
@@ -29,9 +32,9 @@ def labels(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
     single = (cells["nunique"] == 1).groupby("column").all()
     split = runs.groupby("column")["partition"].first() != ""
     sentences = {
-        "one draw of labels, so the intervals leave out what the choice of labels adds": shared & single,
+        "one draw of labels, so the intervals do not include the variation between draws": shared & single,
         "some runs share a draw of labels, so the intervals are somewhat too narrow": shared & ~single,
-        "runs with other labels for the same draw are in columns of their own": split,
+        "runs with different labels for the same draw are in separate columns": split,
     }
     notes = []
     for sentence, where in sentences.items():
@@ -44,7 +47,7 @@ def labels(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
 def environments(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
     """Return a sentence on each column whose runs were computed differently.
 
-    Other threads, processors and versions round sums in another order. Training amplifies the difference, so
+    Other devices, threads and versions round sums in another order. Training amplifies the difference, so
     one seed then gives another number.
     """
     notes = []
@@ -68,7 +71,9 @@ def gaps(rows: Sequence[Row], baseline: str) -> list[str]:
     settings = Counter(row.setting for row in references)
     for setting in sorted(s for s, count in settings.items() if count > 1):
         several = ", ".join(f"{r.label} ({r.configuration})" for r in references if r.setting == setting)
-        notes.append(f"no gains where the baseline could be any of {several}; give one's configuration")
+        notes.append(
+            f"no gains where several rows could be the baseline, {several}: give the configuration of one"
+        )
     lonely = [
         row.label
         for row in rows
@@ -80,3 +85,24 @@ def gaps(rows: Sequence[Row], baseline: str) -> list[str]:
             f"no gains for {', '.join(lonely)}: no run of {baseline} has the same setting, labels and seed"
         )
     return notes
+
+
+def pseudo_labels(runs: pd.DataFrame) -> list[str]:
+    """Return a sentence on each method and network of whose pseudo-labels few were used.
+
+    Args:
+        runs: finished runs with `label`, and `pseudo_labels_used` where their records are at hand.
+    """
+    used = dict[tuple[str, str], list[float]]()
+    if "pseudo_labels_used" in runs:
+        # A network of a method that is shown in a row of its own has the record of the whole run.
+        of_methods = runs[runs["network"] == ""]
+        for label, fractions in zip(of_methods["label"], of_methods["pseudo_labels_used"], strict=True):
+            for network, fraction in fractions.items():
+                used.setdefault((label, network), []).append(fraction)
+    means = {key: sum(values) / len(values) for key, values in used.items()}
+    return [
+        f"{label} used {mean:.1%} of the pseudo-labels of its network {network!r}"
+        for (label, network), mean in means.items()
+        if mean < FEW
+    ]

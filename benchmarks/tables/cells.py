@@ -144,7 +144,7 @@ class Comparison:
         if any(cell and cell.gain for row in self.rows for cell in row.cells):
             text += (
                 f"; gain = paired difference to {self.baseline} on the same labels and seed "
-                f"(in how many pairs it is above 0)"
+                "(in brackets: pairs with a gain above 0)"
             )
         return text
 

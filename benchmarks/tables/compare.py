@@ -30,7 +30,7 @@ from ssl_video.benchmarks.tables.cells import (
 )
 from ssl_video.benchmarks.tables.naming import labels, method_facts, natural, prefixes
 from ssl_video.benchmarks.tables.statistics import Interval, Paired, holm, intervals, paired_groups
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 
 
 def comparison(
@@ -80,9 +80,11 @@ def comparison(
         *caveats.environments(columns, runs),
         *notes,
         *caveats.gaps(rows, baseline),
+        *caveats.pseudo_labels(runs),
     ]
     if repetitions:
-        notes.append(f"{repetitions} repetitions (same method, labels and seed) left out: the first counts")
+        left_out = counted(repetitions, "repetition")
+        notes.append(f"{left_out} (same method, labels and seed) left out: the first counts")
     return Comparison(baseline, confidence, columns, rows, tuple(notes))
 
 

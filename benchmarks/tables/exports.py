@@ -22,22 +22,22 @@ from ssl_video.benchmarks.tables.numbers import (
     written,
     written_gain,
 )
-from ssl_video.benchmarks.tables.published import Published
+from ssl_video.benchmarks.tables.published import PublishedNumbers
 
 # One record per cell. These are the columns of the CSV, whose names and meanings are stable across versions.
 FIELDS = {
-    "method": "what the row is called in tables",
+    "method": "name of the row in tables",
     "algorithm": "as in leaderboard.csv",
     "backbone": "as in leaderboard.csv",
     "setting": "as in leaderboard.csv",
     "configuration": "as in leaderboard.csv",
-    "network": "the further network that the accuracies are of; empty: the headline",
+    "network": "the further network whose accuracies these are; empty: the headline",
     "dataset": "as in leaderboard.csv",
-    "protocol": "as in leaderboard.csv; of published numbers the labeled share as the paper calls it",
+    "protocol": "as in leaderboard.csv; of a published number: the labeled fraction as the paper states it",
     "dataset_fingerprint": "as in leaderboard.csv",
     "labeled_in_unlabeled": "as in leaderboard.csv",
     "validation": "as in leaderboard.csv",
-    "marks": "what tells the column from others of its data set and protocol",
+    "marks": "words that distinguish the column from others of its data set and protocol",
     "mean": "mean top-1 of the runs, in [0, 1]",
     "half_width": "of the mean's t-interval; empty: one run",
     "n": "runs",
@@ -50,7 +50,7 @@ FIELDS = {
     "losses": "pairs in which the method is below the baseline",
     "p": "probability of such a gain or loss between equals; empty: one pair, or equal differences",
     "corrected_p": "the same after Holm's correction for all gains of the table",
-    "baseline": "the method that gains are counted from",
+    "baseline": "the method that gains are relative to",
     "confidence": "of the intervals",
     "seconds": "of training and evaluation, mean over the runs",
     "gflops": "10^9 multiply-adds of the tested network for one test clip and crop",
@@ -61,9 +61,9 @@ FIELDS = {
     "initialisation": "where the initial weights come from",
     "modality": "of a published number: what the network sees",
     "deviation": "of a published number: standard deviation over draws, where one is given",
-    "source": "of a published number: where it stands",
-    "certainty": "of a published number: stated by its own authors or whoever ran it, or quoted",
-    "note": "of a published number: what else has to be known",
+    "source": "of a published number: where it is printed",
+    "certainty": "of a published number: stated by its authors or by those who ran the method, or quoted",
+    "note": "of a published number: remarks",
 }
 _OF_PUBLISHED = ("initialisation", "modality", "source", "certainty", "note")
 _OF_MEANS = ("gain", "gain_half_width", "gain_n", "wins", "ties", "losses", "p", "corrected_p")
@@ -89,7 +89,7 @@ def to_markdown(grid: Grid) -> str:
     return f"{_aligned(columns)}\n{grid.comparison.caption}\n\n{notes}{beneath}"
 
 
-def _markdown_published(published: Published) -> str:
+def _markdown_published(published: PublishedNumbers) -> str:
     """Return a table for each data set, and the notes."""
     blocks = [
         f"\n{PUBLISHED.format(block.dataset)}\n\n{_aligned([*block.words, *block.numbers], len(block.words))}"
@@ -161,7 +161,7 @@ def to_latex(grid: Grid) -> str:
     return "\n".join([*lines, *(f"% {note}" for note in notes)]) + "\n" + beneath
 
 
-def _latex_published(published: Published) -> str:
+def _latex_published(published: PublishedNumbers) -> str:
     """Return a tabular for each data set, with the notes as comments."""
     lines = []
     for block in published.blocks:
@@ -236,7 +236,7 @@ def _plain(values: Sequence[Any]) -> list[Any]:
     return [None if isinstance(value, float) and math.isnan(value) else value for value in values]
 
 
-def _published_records(published: Published | None) -> list[dict[str, Any]]:
+def _published_records(published: PublishedNumbers | None) -> list[dict[str, Any]]:
     """Return FIELDS of every published number, as a fraction in [0, 1]; inapplicable fields are None."""
     records = []
     for number in published.records if published else []:

@@ -12,12 +12,12 @@ from itertools import groupby
 from ssl_video.benchmarks.tables import means
 from ssl_video.benchmarks.tables.cells import Cell, Comparison
 from ssl_video.benchmarks.tables.numbers import NO_RUN
-from ssl_video.benchmarks.tables.published import Published
+from ssl_video.benchmarks.tables.published import PublishedNumbers
 
 COST_NOTE = (
     "GFLOPs: 10^9 multiply-adds of the tested network for one test clip and crop; training: multiply-adds of "
-    "the whole training, as a multiple of those of {}; gain/cost: gain for each such multiple; seconds: of "
-    "training and evaluation, on whatever ran beside it"
+    "the whole training, as a multiple of those of {}; gain/cost: gain per such multiple; seconds: of "
+    "training and evaluation, which depend on the machine and its load"
 )
 
 
@@ -91,7 +91,7 @@ class Grid:
     columns: tuple[Scores | Gains | Costs, ...]
     notes: tuple[str, ...]
     costs: bool
-    published: Published | None = None
+    published: PublishedNumbers | None = None
 
 
 def plain(comparison: Comparison, *, costs: bool = False, mean_gains: bool = False) -> Grid:

@@ -17,11 +17,11 @@ from ssl_video.errors import InputError
 
 NAME = "mean gain"
 NOTE = (
-    f"{NAME}: over the columns in which a method has a gain, two or more, each of which counts once; the "
-    "interval is over columns (in how many the gain is above 0); Holm's correction for all rows with one. "
+    f"{NAME}: over the columns (two or more) in which a method has a gain, each counting once; the interval "
+    "is over columns (in brackets: columns with a gain above 0); Holm's correction for all such rows. "
     "The columns share their test clips"
 )
-NONE = f"no {NAME}: it takes two columns of one data set"
+NONE = f"no {NAME}: it requires two columns of one data set"
 
 
 class MeanGain(NamedTuple):
@@ -62,4 +62,4 @@ def _check(data: Collection[tuple[str, str]]) -> None:
     else:
         found = f"{len(versions)} versions of {names[0]}"
         choice = " or ".join(f"--where dataset_fingerprint={version}" for version in versions)
-    raise InputError(f"a {NAME} is over columns of one data set, and a row here has {found}: give {choice}")
+    raise InputError(f"a {NAME} is over columns of one data set, but a row here has {found}: give {choice}")

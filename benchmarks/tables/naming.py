@@ -86,7 +86,7 @@ def variants(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
     notes = []
     if usual:
         common = ", ".join(f"{short[key]}={value}" for key, value in usual.items())
-        notes.append(f"rows of {{}} that say nothing else: {common}")
+        notes.append(f"rows of {{}} that name no other value: {common}")
     if hidden:
         notes.append(f"rows of {{}} also differ in {', '.join(short[key] for key in hidden)}")
     return texts, notes

@@ -5,9 +5,9 @@ import math
 from ssl_video.benchmarks.tables.cells import Cell
 from ssl_video.benchmarks.tables.statistics import Interval, Paired
 
-EMPTY = "No finished runs to show; `ssl-video bench` makes some."
+EMPTY = "No finished runs to show; `ssl-video bench` produces them."
 NO_RUN = "–"
-PUBLISHED = "published for {}, not measured here: top-1 % by share of labels"
+PUBLISHED = "published for {}, not measured here: top-1 % by fraction of labels"
 
 
 def parts(interval: Interval, usual: int, sign: str = "") -> tuple[str, str, str]:

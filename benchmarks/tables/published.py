@@ -1,6 +1,6 @@
 """Published numbers of the literature, `published.csv`: shown beside measured ones, never ranked with them.
 
-Rows with the same method, dataset and fraction of labels may still differ in the labeled clips, initial
+Rows with the same method, data set and fraction of labels may still differ in the labeled clips, initial
 weights, modality, training length and test views (docs/data.md). If sources disagree, each has its own row.
 """
 
@@ -14,23 +14,23 @@ import pandas as pd
 from ssl_video.benchmarks.tables.cells import Column
 
 COLUMNS = {
-    "method": "name of the algorithm here, or the paper's own where it is not among them",
+    "method": "name of the algorithm here, or the paper's own name if it is not included",
     "backbone": "network, in the source's words",
     "initialisation": "scratch, ImageNet, ImageNet teacher, VLM teacher, or not stated",
     "modality": "RGB, RGB+gradient, RGB+flow+gradient, or not stated",
     "dataset": "ucf101, hmdb51, kinetics400, mini-ssv2 (87 classes, as TCL uses it), or diving48",
-    "protocol": "labeled share of the training clips, as the paper calls it",
+    "protocol": "labeled fraction of the training clips, as the paper states it",
     "value": "top-1 accuracy in percent",
     "deviation": "standard deviation of the value over draws of labels, where one is given",
-    "source": "where the number stands, a key of SOURCES",
-    "certainty": "stated: by its own authors or whoever ran it; quoted: from another paper, not read there",
-    "note": "what else has to be known",
+    "source": "where the number is printed, a key of SOURCES",
+    "certainty": "stated: by its authors or those who ran it; quoted: from another paper, not read there",
+    "note": "remarks",
 }
 # Complete data sets only: a subset under the same name is another data set.
 CLASSES = {"ucf101": 101, "hmdb51": 51, "kinetics400": 400, "mini-ssv2": 87, "diving48": 48}
 CAVEAT = (
     "published numbers are in no mean, gain or test: their labeled clips, initial weights, input, training "
-    "and test views may all be other ones, and mostly are not stated; quoted: not read in the paper itself"
+    "and test views may all differ, and mostly are not stated; quoted: not read in the paper itself"
 )
 # Papers call one clip per class of UCF-101 1 %, although it is 1.06 %.
 _NEAR = 0.1
@@ -52,7 +52,7 @@ def read() -> pd.DataFrame:
         return pd.read_csv(file, usecols=list(COLUMNS), keep_default_na=False, na_values={"deviation": [""]})
 
 
-class Published(NamedTuple):
+class PublishedNumbers(NamedTuple):
     """Published numbers to show.
 
     Attributes:
@@ -95,7 +95,7 @@ class Block(NamedTuple):
     numbers: list[list[str]]
 
 
-def beside(columns: Sequence[Column], methods: Collection[str] = ()) -> Published:
+def beside(columns: Sequence[Column], methods: Collection[str] = ()) -> PublishedNumbers:
     """Return the numbers published for columns' data sets and approximate fractions of labels.
 
     Args:
@@ -118,13 +118,13 @@ def beside(columns: Sequence[Column], methods: Collection[str] = ()) -> Publishe
                     f"{train:,} training clips labeled ({percent:.1f} %)"
                 )
     if not notes:
-        return Published(
-            frame[shown], ("nothing is published here for these data sets and shares of labels",)
+        return PublishedNumbers(
+            frame[shown], ("nothing is published here for these data sets and fractions of labels",)
         )
     return _with_notes(frame[shown], notes)
 
 
-def alone(datasets: Collection[str] = (), methods: Collection[str] = ()) -> Published:
+def alone(datasets: Collection[str] = (), methods: Collection[str] = ()) -> PublishedNumbers:
     """Return the numbers published for data sets and methods; empty: any."""
     return _with_notes(_of(read(), datasets, methods), [])
 
@@ -142,14 +142,14 @@ def _labeled(column: Column) -> tuple[int, int]:
     return labeled, unlabeled if column.labeled_in_unlabeled else labeled + unlabeled
 
 
-def _with_notes(frame: pd.DataFrame, notes: Sequence[str]) -> Published:
+def _with_notes(frame: pd.DataFrame, notes: Sequence[str]) -> PublishedNumbers:
     """Return numbers with the caveat and the file's notes on single numbers."""
     if frame.empty:
-        return Published(
-            frame, ("nothing is published here for these data sets, methods and shares of labels",)
+        return PublishedNumbers(
+            frame, ("nothing is published here for these data sets, methods and fractions of labels",)
         )
     remarks = [f"[{number}] {note}" for note, number in _remarks(frame).items()]
-    return Published(frame, (CAVEAT, *notes, *remarks))
+    return PublishedNumbers(frame, (CAVEAT, *notes, *remarks))
 
 
 def _remarks(frame: pd.DataFrame) -> dict[str, int]:

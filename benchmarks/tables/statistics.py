@@ -88,7 +88,7 @@ def intervals(
         InputError: a confidence outside (0, 1).
     """
     if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}, expected a share between 0 and 1, for example 0.95")
+        raise InputError(f"confidence is {confidence}, expected a fraction between 0 and 1, for example 0.95")
     count = np.bincount(group, minlength=groups)
     assert count.all(), "a group without values has no mean"
     mean = np.bincount(group, values, groups) / count

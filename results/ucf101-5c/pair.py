@@ -1,8 +1,8 @@
 """CMPL's two networks with other sources of pseudo-labels, to test whether the crossing helps.
 
-Everything but the labels is as in CMPL (Xu et al., CVPR 2022, arXiv:2112.09690), see `ssl-video page cmpl`:
-networks, clips, passes, threshold and weight with their defaults. The passes with gradient are the same, too;
-"pair-ema" has one more pass without gradient for each weak clip.
+Everything but the labels is as in CMPL (Xu et al., CVPR 2022, arXiv:2112.09690), see
+`ssl-video algorithm page cmpl`: networks, clips, passes, threshold and weight with their defaults. The passes
+with gradient are the same, too; "pair-ema" has one more pass without gradient for each weak clip.
 
 Differences from the paper:
 - The source of the labels. These are our own variants, for comparison with CMPL.

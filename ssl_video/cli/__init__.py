@@ -122,12 +122,12 @@ cli.lines, cli.groups = COMMANDS, GROUPS
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave the process: status 0; 1 for failed runs, 2 for wrong input, 130 for Ctrl-C.
 
-    75 after a signal by which schedulers announce the end: runs are saved, and the same command resumes.
+    75 after a signal that a scheduler sends before it ends a job: the same command resumes the saved runs.
     """
     sv.stop_on_signals()
     warnings.showwarning = _warn
-    # Threads that wait in a loop take the cores from whoever has work: with one other busy process, steps of
-    # a small network took 158 ms instead of 109. It has to stand before torch is loaded.
+    # Busy-waiting threads take cores from other processes: with one other busy process, steps of a small
+    # network took 158 ms instead of 109. The variable has to be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status: Any = cli.main(arguments, prog_name="ssl-video", standalone_mode=False)
@@ -141,12 +141,12 @@ def main(arguments: list[str] | None = None) -> None:
             _say_how_options_are_given(error)
         status = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        # Where a command runs, click has turned the first into the second.
+        # While a command runs, click turns the first into the second.
         preempted = isinstance(error.__cause__ or error, sv.Preempted)
         print("stopped", file=sys.stderr)
         status = PREEMPTED if preempted else INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output (head, a pager) has enough; Python must not complain at exit either.
+        # The reader of our output (head, a pager) has closed it; Python must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status if isinstance(status, int) else 0)
@@ -158,7 +158,7 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _say_how_options_are_given(error: click.NoSuchOption) -> None:
-    """Algorithms have options of their own, which no flag of a command can know: say how these are given."""
+    """Print how an algorithm's own options are given, for which commands have no flags."""
     if error.ctx and "assignments" in (parameter.name for parameter in error.ctx.command.params):
         key = error.option_name.lstrip("-").replace("-", "_")
         print(f"An option of an algorithm is given as --set options.{key}=VALUE.", file=sys.stderr)

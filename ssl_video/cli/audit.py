@@ -16,27 +16,29 @@ from ssl_video.cli.show import output, plainly
 
 _STATES = ("right", "wrong", "not used")
 _LEGEND = (
-    "coverage: share of the labels that is used; precision: share of the used ones that is right;\n"
-    "misled: share of all that is used and wrong; recall: share of the used ones of a class's clips that is "
-    "right;\n"
-    "given, share: of the used labels that say a class, of the clips that are of it;\n"
-    "imbalance: share of the used labels that would have to be of other classes for the two to be the same"
+    "coverage: fraction of the labels that are used; precision: fraction of the used labels that are right;\n"
+    "misled: fraction of all labels that are used and wrong;\n"
+    "recall: fraction of the used labels of a class's clips that are right;\n"
+    "given: fraction of the used labels that name the class; share: fraction of the clips that are of it;\n"
+    "imbalance: fraction of the used labels that would have to change class to make given and share equal"
 )
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
-@click.option("--windows", type=click.IntRange(1), default=10, show_default=True, help="rows over time")
+@click.option(
+    "--windows", type=click.IntRange(1), default=10, show_default=True, help="number of rows over time"
+)
 @click.option(
     "--clips", type=click.IntRange(0), default=10, show_default=True,
-    help="number of clips to name that were mislabeled most often",
+    help="number of most frequently mislabeled clips to list",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
 def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> int:
     """Show the quality of the pseudo-labels of finished runs: over time, by class, between networks.
 
-    RUNs are runs' folders. Runs that differ only in seed and draw are pooled. The tables by class and of two
-    networks are of the last window.
+    RUNs are the folders of runs. Runs that differ only in seed and draw are pooled. The tables by class and
+    of two networks cover the last window.
     """
     found = sv.analysis.audit(runs, windows=windows)
     if as_json:
@@ -44,9 +46,9 @@ def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> 
     else:
         _show(found, clips)
     if found.without:
-        # With RUNS/* the runs of supervised are among them, and nothing is wrong.
+        # With RUNS/* these include the runs of supervised, which is not an error.
         one = len(found.without) == 1
-        what = "1 run keeps" if one else f"{len(found.without)} runs keep"
+        what = "1 run stores" if one else f"{len(found.without)} runs store"
         print(f"{what} no pseudo-labels and {'is' if one else 'are'} left out", file=sys.stderr)
     for problem in found.problems:
         plainly(Console(stderr=True), f"error: {problem}")
@@ -127,7 +129,7 @@ def _agreement(found: "sv.analysis.Agreement") -> Table:
 
 
 def _used_or_not(found: "sv.analysis.Agreement") -> str:
-    """In the last window: which of two networks has a clip right, whether its label is used or not."""
+    """In the last window: which of two networks labels a clip right, whether the label is used or not."""
     (neither, other), (one, both) = (found.right[-1] / max(found.right[-1].sum(), 1)).tolist()
     return (
         f"labels used or not: both right {_percent(both)} %, {found.one} alone {_percent(one)}, "

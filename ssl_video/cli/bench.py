@@ -1,4 +1,4 @@
-"""`ssl-video bench`: algorithms x backbones x datasets x protocols x draws x seeds, to a table."""
+"""`ssl-video bench`: algorithms x backbones x data sets x protocols x draws x seeds, to a table."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ EXECUTORS = ("local", "ray", "slurm")
 
 @click.command()
 @click.option("--algo", "--algorithm", "algorithm", multiple=True, metavar="NAMES",
-              help="names or path/to/file.py:name, with commas; 'all' for every built-in one  [the "
+              help="names or path/to/file.py:name, separated by commas; 'all' for every built-in one  [the "
               "suite's, else cmpl]")  # fmt: skip
 @click.option("--protocol", multiple=True, metavar="NAMES",
-              help="partition protocols, with commas  [the suite's, else per-class:10]")  # fmt: skip
+              help="partition protocols, separated by commas  [the suite's, else per-class:10]")  # fmt: skip
 @click.option("--backbone", multiple=True, metavar="NAMES",
-              help="backbones of every network that has none of its own, with commas  [tiny3d]")  # fmt: skip
+              help="backbones for networks without their own, separated by commas  [tiny3d]")  # fmt: skip
 @click.option(
     "--data",
     multiple=True,
@@ -27,10 +27,10 @@ EXECUTORS = ("local", "ray", "slurm")
     help="'demo', a folder of class folders, a manifest (CSV), or an index file; may be repeated",
 )
 @click.option("--draws", type=click.IntRange(1), metavar="N",
-              help="draws of labels, each with all seeds  [each seed draws its own]")  # fmt: skip
+              help="label draws, each with all seeds  [each seed draws its own]")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), metavar="N", help="number of seeds, counted from 0")
 @click.option("--match", metavar="steps|clips|forwards|seconds",
-              help="quantity that is equal for all methods; also clips:54000  [steps]")  # fmt: skip
+              help="quantity that is equal for all methods; or an amount: clips:54000  [steps]")  # fmt: skip
 @click.option(
     "--suite", "suite_name", metavar="NAME|FILE", help="a benchmark from a YAML file  [demo for the demo]"
 )
@@ -41,12 +41,12 @@ EXECUTORS = ("local", "ray", "slurm")
     help="runs at a time  [one per core on CPU, at most 4; one on GPU; all elsewhere]",
 )
 @click.option("--executor", type=click.Choice(EXECUTORS), default="local", show_default=True,
-              help="where runs are executed: this machine, a Ray cluster, Slurm jobs")  # fmt: skip
+              help="where to execute runs: this machine, a Ray cluster, Slurm jobs")  # fmt: skip
 @click.option("--executor-option", "executor_options", multiple=True, metavar="KEY=VALUE",
-              help="an option of Ray's tasks (num_gpus=0.5) or of Slurm's jobs (timeout_min=60)")  # fmt: skip
+              help="an option of Ray tasks (num_gpus=0.5) or Slurm jobs (timeout_min=60)")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="list the runs and their cost; needs no data")
 @click.option(
-    "--measure", is_flag=True, help="with --dry-run: try a few steps of methods without finished runs"
+    "--measure", is_flag=True, help="with --dry-run: time a few steps of methods without finished runs"
 )
 @options.results_option
 @options.spec_options("algorithm", "backbone", "data", "protocol", "seed")
@@ -72,8 +72,8 @@ def command(
 ) -> int:
     """Compare algorithms over partition protocols and seeds.
 
-    Without --data it runs on the embedded demo clips. Finished runs are kept in the results folder and
-    not repeated; Ctrl-C stops, and the same command resumes.
+    Without --data it runs on the embedded demo clips. Finished runs stay in the results folder and
+    are not repeated. Ctrl-C stops the benchmark, and the same command resumes it.
     """
     names = {"backbones": backbone, "protocols": protocol}
     experiment = {

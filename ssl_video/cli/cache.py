@@ -1,4 +1,4 @@
-"""`ssl-video data cache`: decode a data set ahead, see what is stored, and remove it."""
+"""`ssl-video data cache`: decode a data set ahead, show and remove the stored clips."""
 
 import time
 from typing import get_args
@@ -22,11 +22,11 @@ _FORMATS = get_args(sv.Spec.model_fields["frame_format"].annotation)
 @click.option("--split", metavar="TEXT", help=f"{sv.Spec.model_fields['split'].description}  [split]")
 @click.option(
     "--size", type=click.IntRange(8), default=sv.Spec.model_fields["size"].default, show_default=True,
-    help="side of the crop of the runs to come",
+    help="side of the crop of the planned runs, in pixels",
 )  # fmt: skip
 @click.option(
     "--frame-format", type=click.Choice(_FORMATS), default="raw", show_default=True,
-    help="raw: exact; jpeg: a tenth of the size, not exact, read ten times slower",
+    help="raw: exact; jpeg: lossy, a tenth of the size, ten times slower to read",
 )  # fmt: skip
 @click.option(
     "--cache-gib",
@@ -35,10 +35,12 @@ _FORMATS = get_args(sv.Spec.model_fields["frame_format"].annotation)
     show_default=True,
     help="size limit of the whole cache",
 )
-@click.option("--jobs", type=click.IntRange(1), help="videos decoded side by side  [number of cores]")
-@click.option("--status", is_flag=True, help="show what is stored, of DATA or of everything")
-@click.option("--clear", is_flag=True, help="remove what is stored, of DATA or of everything")
-@click.option("--yes", is_flag=True, help="do not ask before removing")
+@click.option(
+    "--jobs", type=click.IntRange(1), help="number of videos decoded in parallel  [number of cores]"
+)
+@click.option("--status", is_flag=True, help="show the stored clips of DATA, or of all data sets")
+@click.option("--clear", is_flag=True, help="remove the stored clips of DATA, or of all data sets")
+@click.option("--yes", is_flag=True, help="remove without asking")
 def command(
     data: str | None,
     root: str | None,
@@ -51,7 +53,7 @@ def command(
     clear: bool,
     yes: bool,
 ) -> int:
-    """Decode every clip of DATA into the frame cache, so that the first run need not."""
+    """Decode every clip of DATA into the frame cache ahead of the first run."""
     if status and clear:
         raise sv.InputError("give either --status or --clear")
     if status:
@@ -59,7 +61,7 @@ def command(
     elif clear:
         _clear(data, root, split, yes)
     elif data is None:
-        raise sv.InputError("which data set? ssl-video data cache DATA, or ssl-video data cache --status")
+        raise sv.InputError("give a data set (ssl-video data cache DATA), --status or --clear")
     else:
         progress = FilesPerSecond(lambda: f"cache {_gib(sv.data.cache_size())}")
         filled = sv.data.fill_cache(
@@ -69,13 +71,13 @@ def command(
         _filled(filled)
         if filled.stored:
             flags = f"--size {size} --cache-gib {cache_gib:g} --frame-format {frame_format}"
-            plainly(Console(), f"Runs find them with {flags}.")
+            plainly(Console(), f"Runs with these flags use them: {flags}")
         return 1 if filled.broken or (cache_gib and not filled.stored) else 0
     return 0
 
 
 def _filled(filled: "sv.data.Filled") -> None:
-    """Print which clips are stored, and what they take."""
+    """Print which clips are stored, and their size."""
     console = Console()
     for clip, reason in list(filled.broken.items())[:_SHOWN]:
         plainly(console, f"cannot be decoded: {clip}: {reason}")
@@ -89,7 +91,8 @@ def _filled(filled: "sv.data.Filled") -> None:
     if filled.stored and not filled.complete:
         whole = _gib(filled.bytes_of_all)
         plainly(
-            console, f"There is no room for the others, which runs decode as needed. All would take {whole}."
+            console,
+            f"There is no room for the others; runs decode them as needed. All clips would take {whole}.",
         )
 
 

@@ -1,4 +1,4 @@
-"""`ssl-video algorithm check`: whether an algorithm keeps the promises that all algorithms give."""
+"""`ssl-video algorithm check`: check that an algorithm meets the contract."""
 
 import time
 from collections import Counter
@@ -15,11 +15,11 @@ import ssl_video as sv
 @click.command()
 @click.argument("algorithm", metavar="NAME|FILE.py[:NAME]", required=False)
 @click.option("--only", "only", metavar="CHECK", multiple=True, help="run this check; may be repeated")
-@click.option("--list", "listed", is_flag=True, help="describe every check, and run none")
+@click.option("--list", "listed", is_flag=True, help="describe every check without running any")
 def command(algorithm: str | None, only: tuple[str, ...], listed: bool) -> int:
     """Check an algorithm: its declarations, loss terms, gradients, teachers, state, and processes.
 
-    NAME is what bench takes as --algo. A failed check reports the finding, why it matters, and the usual fix.
+    NAME is given as for bench --algo. A failed check reports the finding, why it matters, and the usual fix.
     The status is 1 if any check fails. It takes some seconds; no data and no GPU are needed.
     """
     # A wrong name is reported before torch is imported, which takes seconds.
@@ -61,8 +61,8 @@ def command(algorithm: str | None, only: tuple[str, ...], listed: bool) -> int:
     return 1 if counts["fail"] else 0
 
 
-def _explain(console: Console, result: "sv.testing.Result") -> None:
-    """Print a failure: what is promised, what was found, why it matters, how it is mended."""
+def _explain(console: Console, result: "sv.testing.CheckResult") -> None:
+    """Print a failure: the requirement, the finding, why it matters, and the usual fix."""
     check = result.check
     console.print(f"\n[red]FAIL[/red]  [bold]{check.name}[/bold]", highlight=False)
     table = Table.grid(padding=(0, 2))

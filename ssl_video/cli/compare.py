@@ -12,8 +12,8 @@ import ssl_video as sv
 from ssl_video.cli.show import output
 
 _CHANCE = (
-    "so uneven a disagreement has probability {:.2g} between equally good networks (McNemar's test); that is "
-    "said of these two trained networks, not of their methods"
+    "a disagreement at least this uneven has probability {:.2g} between equally good networks (McNemar's "
+    "test); this concerns these two trained networks, not their methods"
 )
 
 
@@ -24,12 +24,13 @@ _CHANCE = (
 @click.option("--predictor-b", metavar="NAME", help="network of B  [the headline]")
 @click.option(
     "--clips", type=click.IntRange(0), default=10, show_default=True,
-    help="number of clips to name that only one predicts correctly",
+    help="number of clips to list that only one of them predicts correctly",
 )  # fmt: skip
 def command(a: Path, b: Path, predictor_a: str | None, predictor_b: str | None, clips: int) -> None:
     """Show the differences between two finished runs: settings, clips, classes, curves.
 
-    RUN_A and RUN_B are runs' folders; one run with --predictor-a and --predictor-b compares its networks.
+    RUN_A and RUN_B are the folders of runs; for one run, --predictor-a and --predictor-b
+    compare its networks.
     """
     found = sv.analysis.compare(a, b, predictor_a=predictor_a, predictor_b=predictor_b)
     console = output()
@@ -37,11 +38,14 @@ def command(a: Path, b: Path, predictor_a: str | None, predictor_b: str | None, 
     disagree = sum(found.counts()[1:3])
     parts = (
         (_heads(found), ""),
-        (_differences(found), f"the same labels ({found.a.labels})" if same else "other labels"),
+        (_differences(found), f"the same labels ({found.a.labels})" if same else "different labels"),
         (_counts(found), _CHANCE.format(found.chance())),
         (_classes(found), ""),
         (_metrics(found), ""),
-        (_clips(found, clips), f"{min(clips, disagree)} of the {disagree} clips that only one has right"),
+        (
+            _clips(found, clips),
+            f"{min(clips, disagree)} of the {disagree} clips that only one predicts correctly",
+        ),
     )
     for table, sentence in parts:
         if table.row_count:

@@ -1,4 +1,4 @@
-"""`ssl-video data doctor`: look at every file of a dataset, and quarantine those that cannot be used."""
+"""`ssl-video data doctor`: decode every file of a data set, and quarantine those that cannot be used."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,15 +19,19 @@ _SHOWN = 10
 @click.argument("data")
 @click.option("--root", metavar="TEXT", help=sv.Spec.model_fields["root"].description)
 @click.option("--split", metavar="TEXT", help=f"{sv.Spec.model_fields['split'].description}  [split]")
-@click.option("--jobs", type=click.IntRange(1), help="files at a time  [number of cores]")
+@click.option("--jobs", type=click.IntRange(1), help="number of files decoded in parallel  [number of cores]")
 @click.option(
-    "--timeout", type=click.FloatRange(1), default=120.0, show_default=True, help="seconds for one file"
+    "--timeout",
+    type=click.FloatRange(1),
+    default=120.0,
+    show_default=True,
+    help="time limit per file, in seconds",
 )
-@click.option("--again", is_flag=True, help="forget earlier findings")
-@click.option("--all-classes", is_flag=True, help="show every class, not only the worst")
+@click.option("--again", is_flag=True, help="ignore stored findings")
+@click.option("--all-classes", is_flag=True, help="show every class, not only those that lose most")
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="FILE",
-    help="write all findings, as .csv or .json",
+    help="file to write all findings to, .csv or .json",
 )  # fmt: skip
 def command(
     data: str,
@@ -41,8 +45,8 @@ def command(
 ) -> int:
     """Decode every file of DATA once, and quarantine those that cannot be used.
 
-    DATA is what bench takes as --data. The quarantine list lies beside it, and all runs leave out its
-    clips. Findings are stored: a second look decodes only the files that have changed.
+    DATA is given as for bench --data. The quarantine list lies beside it, and all runs leave out its clips.
+    Findings are stored: a second call decodes only the files that have changed.
     """
     found = sv.data.doctor(
         data, root, split, jobs=jobs, timeout=timeout, again=again, report=report, progress=FilesPerSecond()
@@ -50,8 +54,8 @@ def command(
     number, console = len(found.facts), Console()
     plainly(
         console,
-        f"{found.index.name}: {number:,} files; {found.looked:,} decoded in {found.seconds:.1f} s "
-        f"({found.looked / found.seconds:.1f} a second), {number - found.looked:,} known from before",
+        f"{found.index.name}: {found.looked:,} of {number:,} files decoded in {found.seconds:.1f} s "
+        f"({found.looked / found.seconds:.1f} per second), the others are unchanged since last time",
     )
     _videos(console, found)
     for text, names in found.remarks.items():
@@ -62,7 +66,7 @@ def command(
         plainly(console, f"wrote {report}")
     reasons = found.reasons
     if not reasons:
-        plainly(console, "all files can be used")
+        plainly(console, "all files are usable")
         return 0
     for name, reason in list(reasons.items())[:_SHOWN]:
         plainly(console, f"  {name}: {reason}")
@@ -70,8 +74,8 @@ def command(
         plainly(console, f"  and {len(reasons) - _SHOWN:,} more")
     plainly(
         console,
-        f"{len(reasons):,} of {number:,} clips are quarantined, so all runs leave them out: "
-        f"{found.quarantine}",
+        f"quarantined: {len(reasons):,} of {number:,} clips, which all runs leave out; "
+        f"the list: {found.quarantine}",
     )
     return 1
 

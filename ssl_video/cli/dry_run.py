@@ -1,4 +1,4 @@
-"""`ssl-video bench --dry-run`: list what would run, what is finished, and what the rest costs."""
+"""`ssl-video bench --dry-run`: list the runs, the finished ones, and the cost of the others."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,12 +32,12 @@ def show(experiment: Mapping[str, Any], *, measure: bool) -> int:
 def _table(found: "sv.Forecast") -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
     lines = found.lines
-    # What all rows have in common is said once, below.
+    # Values that all rows have in common are printed once, below.
     several = {"data": len({line.data for line in lines}) > 1 or any(len(line.data) > 1 for line in lines)}
     several["protocols"] = len({line.protocols for line in lines}) > 1
     for heading in ("method", "networks", *(key for key, shown in several.items() if shown)):
         table.add_column(heading, overflow="fold", no_wrap=True)
-    for heading in ("runs", "done", "steps", "videos", "a run"):
+    for heading in ("runs", "done", "steps", "videos", "per run"):
         table.add_column(heading, justify="right", no_wrap=True)
     for line in lines:
         cells = {"data": [Path(name).stem for name in line.data], "protocols": line.protocols}

@@ -16,7 +16,7 @@ from ssl_video.cli import options
 from ssl_video.cli.show import output, plainly
 
 _LEGEND = (
-    "original: top-1 % on the test clips; the others: the difference to it in points\n"
+    "original: top-1 % on the test clips; the others: the difference from it in points\n"
     "slowed, slowed4: the clip's middle at half and a quarter of its speed; frozen: its middle frame alone"
 )
 
@@ -26,13 +26,13 @@ _LEGEND = (
 @options.results_option
 @click.option("--again", is_flag=True, help="repeat tests whose results are stored")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
-@click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables: every run by itself")
+@click.option("--json", "as_json", is_flag=True, help="print JSON, run by run, instead of tables")
 @options.data_options
 def command(runs: tuple[Path, ...], results: Path, again: bool, as_json: bool, **flags: Any) -> int:
     """Test the networks of finished runs on clips slowed, frozen, reversed, shuffled.
 
-    RUNs are runs' folders; by default all finished runs of the results folder. Results are stored in
-    each run's dynamics.json, and not measured twice. Tables are over the runs of one method.
+    RUNs are the folders of runs; by default all finished runs of the results folder. Results are stored in
+    each run's dynamics.json and not measured twice. Tables give means over the runs of one method.
     """
     found = sv.analysis.dynamics(
         runs or None, results=results, again=again, **flags, progress=sv.ConsoleObserver()

@@ -1,4 +1,4 @@
-"""`ssl-video evaluate`: a checkpoint on a dataset's test clips."""
+"""`ssl-video evaluate`: test a checkpoint on a data set's test clips."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from ssl_video.cli import options
 
 @click.command()
 @options.checkpoint_argument
-@click.option("--data", metavar="TEXT", help="data set  [that of the training]")
+@click.option("--data", metavar="TEXT", help="data set  [the one that the run was trained on]")
 @click.option("--root", metavar="TEXT", help="folder that the manifest's paths start from")
 @click.option("--split", metavar="TEXT", help="manifest column that holds train or test")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
@@ -29,7 +29,7 @@ def command(
     skip_broken: bool,
     cache_gib: float,
 ) -> None:
-    """Test a run's folder or checkpoint file on a dataset's test clips."""
+    """Test a run's folder or checkpoint file on a data set's test clips."""
     model = sv.load_model(checkpoint, device)
     opened = model.open_data(
         data, root, split, skip_broken=skip_broken, cache_gib=cache_gib, progress=sv.ConsoleObserver()
@@ -39,7 +39,7 @@ def command(
         print(json.dumps({"dataset": opened.index.name, "predictors": scores}, indent=1))
         return
     tested = len(opened.index.rows("test"))
-    table = Table(title=f"{opened.index.name}: {tested} test clips", title_justify="left")
+    table = Table(title=f"{opened.index.name}, test clips: {tested:,}", title_justify="left")
     table.add_column("predictor")
     for name in ("top-1 %", "top-5 %", "mean class %"):
         table.add_column(name, justify="right")

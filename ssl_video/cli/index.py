@@ -1,4 +1,4 @@
-"""`ssl-video data index`: from what a data set comes as to one index file."""
+"""`ssl-video data index`: write one index file for any form of a data set."""
 
 import os
 from pathlib import Path
@@ -18,14 +18,16 @@ _PATH = click.Path(path_type=Path)
 @click.argument("sources", nargs=-1, type=_PATH, metavar="[SOURCE]...")
 @click.option("-o", "--output", type=_PATH, required=True, metavar="NAME.arrow", help="the file to write")
 @click.option("--videos", type=_PATH, metavar="FOLDER",
-              help="folder that the files lie in, at any depth  [the source's own]")  # fmt: skip
+              help="folder that contains the files, at any depth  [the source's own]")  # fmt: skip
 @click.option("--train", type=_PATH, multiple=True, metavar="LIST", help="list of training clips")
 @click.option("--val", type=_PATH, multiple=True, metavar="LIST", help="list of validation clips")
 @click.option("--test", type=_PATH, multiple=True, metavar="LIST", help="list of test clips")
-@click.option("--classes", type=_PATH, metavar="FILE", help="class names behind the numbers in such lists")
+@click.option(
+    "--classes", type=_PATH, metavar="FILE", help="file of the class names for the numbers in these lists"
+)
 @click.option("--kind", metavar="KIND", help="kind of source  [recognised]")
 @click.option("--skip-missing", is_flag=True, help="leave out clips whose files are missing")
-@click.option("--no-check", is_flag=True, help="do not look for the files")
+@click.option("--no-check", is_flag=True, help="do not check that the files exist")
 def command(
     sources: tuple[Path, ...],
     output: Path,
@@ -64,10 +66,11 @@ def command(
 
 
 def _show(made: "sv.data.IndexFile", console: Console) -> None:
-    """Print what the file holds, and what to do with it."""
+    """Print the contents of the file, and the command that uses it."""
     index = made.index
     plainly(
-        console, f"{index.name}: {len(index):,} clips of {len(index.classes):,} classes, from {made.title}"
+        console,
+        f"{index.name}: {len(index):,} clips of {len(index.classes):,} classes, from {made.title}",
     )
     console.print(_parts(made))
     for note in index.notes:
@@ -75,7 +78,7 @@ def _show(made: "sv.data.IndexFile", console: Console) -> None:
     for name, parts in made.splits.items():
         sizes = ", ".join(f"{clips:,} {part}" for part, clips in parts.items())
         plainly(console, f"  --split {name}: {sizes}")
-    name, seen = os.path.relpath(made.path), "" if made.checked else ", which nobody has looked at"
+    name, seen = os.path.relpath(made.path), "" if made.checked else " (not checked)"
     size = _size(made.path.stat().st_size)
     plainly(console, f"wrote {name} ({size}); the videos are those in {index.root}{seen}")
     labels = max(1, min(10, made.parts["train"].least // 2))

@@ -17,8 +17,8 @@ _FORMS = ("terminal", "markdown", "latex", "csv", "json")
 @options.runs_options
 @click.option("--mean-gain", is_flag=True, help="also show mean gains over the columns")
 @click.option("--cost", is_flag=True, help="also show operations, training cost and seconds")
-@click.option("--published", is_flag=True, help="also show the literature's numbers, by themselves")
-@click.option("--predictors", is_flag=True, help="also show networks that are not the headline one")
+@click.option("--published", is_flag=True, help="also show published numbers, in tables of their own")
+@click.option("--predictors", is_flag=True, help="also show networks other than the headline")
 @click.option("--format", "form", type=click.Choice(_FORMS), default="terminal", show_default=True)
 def command(
     results: Path,
@@ -38,7 +38,7 @@ def command(
     A published leaderboard.csv, whose runs are not in the folder, is read and left as it is.
     """
     if mean_gain and form == "csv":
-        raise sv.InputError("--format csv has one record a cell and no mean gains: --format json has them")
+        raise sv.InputError("--format csv has one record per cell and no mean gains: use --format json")
     names = {"dataset": options.split_list(dataset), "algorithm": options.split_list(algorithm)}
     runs = sv.read_results(results) if results.is_dir() or not published else None
     if published and not _any(runs, names["dataset"]):

@@ -1,4 +1,4 @@
-"""`ssl-video list`: what there is, with one line each."""
+"""`ssl-video list`: algorithms, backbones, data sets, protocols and suites, with one line each."""
 
 from collections.abc import Mapping
 
@@ -17,10 +17,10 @@ _UNCUT = 10_000
 @click.command("list")
 @click.argument("kind", metavar="[KIND|FILE.py]", required=False)
 def command(kind: str | None) -> None:
-    """List algorithms, backbones, datasets, protocols and suites, with one line each.
+    """List algorithms, backbones, data sets, protocols and suites, with one line each.
 
-    KIND is one of these words. Algorithms and backbones of installed packages are among them; those in a
-    file of your own are listed by its name.
+    KIND is algorithms, backbones, datasets, protocols or suites. Algorithms and backbones of installed
+    packages are included; FILE.py lists those in a file of your own.
     """
     found = {
         "algorithms": sv.list_algorithms,

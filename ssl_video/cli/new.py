@@ -22,12 +22,12 @@ _NEXT = {
 
 @click.command()
 @click.argument("file", metavar="FILE.py", type=click.Path(path_type=Path))
-@click.option("--backbone", is_flag=True, help="a backbone in place of an algorithm")
-@click.option("--name", help="its name  [made from the file's: my_method.py has my-method]")
+@click.option("--backbone", is_flag=True, help="write a backbone instead of an algorithm")
+@click.option("--name", help="its name  [from the file name: my-method for my_method.py]")
 def command(file: Path, backbone: bool, name: str | None) -> None:
     """Write a commented starting file for an algorithm or a backbone of your own.
 
-    It works as it is; no other file has to be touched.
+    It works unchanged; no other file has to be edited.
     """
     kind, write = ("backbone", sv.new_backbone) if backbone else ("algorithm", sv.new_algorithm)
     full = write(file, name)

@@ -55,7 +55,7 @@ def split_list(values: tuple[str, ...]) -> list[str]:
 
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE",
-    help="set any key of the specification, also nested ones: options.threshold=0.9",
+    help="set any key of the specification, including nested ones: options.threshold=0.9",
 )  # fmt: skip
 results_option = click.option(
     "--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="results folder"
@@ -70,16 +70,16 @@ def runs_options(function: Function) -> Function:
             "--algo", "--algorithm", "algorithm", multiple=True, metavar="NAMES",
             help="only these algorithms and the baseline",
         ),
-        click.option("--dataset", multiple=True, metavar="NAMES", help="only these datasets"),
+        click.option("--dataset", multiple=True, metavar="NAMES", help="only these data sets"),
         click.option("--protocol", multiple=True, metavar="NAMES", help="only these protocols"),
         click.option(
             "--where", multiple=True, metavar="KEY=VALUES",
             help="only runs with these values of a column of leaderboard.csv or a key of the specification; "
-            "also !=, >= and <=; * stands for anything",
+            "also !=, >= and <=; * matches anything",
         ),
         click.option(
             "--baseline", default="supervised", show_default=True,
-            help="algorithm, configuration or row that gains are counted from",
+            help="algorithm, configuration or row that gains are relative to",
         ),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def selected(
     """Return the runs that `runs_options` ask for.
 
     Raises:
-        InputError: what is not a condition, or no run meets all.
+        InputError: invalid conditions, or no run that meets all of them.
     """
     named = {"algorithm": algorithm, "dataset": dataset, "protocol": protocol}
     lists = {key: split_list(values) for key, values in named.items()}
@@ -127,7 +127,9 @@ def step_options(function: Function) -> Function:
         function,
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …"),
         click.option("--threads", type=click.IntRange(1), help="CPU threads per run"),
-        click.option("--workers", type=click.IntRange(0), help="processes that prepare batches, per run"),
+        click.option(
+            "--workers", type=click.IntRange(0), help="number of processes that prepare batches, per run"
+        ),
         click.option("--compile", is_flag=True, help="compile networks: a slow start, then faster steps"),
         click.option(
             "--activation-checkpointing",
@@ -166,12 +168,12 @@ def processes_options(function: Function) -> Function:
         function,
         click.option(
             "--devices", type=click.IntRange(1), metavar="N",
-            help="devices of this machine, one process each  [as many as torchrun or srun started, or 1]",
+            help="devices on this machine, one process each  [as many as torchrun or srun started, or 1]",
         ),
         click.option("--num-nodes", type=click.IntRange(1), metavar="N", help="machines  [likewise]"),
         click.option(
             "--strategy", type=click.Choice(["auto", "ddp"]), default="auto", show_default=True,
-            help="how processes work together; auto: ddp for several",
+            help="how processes exchange gradients; auto: ddp for several",
         ),
     )  # fmt: skip
 

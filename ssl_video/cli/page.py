@@ -18,8 +18,8 @@ def command(names: tuple[str, ...], output: Path | None, results: Path) -> None:
     """Write the pages of algorithms: NAME, FILE.py:NAME, or `all` for every built-in one.
 
     Source, networks, views, options, cost and results come from the code, the leaderboards and
-    published numbers. In a page that exists only that part is replaced; a new one has places for the
-    words and the picture that only its author can give. Without --output the generated part is printed.
+    published numbers. In an existing page, only that part is replaced. A new page has placeholders for
+    the description and the flowchart. Without --output, the generated part is printed.
     """
     wanted = list(sv.list_algorithms(builtin=True)) if names == ("all",) else list(names)
     for name in wanted:
@@ -29,7 +29,7 @@ def command(names: tuple[str, ...], output: Path | None, results: Path) -> None:
             print(sv.describe_algorithm(name, results), end="")
         return
     if len(wanted) > 1 and output.suffix:
-        raise sv.InputError(f"{output} is one file for {len(wanted)} pages: give a folder")
+        raise sv.InputError(f"{output} is a single file, but there are {len(wanted)} pages: give a folder")
     for name in wanted:
         target, outcome = sv.write_page(name, output, results)
         print(f"{target}: {outcome}", flush=True)

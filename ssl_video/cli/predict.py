@@ -18,9 +18,9 @@ from ssl_video.cli import options
 @click.option(
     "--top", type=click.IntRange(1), default=5, show_default=True, help="number of labels per video"
 )
-@click.option("--predictor", metavar="NAME", help="network to use  [the headline one]")
+@click.option("--predictor", metavar="NAME", help="network to use  [the headline]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object per video and line")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object per video, one per line")
 def command(
     checkpoint: Path, videos: tuple[Path, ...], top: int, predictor: str | None, device: str, as_json: bool
 ) -> int:

@@ -1,4 +1,4 @@
-"""Show how fast files are worked through, and how long it still takes."""
+"""Show the speed at which files are processed, and the remaining time."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ import ssl_video as sv
 
 
 class FilesPerSecond(sv.ConsoleObserver):
-    """Shows progress on standard error with its speed; nothing where that is no terminal.
+    """Shows progress and speed on standard error; shows nothing if that is not a terminal.
 
     Args:
-        note: returns a text that is shown behind the speed.
+        note: returns a text that is shown after the speed.
     """
 
     def __init__(self, note: Callable[[], str] = lambda: "") -> None:

@@ -7,10 +7,10 @@ from rich.console import Console
 
 import ssl_video as sv
 
-# What is said of a backbone beside its text, and in how many characters.
+# The columns beside a backbone's text, and their widths in characters.
 _COLUMNS = {"clip": 9, "params": 6, "GFLOPs": 6, "K400 ": 5}
 _MEANING = (
-    "clip: frames x distance between them x pixels a side that it was made for; it takes others, too. "
+    "clip: frames x distance between them x side in pixels that it was designed for; it takes others, too. "
     "params: millions of parameters, with 400 classes. GFLOPs: 10^9 multiply-adds for that clip. "
     "K400: published top-1 on Kinetics-400 in %, * after training on ImageNet. "
     "Views, sources and other clips: backbones/reference.csv."

@@ -13,10 +13,10 @@ from ssl_video.cli import options
 @options.results_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default="report", show_default=True,
-    help="folder of the page, made if needed",
+    help="folder of the page, created if needed",
 )  # fmt: skip
 @options.runs_options
-@click.option("--no-gallery", is_flag=True, help="without clips, which are most of its size")
+@click.option("--no-gallery", is_flag=True, help="leave out the clips, which are most of the page's size")
 def command(
     place: Path | None,
     results: Path,
@@ -30,8 +30,8 @@ def command(
 ) -> None:
     """Write one HTML page of all finished runs of a results folder.
 
-    A browser opens it from disk and without a network, and it prints. It is made of the runs' records; the
-    clips in it are taken from the data sets that are at hand. RESULTS is the same as --results RESULTS.
+    It opens in a browser, offline, and can be printed. It is made from the runs' records; its clips come
+    from the data sets that are available. RESULTS is the same as --results RESULTS.
     """
     runs = sv.read_results(place or results)
     shown = options.selected(runs, baseline, algorithm, dataset, protocol, where) if len(runs) else runs
@@ -40,4 +40,4 @@ def command(
         progress=sv.ConsoleObserver(),
     )  # fmt: skip
     size = target.stat().st_size / 1e6
-    click.echo(f"{target} ({size:.1f} MB): {len(shown)} runs; open it in a browser")
+    click.echo(f"{target} ({size:.1f} MB, runs: {len(shown)}): open it in a browser")

@@ -1,4 +1,4 @@
-"""`ssl-video analyze speed`: what a training step costs, and what its data costs."""
+"""`ssl-video analyze speed`: the cost of a training step, and of its data."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from ssl_video.cli import options
 
 @click.group()
 def command() -> None:
-    """Measure what a training step costs, or what its data costs."""
+    """Measure the cost of a training step, or of its data."""
 
 
 @command.command()
@@ -21,7 +21,9 @@ def command() -> None:
 @click.option(
     "--repeat", type=click.IntRange(2), default=20, show_default=True, help="number of measured steps"
 )
-@click.option("--textbook", is_flag=True, help="compare with a step of FixMatch as it is usually written")
+@click.option(
+    "--textbook", is_flag=True, help="compare with a textbook step of FixMatch, as it is usually implemented"
+)
 @options.spec_options("algorithm", "steps", "test_clips", "test_crops")
 @options.set_option
 @options.step_options
@@ -41,42 +43,46 @@ def _show_step(found: "sv.MeasuredStep") -> None:
     table = Table(title=title, title_justify="left", show_footer=True)
     table.add_column("part", footer="whole step")
     table.add_column("ms", justify="right", footer=f"{1000 * cost.total:.1f}")
-    table.add_column("share", justify="right", footer="100.0 %")
-    parts = {"data": cost.data, "  of it augmentation": cost.augmentation}
+    table.add_column("fraction", justify="right", footer="100.0 %")
+    parts = {"data": cost.data, "  of which augmentation": cost.augmentation}
     for part, seconds in (parts | {"networks": cost.networks, "rest": cost.rest}).items():
         table.add_row(part, f"{1000 * seconds:.1f}", f"{100 * seconds / cost.total:.1f} %")
     console = Console(highlight=False)
     console.print(table)
     console.print(
-        f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is not "
+        f"{cost.clips / cost.total:.0f} clips/s; {100 * cost.overhead:.1f} % of the step is outside "
         f"the networks' own passes ({found.threads} threads on {found.device}, {found.precision}); "
-        f"{cost.peak / 2**20:.0f} MiB at most, "
-        f"{cost.kept / 2**20:.0f} MiB of it kept between forward and backward pass"
+        f"peak memory {cost.peak / 2**20:.0f} MiB, "
+        f"of which {cost.kept / 2**20:.0f} MiB are kept between forward and backward pass"
     )
-    share = found.share_of_peak
+    fraction = found.fraction_of_peak
     console.print(
-        f"{cost.flops / 2e9:.3g} GFLOPs a step, 10^9 multiply-adds as in tables; with two operations each, "
+        f"{cost.flops / 2e9:.3g} GFLOPs per step, 10^9 multiply-adds as in tables; with two operations each, "
         f"{cost.speed / 1e12:.3g} TFLOP/s"
-        + (f", {100 * share:.1f} % of the bf16 peak of {found.gpu}" if share else "")
+        + (f", {100 * fraction:.1f} % of the bf16 peak of {found.gpu}" if fraction else "")
     )
     times = found.speed_up
     if times:
         console.print(
-            f"without data {times.mean:.2f} times as fast ({times.low:.2f} to {times.high:.2f}) as a step of "
-            "textbook FixMatch: one pass with gradient, contiguous, float32"
+            f"without data, {times.mean:.2f} times as fast ({times.low:.2f} to {times.high:.2f}) as a "
+            "textbook step of FixMatch: one pass with gradient, contiguous, float32"
         )
 
 
 @command.command()
 @click.argument("data", metavar="DATA")
 @click.option(
-    "--videos", type=click.IntRange(1), default=64, show_default=True, help="number of videos measured on"
+    "--videos", type=click.IntRange(1), default=64, show_default=True, help="number of videos to measure"
 )
 @click.option("--rounds", type=click.IntRange(2), default=16, show_default=True, help="number of rounds")
 @click.option("--frames", type=click.IntRange(1), default=8, show_default=True, help="frames per clip")
-@click.option("--stride", type=click.IntRange(1), default=4, show_default=True, help="distance between them")
-@click.option("--size", type=click.IntRange(8), default=112, show_default=True, help="side of the crop")
-@click.option("--json", "as_json", is_flag=True, help="print every number as JSON")
+@click.option(
+    "--stride", type=click.IntRange(1), default=4, show_default=True, help="distance between frames of a clip"
+)
+@click.option(
+    "--size", type=click.IntRange(8), default=112, show_default=True, help="side of the crop, in pixels"
+)
+@click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
 def data(data: str, videos: int, rounds: int, frames: int, stride: int, size: int, as_json: bool) -> None:
     """Measure decode -> weak + strong view of DATA's videos, against pytorchvideo and plain PyAV code."""
     found = sv.measure_data(
@@ -110,6 +116,6 @@ def _show_data(found: "sv.MeasuredData") -> None:
     console.print(table)
     for name, cost in found.stored.items():
         size, fill = cost.bytes / 2**20 / cost.videos, 1000 * cost.seconds / cost.videos
-        console.print(f"{name}: {size:.2f} MiB and {fill:.0f} ms to fill per video", highlight=False)
+        console.print(f"{name}: {size:.2f} MiB per video, filled in {fill:.0f} ms", highlight=False)
     for name, reason in found.absent.items():
         console.print(f"{name} is left out: {reason}", highlight=False)

@@ -34,7 +34,7 @@ def command() -> None:
 def make(data: str, output: Path, **flags: Any) -> None:
     """Draw the labeled clips of DATA and write them to a file.
 
-    The file is a protocol itself: use it with --protocol FILE, publish it with your results.
+    The file is itself a protocol: use it as --protocol FILE, and publish it with your results.
 
     \b
       ssl-video data split make ucf101.arrow --protocol percent:10 --draw 0 -o ten-percent.txt
@@ -42,14 +42,14 @@ def make(data: str, output: Path, **flags: Any) -> None:
     made = sv.data.make_partition(data, output, **options.given(flags), progress=sv.ConsoleObserver())
     console = Console()
     _show(made, console)
-    console.print(f"written: {output}", markup=False, soft_wrap=True)
+    console.print(f"wrote {output}", markup=False, soft_wrap=True)
 
 
 @command.command()
 @click.argument("what", metavar="FILE|DATA")
 @_keys("protocol", *_INDEX, *_DRAW)
 def show(what: str, **flags: Any) -> None:
-    """Show what a FILE (a partition, a list) holds, or what a protocol makes of DATA.
+    """Show the contents of a FILE (a partition or a list), or the partition of DATA by a protocol.
 
     \b
     ssl-video data split show train_10_percent.lst
@@ -60,7 +60,9 @@ def show(what: str, **flags: Any) -> None:
         _show(sv.data.make_partition(what, **given, progress=sv.ConsoleObserver()), console)
         return
     if given.keys() - {"lists"}:
-        raise sv.InputError(f"{what} is shown as it is: with a data set, give --protocol, too")
+        raise sv.InputError(
+            f"{what} is shown as it is: leave out the other flags, or give a data set and --protocol"
+        )
     found = sv.data.read_partition(what, **given)
     plainly(console, what)
     for name, value in found.facts.items():
@@ -71,7 +73,7 @@ def show(what: str, **flags: Any) -> None:
 @command.command()
 @click.argument("first")
 @click.argument("second")
-@click.option("--data", help="dataset that both are protocols of; not needed for files")
+@click.option("--data", help="data set that the protocols apply to; not needed for files")
 @click.option("--all", "every", is_flag=True, help="show all classes, not only those that differ most")
 @_keys(*_INDEX, *_DRAW)
 def compare(first: str, second: str, data: str | None, every: bool, **flags: Any) -> None:
@@ -93,14 +95,14 @@ def compare(first: str, second: str, data: str | None, every: bool, **flags: Any
 @command.command("list")
 @click.argument("name", required=False)
 def list_(name: str | None) -> None:
-    """List the published protocols, or all that is known about one of them."""
+    """List the published protocols, or show everything known about one of them."""
     console = Console()
     if name is not None:
         for key, value in vars(sv.data.find_published(name)).items():
             if value not in (None, ()):
                 plainly(console, f"{key}: {' or '.join(value) if key == 'lists' else value}")
         return
-    families: dict[tuple[str, str], list[sv.data.Published]] = {}
+    families: dict[tuple[str, str], list[sv.data.PublishedProtocol]] = {}
     for known in sv.data.list_published().values():
         families.setdefault((known.about, known.source), []).append(known)
     for (about, source), members in families.items():
@@ -113,9 +115,12 @@ def list_(name: str | None) -> None:
             table.add_row(f"  {known.name}", *counts, known.rule)
         console.print(table)
     console.print(
-        "\n--protocol NAME --lists FOLDER, where FOLDER or a folder in it holds the published lists"
+        "\nTo use one: --protocol NAME --lists FOLDER; FOLDER or a folder in it holds the published lists."
     )
-    console.print("ssl-video data split list NAME tells more; the rule draws other clips in the same way")
+    console.print(
+        "Details: ssl-video data split list NAME. The protocol in the last column draws other clips by the "
+        "same rule."
+    )
 
 
 def _show(made: "sv.data.DataPartition", console: Console) -> None:
@@ -123,7 +128,7 @@ def _show(made: "sv.data.DataPartition", console: Console) -> None:
     drawn = made.partition
     plainly(
         console,
-        f"{made.index.name}: {drawn.protocol}, draw {drawn.draw}, fingerprint p{drawn.fingerprint}",
+        f"{made.index.name}: {drawn.protocol}, draw {drawn.draw}, fingerprint {drawn.fingerprint}",
     )
     console.print(_parts(made.parts))
     for note in made.notes:
@@ -149,8 +154,8 @@ def _text(spread: "sv.data.Spread") -> str:
     return f"{spread.least} to {spread.most}, mean {spread.mean:.1f}"
 
 
-def _overlaps(found: "sv.data.Comparison") -> Table:
-    """Return a table of the clips in both and in one only."""
+def _overlaps(found: "sv.data.ClipComparison") -> Table:
+    """Return a table of the clips in both and in only one."""
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("")
     for title in ("in both", "only A", "only B", "of A", "of B"):
@@ -163,8 +168,8 @@ def _overlaps(found: "sv.data.Comparison") -> Table:
     return table
 
 
-def _by_class(found: "sv.data.Comparison", every: bool) -> Table:
-    """Return a table of classes, those with the most clips in one only first."""
+def _by_class(found: "sv.data.ClipComparison", every: bool) -> Table:
+    """Return a table of classes, the one with the most clips in only one of both first."""
     clips, groups = found.clips, found.groups
     apart = clips.first + clips.second - 2 * clips.both
     order = sorted(range(len(found.classes)), key=lambda k: (-int(apart[k]), found.classes[k]))

@@ -31,12 +31,12 @@ def command(
 ) -> int:
     """Train one run. Flags override the file, --set overrides both.
 
-    On the demo clips the settings of the demo suite are the defaults; elsewhere those shown below.
+    On the demo clips, the settings of the demo suite are the defaults; elsewhere, those shown below.
     A stopped run resumes from its checkpoint when the same command is called again. Changing any setting,
     including --steps, starts a new run in its own folder.
 
-    On several devices each process has a part of every batch. The numbers are those of one process, up to
-    rounding and batch-norm statistics (--batch-norm). Started by torchrun or srun, it joins their processes.
+    On several devices, each process gets a shard of every batch. The numbers are those of one process, up to
+    rounding and batch-norm statistics (--batch-norm). Under torchrun or srun, it joins their processes.
 
     Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end it after the current step, with a checkpoint. The status is 130
     for Ctrl-C and 75 for the others, which asks a scheduler to restart it.
@@ -49,5 +49,5 @@ def command(
     try:
         sv.train(config=file, resume=resume, overrides=options.parsed(assignments), progress=Show(), **flags)
     except sv.RunFailed:
-        return 1  # it was reported as it came
+        return 1  # already reported
     return 0

@@ -1,4 +1,4 @@
-"""`ssl-video data views`: what an algorithm is fed, as a picture."""
+"""`ssl-video data views`: a picture of the clips that an algorithm reads."""
 
 import inspect
 from pathlib import Path
@@ -35,4 +35,4 @@ def command(
         progress=sv.ConsoleObserver(), **options.given(flags),
     )  # fmt: skip
     size = f"{drawn.image.width} x {drawn.image.height} pixels"
-    print(f"{output}: {len(drawn.views)} views, {draws} draws, {size}")
+    print(f"{output}: {len(drawn.views)} x {draws} clips, {size}")

@@ -20,16 +20,17 @@ _FINISHED = 20  # finished runs shown beside those under way
 @click.command()
 @click.argument("place", type=click.Path(path_type=Path), default=Path(options.RESULTS))
 @click.option("--every", type=click.FloatRange(0.1), default=2.0, show_default=True, metavar="SECONDS")
-@click.option("--once", is_flag=True, help="show what there is now and leave")
+@click.option("--once", is_flag=True, help="show the current state and exit")
 @click.option(
     "--tensorboard", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
-    help="also write the curves there for TensorBoard (pip install tensorboard)",
+    help="also write the curves to this folder for TensorBoard (pip install tensorboard)",
 )  # fmt: skip
 def command(place: Path, every: float, once: bool, tensorboard: Path | None) -> None:
     """Follow a run, or all runs of a results folder, until they are finished; Ctrl-C leaves them running.
 
-    PLACE is a run's folder or a results folder. It may be on a disk that another machine writes to; a run
-    there counts as stopped after two minutes without a record, one of this machine when its process ends.
+    PLACE is a run's folder or a results folder, possibly on a disk that another machine writes to. A run of
+    another machine counts as stopped after two minutes without a record, one of this machine when its
+    process ends.
     """
     found = sv.watch(place, tensorboard=tensorboard)
     console = Console()
@@ -70,7 +71,7 @@ def _one(run: "sv.Watched") -> Group:
 
 
 def _all(found: "Sequence[sv.Watched]") -> Table:
-    """Return a table of runs, one a line; finished ones with their accuracy."""
+    """Return a table of runs, one per line; finished ones with their accuracy."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("run", "state", "step", "loss", "top-1 %"):
         table.add_column(name, justify="left" if name in ("run", "state") else "right", no_wrap=True)
@@ -85,7 +86,7 @@ def _all(found: "Sequence[sv.Watched]") -> Table:
             f"{100 * run.result.top1:.1f}" if run.result else "",
         )
     if hidden:
-        table.add_row(f"and {len(hidden)} finished before these")
+        table.add_row(f"and {len(hidden)} that finished earlier")
     return table
 
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:  # `as` says that a name is public
     from ssl_video.data.partitioning import list_published as list_published
     from ssl_video.data.partitioning import make_partition as make_partition
     from ssl_video.data.partitioning import read_partition as read_partition
-    from ssl_video.data.partitions.published import Published as Published
+    from ssl_video.data.partitions.published import PublishedProtocol as PublishedProtocol
+    from ssl_video.data.partitions.summary import ClipComparison as ClipComparison
     from ssl_video.data.partitions.summary import Clips as Clips
-    from ssl_video.data.partitions.summary import Comparison as Comparison
     from ssl_video.data.partitions.summary import Spread as Spread
 
 # Where each public name is defined.
@@ -41,7 +41,7 @@ _HOME = {
     "CacheContents": "data.caching",
     "ClassLoss": "data.diagnosis",
     "Clips": "data.partitions.summary",
-    "Comparison": "data.partitions.summary",
+    "ClipComparison": "data.partitions.summary",
     "DataPartition": "data.partitioning",
     "Diagnosis": "data.diagnosis",
     "Filled": "data.caching",
@@ -49,7 +49,7 @@ _HOME = {
     "ListedClips": "data.partitioning",
     "PartSize": "data.indexing",
     "PartitionComparison": "data.partitioning",
-    "Published": "data.partitions.published",
+    "PublishedProtocol": "data.partitions.published",
     "Spread": "data.partitions.summary",
     "StoredFrames": "data.caching",
     "cache_contents": "data.caching",

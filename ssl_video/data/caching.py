@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssl_video.data.dataset import Progress, read_index, short_side
+from ssl_video.data.dataset import read_index, short_side
 from ssl_video.data.frames import cache, known
 from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
+from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
@@ -26,7 +27,7 @@ class Filled:
         folder: the cache folder.
         clips: number of clips of the data set.
         stored: number of those that are stored.
-        complete: whether all clips are stored that can be decoded; otherwise the bound left no room.
+        complete: whether all decodable clips are stored; otherwise the size limit left no room.
         bytes: size of these on the disk; equal videos are stored once.
         bytes_of_all: estimated size of all clips.
         frame_format: "raw" or "jpeg".
@@ -102,7 +103,7 @@ def fill_cache(
     jobs: int | None = None,
     progress: bool | Observer | None = None,
 ) -> Filled:
-    """Decode every clip of a data set into the frame cache, so that the first run need not.
+    """Decode every clip of a data set into the frame cache ahead of the first run.
 
     Runs find the clips if they have the same size, frame format and bound of the cache.
 
@@ -110,8 +111,8 @@ def fill_cache(
         data: "demo", a folder of class folders, a manifest (CSV), or an index file.
         root: the folder that the manifest's paths start from.
         split: the manifest's column that says train or test; None: "split".
-        size: side of the crop of the runs to come, in pixels.
-        frame_format: "raw": exact; "jpeg": a tenth of the size, not exact, read ten times slower.
+        size: side of the crop of the planned runs, in pixels.
+        frame_format: "raw": exact; "jpeg": lossy, a tenth of the size, ten times slower to read.
         cache_gib: bound of the whole cache, in GiB.
         jobs: number of videos decoded at a time; None: the number of cores.
         progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
@@ -200,7 +201,7 @@ def _chosen(data: str | None, root: str | None, split: str | None) -> Index | No
     return None if data is None else _index(data, root, split)
 
 
-def _found(index: Index | None) -> list[cache.Entry]:
+def _found(index: Index | None) -> list[cache.CacheFile]:
     """Return the stored clips of a data set, or all."""
     found = list(cache.entries(_folder()))
     if index is None:
@@ -209,7 +210,7 @@ def _found(index: Index | None) -> list[cache.Entry]:
     return [entry for entry in found if entry.path.name in contents]
 
 
-def _summary(found: Sequence[cache.Entry]) -> CacheContents:
+def _summary(found: Sequence[cache.CacheFile]) -> CacheContents:
     settings = cache.survey(found).items()
     return CacheContents(
         _folder(),

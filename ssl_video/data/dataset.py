@@ -1,7 +1,6 @@
 """A run's data: its clips, their labels, and the source of their frames."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from ssl_video.data.importers import read
 from ssl_video.data.index import Index
 from ssl_video.data.partitions.partition import Partition, make
 from ssl_video.data.paths import cache_dir
+from ssl_video.data.progress import CountProgress, Progress
 from ssl_video.data.video import quarantine
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 from ssl_video.spec import Spec
-
-Progress = Callable[[str, int, int], None]
 
 # Stored frames are a little larger than the crop (256 for 224, the usual pair), so that a crop smaller than
 # the whole frame is not upscaled.
@@ -39,7 +37,7 @@ def short_side(size: int) -> int:
 
 
 def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: bool = False) -> Index:
-    """Return the clips of a run's dataset, without those that are quarantined.
+    """Return the clips of a run's data set, without those that are quarantined.
 
     Nothing is decoded, but missing demo clips are rendered.
 
@@ -55,13 +53,13 @@ def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: boo
     listed = _quarantined(spec, index)
     if not listed:
         return index
-    note = f"{len(listed)} clips are quarantined ({quarantine.place(source(spec))})"
+    note = f"{counted(len(listed), 'clip', 'are')} quarantined ({quarantine.place(source(spec))})"
     left = index.without(np.array(sorted(listed)))
     return replace(left, notes=(*left.notes, note))
 
 
 def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = True) -> Index:
-    """Return the clips of a run's dataset, including those that are quarantined.
+    """Return the clips of a run's data set, including those that are quarantined.
 
     Args:
         spec: the run, of which `data`, `root` and `split` are used.
@@ -109,7 +107,7 @@ def load(
         index.paths, short_side(spec.size), int(cache_gib * GIB), frame_format=spec.frame_format
     )
     used = index.rows("train", "test")
-    reasons = store.prepare(used.tolist(), _under("looking at the videos", progress))
+    reasons = store.prepare(used.tolist(), _under("checking the videos", progress))
     if not reasons:
         return Data(index, store, listed)
     broken = {index.ids[row]: reason for row, reason in sorted(reasons.items())}
@@ -149,7 +147,7 @@ def check_present(index: Index, looks: int = 50) -> None:
     rows = used[sorted({len(used) * n // looks for n in range(looks)})]
     if not any(os.path.exists(index.paths[row]) for row in rows):
         raise InputError(
-            f"{index.name}: none of {len(rows)} files looked for exists, the first is "
+            f"{index.name}: none of {counted(len(rows), 'file')} looked for exists, the first being "
             f"{index.paths[rows[0]]}: is the disk mounted? If the videos lie elsewhere, give their folder as "
             "--root"
         )
@@ -163,18 +161,18 @@ def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
     return {row: listed[name] for row, name in enumerate(index.ids) if name in listed}
 
 
-def _under(text: str, progress: Progress | None) -> Callable[[int, int], None] | None:
+def _under(text: str, progress: Progress | None) -> CountProgress | None:
     """Return a callback (done, total) that reports progress under a heading."""
     return (lambda done, total: progress(text, done, total)) if progress else None
 
 
 def _complaint(broken: dict[str, str], total: int, spec: Spec, shown: int = 10) -> str:
-    lines = [f"{len(broken)} of {total} videos cannot be decoded:"]
+    lines = [f"{len(broken)} of {counted(total, 'video')} cannot be decoded:"]
     lines += [f"  {clip}: {reason}" for clip, reason in list(broken.items())[:shown]]
     if len(broken) > shown:
         lines.append(f"  and {len(broken) - shown} more")
     lines.append(
         f"replace them, or quarantine them, so that all runs leave them out: --skip-broken, or "
-        f"ssl-video data doctor {spec.data}, which looks at everything"
+        f"ssl-video data doctor {spec.data}, which decodes every file"
     )
     return "\n".join(lines)

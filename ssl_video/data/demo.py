@@ -99,7 +99,7 @@ def prepare(folder: Path | None = None, progress: Callable[[int, int], None] | N
         where = f" ({error.filename})" if error.filename else ""
         raise InputError(
             f"the demo clips cannot be written to {folder}: {error.strerror or error}{where}; "
-            "make room there, or set SSL_VIDEO_CACHE to a folder that can be written"
+            "free space there, or set SSL_VIDEO_CACHE to a writable folder"
         ) from error
     return manifest
 

@@ -77,12 +77,12 @@ class Diagnosis:
         usable = [(index.ids[row], facts) for row, facts in enumerate(self.facts) if not facts.reason]
         found = {
             "variable frame rate": [name for name, facts in usable if facts.variable],
-            "stored turned, shown upright": [name for name, facts in usable if facts.rotation],
-            "pixels that are not square, left so": [n for n, facts in usable if abs(facts.aspect - 1) > 0.02],
-            "of another format than the name says": [name for name, facts in usable if facts.misnamed],
+            "stored rotated, used upright": [name for name, facts in usable if facts.rotation],
+            "non-square pixels, used as stored": [n for n, facts in usable if abs(facts.aspect - 1) > 0.02],
+            "format that differs from the file name": [name for name, facts in usable if facts.misnamed],
             "a single frame": [name for name, facts in usable if facts.frames == 1],
         }
-        copies = examination.Report(list(self.facts), self.looked).copies()
+        copies = examination.DoctorReport(list(self.facts), self.looked).copies()
         parts = [{index.splits[row] for row in rows} for rows in copies]
         groups = {
             "the same video more than once": copies,
@@ -156,10 +156,10 @@ def doctor(
         try:
             found = examination.look(
                 place, index, jobs or os.cpu_count() or 1, timeout, again=again,
-                progress=lambda done, total: preparing("looking at files", done, total),
+                progress=lambda done, total: preparing("decoding files", done, total),
             )  # fmt: skip
         except KeyboardInterrupt:
-            shown.say("what was found so far is kept: the same command resumes")
+            shown.say("findings so far are kept; the same command resumes")
             raise
         seconds = time.monotonic() - began
     if report:

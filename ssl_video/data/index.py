@@ -1,4 +1,15 @@
-"""The clips of a dataset: an index, in columns."""
+"""The clips of a data set: an index, in columns.
+
+One clip has these coordinates, and the words mean the same everywhere:
+
+- id: its file's path relative to the root of the data set, which is the same on every machine.
+- row: its place in the `Index`, in [0, N). Ids are sorted, so a row may reveal the class.
+- index: its place in a shuffled order of the unlabeled clips, in [0, Task.num_unlabeled); `Batch.indices`. An
+  algorithm may remember something of every clip under it.
+- slot: its place in the batch of a step. Random numbers are drawn for (step, slot).
+
+A frame of a clip has an index of its own, in [0, number of frames), in display order.
+"""
 
 import dataclasses
 import functools
@@ -16,10 +27,10 @@ PARTS = ("", "train", "test")  # "": not used
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """The clips of a dataset, one per row, sorted by id.
+    """The clips of a data set, one per row, sorted by id.
 
     Attributes:
-        name: name of the folder that holds the manifest, or of the folder itself.
+        name: the name of the folder or the manifest, see `importers.manifest`.
         root: absolute path of the folder that holds the files.
         ids: (N,) file names relative to the root, with forward slashes: the same on every machine.
         label: (N,) class names; the names are sorted.

@@ -9,7 +9,7 @@ import numpy as np
 
 from ssl_video.data.importers import absolute, index_file, no_such
 from ssl_video.data.importers.kinds import KINDS
-from ssl_video.data.importers.make import Request, make
+from ssl_video.data.importers.make import IndexRequest, make
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, unknown
 from ssl_video.observer import Observer, observer
@@ -114,7 +114,7 @@ def make_index(
         InputError: every problem with the arguments, or every problem with the sources.
     """
     lists = {part: _listed(files) for part, files in (("train", train), ("val", val), ("test", test))}
-    request = Request(
+    request = IndexRequest(
         sources=[absolute(Path(path)) for path in sources],
         lists={part: [absolute(path) for path in files] for part, files in lists.items() if files},
         classes=absolute(Path(classes)) if classes else None,
@@ -138,7 +138,7 @@ def _listed(paths: Paths) -> list[Path]:
     return [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
 
 
-def _check(request: Request, output: Path) -> None:
+def _check(request: IndexRequest, output: Path) -> None:
     """Check everything that can be wrong before a source is read.
 
     Raises:
@@ -153,7 +153,7 @@ def _check(request: Request, output: Path) -> None:
     if not request.sources and not files:
         problems.append("there is nothing to index: give a SOURCE, or lists as --train LIST --test LIST")
     if request.sources and files:
-        problems.append("a SOURCE and lists are given: expected one of them; index them one by one")
+        problems.append("a SOURCE and lists are given: expected only one of them; index them separately")
     if files and len(request.lists) == 1:
         part = next(iter(request.lists))
         problems.append(f"only --{part} is given: expected lists for train and for test (or val)")
@@ -164,6 +164,6 @@ def _check(request: Request, output: Path) -> None:
     if output.suffix != index_file.SUFFIX:
         problems.append(f"{output}: expected a name that ends in {index_file.SUFFIX}")
     if not output.parent.is_dir():
-        problems.append(f"{output.parent} is no folder: make it, or write to another one")
+        problems.append(f"{output.parent} is not a folder: create it, or write to another one")
     if problems:
         raise InputError(*problems)

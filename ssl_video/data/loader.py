@@ -23,14 +23,14 @@ _WHOLE = range(1)
 class _Places:
     """The shards of every step in their order, as a sampler for the loader."""
 
-    def __init__(self, steps: range, shares: range) -> None:
-        self.steps, self.shares = steps, shares
+    def __init__(self, steps: range, shards: range) -> None:
+        self.steps, self.shards = steps, shards
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((step, share) for step in self.steps for share in self.shares)
+        return ((step, shard) for step in self.steps for shard in self.shards)
 
     def __len__(self) -> int:
-        return len(self.steps) * len(self.shares)
+        return len(self.steps) * len(self.shards)
 
 
 class _Pinnable:
@@ -62,13 +62,13 @@ class _Steps(Dataset["_Pinnable | InputError"]):
         except InputError as error:
             return error
 
-    def batch(self, step: int, share: int) -> Batch:
-        labels = torch.from_numpy(self.labels[self.labeled.places(step, share)])
+    def batch(self, step: int, shard: int) -> Batch:
+        labels = torch.from_numpy(self.labels[self.labeled.places(step, shard)])
         indices, clips = torch.empty(0, dtype=torch.long), dict[str, Tensor]()
         if self.unlabeled:
-            indices = torch.from_numpy(self.unlabeled.indices_of(step, share))
-            clips = self.unlabeled.clips(step, share)
-        return Batch(self.labeled.clips(step, share), labels, clips, indices)
+            indices = torch.from_numpy(self.unlabeled.indices_of(step, shard))
+            clips = self.unlabeled.clips(step, shard)
+        return Batch(self.labeled.clips(step, shard), labels, clips, indices)
 
 
 def batches(
@@ -78,7 +78,7 @@ def batches(
     steps: range,
     device: torch.device,
     workers: int = 0,
-    shares: range = _WHOLE,
+    shards: range = _WHOLE,
 ) -> Iterator[Batch]:
     """Yield the batches of the given steps, on the device: for each step, one batch per given shard.
 
@@ -89,7 +89,7 @@ def batches(
         steps: the steps to prepare, for example the remaining ones of a resumed run.
         device: the target device.
         workers: processes that prepare batches ahead of time; 0 prepares them in this process.
-        shares: this process's shards of each step, out of the pools' number of shards.
+        shards: this process's shards of each step, out of the pools' number of shards.
 
     Raises:
         InputError: a video cannot be decoded, although it could be when the run began.
@@ -100,7 +100,7 @@ def batches(
         loaded = iter(
             DataLoader(
                 _Steps(labeled, labels, unlabeled),
-                sampler=_Places(steps, shares),
+                sampler=_Places(steps, shards),
                 batch_size=None,
                 num_workers=workers,
                 pin_memory=device.type == "cuda",

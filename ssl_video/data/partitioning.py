@@ -13,8 +13,8 @@ from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition_file, published, summary
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.partitions.protocols import Listed, parse
-from ssl_video.data.partitions.published import Published
-from ssl_video.data.partitions.summary import Clips, Comparison
+from ssl_video.data.partitions.published import PublishedProtocol
+from ssl_video.data.partitions.summary import ClipComparison, Clips
 from ssl_video.errors import InputError, unknown
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
@@ -100,7 +100,7 @@ class PartitionComparison:
 
     first: Clips
     second: Clips
-    overlap: Comparison
+    overlap: ClipComparison
 
 
 def make_partition(
@@ -206,7 +206,7 @@ def compare_partitions(
     return PartitionComparison(clips[0], clips[1], summary.compare(clips[0], clips[1]))
 
 
-def list_published(pattern: str = "*") -> dict[str, Published]:
+def list_published(pattern: str = "*") -> dict[str, PublishedProtocol]:
     """Return every published protocol whose name fits a pattern: its rule, counts, source and lists.
 
     Args:
@@ -215,7 +215,7 @@ def list_published(pattern: str = "*") -> dict[str, Published]:
     return {name: published.load(name) for name in published.names() if fnmatch.fnmatchcase(name, pattern)}
 
 
-def find_published(name: str) -> Published:
+def find_published(name: str) -> PublishedProtocol:
     """Return a published protocol.
 
     Args:

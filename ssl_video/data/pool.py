@@ -11,9 +11,9 @@ from ssl_video.data.video.decode import DecodeError
 from ssl_video.data.views import augment
 from ssl_video.data.views.sampling import (
     ClipShape,
-    Order,
-    Request,
+    EpochOrder,
     Stream,
+    ViewRequest,
     even_starts,
     frame_indices,
     random_start,
@@ -34,7 +34,7 @@ class Pool:
         size: side of the crop in pixels.
         seed: the run's seed.
         store: the source of frames.
-        shares: number of equal shards of a step's clips, for processes and accumulated gradients; the clips
+        shards: number of equal shards of a step's clips, for processes and accumulated gradients; the clips
             of a step do not depend on it.
     """
 
@@ -42,17 +42,17 @@ class Pool:
         self,
         purpose: str,
         rows: np.ndarray,
-        views: Mapping[str, Request],
+        views: Mapping[str, ViewRequest],
         batch: int,
         size: int,
         seed: int,
         store: FrameStore,
-        shares: int = 1,
+        shards: int = 1,
     ) -> None:
-        assert batch % shares == 0
+        assert batch % shards == 0
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
-        self.size, self.seed, self.store, self.shares = size, seed, store, shares
-        self.order = Order(seed, purpose, len(rows))
+        self.size, self.seed, self.store, self.shards = size, seed, store, shards
+        self.order = EpochOrder(seed, purpose, len(rows))
         # Rows are in the order of names, which mostly begin with the class, so row numbers would leak it.
         self._index_of = Stream(seed, f"positions/{purpose}").permutation(len(rows))
         # The clip of a view: its request, and the window that it is cut from. A view that starts on its own
@@ -62,33 +62,33 @@ class Pool:
             for name, request in views.items()
         }
 
-    def slots(self, share: int) -> range:
+    def slots(self, shard: int) -> range:
         """Return the places of one shard in a step's batch."""
-        size = self.batch // self.shares
-        return range(share * size, (share + 1) * size)
+        size = self.batch // self.shards
+        return range(shard * size, (shard + 1) * size)
 
     def rows_of(self, step: int) -> np.ndarray:
         """Return the index rows of all of a step's clips, (batch,)."""
-        return self.rows[np.concatenate([self.places(step, share) for share in range(self.shares)])]
+        return self.rows[np.concatenate([self.places(step, shard) for shard in range(self.shards)])]
 
-    def places(self, step: int, share: int = 0) -> np.ndarray:
-        """Return the places in `rows` of the clips of a step's shard, (batch / shares,)."""
-        return np.array([self.order.at(step * self.batch + slot) for slot in self.slots(share)])
+    def places(self, step: int, shard: int = 0) -> np.ndarray:
+        """Return the places in `rows` of the clips of a step's shard, (batch / shards,)."""
+        return np.array([self.order.at(step * self.batch + slot) for slot in self.slots(shard)])
 
-    def indices_of(self, step: int, share: int = 0) -> np.ndarray:
-        """Return the shuffled index of each clip in this shard, in [0, rows), (batch / shares,).
+    def indices_of(self, step: int, shard: int = 0) -> np.ndarray:
+        """Return the shuffled index of each clip in this shard, in [0, rows), (batch / shards,).
 
-        A clip keeps its position for the whole run. The position reveals nothing about its class.
+        A clip keeps its index for the whole run. The index reveals nothing about its class.
         """
-        return self._index_of[self.places(step, share)]
+        return self._index_of[self.places(step, shard)]
 
     @property
     def by_index(self) -> np.ndarray:
-        """The rows in the order of their positions."""
+        """The rows in the order of their indices."""
         return self.rows[np.argsort(self._index_of)]
 
-    def clips(self, step: int, share: int = 0) -> dict[str, Tensor]:
-        """Return every view of a shard's clips, each (batch / shares, 3, T, size, size).
+    def clips(self, step: int, shard: int = 0) -> dict[str, Tensor]:
+        """Return every view of a shard's clips, each (batch / shards, 3, T, size, size).
 
         Views of one clip share one tensor.
 
@@ -96,7 +96,7 @@ class Pool:
             InputError: a video cannot be decoded, although it could be when the run began.
         """
         wanted = list(dict.fromkeys(self._clip.values()))
-        rows, slots = self.rows[self.places(step, share)], self.slots(share)
+        rows, slots = self.rows[self.places(step, shard)], self.slots(shard)
         cut = [self._cut(row, wanted, step, slot) for slot, row in zip(slots, rows, strict=True)]
         made = {}
         for number, clip in enumerate(wanted):
@@ -121,7 +121,9 @@ class Pool:
         found = dict(zip(wanted, self._indices(wanted, self.store.count(row), step, slot), strict=True))
         return {name: found[clip] for name, clip in self._clip.items()}
 
-    def _cut(self, row: int, wanted: Sequence[tuple[Request, str]], step: int, slot: int) -> list[np.ndarray]:
+    def _cut(
+        self, row: int, wanted: Sequence[tuple[ViewRequest, str]], step: int, slot: int
+    ) -> list[np.ndarray]:
         """Read one sample's frames for every wanted clip, each uint8 (T, H, W, 3), at once."""
         try:
             count = self.store.count(row)
@@ -133,7 +135,7 @@ class Pool:
         return [frames[part] for part in np.split(where, np.cumsum([len(i) for i in indices])[:-1])]
 
     def _indices(
-        self, wanted: Sequence[tuple[Request, str]], count: int, step: int, slot: int
+        self, wanted: Sequence[tuple[ViewRequest, str]], count: int, step: int, slot: int
     ) -> list[np.ndarray]:
         """Return the indices, out of a video's `count` frames, for every wanted clip, (T,) each."""
         spans: dict[str, int] = {}
@@ -178,18 +180,18 @@ def evaluation_clips(
 
 
 def unreadable(path: str, error: DecodeError) -> InputError:
-    """Return the error for a video that could be read when its dataset was opened."""
+    """Return the error for a video that could be read when its data set was opened."""
     return InputError(
-        f"{path}: {error}; it could be decoded when the run began: bring it back, "
+        f"{path}: {error}; it could be decoded when the run began: restore it, "
         "and rerun the command, which resumes from the last checkpoint"
     )
 
 
-def requests(views: Mapping[str, View], shapes: Mapping[str, ClipShape]) -> dict[str, Request]:
+def requests(views: Mapping[str, View], shapes: Mapping[str, ClipShape]) -> dict[str, ViewRequest]:
     """Resolve every view of an algorithm against its networks' clip shapes."""
     return {name: resolve(view, shapes) for name, view in views.items()}
 
 
-def _suffix(request: Request) -> str:
+def _suffix(request: ViewRequest) -> str:
     """Return the suffix that separates the random draws of a view's copies."""
     return f"/{request.copy}" if request.copy else ""

@@ -19,7 +19,7 @@ from ssl_video.spec import Spec
 _CLIPS_AT_ONCE = 32
 
 
-class Group(Protocol):
+class ProcessGroup(Protocol):
     """Processes that share work, such as `training.distributed.Processes`."""
 
     rank: int
@@ -39,7 +39,7 @@ def probabilities(
     spec: Spec,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
-    processes: Group | None = None,
+    processes: ProcessGroup | None = None,
     changed: Callable[[str, torch.Tensor, Sequence[int]], torch.Tensor] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return every predictor's class probabilities for videos.
@@ -63,7 +63,7 @@ def probabilities(
 
     Raises:
         InputError: a predictor's outputs are not finite, so ranking them would be meaningless; or a video
-            cannot be decoded, although it could be when its dataset was opened.
+            cannot be decoded, although it could be when its data set was opened.
     """
     rank, size = (processes.rank, processes.size) if processes else (0, 1)
     views = spec.test_clips * spec.test_crops
@@ -85,8 +85,8 @@ def probabilities(
                 parts[name][first] = _mean_over_views(name, logits, len(some))
             if progress:
                 progress(min(first + at_once * (size - rank), len(rows)), len(rows))
-    shares = processes.gather(parts) if processes else [parts]
-    merged = {name: dict(sorted(pair for share in shares for pair in share[name].items())) for name in parts}
+    gathered = processes.gather(parts) if processes else [parts]
+    merged = {name: dict(sorted(pair for one in gathered for pair in one[name].items())) for name in parts}
     return {name: np.concatenate(list(part.values())) for name, part in merged.items()}
 
 

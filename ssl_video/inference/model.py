@@ -17,7 +17,7 @@ from ssl_video.data.dataset import Data, short_side
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.video.decode import DecodeError
-from ssl_video.errors import InputError, unknown
+from ssl_video.errors import InputError, counted, unknown
 from ssl_video.inference import temporal_robustness
 from ssl_video.inference.evaluate import accuracy, probabilities
 from ssl_video.networks.assemble import Assembly, assemble, resolve
@@ -154,8 +154,8 @@ class Model:
         strange = [name for name in index.classes if name not in self.classes]
         if strange:
             raise InputError(
-                f"the checkpoint knows {len(self.classes)} classes, {index.name} has {len(index.classes)}, "
-                f"and {len(strange)} of those the checkpoint does not know: "
+                f"the checkpoint has {counted(len(self.classes), 'class')}, {index.name} has "
+                f"{len(index.classes)}; {counted(len(strange), 'class', 'are')} not in the checkpoint: "
                 f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
             )
         if not len(index.rows("test")):

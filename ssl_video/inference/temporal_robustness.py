@@ -66,9 +66,9 @@ def positions(change: str, frames: int, seed: int, clip: str) -> np.ndarray:
 def differences(scores: Scores, result: Result) -> list[str]:
     """Return a sentence for every predictor whose accuracy on the original clips differs from its record."""
     return [
-        f"{name} has top-1 {100 * scores[name][ORIGINAL]['top1']:.2f} % on the original clips, and "
+        f"{name} has top-1 {100 * scores[name][ORIGINAL]['top1']:.2f} % on the original clips, but "
         f"{100 * result.predictors[name].top1:.2f} % in its record: "
-        "other clips, another machine or other versions"
+        "the clips, the machine or the versions differ"
         for name in scores
         if name in result.predictors and scores[name][ORIGINAL] != result.predictors[name].model_dump()
     ]
@@ -106,8 +106,8 @@ def read(folder: Path) -> Scores:
             for name, scores in found.items()
         }
     except FileNotFoundError:
-        raise InputError(f"there is no {path}: ssl-video analyze dynamics {folder} makes it") from None
+        raise InputError(f"there is no {path}: ssl-video analyze dynamics {folder} creates it") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path} is damaged ({error}): ssl-video analyze dynamics {folder} --again makes it anew"
+            f"{path} is damaged ({error}): ssl-video analyze dynamics {folder} --again recreates it"
         ) from None

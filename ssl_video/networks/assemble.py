@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ssl_video import Teacher, backbones
 from ssl_video.backbones import pretrained
-from ssl_video.backbones.weights import Report
+from ssl_video.backbones.weights import WeightReport
 from ssl_video.contract import Algorithm, Network, Task
 from ssl_video.data.pool import requests
 from ssl_video.data.views.augment import RECIPES
@@ -259,9 +259,9 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
 
 def _networks(
     spec: Spec, task: Task, trained: bool, modules: Mapping[str, nn.Module]
-) -> tuple[dict[str, nn.Module], dict[str, Report]]:
+) -> tuple[dict[str, nn.Module], dict[str, WeightReport]]:
     """Build every role's network, and return them with the reports on initial weights."""
-    networks, loaded, problems = dict[str, nn.Module](), dict[str, Report](), list[str]()
+    networks, loaded, problems = dict[str, nn.Module](), dict[str, WeightReport](), list[str]()
     for number, (role, network) in enumerate(spec.networks.items()):
         if role in modules:
             networks[role] = modules[role]

@@ -38,7 +38,7 @@ class Passes:
 
 
 @dataclass(frozen=True)
-class Cost:
+class LossCost:
     """The cost of one loss and its backward pass.
 
     Attributes:
@@ -62,7 +62,7 @@ def small(name: str) -> Algorithm:
 
 
 @cache
-def count(name: str) -> Cost:
+def count(name: str) -> LossCost:
     """Count the cost of a step of `LABELED` labeled, `UNLABELED` unlabeled clips, halfway through training.
 
     Raises:
@@ -79,7 +79,7 @@ def count(name: str) -> Cost:
         unlabeled = [(more - less) / UNLABELED for less, more in kinds]
         labeled = [(less - u * UNLABELED) / LABELED for (less, _), u in zip(kinds, unlabeled, strict=True)]
         passes[network] = Passes((labeled[0], labeled[1]), (unlabeled[0], unlabeled[1]))
-    return Cost(operations, operations / baseline, passes)
+    return LossCost(operations, operations / baseline, passes)
 
 
 def _assembly(name: str) -> assemble.Assembly:

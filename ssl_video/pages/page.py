@@ -2,13 +2,13 @@
 
 import inspect
 import re
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 from ssl_video.contract import Algorithm, View
 from ssl_video.errors import InputError
+from ssl_video.options import declared
 from ssl_video.pages import cost, results, source
 from ssl_video.pages.markdown import code, linked, table
 from ssl_video.registry import algorithms
@@ -37,7 +37,7 @@ def generated(name: str, measured: Path) -> str:
     parts = [
         marker(name),
         f"## Source\n\n{_source(constructor)}",
-        f"## What differs from the paper\n\n{_bullets(method.differences)}",
+        f"## Differences from the paper\n\n{_bullets(method.differences)}",
         f"## Networks\n\n{_networks(method)}",
         f"## Views\n\n{_views(name, method)}",
         f"## Hyper-parameters\n\n{_options(name, constructor)}",
@@ -56,7 +56,7 @@ def refreshed(page: str, part: str, name: str) -> str:
     """
     found = _MARKED.search(page)
     if not found:
-        raise InputError(f"it has no lines {marker(name)!r} and {END!r}, between which it would be generated")
+        raise InputError(f"it lacks the lines {marker(name)!r} and {END!r} that enclose the generated part")
     if short(found[1]) != short(name):
         raise InputError(f"it is the page of {found[1]}: give another file for {name}")
     return f"{page[: found.start()]}{part.strip()}{page[found.end() :]}"
@@ -75,7 +75,7 @@ def skeleton(name: str) -> str:
         f"# {source.title(type(method)) or short(name)}\n\n"
         "TODO: what it does, in five sentences.\n\n"
         f"```mermaid\n{chr(10).join(lines)}\n```\n\n"
-        "TODO: how a label comes about, and which way gradients flow (in the picture, too).\n\n"
+        "TODO: where a pseudo-label comes from, and where gradients flow (in the flowchart, too).\n\n"
     )
 
 
@@ -108,7 +108,7 @@ def _source(constructor: Any) -> str:
 
 
 def _bullets(items: tuple[str, ...]) -> str:
-    return "\n".join(f"- {linked(item)}" for item in items) or "Nothing is said in its file."
+    return "\n".join(f"- {linked(item)}" for item in items) or "None given in its file."
 
 
 def _networks(method: Algorithm) -> str:
@@ -122,7 +122,7 @@ def _networks(method: Algorithm) -> str:
         for role, network in method.roles.items()
     ]
     first, *others = map(code, method.predictors())
-    tested = f"Tested: {first}" + (f", and beside it {', '.join(others)}." if others else ".")
+    tested = f"Tested: {first}" + (f"; also {', '.join(others)}." if others else ".")
     return table(["role", "width", "frames × stride", "backbone"], rows) + f"\n{tested} {_legend()}"
 
 
@@ -163,24 +163,19 @@ def _times(factor: Fraction, unit: str) -> str:
 
 
 def _options(name: str, constructor: Any) -> str:
-    words = source.options(inspect.getdoc(constructor) or "")
-    try:
-        hints = get_type_hints(constructor.__init__)
-    except NameError:
-        # Some annotations can only be resolved by a type checker.
-        hints = {}
+    words = dict[str, str]()
+    for owner in reversed(inspect.getmro(constructor)):
+        words |= source.options(owner.__doc__ or "")
     rows = [
-        [code(option), code(_value(parameter.default)), _type(hints, option), words.get(option, "")]
-        for option, parameter in inspect.signature(constructor).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        [code(name), code(_value(option.default)), _type(option.type), words.get(name, "")]
+        for name, option in declared(constructor).items()
     ]
     if not rows:
         return "None."
     return f"{table(['option', 'default', 'type', ''], rows)}\n`--set options.NAME=VALUE` changes one."
 
 
-def _type(hints: Mapping[str, Any], option: str) -> str:
-    hint = hints.get(option)
+def _type(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return " or ".join(code(_value(value)) for value in get_args(hint))
     return "" if hint is None else hint.__name__ if isinstance(hint, type) else str(hint)
@@ -190,14 +185,14 @@ def _value(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _cost(method: Algorithm, counted: cost.Cost) -> str:
+def _cost(method: Algorithm, counted: cost.LossCost) -> str:
     rows = [
         [code(network), *(f"{number:g}" for kind in (p.labeled, p.unlabeled) for number in kind)]
         for network, p in counted.passes.items()
     ]
     head = ["passes through", "labeled, with gradient", "without", "unlabeled, with gradient", "without"]
     others = [f"{code(r)} asks for {code(n.backbone)}" for r, n in method.roles.items() if n.backbone]
-    instead = f"; {', '.join(others)}, which is not what is counted" if others else ""
+    instead = f"; {', '.join(others)}, which is not counted here" if others else ""
     return (
         f"**{counted.relative:.2f} times** the multiply-adds of supervised-only, counted for the loss and "
         f"its backward pass on {cost.LABELED} labeled and {cost.UNLABELED} unlabeled clips of {cost.FRAMES} "
@@ -215,7 +210,8 @@ def _results(method: str, folder: Path) -> str:
         parts.append(f"Measured with this code: {what}.\n\n{measured}")
     if reported:
         parts.append(
-            "Published, as their sources print them; they differ in labeled clips, initial weights, input "
-            f"and training length, so rows are not a ranking (`benchmarks/published.csv`).\n\n{reported}"
+            "Published numbers, as printed by their sources; they differ in labeled clips, initial weights, "
+            "input and training length, so rows are not a ranking (`benchmarks/published.csv`).\n\n"
+            f"{reported}"
         )
     return "\n\n".join(part.strip() for part in parts) or "None published that we know of."

@@ -17,7 +17,7 @@ _HEAD = (
     *("dataset", "protocol", "backbone", "initial weights", "clip", "steps"),
     *("variant", "top-1 %", "runs"),
 )
-_HASH = "options do not tell it from others: that is its `configuration` in leaderboard.csv"
+_HASH = "its options equal those of another: this is its `configuration` in leaderboard.csv"
 
 
 def measured(algorithm: str, results: Path) -> str:

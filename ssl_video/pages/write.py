@@ -31,7 +31,7 @@ def page(name: str, target: Path, results: Path) -> str:
     if target.exists():
         return _replace(target, part, name)
     _write(target, pages.skeleton(name) + part)
-    return "new; its places marked TODO are for you to fill in"
+    return "new; fill in the places marked TODO"
 
 
 def index(target: Path) -> str:
@@ -71,7 +71,7 @@ def _replace(target: Path, part: str, name: str) -> str:
     except InputError as error:
         raise InputError(f"{target}: {error}") from None
     if after == before:
-        return "as it was"
+        return "unchanged"
     _write(target, after)
     return "refreshed"
 

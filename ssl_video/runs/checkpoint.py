@@ -35,8 +35,8 @@ def save(state: dict[str, Any], folder: Path) -> None:
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
         reason = getattr(cause, "strerror", None) or cause
         raise InputError(
-            f"cannot write a checkpoint to {folder}: {reason}; what was saved before is whole, and the run "
-            "goes on from there once there is room"
+            f"cannot write a checkpoint to {folder}: {reason}; the previous checkpoint is intact, and the "
+            "run resumes from it once there is space"
         ) from None
 
 

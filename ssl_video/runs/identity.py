@@ -36,7 +36,7 @@ def unfinished(name: str, spec: Spec, results: Path) -> list[str]:
     if name in folders:
         return []
     return [
-        f"{folder.path} is not finished, and differs: {differences(spec, folder)}; this run starts from "
+        f"{folder.path} is not finished, but differs: {differences(spec, folder)}; this run starts from "
         "scratch"
         for other, folder in folders.items()
         if other.rpartition("-")[0] == name.rpartition("-")[0]

@@ -84,7 +84,9 @@ def read(folder: Path) -> PseudoLabels:
         InputError: there is none, or it is damaged.
     """
     path = folder / PSEUDO_LABELS
-    content = npz.load(path, "its algorithm gives none, or it is not finished, or of an older version")
+    content = npz.load(
+        path, "its algorithm produces none, or it is not finished, or was made by an older version"
+    )
     try:
         return PseudoLabels(
             **{key: content[key] for key in ("clips", "classes", "truths", "steps", "indices")},

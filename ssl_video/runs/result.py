@@ -30,7 +30,7 @@ class Environment(BaseModel):
     torch: str = Field(description="version of torch")
     python: str
     system: str
-    device: str = Field(description="processor or GPU that the run was computed on")
+    device: str = Field(description="CPU or GPU that the run was computed on")
     threads: int = Field(description="CPU threads of each process: another number rounds sums differently")
     processes: int = Field(description="processes that shared the run")
     decoder: str
@@ -65,7 +65,9 @@ class Result(BaseModel):
     dataset: str = Field(description="name of the data set")
     dataset_fingerprint: str = Field(pattern="^d", description="hash of the data set's clips and labels")
     protocol: str = Field(description="rule by which the labeled clips are chosen")
-    labeled_in_unlabeled: bool = Field(description="whether the labeled clips are also unlabeled ones")
+    labeled_in_unlabeled: bool = Field(
+        description="whether the labeled clips are also used as unlabeled ones"
+    )
     validation: FiniteFloat = Field(
         description="labeled clips kept for validation: a fraction below 1, or a number per class; 0: none"
     )
@@ -78,7 +80,7 @@ class Result(BaseModel):
     unlabeled: int = Field(description="unlabeled training clips")
     test: int = Field(description="test clips")
     classes: int = Field(description="classes")
-    predictor: str = Field(description="the network that the accuracies are of")
+    predictor: str = Field(description="the network whose accuracies these are")
     top1: float = Field(
         ge=0, le=1, description="fraction of test clips whose class is the first guess, in [0, 1]"
     )

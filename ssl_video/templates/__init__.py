@@ -67,10 +67,10 @@ def write(kind: str, target: Path, name: str | None = None) -> str:
         problems.append(f"{target} is not a Python file: give a path that ends in .py")
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         problems.append(
-            f"{name!r} cannot be a name: use --name with small letters, digits and single hyphens"
+            f"{name!r} is not a valid name: use --name with lowercase letters, digits and single hyphens"
         )
     if name in _REGISTRIES[kind].describe():
-        problems.append(f"there is {kind} {name!r} already: choose another with --name")
+        problems.append(f"{kind} {name!r} already exists: choose another name with --name")
     if problems:
         raise InputError(*problems)
     text = (resources.files(__name__) / f"{kind}.py").read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def write(kind: str, target: Path, name: str | None = None) -> str:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise InputError(f"{target} exists, and is left as it is: give another file") from None
+        raise InputError(f"{target} already exists and is not overwritten: give another file") from None
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}") from None
     return name

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from ssl_video.contract import Algorithm
 from ssl_video.errors import InputError, unknown
-from ssl_video.testing.check import Check, Result, carry_out
+from ssl_video.testing.check import Check, CheckResult, carry_out
 from ssl_video.testing.checks import declaration, learning, options, pseudo, state, terms
 from ssl_video.testing.subject import subject
 
-__all__ = ["CHECKS", "Check", "ContractError", "Result", "check_algorithm", "results"]
+__all__ = ["CHECKS", "Check", "CheckResult", "ContractError", "check_algorithm", "results"]
 
 CHECKS: dict[str, Check] = {
     entry.name: entry
@@ -22,6 +22,7 @@ CHECKS: dict[str, Check] = {
     for entry in vars(module).values()
     if isinstance(entry, Check)
 }
+"""Every check of the contract, by name."""
 
 # If one of these fails, all later checks would fail for the same reason.
 _FIRST = ("constructor", "loss-runs")
@@ -34,14 +35,16 @@ class ContractError(AssertionError):
         failures: results of the failed checks.
     """
 
-    def __init__(self, name: str, failures: list[Result], checks: int) -> None:
+    def __init__(self, name: str, failures: list[CheckResult], checks: int) -> None:
         super().__init__(
             "\n\n".join([f"{name} fails {len(failures)} of {checks} checks", *map(str, failures)])
         )
         self.failures = failures
 
 
-def results(algorithm: str | type[Algorithm], *checks: str, style: bool | None = None) -> Iterator[Result]:
+def results(
+    algorithm: str | type[Algorithm], *checks: str, style: bool | None = None
+) -> Iterator[CheckResult]:
     """Run checks one after the other and yield their results.
 
     Args:
@@ -60,7 +63,7 @@ def results(algorithm: str | type[Algorithm], *checks: str, style: bool | None =
         style = examined.constructor.__module__.startswith("ssl_video.algorithms.")
     for name in checks or [name for name, check in CHECKS.items() if style or not check.style]:
         if missing:
-            yield Result(CHECKS[name], "not applicable", f"{missing} comes first")
+            yield CheckResult(CHECKS[name], "not applicable", f"{missing} comes first")
             continue
         result = carry_out(CHECKS[name], examined)
         if name in _FIRST and result.outcome == "fail":

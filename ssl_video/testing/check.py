@@ -52,7 +52,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """The result of a check.
 
     Attributes:
@@ -89,14 +89,14 @@ def check(
     return made
 
 
-def carry_out(check: Check, subject: Subject) -> Result:
+def carry_out(check: Check, subject: Subject) -> CheckResult:
     """Carry out a check; a failure that the algorithm waives is no failure."""
     result = _carry_out(check, subject)
     reason = subject.constructor.waived.get(check.name)
     return replace(result, outcome="waived", found=reason) if reason and result.outcome == "fail" else result
 
 
-def _carry_out(check: Check, subject: Subject) -> Result:
+def _carry_out(check: Check, subject: Subject) -> CheckResult:
     """Check an algorithm with each kind of network and each way of its options that the check asks for."""
     passed, reason = False, ""
     for chosen in [{}, *subject.ways] if check.ways else [{}]:
@@ -113,10 +113,10 @@ def _carry_out(check: Check, subject: Subject) -> Result:
             except clips.Undeclared as error:
                 reason = f"it reads view {error}, which it does not declare"
             except Failed as failure:
-                return Result(check, "fail", f"{failure}{place}")
+                return CheckResult(check, "fail", f"{failure}{place}")
             except Exception as error:  # noqa: BLE001 - any error of an algorithm is a finding
-                return Result(check, "fail", f"{raised(error, subject)}{place}")
-    return Result(check, "pass") if passed else Result(check, "not applicable", reason)
+                return CheckResult(check, "fail", f"{raised(error, subject)}{place}")
+    return CheckResult(check, "pass") if passed else CheckResult(check, "not applicable", reason)
 
 
 @contextmanager

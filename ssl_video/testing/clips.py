@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssl_video.contract import Algorithm, Batch, View
 from ssl_video.data.views.augment import spatial
-from ssl_video.data.views.sampling import ClipShape, Request, resolve
+from ssl_video.data.views.sampling import ClipShape, ViewRequest, resolve
 from ssl_video.testing.networks import CLASSES
 
 LABELED, UNLABELED, NUM_UNLABELED = 4, 6, 20
@@ -126,14 +126,14 @@ def picked(batch: Batch, rows: Sequence[int], labeled: Sequence[int] | None = No
     )
 
 
-def _requests(algorithm: Algorithm, views: Mapping[str, View]) -> dict[str, tuple[Request, str]]:
+def _requests(algorithm: Algorithm, views: Mapping[str, View]) -> dict[str, tuple[ViewRequest, str]]:
     """Return the clip that each view shows; views with equal values share one tensor, as in training."""
     found = {name: resolve(view, shapes(algorithm)) for name, view in views.items()}
     return {name: (r, f"own/{name}" if r.window == "own" else "shared") for name, r in found.items()}
 
 
 @lru_cache(maxsize=64)
-def _clips(wanted: tuple[tuple[Request, str], ...], count: int, key: str) -> list[Tensor]:
+def _clips(wanted: tuple[tuple[ViewRequest, str], ...], count: int, key: str) -> list[Tensor]:
     """Return the wanted clips of `count` random videos, each (count, 3, T, SIZE, SIZE)."""
     generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
     colour = torch.randn(count, 3, 1, 1, 1, generator=generator)

@@ -16,7 +16,7 @@ from torch import Tensor, distributed, nn
 _SECONDS = 30  # time limit of a wait for the other thread
 
 
-class Pair:
+class TwoRanks:
     """Two ranks and their communication."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Pair:
                 thread.join()
         if errors:
             first = next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), None)
-            raise first or TimeoutError("one process waits for the other one, which asks for nothing")
+            raise first or TimeoutError("one process waits for the other, which does not communicate")
         return results
 
     def same_buffers(self, algorithm: nn.Module) -> None:

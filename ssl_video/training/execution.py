@@ -152,7 +152,7 @@ def _device_elsewhere(name: str) -> torch.device:
         return choose_device(name)
     if name not in ("cpu", "cuda"):
         raise InputError(
-            f"--device {name}: on other machines a run takes the GPU that it is given; say cpu or cuda"
+            f"--device {name}: on other machines a run uses the GPU that it is assigned; give cpu or cuda"
         )
     return torch.device(name)
 

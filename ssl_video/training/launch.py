@@ -37,14 +37,14 @@ def detect(devices: int | None, num_nodes: int | None, environment: Mapping[str,
     if launcher == "self":
         if (num_nodes or 1) > 1 and not {"NODE_RANK", "MASTER_ADDR"} <= environment.keys():
             raise InputError(
-                "--num-nodes: start one process a device with torchrun or srun, or call the same command on "
+                "--num-nodes: start one process per device with torchrun or srun, or run the same command on "
                 "every machine with NODE_RANK (from 0) and MASTER_ADDR (the first machine) set"
             )
         return Launch("self", devices or 1, num_nodes or 1)
     made = Launch(launcher, devices or here, num_nodes or max(1, started // (devices or here)))
     if made.devices * made.num_nodes != started:
         raise InputError(
-            f"{launcher} started {started} processes, and --devices {made.devices} times --num-nodes "
+            f"{launcher} started {started} processes, but --devices {made.devices} times --num-nodes "
             f"{made.num_nodes} asks for {made.devices * made.num_nodes}: leave both out, or start as many"
         )
     return made

@@ -15,7 +15,7 @@ from ssl_video.data.dataset import Data
 from ssl_video.data.loader import batches
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
-from ssl_video.errors import InputError, some
+from ssl_video.errors import InputError, counted, some
 from ssl_video.inference.evaluate import accuracy, probabilities
 from ssl_video.networks.activation_checkpointing import save_activations
 from ssl_video.networks.assemble import Assembly, assemble
@@ -34,7 +34,7 @@ from ssl_video.training.recorder import Ratio, Recorder, Validations
 # Metrics are buffered on the device for this many steps, so that a GPU does not synchronise at each one.
 _FLUSH_EVERY = 20
 _NAMED = 24
-_REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm; --on-nonfinite skip goes on"
+_REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm; --on-nonfinite skip continues"
 
 
 # Accuracies by predictor: {"primary": {"top1": 0.5, ...}}.
@@ -42,7 +42,7 @@ Scores = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Report:
+class RunProgress:
     """Progress of a run: its phase ("train" or "test"), units done and in total, and clips read so far."""
 
     phase: str
@@ -117,17 +117,18 @@ class Training:
                 self.optimizer.load_state_dict(state["optimizer"])
             except (RuntimeError, ValueError, LookupError) as error:
                 raise InputError(
-                    f"the checkpoint in {self.folder} is of other networks, perhaps of another version of "
-                    f"their library: remove the folder to start anew ({str(error).splitlines()[-1].strip()})"
+                    f"the checkpoint in {self.folder} has different networks, perhaps from another version "
+                    "of their library: remove the folder to start from scratch "
+                    f"({str(error).splitlines()[-1].strip()})"
                 ) from None
             self.step, self.seconds, self.skipped = state["step"], state["seconds"], state["skipped"]
             if len(state["random"]) == self.processes.size:
                 checkpoint.restore_random_state(state["random"][self.processes.rank])
             else:
                 notes.append(
-                    f"the checkpoint was written by {len(state['random'])} processes, and "
-                    f"{self.processes.size} go on: batch norm sees other shares of a batch, and model "
-                    "randomness starts anew"
+                    f"the checkpoint of {counted(len(state['random']), 'process')} is resumed "
+                    f"by {self.processes.size}: batch norm sees other shards of a batch, and the random "
+                    "numbers of the model start from the seed again"
                 )
         return notes
 
@@ -229,8 +230,8 @@ class Training:
         spec, views = self.spec, requests(getattr(self.algorithm, purpose), self.assembly.shapes)
         rows, batch = getattr(self.partition, purpose), getattr(spec, f"{purpose}_batch")
         # Clips that are not read need no equal shards.
-        shares = self.processes.size * spec.accumulate if views else 1
-        return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store, shares)
+        shards = self.processes.size * spec.accumulate if views else 1
+        return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store, shards)
 
     def _workers(self) -> int:
         # On a CPU the networks use every core; with a GPU the cores are free to prepare batches.
@@ -241,7 +242,7 @@ class Training:
 
 def fit(
     run: Training,
-    report: Callable[[Report], None] = lambda _: None,
+    report: Callable[[RunProgress], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train to the end, writing metrics and checkpoints.
@@ -274,7 +275,7 @@ def fit(
             keeper.flush()
             if bad and run.execution.on_nonfinite == "stop":
                 raise _not_finite(run, *bad)
-            report(Report("train", run.step, spec.steps, clips * run.step))
+            report(RunProgress("train", run.step, spec.steps, clips * run.step))
         if every and (run.step % every == 0 or run.step == spec.steps):
             validations.write(run.step - 1, run.validate())
         if due:

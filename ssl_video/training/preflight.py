@@ -2,7 +2,7 @@
 
 from ssl_video.contract import Algorithm
 from ssl_video.data.partitions.partition import Partition
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 from ssl_video.networks.activation_checkpointing import find_blocks
 from ssl_video.spec import NetworkSpec, Spec
 from ssl_video.training.execution import Execution
@@ -16,17 +16,17 @@ def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
     Raises:
         InputError: a batch cannot be cut, or the method needs the whole batch.
     """
-    shares = processes * spec.accumulate
+    shards = processes * spec.accumulate
     kinds = ["labeled_batch", "unlabeled_batch"] if algorithm.unlabeled else ["labeled_batch"]
     problems = [
-        f"{kind} {getattr(spec, kind)} cannot be cut into {shares} equal shares ({processes} processes, "
-        f"accumulate {spec.accumulate}): choose a multiple of {shares}"
+        f"{kind} {getattr(spec, kind)} cannot be cut into {counted(shards, 'equal shard')} "
+        f"({counted(processes, 'process')}, accumulate {spec.accumulate}): choose a multiple of {shards}"
         for kind in kinds
-        if getattr(spec, kind) % shares
+        if getattr(spec, kind) % shards
     ]
     if algorithm.whole_batch and spec.accumulate > 1:
         problems.append(
-            f"{spec.algorithm} looks at a step's clips as a whole, and would be another method with "
+            f"{spec.algorithm} uses a step's clips as a whole, and would be another method with "
             f"accumulate {spec.accumulate}: leave it out; --activation-checkpointing saves memory, too"
         )
     if problems:

@@ -46,8 +46,8 @@ class PseudoLabelLog:
         """Write the pending batches."""
         if self._pending:
             # Each process has its own clips.
-            shares = self.processes.gather(self._rows())
-            self._lines.write(row for rows in zip(*shares, strict=True) for row in rows)
+            shards = self.processes.gather(self._rows())
+            self._lines.write(row for rows in zip(*shards, strict=True) for row in rows)
             self._pending.clear()
 
     def _rows(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 from ssl_video.registry import algorithms
 from ssl_video.spec import Spec
 
@@ -41,7 +41,7 @@ def as_input_errors(folder: Path, spec: Spec) -> Iterator[None]:
             raise
         raise InputError(
             f"cannot write to {error.filename or folder}: {error.strerror or error}; the run's "
-            "last checkpoint is whole, and it goes on from there once that is mended"
+            "last checkpoint is intact, and the run resumes from it once this is fixed"
         ) from None
 
 
@@ -59,8 +59,8 @@ def _out_of_memory(spec: Spec) -> InputError:
     method: Any = algorithms.get(spec.algorithm)
     parts = "more --accumulate passes them through the networks in smaller parts, "
     return InputError(
-        f"out of memory with {spec.labeled_batch}+{spec.unlabeled_batch} clips a step of "
-        f"{spec.frames}x{spec.size}x{spec.size}, in {spec.accumulate} part(s): "
-        f"{'' if method.whole_batch else parts}--activation-checkpointing keeps less of each, --precision "
-        "bfloat16 halves most of the rest; the last checkpoint is whole"
+        f"out of memory with {spec.labeled_batch}+{spec.unlabeled_batch} clips per step of "
+        f"{spec.frames}x{spec.size}x{spec.size}, in {counted(spec.accumulate, 'part')}: "
+        f"{'' if method.whole_batch else parts}--activation-checkpointing stores less of each, --precision "
+        "bfloat16 halves most of the rest; the last checkpoint is intact"
     )

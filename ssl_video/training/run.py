@@ -26,10 +26,10 @@ from ssl_video.runs.result import Accuracies, Environment, Result
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
 from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Report, Scores, Stopped, Training, fit
+from ssl_video.training.loop import RunProgress, Scores, Stopped, Training, fit
 from ssl_video.training.resource_errors import as_input_errors
 
-__all__ = ["Execution", "Plan", "Report", "Stopped", "plan", "run", "run_name"]
+__all__ = ["Execution", "Plan", "RunProgress", "Stopped", "plan", "run", "run_name"]
 
 # By configuration and number of classes. Counting takes a second and does not depend on seeds and draws.
 _COUNTED = dict[tuple[str, int], Operations]()
@@ -71,7 +71,7 @@ def run(
     todo: Plan,
     folder: Path,
     execution: Execution,
-    report: Callable[[Report], None] = lambda _: None,
+    report: Callable[[RunProgress], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Result:
@@ -129,8 +129,8 @@ def _count(todo: Plan, processes: Processes, warn: Callable[[str], None]) -> Ope
         except Exception as error:  # noqa: BLE001 - after any error of a method, its run has no cost
             reason = (str(error) or "no reason given").splitlines()[0]
             warn(
-                "the run's multiply-adds cannot be counted, as the method does not take clips of noise, "
-                f"few at a time; they are recorded as nan: {type(error).__name__}: {reason}"
+                "the run's multiply-adds cannot be counted, because the method fails on small batches of "
+                f"random clips; they are recorded as nan: {type(error).__name__}: {reason}"
             )
     return processes.from_main(counted)
 
@@ -139,7 +139,7 @@ def _finish(
     todo: Plan,
     training: Training,
     counted: Operations,
-    report: Callable[[Report], None],
+    report: Callable[[RunProgress], None],
     stopping: Callable[[], bool],
 ) -> Result:
     """Test the trained networks, write the result, and return it."""
@@ -147,7 +147,7 @@ def _finish(
     spec, clips = todo.spec, training.clips_per_step() * todo.spec.steps
 
     def testing(done: int, total: int) -> None:
-        report(Report("test", done, total, clips + done * spec.test_clips * spec.test_crops))
+        report(RunProgress("test", done, total, clips + done * spec.test_clips * spec.test_crops))
         if stopping():
             raise Stopped  # the last step's checkpoint exists
 

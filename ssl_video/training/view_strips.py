@@ -50,8 +50,8 @@ def strips(spec: Spec, video: Path, draws: int) -> list[list[Strip]]:
                 facts = (
                     f"{purpose}, {request.augmentation}",
                     f"{request.shape.frames} frames, stride {request.shape.stride}",
-                    *([f"transformed anew ({request.copy})"] if request.copy else []),
-                    *(["window of its own"] if request.window == "own" else []),
+                    *([f"transformed again ({request.copy})"] if request.copy else []),
+                    *(["its own window"] if request.window == "own" else []),
                 )
                 made[step].append(Strip(name, facts, restore(clip[0]), frames[name].tolist()))
     return made

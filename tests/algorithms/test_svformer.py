@@ -99,7 +99,7 @@ def test_the_labels_are_the_averages(readout: Network, batch: Batch) -> None:
 
 
 def test_labels_alone_at_first(readout: Network, batch: Batch) -> None:
-    made = SVFormer(TASK, readout(), threshold=0.75, supervised_share=0.25)
+    made = SVFormer(TASK, readout(), threshold=0.75, supervised_fraction=0.25)
     before, after = terms(made, batch, 0.2), terms(made, batch, 0.25)
     assert before["unlabeled"] == before["unlabeled/mixed"] == 0
     assert after["unlabeled"] > 0

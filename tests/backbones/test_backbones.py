@@ -101,7 +101,7 @@ def test_unknown_names_come_with_the_nearest_known() -> None:
 
 
 def test_width_of_a_backbone_without_one() -> None:
-    with pytest.raises(InputError, match=r"r3d_18 has one width, so width 0\.25 cannot be had") as caught:
+    with pytest.raises(InputError, match=r"r3d_18 has only one width, so 0\.25 is not possible") as caught:
         create("r3d_18", 5, width=0.25)
     offered = str(caught.value).split("width: ")[1].split(", ")
     assert WIDE.issubset(offered)

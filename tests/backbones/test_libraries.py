@@ -43,7 +43,7 @@ def test_missing_package_and_missing_dependency(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(InputError, match="timm is not installed: pip install timm"):
         create("timm/resnet10t", 5)
     replace("pytorchvideo", "import absent_dependency\n", tmp_path, monkeypatch)
-    with pytest.raises(InputError, match="pytorchvideo cannot be imported as absent_dependency is not"):
+    with pytest.raises(InputError, match="pytorchvideo cannot be imported, as absent_dependency is not"):
         create("slow_r50", 5)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 import ssl_video as sv
 from ssl_video import backbones
 from ssl_video.backbones.inputs import IMAGENET
-from ssl_video.backbones.weights import Report
+from ssl_video.backbones.weights import WeightReport
 
 
 class Net(nn.Module):
@@ -45,7 +45,7 @@ def test_a_part_of_the_weights_is_loaded_on_purpose_only(own: str, tmp_path: Pat
     file = weights(tmp_path / "frames.pth", **{"head.weight": torch.ones(9, 9), "other": torch.ones(2)})
     with pytest.raises(sv.InputError, match=r"nothing was loaded.*partial_weights loads those that fit"):
         backbones.create(own, 3, weights=file)
-    reports = list[Report]()
+    reports = list[WeightReport]()
     made = backbones.create(own, 3, weights=file, partial=True, loaded=reports.append)
     assert made.get_parameter("frame.weight").eq(1).all()
     (report,) = reports

@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ssl_video.backbones import create, pretrained, weights
-from ssl_video.backbones.weights import Report
+from ssl_video.backbones.weights import WeightReport
 from ssl_video.errors import InputError
 
 
-def load(model: nn.Module, path: Path | str) -> Report:
+def load(model: nn.Module, path: Path | str) -> WeightReport:
     """A local file's tensors into a network that is no backbone."""
     return weights.load(model, pretrained.find(path, "tiny3d"))
 
@@ -157,7 +157,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     refused("absent.pt", "there is no file .*absent.pt")
     torch.save({"state_dict": network().state_dict(), "config": Surprise()}, "surprise.pt")
-    refused("surprise.pt", r"refused, as it holds other objects than tensors.*torch\.save\(model\.state_dict")
+    refused("surprise.pt", r"refused, as it holds objects other than tensors.*torch\.save\(model\.state_dict")
     assert not Path("surprise").exists()
     for name, content in {
         "empty.pt": b"",

@@ -12,7 +12,7 @@ from helpers.paths import LISTS, ROOT
 from ssl_video.benchmarks.running import suite
 from ssl_video.cli import cli
 from ssl_video.data.importers import index_file
-from ssl_video.data.importers.make import Request, make
+from ssl_video.data.importers.make import IndexRequest, make
 from ssl_video.data.index import Index
 
 needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason="needs the published lists")
@@ -57,7 +57,7 @@ def made_up(name: str, known: dict[str, list[str]]) -> Iterator[str]:
 def make_up(name: str, folder: Path, known: dict[str, list[str]] | None = None) -> Path:
     manifest = folder / "manifest.csv"
     manifest.write_text("\n".join(made_up(name, known or {})))
-    return written(make(Request([manifest], kind="manifest", check=False), name), folder)
+    return written(make(IndexRequest([manifest], kind="manifest", check=False), name), folder)
 
 
 @pytest.mark.parametrize("name", suite.describe())
@@ -121,7 +121,7 @@ def test_what_cannot_be_drawn_is_told_at_once(tmp_path: Path) -> None:
 @needs_lists
 def test_ucf101_with_the_published_labels(tmp_path: Path) -> None:
     official = LISTS / "ucf101_official"
-    file = written(make(Request([official], kind="ucf101", check=False), "ucf101"), tmp_path)
+    file = written(make(IndexRequest([official], kind="ucf101", check=False), "ucf101"), tmp_path)
     names = [*(f"ucf101-svformer-{n}" for n in (1, 10)), *(f"ucf101-videossl-{n}" for n in (5, 10, 20, 50))]
     printed = dry_run("--suite", "ucf101", "--data", file, "--lists", LISTS, "--protocol", ",".join(names))
     labeled = (101, 1010, 476, 953, 1907, 4768)
@@ -133,7 +133,7 @@ def test_ucf101_with_the_published_labels(tmp_path: Path) -> None:
 def test_hmdb51_with_the_published_labels(tmp_path: Path) -> None:
     """They are drawn from the clips that split 1 leaves out, too: 5,236 for training."""
     official = LISTS / "hmdb51_official"
-    file = written(make(Request([official], kind="hmdb51", check=False), "hmdb51"), tmp_path)
+    file = written(make(IndexRequest([official], kind="hmdb51", check=False), "hmdb51"), tmp_path)
     names = [f"hmdb51-videossl-{n}" for n in (40, 50, 60)]
     arguments = ("--split", "split_all", "--lists", LISTS, "--protocol", ",".join(names))
     printed = dry_run("--suite", "hmdb51", "--data", file, *arguments)

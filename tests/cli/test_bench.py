@@ -52,7 +52,7 @@ def test_a_second_time_only_prints(bench: Path, dataset: Path, call: Call) -> No
         cwd=bench,
     )
     assert again.returncode == 0
-    assert "4 runs, 4 of them finished before" in " ".join(again.stderr.split())
+    assert "4 runs, 4 of them already finished" in " ".join(again.stderr.split())
     assert again.stdout == (bench / "stdout.txt").read_text()
     assert {path: path.stat().st_mtime_ns for path in results(bench)} == before
 
@@ -122,7 +122,7 @@ def test_broken_videos_stop_it_before_training_and_can_be_left_out(
     result.write_text("{")
     again = call(*arguments, *TINY, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert f"note: {result.relative_to(tmp_path)} cannot be used: its run is done again" in again.stderr
+    assert f"note: {result.relative_to(tmp_path)} cannot be used, so its run is repeated" in again.stderr
     assert json.loads(result.read_text())["left_out"] == 2
 
 

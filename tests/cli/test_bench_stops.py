@@ -127,7 +127,7 @@ def test_a_run_that_is_killed_once_goes_on_by_itself(dataset: Path, call: Call, 
     (tmp_path / "killed.py").write_text(KILLED.format(condition=once))
     done = call(*RUN, "--data", dataset, "--algo", "killed.py:killed", "--seeds", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("once more from its last checkpoint") == 1
+    assert done.stderr.count("resuming once from its last checkpoint") == 1
     killed = next(file for file in results(tmp_path) if file.parent.name.startswith("killed"))
     lines = (killed.parent / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(6))
@@ -139,7 +139,7 @@ def test_a_run_that_is_killed_again_is_reported_and_the_others_finish(
     (tmp_path / "killed.py").write_text(KILLED.format(condition=True))
     done = call(*RUN, "--data", dataset, "--algo", "killed.py:killed", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.count("once more from its last checkpoint") == 2
+    assert done.stderr.count("resuming once from its last checkpoint") == 2
     assert done.stderr.count("failed killed") == 2
     assert "killed by SIGKILL" in done.stderr
     assert len(results(tmp_path)) == 4  # fixmatch and supervised

@@ -39,7 +39,7 @@ def test_fill_show_and_clear(data: Path, call: Call, own: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     # 12 clips of 12 frames of 18 x 22 pixels (16 * 8 / 7 = 18), with 32 bytes of header: 12 * 14288 bytes.
     assert f"12 of 12 clips stored: 0.2 MiB, raw, short side 18, in {own}" in done.stdout
-    assert "Runs find them with --size 16 --cache-gib 20 --frame-format raw." in done.stdout
+    assert "Runs with these flags use them: --size 16 --cache-gib 20 --frame-format raw" in done.stdout
     assert sum(path.stat().st_size for path in clips(own)) == 12 * 14288
 
     shown = call("data", "cache", "--status", cwd=tmp_path).stdout
@@ -94,7 +94,8 @@ def test_bound_that_is_too_small(data: Path, call: Call, own: Path, tmp_path: Pa
     assert done.returncode == 0
     assert "7 of 12 clips stored: 0.1 MiB" in done.stdout
     assert (
-        "There is no room for the others, which runs decode as needed. All would take 0.2 MiB." in done.stdout
+        "There is no room for the others; runs decode them as needed. All clips would take "
+        "0.2 MiB." in done.stdout
     )
 
 
@@ -116,7 +117,7 @@ def test_broken_videos_are_named(data: Path, call: Call, own: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "ssl-video data cache DATA, or ssl-video data cache --status"),
+        ([], "give a data set (ssl-video data cache DATA), --status or --clear"),
         (["--status", "--clear"], "give either --status or --clear"),
         (["nowhere"], "nowhere"),
     ],

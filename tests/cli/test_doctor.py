@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -33,8 +34,8 @@ def test_what_the_doctor_says(videos: Path, call: Call, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
     # 2 classes of 8 + 4 clips, and three more.
-    assert lines[0].startswith("videos: 27 files; 27 decoded in ")
-    assert lines[0].endswith(", 0 known from before")
+    assert lines[0].startswith("videos: 27 of 27 files decoded in ")
+    assert lines[0].endswith(", 0 unchanged since last time")
     assert "h264 in mov (25)" in done.stdout
     # Clips 0 to 3 are the same in train and in test, and so is the copy.
     assert "in train and in test, which makes test results too good: 8 (test/dark/0.mp4 = " in done.stdout, (
@@ -51,7 +52,8 @@ def test_what_the_doctor_says(videos: Path, call: Call, tmp_path: Path) -> None:
         "train/dark/noise.mp4": "invalid data found when processing input",
     }
     assert quarantine.read(videos) == listed
-    assert lines[-1] == f"2 of 27 clips are quarantined, so all runs leave them out: {videos}.quarantine.csv"
+    told = "quarantined: 2 of 27 clips, which all runs leave out; the list: "
+    assert lines[-1] == f"{told}{videos}.quarantine.csv"
     with report.open() as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
     assert len(rows) == 27
@@ -63,8 +65,8 @@ def test_what_the_doctor_says(videos: Path, call: Call, tmp_path: Path) -> None:
     (videos / "train" / "dark" / "noise.mp4").unlink()
     shutil.copy(videos / "train" / "light" / "0.mp4", videos / "test" / "light" / "empty.mp4")
     mended = call("data", "doctor", videos, cwd=tmp_path)
-    assert (mended.returncode, mended.stdout.splitlines()[-1]) == (0, "all files can be used")
-    assert "26 files; 1 decoded in " in mended.stdout
+    assert (mended.returncode, mended.stdout.splitlines()[-1]) == (0, "all files are usable")
+    assert "1 of 26 files decoded in " in mended.stdout
     assert quarantine.read(videos) == {}
 
 
@@ -109,5 +111,5 @@ def test_stopped_by_the_user(
     again = call_here(own, *command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     first, *_ = again.stdout.splitlines()
-    assert first.startswith("many: 120 files; ")
-    assert ", 0 known from before" not in first
+    assert re.match(r"many: \d+ of 120 files decoded in ", first)
+    assert not first.startswith("many: 120 ")

@@ -42,7 +42,7 @@ def test_flags_are_axes(tmp_path: Path) -> None:
     assert " 48 runs, 0 of them finished" in printed
     # A row for each method on each backbone.
     assert printed.count("backbone=tiny3d") == printed.count("backbone=c2d_r50") == 2
-    assert "other.arrow is not here" in printed
+    assert "other.arrow is not available" in printed
 
 
 def test_an_entry_that_is_there_twice_counts_once(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_an_entry_that_is_there_twice_counts_once(tmp_path: Path) -> None:
 def test_a_dry_run_refuses_what_the_run_would_refuse(data: str, tmp_path: Path) -> None:
     """Whether the data is here or not."""
     given = ("bench", "--dry-run", *DATA, "--data", data, "--algo", "freematch", "--accumulate", "2")
-    with pytest.raises(InputError, match="freematch looks at a step's clips as a whole"):
+    with pytest.raises(InputError, match="freematch uses a step's clips as a whole"):
         CliRunner().invoke(cli, [*given, "--results", str(tmp_path / "none")], catch_exceptions=False)
 
 
@@ -66,7 +66,7 @@ def test_the_flag_match_is_the_suite_s_key(tmp_path: Path) -> None:
     suite = ("--suite", tmp_path / "mine.yaml", *DATA, "--seeds", 1, "--results", tmp_path / "none")
     printed = bench(*suite)
     assert "supervised tiny3d 1 0 300 2,400" in printed
-    assert "matched: clips:2400 for all methods; --match clips:2400 keeps that" in printed
+    assert "matched: clips:2400 for all methods; --match clips:2400 keeps this budget" in printed
     assert "supervised tiny3d 1 0 100 800" in bench(*suite, "--match", "steps")
     assert "fixmatch tiny3d 1 0 10 240" in bench(*suite, "--match", "clips:240")
 
@@ -85,8 +85,8 @@ def test_a_suite_whose_data_is_not_there_says_how_to_make_it() -> None:
     done = CliRunner().invoke(cli, ["bench", "--suite", "ucf101"])
     assert isinstance(done.exception, InputError)
     assert done.exception.problems == (
-        "there is no file or folder ucf101.arrow: give the place of the data, --data",
-        "the suite says how to make it: ssl-video data index ucfTrainTestlist --videos UCF-101 -o "
+        "there is no file or folder ucf101.arrow: give the location of the data as --data",
+        "the suite's command to make it: ssl-video data index ucfTrainTestlist --videos UCF-101 -o "
         "ucf101.arrow",
     )
 
@@ -114,8 +114,7 @@ def test_pseudo_labels_that_were_never_used_are_told() -> None:
         result(algorithm="supervised", pseudo_labels_used={}),
     ]
     assert _unused(results) == [
-        "cmpl used not one pseudo-label of its network 'primary' in 1 of its 2 runs: "
-        "is its threshold within reach?"
+        "cmpl used no pseudo-label of its network 'primary' in 1 of 2 runs: is its threshold too high?"
     ]
 
 

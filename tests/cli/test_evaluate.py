@@ -22,5 +22,5 @@ def test_a_checkpoint_of_other_classes(run: Path, call: Call, tmp_path: Path) ->
             target.write_bytes(b"x")
     done = call("evaluate", run, "--data", tmp_path / "other", cwd=tmp_path)
     assert done.returncode == 2
-    assert "knows 2 classes" in done.stderr
+    assert "has 2 classes" in done.stderr
     assert "bright, grey" in done.stderr

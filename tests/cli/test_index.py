@@ -71,7 +71,7 @@ def test_all_problems_of_a_call_at_once(lists: Path, call: Call, tmp_path: Path)
     for text in ("names does not exist", "vids does not exist", "--classes is for lists", "ends in .arrow"):
         assert any(text in line for line in found), text
     done = call("data", "index", lists, "--train", "a", "--kind", "ucf", "-o", "two.arrow", cwd=tmp_path)
-    for text in ("a does not exist", "unknown kind 'ucf'; did you mean ucf101?", "expected one of them",
+    for text in ("a does not exist", "unknown kind 'ucf'; did you mean ucf101?", "expected only one of them",
                  "only --train is given", "--kind is for a SOURCE"):  # fmt: skip
         assert text in done.stderr
 

@@ -131,7 +131,7 @@ def test_mean_gains(results: Path) -> None:
         ["+5.0", "±", "0.0", "(2/2)"],
     ]
     assert "mean gain" not in "\n".join(shown(results))
-    with pytest.raises(InputError, match="--format json has them"):
+    with pytest.raises(InputError, match="use --format json"):
         CliRunner().invoke(
             command, ["--results", str(results), "--mean-gain", "--format", "csv"], catch_exceptions=False
         )

@@ -21,7 +21,7 @@ def test_a_new_algorithm_and_what_to_do_with_it(call: Call, tmp_path: Path) -> N
     ]
     again = call("algorithm", "new", "first try.py", cwd=tmp_path)
     assert again.returncode == 2
-    assert "first try.py exists" in again.stderr
+    assert "first try.py already exists" in again.stderr
     checked = call("algorithm", "check", "first try.py:first-try", cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -73,7 +73,7 @@ def test_the_starting_backbone_takes_any_clip(tmp_path: Path, width: float) -> N
     ("kind", "file", "name", "words"),
     [
         ("algorithm", "method.txt", None, ["method.txt", ".py"]),
-        ("algorithm", "method.py", "My Method", ["'My Method'", "small letters"]),
+        ("algorithm", "method.py", "My Method", ["'My Method'", "lowercase letters"]),
         ("algorithm", "2nd.py", None, ["'2nd'", "--name"]),
         ("backbone", "net.py", "lambda", ["'lambda'"]),
         ("algorithm", "cmpl.py", None, ["'cmpl'", "--name"]),

@@ -26,11 +26,11 @@ def test_without_a_file_the_generated_part_is_printed() -> None:
 def test_pages_of_several_go_into_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "pages"
     assert run("supervised", "fixmatch", "-o", folder) == [
-        f"{folder}/supervised.md: new; its places marked TODO are for you to fill in",
-        f"{folder}/fixmatch.md: new; its places marked TODO are for you to fill in",
+        f"{folder}/supervised.md: new; fill in the places marked TODO",
+        f"{folder}/fixmatch.md: new; fill in the places marked TODO",
     ]
-    assert run("fixmatch", "-o", folder / "fixmatch.md") == [f"{folder}/fixmatch.md: as it was"]
-    with pytest.raises(InputError, match=r"one\.md is one file for 2 pages"):
+    assert run("fixmatch", "-o", folder / "fixmatch.md") == [f"{folder}/fixmatch.md: unchanged"]
+    with pytest.raises(InputError, match=r"one\.md is a single file, but there are 2 pages"):
         run("supervised", "fixmatch", "-o", folder / "one.md")
     assert sorted(file.name for file in folder.iterdir()) == ["fixmatch.md", "supervised.md"]
 
@@ -38,8 +38,8 @@ def test_pages_of_several_go_into_a_folder(tmp_path: Path) -> None:
 def test_all_pages_come_with_a_table_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Registry, "builtin", lambda self: ["fixmatch", "supervised"])
     assert [line.split(": ")[1][:9] for line in run("all", "-o", tmp_path)] == [
-        "new; its ",
-        "new; its ",
+        "new; fill",
+        "new; fill",
         "refreshed",
     ]
     table = (tmp_path / "README.md").read_text()

@@ -59,7 +59,7 @@ def test_make_then_show_then_use(manifest: Path, split: Split) -> None:
     # Of each class six clips of two source videos; the later one, with two of the six, is for validation.
     assert [int(table[part][0]) for part in ("labeled", "validation", "unlabeled", "test")] == [8, 4, 24, 8]
     assert "4 training clips are not used: other clips of their source videos are labeled" in made
-    assert "written: part.txt" in made
+    assert "wrote part.txt" in made
 
     alone = split("show", "part.txt")
     assert "protocol: per-class:6+groups\ndraw: 3\n" in alone
@@ -99,7 +99,7 @@ def test_compare_two_published_lists(split: Split) -> None:
     [
         ("show names.txt", "does not say of which classes its clips are"),
         ("show per-class:5", "is a rule: to draw clips, give a data set"),
-        ("show names.txt --draw 1", "with a data set, give --protocol, too"),
+        ("show names.txt --draw 1", "or give a data set and --protocol"),
         ("compare names.txt names.txt --draw 1", "give the data set with --data"),
         ("compare nowhere.txt names.txt", "unknown protocol 'nowhere.txt'"),
         ("list ucf101-videosl-5", "did you mean ucf101-videossl-5"),

@@ -9,7 +9,7 @@ from helpers.command_line import Call
 def test_train_from_a_file_is_the_same_run_as_in_the_benchmark(bench: Path, run: Path, call: Call) -> None:
     done = call("train", run / "spec.yaml", cwd=bench)
     assert done.returncode == 0, done.stderr
-    assert "1 run, 1 of them finished before" in " ".join(done.stderr.split())
+    assert "1 run, 1 of them already finished" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -22,7 +22,7 @@ def test_views_writes_a_picture(dataset: Path, call: Call, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     picture = Image.open(tmp_path / "views.png")
     picture.load()
-    assert done.stdout == f"views.png: 6 views, 2 draws, {picture.width} x {picture.height} pixels\n"
+    assert done.stdout == f"views.png: 6 x 2 clips, {picture.width} x {picture.height} pixels\n"
 
 
 def test_views_takes_the_size_of_the_demo(
@@ -34,7 +34,7 @@ def test_views_takes_the_size_of_the_demo(
     monkeypatch.setattr(demo, "TRAIN_CLIPS", 2)
     monkeypatch.setenv("SSL_VIDEO_CACHE", str(tmp_path / "cache"))
     run("data", "views", "demo", "--draws", 1, "--output", tmp_path / "demo.png")
-    assert "demo.png: 3 views, 1 draws, " in capsys.readouterr().out
+    assert "demo.png: 3 x 1 clips, " in capsys.readouterr().out
     # Frames of 32 pixels, shown at 4 times that, 8 of them; and the text.
     assert 8 * 132 < Image.open(tmp_path / "demo.png").width < 8 * 132 + 250
 
@@ -56,7 +56,7 @@ def test_speed_data_prints_a_table_or_numbers(dataset: Path, capsys: pytest.Capt
     small = ("--videos", 2, "--rounds", 2, "--frames", 4, "--stride", 1, "--size", 16)
     run("analyze", "speed", "data", dataset, *small)
     out = capsys.readouterr().out
-    for word in ("raw cache", "jpeg cache", "decoding", "torchvision v2", "MiB and", "2 videos of"):
+    for word in ("raw cache", "jpeg cache", "decoding", "torchvision v2", "MiB per video", "2 videos of"):
         assert word in out
     run("analyze", "speed", "data", dataset, *small, "--json")
     numbers = json.loads(capsys.readouterr().out)

@@ -33,7 +33,7 @@ def test_broken_clips_stop_a_run_or_are_quarantined_for_all(spec: Spec, tmp_path
     assert len(data.index.rows("train", "test")) == 17
     # The next run needs no flag, and is told.
     index = read_index(spec)
-    assert f"1 clips are quarantined ({tmp_path}/data.quarantine.csv)" in index.notes
+    assert f"1 clip is quarantined ({tmp_path}/data.quarantine.csv)" in index.notes
     again = load(spec, index)
     assert again.broken == reasons
     assert again.index.fingerprint == data.index.fingerprint
@@ -42,7 +42,7 @@ def test_broken_clips_stop_a_run_or_are_quarantined_for_all(spec: Spec, tmp_path
 
 def test_files_that_are_gone_do_not_stop_runs_once_they_are_quarantined(spec: Spec, tmp_path: Path) -> None:
     (tmp_path / "data" / "jump" / "3.mkv").write_bytes(b"")
-    with pytest.raises(InputError, match=r"1 files are empty \(0 bytes\): 'jump/3.mkv'"):
+    with pytest.raises(InputError, match=r"1 file is empty \(0 bytes\): 'jump/3.mkv'"):
         read_index(spec)
     quarantine.write(
         tmp_path / "data", {"jump/3.mkv": "empty (0 bytes)", "jump/other.mkv": "left the data set"}
@@ -60,7 +60,7 @@ def test_empty_and_missing_files_are_quarantined_with_the_broken_ones(spec: Spec
     (tmp_path / "data" / "bow" / "0.mkv").write_bytes(b"")
     (tmp_path / "data" / "wave" / "1.mkv").unlink()
     (tmp_path / "data" / "wave" / "1.mkv").symlink_to("nowhere")
-    with pytest.raises(InputError, match=r"1 files are empty .* --skip-broken, or ssl-video data doctor"):
+    with pytest.raises(InputError, match=r"1 file is empty .* --skip-broken, or ssl-video data doctor"):
         load(spec)
     assert quarantine.read(tmp_path / "data") == {}
     data = load(spec, skip_broken=True)
@@ -85,7 +85,7 @@ def test_a_disk_that_is_not_mounted_is_told_from_broken_files(tmp_path: Path) ->
     """One file of many is enough to show that the folder is the right one."""
     names = [f"{label}/{n:03d}.mp4" for label in "ab" for n in range(100)]
     index = dataclasses.replace(make_index(names), root=str(tmp_path))
-    with pytest.raises(InputError, match=r"none of 50 files looked for exists, the first is .*a/000.mp4"):
+    with pytest.raises(InputError, match=r"none of 50 files looked for exists, the first being .*a/000.mp4"):
         check_present(index)
     (tmp_path / "a").mkdir()
     (tmp_path / names[0]).touch()

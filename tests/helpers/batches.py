@@ -10,7 +10,7 @@ from ssl_video.contract import Batch
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.loader import batches
 from ssl_video.data.pool import Pool
-from ssl_video.data.views.sampling import ClipShape, Request
+from ssl_video.data.views.sampling import ClipShape, ViewRequest
 
 CPU = torch.device("cpu")
 SLOW, FAST = ClipShape(4, 2), ClipShape(8, 1)  # spans of 7 and 8 frames
@@ -21,9 +21,9 @@ Facts = Callable[[Tensor], tuple[list[int], int, int]]
 
 def request(
     augmentation: str = "none", shape: ClipShape = SLOW, window: str = "shared", copy: int = 0
-) -> Request:
+) -> ViewRequest:
     """What an algorithm asks of a view."""
-    return Request(augmentation, copy, shape, window)
+    return ViewRequest(augmentation, copy, shape, window)
 
 
 class Noise(FrameStore):
@@ -42,7 +42,7 @@ class Noise(FrameStore):
 
 def pool(
     frames: FrameStore,
-    views: dict[str, Request],
+    views: dict[str, ViewRequest],
     purpose: str = "labeled",
     rows: Sequence[int] = range(18),
     batch: int = 4,

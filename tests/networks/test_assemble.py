@@ -206,7 +206,7 @@ def test_backbones_that_cannot_be_built(tmp_path: Path) -> None:
         caught.value.problems, ("primary", "auxiliary"), (0.5, 0.125), strict=True
     ):
         assert problem.startswith(
-            f"networks.{role}: backbone {file}:fixed-width has one width, so width {width}"
+            f"networks.{role}: backbone {file}:fixed-width has only one width, so {width}"
         )
     with pytest.raises(InputError, match=r"^backbone "):
         check(resolved(algorithm="fixmatch", backbone=f"{file}:fixed-width"), 3)

@@ -63,7 +63,7 @@ def test_what_a_page_says_of_a_method(odd: str, tmp_path: Path) -> None:
         "- It is odd.",
         "| `main` | 1 | T × s | the run's |",
         "| `side` | 0.5 | 2T × s/2 | the run's |",
-        "Tested: `main`, and beside it `side`. T and s are the run's `frames` and `stride`.",
+        "Tested: `main`; also `side`. T and s are the run's `frames` and `stride`.",
         "| `plain` | labeled | none | T × s | `main` | shared |  |",
         "| `slow` | unlabeled | weak+timewarp | T/2 × 2s | `main` | shared |  |",
         "| `side` | unlabeled | strong | 2T × s/2 | `side` | shared | 1 |",
@@ -96,7 +96,7 @@ def test_a_refreshed_page_keeps_what_its_author_wrote(odd: str, tmp_path: Path) 
     assert write.page(odd, target, tmp_path) == "refreshed"
     part = page.generated(odd, tmp_path).strip()
     assert target.read_text() == f"# Mine\n\nMy words.\n\n{part}\n\n## Further reading\n"
-    assert write.page(odd, target, tmp_path) == "as it was"
+    assert write.page(odd, target, tmp_path) == "unchanged"
 
 
 def test_the_way_to_the_file_may_change(odd: str, tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_the_way_to_the_file_may_change(odd: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("# Notes of somebody\n", "has no lines"),
-        (f"{page.marker('odd')}\nwithout an end\n", "has no lines"),
+        ("# Notes of somebody\n", "lacks the lines"),
+        (f"{page.marker('odd')}\nwithout an end\n", "lacks the lines"),
         (f"{page.marker('even')}\n{page.END}\n", "page of even"),
     ],
 )

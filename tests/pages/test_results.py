@@ -84,8 +84,8 @@ def test_options_tell_rows_apart(tmp_path: Path) -> None:
         ("per-class:10", "`weight=2`"),
         ("per-class:20", "`threshold=0.95`"),
     ]
-    assert usual == ["Rows of cmpl that say nothing else: weight=1, threshold=0.8."]
-    assert told[0].startswith("Where a variant is called c1 or the like, options do not tell it from others")
+    assert usual == ["Rows of cmpl that name no other value: weight=1, threshold=0.8."]
+    assert told[0].startswith("Where a variant is called c1 or the like, its options equal those of another")
 
 
 def test_without_measurements_there_is_no_table(tmp_path: Path) -> None:

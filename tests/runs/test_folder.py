@@ -231,7 +231,7 @@ def test_predictions_and_pseudo_labels(finished: RunFolder) -> None:
 def test_predictions_and_pseudo_labels_that_are_not_there_or_damaged(begun: RunFolder) -> None:
     with pytest.raises(InputError, match=r"no .*predictions\.npz: the run is not finished"):
         begun.predictions  # noqa: B018
-    with pytest.raises(InputError, match=r"no .*pseudo-labels\.npz: its algorithm gives none, or"):
+    with pytest.raises(InputError, match=r"no .*pseudo-labels\.npz: its algorithm produces none, or"):
         begun.pseudo_labels  # noqa: B018
     for name in (PREDICTIONS, PSEUDO_LABELS):
         (begun.path / name).write_bytes(b"PK")

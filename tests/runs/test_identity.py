@@ -56,7 +56,7 @@ def unfinished(made: Plan, results: Path) -> list[str]:
 def test_a_new_run_is_told_of_one_like_it_that_is_not_finished(make_plan: MakePlan, tmp_path: Path) -> None:
     folder = begin(make_plan(), tmp_path / "runs")
     (sentence,) = unfinished(make_plan(steps=7), tmp_path)
-    assert sentence == f"{folder} is not finished, and differs: steps 6, now 7; this run starts from scratch"
+    assert sentence == f"{folder} is not finished, but differs: steps 6, now 7; this run starts from scratch"
     # Where lists lie is no difference.
     assert unfinished(make_plan(steps=7, lists="elsewhere"), tmp_path) == [sentence]
     # Of another seed, of another algorithm, the run itself, and one that is finished: nothing to say.

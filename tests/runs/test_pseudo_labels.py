@@ -51,7 +51,7 @@ def test_arrays_of_a_finished_run(tmp_path: Path) -> None:
 def test_a_run_that_noted_nothing_has_no_file(tmp_path: Path) -> None:
     assert pseudo_labels.write(tmp_path, CLIPS, CLASSES, TRUTHS) == {}
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(InputError, match=r"there is no .*pseudo-labels\.npz: its algorithm gives none, or"):
+    with pytest.raises(InputError, match=r"there is no .*pseudo-labels\.npz: its algorithm produces none"):
         pseudo_labels.read(tmp_path)
 
 

@@ -58,7 +58,7 @@ def test_all_failures_are_told_together_with_what_why_and_how() -> None:
     failed = {failure.check.name: failure.found for failure in error.value.failures}
     assert set(failed) == {"declared-views", "agreement", "unlabeled-terms-teach"}
     assert failed["declared-views"] == "unlabeled views are declared, but never read: strong"
-    assert failed["unlabeled-terms-teach"].endswith("moves nothing (networks without batch norm)")
+    assert failed["unlabeled-terms-teach"].endswith("changes no parameter (networks without batch norm)")
     message = str(error.value)
     assert message.startswith(f"Lazy fails 3 of {len(CHECKS) - len(OF_STYLE)} checks\n\n")
     for failure in error.value.failures:
@@ -158,7 +158,7 @@ def test_the_command_checks_a_starting_file(starting_file: Path, capsys: pytest.
     assert out.startswith(f"{starting_file}:test-the-command-checks-a-starting-file\n")
     assert "FAIL" not in out
     assert "  pass  two-processes\n" in out
-    assert "  n/a   teachers-rest           it has no network that is not trained\n" in out
+    assert "  n/a   teachers-rest           all of its networks are trained\n" in out
     assert " passed, 0 failed, " in out
 
 
@@ -206,7 +206,7 @@ def test_wrong_arguments_of_the_command(tmp_path: Path) -> None:
     ("body", "words"),
     [
         ("return batch.labels[99]", "IndexError: index 99 is out of bounds"),
-        ("return batch.labels.sum()", "returns a Tensor, and not a LossOutput"),
+        ("return batch.labels.sum()", "returns a Tensor instead of a LossOutput"),
         ("", "has no method `loss` of its own"),
     ],
 )

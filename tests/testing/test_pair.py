@@ -6,7 +6,7 @@ from torch import Tensor, distributed, nn
 
 from ssl_video import gather
 from ssl_video.testing import processes
-from ssl_video.testing.processes import Pair
+from ssl_video.testing.processes import TwoRanks
 
 
 def test_they_gather_with_the_gradient_of_the_whole_batch() -> None:
@@ -18,7 +18,7 @@ def test_they_gather_with_the_gradient_of_the_whole_batch() -> None:
         found.sum().square().backward()
         return found.detach()
 
-    for found in Pair().run(work):
+    for found in TwoRanks().run(work):
         assert found.tolist() == [1, 2, 3, 4]
     for mine in rows:
         assert mine.grad is not None
@@ -29,7 +29,7 @@ def test_they_gather_with_the_gradient_of_the_whole_batch() -> None:
 
 def test_buffers_are_the_first_ones_and_gradients_are_averaged() -> None:
     networks = [nn.BatchNorm1d(1), nn.BatchNorm1d(1)]
-    pair = Pair()
+    pair = TwoRanks()
 
     def work(rank: int) -> None:
         network = networks[rank]
@@ -48,7 +48,7 @@ def test_buffers_are_the_first_ones_and_gradients_are_averaged() -> None:
 def test_one_that_waits_for_the_other_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_SECONDS", 0.2)
     with pytest.raises(TimeoutError, match="one process waits for the other one"):
-        Pair().run(lambda rank: gather(torch.ones(1)) if rank == 0 else None)
+        TwoRanks().run(lambda rank: gather(torch.ones(1)) if rank == 0 else None)
 
 
 def test_what_one_raises_is_raised() -> None:
@@ -58,4 +58,4 @@ def test_what_one_raises_is_raised() -> None:
         gather(torch.ones(1))
 
     with pytest.raises(ZeroDivisionError, match="here"):
-        Pair().run(work)
+        TwoRanks().run(work)

@@ -153,7 +153,7 @@ def test_what_looks_at_a_batch_as_a_whole_is_not_cut_into_parts(
     make_plan: MakePlan, tmp_path: Path, name: str
 ) -> None:
     plan = make_plan(algorithm=name, labeled_batch=4, accumulate=2)
-    with pytest.raises(InputError, match=rf"{name} looks at a step's clips as a whole.*accumulate 2"):
+    with pytest.raises(InputError, match=rf"{name} uses a step's clips as a whole.*accumulate 2"):
         training(plan, tmp_path, ONE)
 
 
@@ -316,4 +316,4 @@ def test_another_number_of_processes_goes_on_and_says_so(make_plan: MakePlan, tm
 
     for notes in side_by_side(TWO, resumed):
         assert len(notes) == 1
-        assert "written by 1 processes, and 2 go on" in notes[0]
+        assert "the checkpoint of 1 process is resumed by 2" in notes[0]

@@ -166,9 +166,9 @@ def test_launchers_are_found() -> None:
 @pytest.mark.parametrize(
     ("asked", "environment", "message"),
     [
-        ((2, None), TORCHRUN | {"WORLD_SIZE": "5"}, "torchrun started 5 processes, and --devices 2"),
+        ((2, None), TORCHRUN | {"WORLD_SIZE": "5"}, "torchrun started 5 processes, but --devices 2"),
         ((4, 1), TORCHRUN, "torchrun started 8 processes"),
-        ((None, 2), {}, "--num-nodes: start one process a device"),
+        ((None, 2), {}, "--num-nodes: start one process per device"),
     ],
 )
 def test_numbers_that_do_not_fit_the_launcher(

@@ -11,7 +11,7 @@ from ssl_video.contract import Batch, Pseudo
 from ssl_video.errors import InputError
 from ssl_video.runs import checkpoint
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Report, Stopped, Training, fit
+from ssl_video.training.loop import RunProgress, Stopped, Training, fit
 
 MakeTraining = Callable[..., Training]
 
@@ -164,7 +164,7 @@ def test_progress_counts_from_zero_and_after_step_follows_each_step(make_trainin
 
 
 def test_reports(make_training: MakeTraining) -> None:
-    seen: list[Report] = []
+    seen: list[RunProgress] = []
     fit(make_training(algorithm="fixmatch", steps=41), report=seen.append)
     assert [(r.phase, r.done, r.total, r.clips) for r in seen] == [
         ("train", 20, 41, 140),
@@ -240,5 +240,5 @@ def test_a_checkpoint_of_other_networks_is_not_gone_on_with(
 ) -> None:
     run = make_training(steps=2)
     run.save()
-    with pytest.raises(InputError, match="is of other networks"):
+    with pytest.raises(InputError, match="has different networks"):
         make_training(steps=2, width=0.25).resume()

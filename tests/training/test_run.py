@@ -18,7 +18,7 @@ from ssl_video.runs.result import Accuracies, Result
 from ssl_video.spec import Spec, build, plain
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import Training
-from ssl_video.training.run import Plan, Report, Stopped, plan, run
+from ssl_video.training.run import Plan, RunProgress, Stopped, plan, run
 
 ONCE = Execution("cpu", checkpoint_seconds=1e9)
 MakePlan = Callable[..., Plan]
@@ -132,7 +132,7 @@ FIELDS = {
 
 def test_a_result_says_everything(make_plan: MakePlan, tmp_path: Path) -> None:
     made = make_plan(algorithm="cmpl", seed=3, draw=1, options={"threshold": 0.5})
-    reports: list[Report] = []
+    reports: list[RunProgress] = []
     result = run(made, tmp_path, ONCE, report=reports.append)
     stored = (tmp_path / RESULT).read_bytes()
     assert {name: type(value) for name, value in json.loads(stored).items()} == FIELDS

@@ -17,7 +17,7 @@ from ssl_video.runs.result import Result
 
 if TYPE_CHECKING:
     from ssl_video.training.execution import Execution
-    from ssl_video.training.run import Plan, Report
+    from ssl_video.training.run import Plan, RunProgress
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Event:
 
     kind: str
     plan: "Plan"
-    report: "Report | None" = None
+    report: "RunProgress | None" = None
     result: Result | None = None
     reason: str = ""
     said: bool = True

@@ -18,7 +18,7 @@ from ssl_video.errors import InputError
 from ssl_video.runs.folder import METRICS, RunFolder, run_folder
 from ssl_video.spec import build, plain
 from ssl_video.training.execution import Execution
-from ssl_video.training.run import Plan, Report
+from ssl_video.training.run import Plan, RunProgress
 
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 60.0
@@ -29,7 +29,7 @@ _LAST_BYTES = 2**16
 
 
 @dataclass(frozen=True)
-class Order:
+class RunOrder:
     """A run in a form that can be sent to another machine.
 
     Attributes:
@@ -53,7 +53,7 @@ class Order:
         return Local(replace(self.execution, jobs=1))
 
 
-class Outcome(NamedTuple):
+class RunEnd(NamedTuple):
     """The end of a run on another machine: kind and reason of an `Event`, and the name of the machine."""
 
     kind: str
@@ -67,17 +67,17 @@ class Scheduler(Protocol):
     def describe(self) -> str:
         """Return a description of the scheduler, as the end of a sentence."""
 
-    def send(self, orders: Sequence[Order]) -> list[Any]:
+    def send(self, orders: Sequence[RunOrder]) -> list[Any]:
         """Submit a job that calls `carry_out` for each order."""
 
-    def outcome(self, job: Any) -> Outcome | None:
+    def outcome(self, job: Any) -> RunEnd | None:
         """Return the outcome of a job; None if it has not ended."""
 
     def cancel(self, jobs: Sequence[Any]) -> None:
         """Cancel jobs; those under way write a checkpoint."""
 
 
-def carry_out(order: Order, local: Local) -> Outcome:
+def carry_out(order: RunOrder, local: Local) -> RunEnd:
     """Carry out a run on this machine by `Local`, in its own processes and under its folder's lock.
 
     The data is read again, from the shared disk. If that leads to another run than the ordered one, it is not
@@ -86,28 +86,30 @@ def carry_out(order: Order, local: Local) -> Outcome:
     machine = platform.node()
     place = run_folder(order.execution.results, order.name).path
     if not place.is_dir():
-        reason = f"there is no folder {place}: --results has to lie on a disk that all share"
-        return Outcome("failed", reason, machine)
+        reason = f"there is no folder {place}: --results has to be on a disk that all machines share"
+        return RunEnd("failed", reason, machine)
     with contextlib.suppress(OSError):
         os.chdir(order.directory)
     try:
         plan = _plan(order)
     except InputError as error:
-        return Outcome("failed", str(error), machine)
+        return RunEnd("failed", str(error), machine)
     if plan.name != order.name:
-        reason = f"the same specification is the run {plan.name} here: other data, code, or version"
-        return Outcome("failed", reason, machine)
+        reason = (
+            f"the specification gives the run {plan.name} on this machine: its data, code or version differs"
+        )
+        return RunEnd("failed", reason, machine)
     local.submit([plan])
     try:
         while True:
             for event in local.news():
                 if event.is_end:
-                    return Outcome(event.kind, event.reason, machine)
+                    return RunEnd(event.kind, event.reason, machine)
     finally:
         local.stop()
 
 
-def _plan(order: Order) -> Plan:
+def _plan(order: RunOrder) -> Plan:
     """Plan the run on this machine."""
     with prepare.in_turn():
         (plan,) = prepare.plans([build(order.spec)], order.execution)
@@ -135,11 +137,11 @@ class Elsewhere:
 
     def submit(self, plans: Sequence[Plan]) -> None:
         """Submit runs as jobs."""
-        orders, folders = list[Order](), [folder(self.execution.results, plan) for plan in plans]
+        orders, folders = list[RunOrder](), [folder(self.execution.results, plan) for plan in plans]
         for plan, place in zip(plans, folders, strict=True):
             place.mkdir(parents=True, exist_ok=True)
             cache = os.environ.get(CACHE)
-            orders.append(Order(plan.name, plain(plan.spec), self.execution, os.getcwd(), cache))
+            orders.append(RunOrder(plan.name, plain(plan.spec), self.execution, os.getcwd(), cache))
         jobs = self.scheduler.send(orders)
         self._sent += map(_Sent, plans, folders, jobs)
 
@@ -186,7 +188,7 @@ class _Sent:
             self._begun, events = True, [Event("started", self.plan)]
         steps = self.plan.spec.steps
         done = _steps_done(self.folder / METRICS)
-        report = Report("train", done, steps, 0) if done < steps else Report("test", 0, 1, 0)
+        report = RunProgress("train", done, steps, 0) if done < steps else RunProgress("test", 0, 1, 0)
         return [*events, Event("moved", self.plan, report=report)]
 
     def end(self, scheduler: Scheduler) -> Event | None:
@@ -206,7 +208,9 @@ class _Sent:
         self._ended = self._ended or time.monotonic()
         if time.monotonic() - self._ended < _SEEN_SECONDS:
             return None
-        reason = f"it is finished{where}, and its result is not in {self.folder}: do all share this disk?"
+        reason = (
+            f"it finished{where}, but its result is not in {self.folder}: do all machines share this disk?"
+        )
         return Event("failed", self.plan, reason=reason)
 
     def _stamp(self) -> tuple[int, int] | None:

@@ -3,8 +3,10 @@
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
+import sysconfig
 import threading
 import time
 from collections import deque
@@ -38,6 +40,8 @@ _LAST_SECONDS = 3.0
 # The exit code that multiprocessing reports for a process whose server is gone.
 _SERVER_LOST = 255
 _TRIES = 5
+_FRAME = re.compile(r'  File "(.+)", line (\d+)')
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 # The forkserver keeps the environment that it began with. These variables are also set later: by the
 # assignment of GPUs to runs, and by an order from another machine.
 _CHANGING = ("CUDA_VISIBLE_DEVICES", CACHE)
@@ -179,10 +183,19 @@ class _Member:
         if code < 0:
             kind, how = "lost", f"killed by {signal.Signals(-code).name}"
         elif code == _SERVER_LOST:
-            kind, how = "lost", "killed, as was the server of its processes"
-        with contextlib.suppress(OSError, IndexError):
-            how += ": " + (self.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-1]
+            kind, how = "lost", "killed, together with the server that starts the processes of runs"
+        with contextlib.suppress(OSError):
+            how += _end_of((self.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines())
         return Event(kind, self.plan, reason=f"{how} (see {self.folder / LOG})", said=False)
+
+
+def _end_of(log: Sequence[str]) -> str:
+    """Return the last line of a log; after a traceback, with the last place outside libraries."""
+    beginnings = [number for number, line in enumerate(log) if line.startswith("Traceback (most recent")]
+    places = [match for line in log[beginnings[-1] :] if (match := _FRAME.match(line))] if beginnings else []
+    own = [place for place in places if not place[1].startswith(_LIBRARIES)]
+    where = f" ({own[-1][1]}, line {own[-1][2]})" if own else ""
+    return f": {log[-1]}{where}" if log else ""
 
 
 def _started(arguments: tuple[Any, ...]) -> Any:
@@ -195,7 +208,9 @@ def _started(arguments: tuple[Any, ...]) -> Any:
             process.start()
             return process
         time.sleep(_POLL_SECONDS)
-    raise InputError("the server that runs come from was killed again and again: see the system's log")
+    raise InputError(
+        "the server that starts the processes of runs was killed repeatedly: see the system's log"
+    )
 
 
 def _session_code(plan: Plan) -> bytes:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from ssl_video.benchmarks.running.executors.elsewhere import Order, Outcome, carry_out
+from ssl_video.benchmarks.running.executors.elsewhere import RunEnd, RunOrder, carry_out
 from ssl_video.errors import InputError
 from ssl_video.training.execution import Execution
 
@@ -66,27 +66,29 @@ class Ray:
         """Return the cluster's machines, CPUs and GPUs, as the end of a sentence."""
         there = self.ray.cluster_resources()
         nodes = sum(bool(node["Alive"]) for node in self.ray.nodes())
-        what = f"Ray, started here, where {_ADDRESS} names no cluster" if self._here else "a Ray cluster"
+        what = (
+            f"Ray, started on this machine, as {_ADDRESS} names no cluster" if self._here else "a Ray cluster"
+        )
         return f"on {what}: nodes {nodes}, CPUs {there.get('CPU', 0):.0f}, GPUs {there.get('GPU', 0):.0f}"
 
-    def send(self, orders: Sequence[Order]) -> list[Any]:
+    def send(self, orders: Sequence[RunOrder]) -> list[Any]:
         """Submit a task for each order."""
         return [self._task.options(name=order.name).remote(order) for order in orders]
 
-    def outcome(self, job: Any) -> Outcome | None:
+    def outcome(self, job: Any) -> RunEnd | None:
         """Return the outcome of a task; None if it has not ended."""
         errors = self.ray.exceptions
         if not self.ray.wait([job], timeout=0)[0]:
             return None
         try:
-            return Outcome(*self.ray.get(job))
+            return RunEnd(*self.ray.get(job))
         except errors.TaskCancelledError:
-            return Outcome("stopped")
+            return RunEnd("stopped")
         except errors.RayTaskError as error:
-            return Outcome("failed", str(error).strip().splitlines()[-1])
+            return RunEnd("failed", str(error).strip().splitlines()[-1])
         except errors.RayError as error:
             # A worker was killed, or a machine is gone or out of memory.
-            return Outcome("lost", f"lost by Ray: {type(error).__name__}")
+            return RunEnd("lost", f"lost by Ray: {type(error).__name__}")
 
     def cancel(self, jobs: Sequence[Any]) -> None:
         """Interrupt tasks, each of which writes a checkpoint."""
@@ -109,6 +111,6 @@ def _check_reachable(address: str) -> None:
         ) from None
 
 
-def _task(order: Order) -> Outcome:
+def _task(order: RunOrder) -> RunEnd:
     """Carry out an order on the machine that Ray chose."""
     return carry_out(order, order.executor())

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from ssl_video.benchmarks.running.executors.elsewhere import Order, Outcome, carry_out
+from ssl_video.benchmarks.running.executors.elsewhere import RunEnd, RunOrder, carry_out
 from ssl_video.benchmarks.running.executors.local import Local
 from ssl_video.errors import InputError
 from ssl_video.training.execution import Execution
@@ -51,7 +51,7 @@ class Slurm:
             self._executor.update_parameters(**asked | given)
         except RuntimeError as error:
             raise InputError(
-                f"--executor slurm: {error} Call this where sbatch can be called, or try it without Slurm: "
+                f"--executor slurm: {error} Give this command where sbatch works, or try it without Slurm: "
                 "--executor-option cluster=local"
             ) from None
         except (NameError, TypeError, ValueError) as error:
@@ -61,24 +61,24 @@ class Slurm:
         """Return the cluster and the folder of its logs, as the end of a sentence."""
         return f"as jobs of submitit's cluster {self.cluster}, whose logs are in {self._executor.folder}"
 
-    def send(self, orders: Sequence[Order]) -> list[Any]:
+    def send(self, orders: Sequence[RunOrder]) -> list[Any]:
         """Submit a job for each order."""
         with self._executor.batch():
             return [self._executor.submit(_Job(order)) for order in orders]
 
-    def outcome(self, job: Any) -> Outcome | None:
+    def outcome(self, job: Any) -> RunEnd | None:
         """Return the outcome of a job; None if it has not ended."""
         if not job.done():
             return None
         if not job.paths.result_pickle.exists() and job.state != "COMPLETED":
             kind = "failed" if job.state.startswith("CANCELLED") else "lost"
-            return Outcome(kind, f"its job {job.job_id} ended as {job.state} (see {job.paths.stderr})")
+            return RunEnd(kind, f"its job {job.job_id} ended as {job.state} (see {job.paths.stderr})")
         error = job.exception()
         if error is None:
-            return Outcome(*job.result())
+            return RunEnd(*job.result())
         trace = str(error).partition("You can check full logs")[0]
         lines = [line for line in trace.splitlines() if line.strip("- ")]
-        return Outcome("failed", f"{lines[-1]} (see {job.paths.stderr})")
+        return RunEnd("failed", f"{lines[-1]} (see {job.paths.stderr})")
 
     def cancel(self, jobs: Sequence[Any]) -> None:
         """Cancel jobs; those under way write a checkpoint."""
@@ -89,11 +89,11 @@ class Slurm:
 class _Job:
     """A callable for submitit on the machine that Slurm chose."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: RunOrder) -> None:
         self.order = order
         self._local: Local | None = None
 
-    def __call__(self) -> Outcome:
+    def __call__(self) -> RunEnd:
         """Carry out the run."""
         # Slurm sends it when a job is cancelled; submitit would continue until it is killed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

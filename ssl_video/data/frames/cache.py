@@ -5,7 +5,7 @@
     runs/<any name>                    locked by a process that uses the cache, for as long as it lives
     used                               bytes of all stored clips; its lock guards reservation and removal
 
-A clip is named by the content of its video file. So a dataset that is copied or mounted elsewhere finds its
+A clip is named by the content of its video file. So a data set that is copied or mounted elsewhere finds its
 frames: its files are read once, not decoded. When the cache is full, the least recently used clips are
 removed. Clips used since the oldest living process began are never removed, because that process may rely on
 them. If that leaves no room, nothing more is stored. A process reserves room before it writes. A process that
@@ -39,7 +39,7 @@ _PATIENCE = 600.0
 _SPARE = 0.05
 
 
-class Entry(NamedTuple):
+class CacheFile(NamedTuple):
     """One stored clip's file."""
 
     used: float  # seconds since 1970
@@ -52,7 +52,7 @@ class Entry(NamedTuple):
         return self.path.parts[-3]
 
 
-class Summary(NamedTuple):
+class CacheFiles(NamedTuple):
     """Number, bytes and last use of the stored clips of one setting."""
 
     clips: int
@@ -151,7 +151,7 @@ class FrameCache:
         except OSError as error:
             reason = "no space left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error
             warnings.warn(
-                f"the frame cache {self.folder} takes no more clips ({reason}); they are decoded as needed",
+                f"the frame cache {self.folder} stores no more clips ({reason}); they are decoded as needed",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -221,7 +221,7 @@ def used(folder: Path) -> int:
     return 0
 
 
-def entries(folder: Path) -> Iterator[Entry]:
+def entries(folder: Path) -> Iterator[CacheFile]:
     """Yield every stored clip of every setting, and remove the incomplete files of killed processes."""
     for setting in _listed(folder):
         if re.fullmatch(rf"({'|'.join(FORMATS)})-.+", setting.name):
@@ -231,17 +231,17 @@ def entries(folder: Path) -> Iterator[Entry]:
                     with contextlib.suppress(OSError):
                         status = file.stat()
                         if not file.name.endswith(".part"):
-                            yield Entry(status.st_mtime, status.st_size, Path(file.path))
+                            yield CacheFile(status.st_mtime, status.st_size, Path(file.path))
                         elif time.time() - status.st_mtime > _STALE:
                             os.unlink(file.path)
 
 
-def survey(found: Iterable[Entry]) -> dict[str, Summary]:
+def survey(found: Iterable[CacheFile]) -> dict[str, CacheFiles]:
     """Summarize the stored clips by setting."""
-    summaries: dict[str, Summary] = {}
+    summaries: dict[str, CacheFiles] = {}
     for entry in found:
-        clips, size, used = summaries.get(entry.setting, Summary(0, 0, 0.0))
-        summaries[entry.setting] = Summary(clips + 1, size + entry.size, max(used, entry.used))
+        clips, size, used = summaries.get(entry.setting, CacheFiles(0, 0, 0.0))
+        summaries[entry.setting] = CacheFiles(clips + 1, size + entry.size, max(used, entry.used))
     return dict(sorted(summaries.items()))
 
 
@@ -271,7 +271,7 @@ def _make_room(folder: Path, limit: int, size: int) -> int:
     return _remove(found, total, _oldest_claim(folder), goal=limit - max(size, int(_SPARE * limit)))
 
 
-def _remove(found: list[Entry], total: int, before: float, goal: int) -> int:
+def _remove(found: list[CacheFile], total: int, before: float, goal: int) -> int:
     for entry in sorted(found):
         if total <= goal or entry.used >= before:
             break

@@ -126,7 +126,7 @@ class StoredClip:
                 raise DamagedError("no header")
             magic, frames, height, width, size = _HEADER.unpack(header)
             if magic != _MAGIC or size != status.st_size or not frames:
-                raise DamagedError("not a whole file of this version")
+                raise DamagedError("incomplete, or of another version")
         except BaseException:
             os.close(self._file)
             raise

@@ -45,7 +45,7 @@ def note(folder: Path, path: str, video: Video) -> None:
 
 
 def _link(folder: Path, path: str) -> str:
-    # Strings, because path objects take several times as long, and datasets are large.
+    # Strings, because path objects take several times as long, and data sets are large.
     status = os.stat(path)
     text = f"{os.path.abspath(path)}|{status.st_size}|{status.st_mtime_ns}"
     name = hashlib.sha256(os.fsencode(text)).hexdigest()[:32]

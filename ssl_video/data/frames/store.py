@@ -1,4 +1,4 @@
-"""Frames of a dataset by row, from the cache or decoded.
+"""Frames of a data set by row, from the cache or decoded.
 
 A clip that is not stored yet is decoded completely and stored when it is first read, so a run need not wait
 until the cache is filled. If there is no room, only the requested frames are decoded. The pixels are the same
@@ -21,6 +21,7 @@ from ssl_video.data.frames.cache import FrameCache
 from ssl_video.data.frames.formats import FORMATS, DamagedError
 from ssl_video.data.frames.known import Video
 from ssl_video.data.paths import cache_dir
+from ssl_video.data.progress import CountProgress
 from ssl_video.data.video import decode
 from ssl_video.data.video.decode import DecodeError
 
@@ -30,8 +31,6 @@ _DECODER = f"ffmpeg{av.library_versions['libavcodec'][0]}"
 
 _REMEMBERED = 2**16  # clips whose facts a process keeps in memory
 _AT_ONCE = 1000  # files that one thread looks at, one after the other
-
-Progress = Callable[[int, int], None]
 
 
 class Statistics(NamedTuple):
@@ -91,7 +90,7 @@ class FrameStore:
         return self._cache.setting
 
     def prepare(
-        self, rows: Sequence[int], progress: Progress | None = None, jobs: int | None = None
+        self, rows: Sequence[int], progress: CountProgress | None = None, jobs: int | None = None
     ) -> dict[int, str]:
         """Determine the length of every clip, and find videos that cannot be decoded.
 
@@ -113,7 +112,7 @@ class FrameStore:
         return self._fill(_without(rows, self._seen), progress, jobs)
 
     def fill(
-        self, rows: Sequence[int], progress: Progress | None = None, jobs: int | None = None
+        self, rows: Sequence[int], progress: CountProgress | None = None, jobs: int | None = None
     ) -> dict[int, str]:
         """Prepare clips as `prepare` does, and store every clip as long as there is room."""
         self._cache.claim()
@@ -173,7 +172,7 @@ class FrameStore:
             self._cache.touch(video.content)
         return video is not None
 
-    def _fill(self, rows: list[int], progress: Progress | None, jobs: int | None) -> dict[int, str]:
+    def _fill(self, rows: list[int], progress: CountProgress | None, jobs: int | None) -> dict[int, str]:
         # Processes that fill one cache at the same time start at different rows, and find each other's clips.
         place = os.getpid() * 2654435761 % max(len(rows), 1)
         rows = rows[place:] + rows[:place]

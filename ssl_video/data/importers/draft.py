@@ -16,8 +16,6 @@ SPLITS = {name: name for name in ("train", "test", "val", "")} | dict.fromkeys(
     ("valid", "validate", "validation"), "val"
 )
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass
 class Draft:

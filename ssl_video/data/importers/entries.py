@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")  # longer numbers cannot be classes
 _FRAMES = re.compile(r"(.+?)(?:(?:\s+\d+)?\s+(\d+))?")
 
 
-class Entry(NamedTuple):
+class ListEntry(NamedTuple):
     """A clip in a list, and its class by name or by number, if given (otherwise "" and None).
 
     Attributes:
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     number: int | None
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[ListEntry]:
     """Return the entries of a list.
 
     Lines are `path label`, `path frames label`, `path*label`, a path alone, or CSV `path,label` (with a
@@ -59,8 +59,8 @@ def read(path: Path) -> list[Entry]:
     return [_entry(name.strip().replace("\\", "/"), label.strip()) for name, label in found]
 
 
-def _entry(path: str, label: str) -> Entry:
-    return Entry(path, "", int(label)) if _NUMBER.fullmatch(label) else Entry(path, label, None)
+def _entry(path: str, label: str) -> ListEntry:
+    return ListEntry(path, "", int(label)) if _NUMBER.fullmatch(label) else ListEntry(path, label, None)
 
 
 def _from_csv(path: Path, lines: list[str]) -> list[tuple[str, str]]:

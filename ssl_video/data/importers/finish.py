@@ -8,7 +8,7 @@ from ssl_video.data.columns import Category, Strings
 from ssl_video.data.importers.draft import Draft, text
 from ssl_video.data.index import PARTS, Index, digest
 from ssl_video.data.names import UCF_NAME
-from ssl_video.errors import InputError, some
+from ssl_video.errors import InputError, counted, some
 
 HELD_OUT = 0.25  # fraction of each class that becomes the test part if no split is given
 
@@ -24,7 +24,7 @@ def finish(draft: Draft) -> Index:
     empty = ids[draft.sizes == 0] if draft.sizes is not None else ids[:0]
     if len(empty):
         draft.problems.append(
-            f"{len(empty)} files are empty (0 bytes): {some(empty)}; restore or remove them, "
+            f"{counted(len(empty), 'file', 'are')} empty (0 bytes): {some(empty)}; restore or remove them, "
             "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video data doctor"
         )
     if len(label.names) == 1:
@@ -65,7 +65,7 @@ def _sort(draft: Draft) -> None:
     again = pc.unique(draft.ids[1:].filter(pc.equal(draft.ids[1:], draft.ids[:-1])))
     twice = Strings(again.filter(pc.not_equal(again, "")))
     if len(twice):
-        draft.problems.append(f"{len(twice)} paths are listed more than once: {some(twice)}")
+        draft.problems.append(f"{counted(len(twice), 'path', 'are')} listed more than once: {some(twice)}")
 
 
 def _groups_by_name(draft: Draft) -> pa.Array | None:
@@ -95,7 +95,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
     splits = Category(codes, Strings(text(PARTS)))
     unused = len(splits.rows(""))
     if unused:
-        notes.append(f"{unused} clips are neither train nor test and are not used")
+        notes.append(f"{counted(unused, 'clip', 'are')} neither train nor test: not used")
     if groups is not None:
         # The same name stands for different source videos in different classes.
         pairs = label.codes * len(groups.names) + groups.codes
@@ -128,7 +128,8 @@ def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: lis
     kind = "source video" if groups else "clip"
     if stuck:
         draft.problems.append(
-            f"no split is given and no test part can be held out of {len(stuck)} classes with one {kind}: "
+            "no split is given and no test part can be held out of "
+            f"{counted(len(stuck), 'class')} with one {kind}: "
             f"{some(stuck)}; give a manifest with a split column"
         )
     notes.append(
@@ -148,8 +149,10 @@ def check_parts(label: Category, splits: Category, notes: list[str], problems: l
             problems.append(f"there is no {part} clip: expected some whose split is {part}")
     if 0 < len(lacking["train"]) < len(label.names):
         problems.append(
-            f"{len(lacking['train'])} classes have no training clip: {some(lacking['train'])}; remove their "
-            "other clips or add training clips"
+            f"{counted(len(lacking['train']), 'class', 'have')} no training clip: {some(lacking['train'])}; "
+            "remove their other clips or add training clips"
         )
     if lacking["test"]:
-        notes.append(f"{len(lacking['test'])} classes have no test clip: {some(lacking['test'])}")
+        notes.append(
+            f"{counted(len(lacking['test']), 'class', 'have')} no test clip: {some(lacking['test'])}"
+        )

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ssl_video.data.importers.draft import SPLITS, Draft, text
 from ssl_video.data.importers.locate import ABSENT, UNDECODABLE, file_size
 from ssl_video.data.names import EXTENSIONS
-from ssl_video.errors import InputError, some
+from ssl_video.errors import InputError, counted, some
 
 
 def from_folder(folder: Path) -> Draft:
@@ -47,13 +47,15 @@ def from_folder(folder: Path) -> Draft:
         )
     if broken:
         raise InputError(
-            f"{folder}: {len(broken)} file names are not UTF-8: {some(broken)}; rename the files"
+            f"{folder}: {counted(len(broken), 'file name', 'are')} not UTF-8: {some(broken)}; rename them"
         )
     draft.ids, draft.labels, draft.sizes = pa.concat_arrays(ids), text(labels), np.array(sizes)
     draft.splits = None if None in splits else text(splits)
     absent = draft.ids.filter(pa.array(draft.sizes == ABSENT)).to_pylist()
     if absent:
-        draft.problems.append(f"{len(absent)} files cannot be read (broken links?): {some(absent)}")
+        draft.problems.append(
+            f"{counted(len(absent), 'file')} cannot be read (broken links?): {some(absent)}"
+        )
     return draft
 
 

@@ -11,7 +11,7 @@ from ssl_video.data.importers.manifest import from_manifest
 from ssl_video.errors import InputError, some
 
 
-class Kind(NamedTuple):
+class SourceKind(NamedTuple):
     """A kind of source.
 
     Attributes:
@@ -36,12 +36,12 @@ def _kinetics(sources: Sequence[Path]) -> Draft:
 
 FOLDER, MANIFEST = "folder", "manifest"
 KINDS = {
-    FOLDER: Kind("class folders", lambda sources: from_folder(sources[0])),
-    MANIFEST: Kind("a manifest", lambda sources: from_manifest(sources[0], "split")),
-    "ucf101": Kind("UCF-101's official lists", lambda sources: ucf101.from_ucf101(sources[0])),
-    "hmdb51": Kind("HMDB-51's official lists", lambda sources: hmdb51.from_hmdb51(sources[0])),
-    "kinetics": Kind("Kinetics' CSV files", _kinetics),
-    "something-something": Kind(
+    FOLDER: SourceKind("class folders", lambda sources: from_folder(sources[0])),
+    MANIFEST: SourceKind("a manifest", lambda sources: from_manifest(sources[0], "split")),
+    "ucf101": SourceKind("UCF-101's official lists", lambda sources: ucf101.from_ucf101(sources[0])),
+    "hmdb51": SourceKind("HMDB-51's official lists", lambda sources: hmdb51.from_hmdb51(sources[0])),
+    "kinetics": SourceKind("Kinetics' CSV files", _kinetics),
+    "something-something": SourceKind(
         "Something-Something v2's JSON files",
         lambda sources: something_something.from_something_something(_files(sources, "json")),
     ),

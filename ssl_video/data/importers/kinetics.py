@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ssl_video.data.importers.draft import Draft, as_splits, joined, rows, text
 from ssl_video.data.importers.manifest import first_fields, lines_of, read_table
-from ssl_video.errors import InputError, some, unknown
+from ssl_video.errors import InputError, counted, some, unknown
 
 _NEEDED = ("youtube_id", "time_start", "time_end")
 
@@ -42,7 +42,7 @@ def from_kinetics(files: Sequence[Path]) -> Draft:
     draft.groups = columns["group"]
     unlabeled = pc.equal(draft.labels, "")
     for item in pc.value_counts(draft.splits.filter(unlabeled)).to_pylist():
-        draft.notes.append(f"{item['counts']} {item['values']} clips have no label and are left out")
+        draft.notes.append(f"{counted(item['counts'], item['values'] + ' clip', 'have')} no label: left out")
     draft.take(rows(pc.invert(unlabeled)))
     return draft
 

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
-from ssl_video.data.importers.draft import Draft, Progress, joined, rows, text
+from ssl_video.data.importers.draft import Draft, joined, rows, text
 from ssl_video.data.names import EXTENSIONS
 from ssl_video.data.partitions.stems import stems
-from ssl_video.errors import some
+from ssl_video.data.progress import Progress
+from ssl_video.errors import counted, some
 
 ABSENT, _OUTSIDE = -1, -2  # in place of a file's size
 _SEVERAL = -2  # in place of a file's row
@@ -122,7 +123,7 @@ def leave_out_missing(draft: Draft, tried: str, hint: str, *, allowed: bool) -> 
     draft.notes.append(f"{count} clips are left out, since their files are missing{by_part}")
     lost = Strings(before.filter(pc.invert(pc.is_in(before, value_set=pc.unique(draft.labels)))))
     if len(lost):
-        draft.notes.append(f"{len(lost)} classes have no file at all: {some(lost)}")
+        draft.notes.append(f"{counted(len(lost), 'class', 'have')} no file at all: {some(lost)}")
 
 
 def _by_part(draft: Draft, absent: np.ndarray) -> str:

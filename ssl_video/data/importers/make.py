@@ -8,13 +8,14 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
-from ssl_video.data.importers.draft import Draft, Progress, home, reading
+from ssl_video.data.importers.draft import Draft, home, reading
 from ssl_video.data.importers.finish import finish
 from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, check_sources, recognise
 from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing
 from ssl_video.data.importers.plain_lists import from_lists
 from ssl_video.data.index import Index
 from ssl_video.data.names import EXTENSIONS
+from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError, some
 
 _HINT = (
@@ -25,7 +26,7 @@ _EXTENSION = rf"(?i:{'|'.join(map(re.escape, sorted(EXTENSIONS)))})$"
 
 
 @dataclass(frozen=True)
-class Request:
+class IndexRequest:
     """A request to index sources. All paths are absolute and exist; `videos` need not if `check` is False.
 
     Attributes:
@@ -46,7 +47,7 @@ class Request:
     skip_missing: bool = False
     check: bool = True
 
-    def recognised(self) -> "Request":
+    def recognised(self) -> "IndexRequest":
         """Return the request with its kind, unless it is for lists.
 
         Raises:
@@ -74,11 +75,11 @@ class Request:
         return KINDS[self.kind].title if self.kind else "lists of clips"
 
 
-def make(request: Request, name: str, progress: Progress | None = None) -> Index:
+def make(request: IndexRequest, name: str, progress: Progress | None = None) -> Index:
     """Return the index of the requested sources.
 
     Args:
-        request: see `Request`.
+        request: see `IndexRequest`.
         name: the dataset's name.
         progress: called with the current task, the number of items done and the total.
 
@@ -98,13 +99,13 @@ def make(request: Request, name: str, progress: Progress | None = None) -> Index
     return finish(draft)
 
 
-def _read(request: Request) -> Draft:
+def _read(request: IndexRequest) -> Draft:
     if request.kind:
         return KINDS[request.kind].read(request.sources)
     return from_lists(request.lists, request.classes)
 
 
-def _locate(draft: Draft, request: Request, progress: Progress | None) -> None:
+def _locate(draft: Draft, request: IndexRequest, progress: Progress | None) -> None:
     first = (
         request.sources[0] if request.sources else next(files[0] for files in request.lists.values() if files)
     )

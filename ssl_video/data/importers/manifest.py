@@ -15,6 +15,9 @@ from ssl_video.data.importers.draft import Draft, as_splits, rows
 from ssl_video.errors import InputError, some, unknown
 from ssl_video.files import read_text
 
+# They say nothing of the data, so the folder names it.
+_ORDINARY = ("annotations", "clips", "data", "dataset", "index", "labels", "manifest", "videos")
+
 
 def from_manifest(path: Path, split: str) -> Draft:
     """Read the rows of a CSV or TSV file, and note their problems; see `ssl_video.data.importers.read`.
@@ -32,7 +35,7 @@ def from_manifest(path: Path, split: str) -> Draft:
         missing.append(unknown("split column", split, columns))
     if missing:
         raise InputError(*(f"{path}: {problem}" for problem in missing))
-    draft = Draft(str(path), path.parent.name, ids=columns["path"], labels=columns["label"])
+    draft = Draft(str(path), _name(path), ids=columns["path"], labels=columns["label"])
     draft.lines = functools.partial(lines_of, path)
     for name in ("path", "label"):
         empty = rows(pc.equal(columns[name], ""))
@@ -45,6 +48,11 @@ def from_manifest(path: Path, split: str) -> Draft:
         draft.splits = as_splits(columns[split], split, draft.problems)
     draft.columns = {k: v for k, v in columns.items() if k not in ("path", "label", "group", split)}
     return draft
+
+
+def _name(path: Path) -> str:
+    """Return a data set's name: that of its manifest, or of the folder if the file has an ordinary name."""
+    return path.parent.name if path.stem.lower() in _ORDINARY else path.stem
 
 
 def read_table(path: Path) -> dict[str, pa.Array]:

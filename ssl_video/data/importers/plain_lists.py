@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ssl_video.data.importers import entries
 from ssl_video.data.importers.draft import Draft, text
-from ssl_video.data.importers.entries import Entry
+from ssl_video.data.importers.entries import ListEntry
 from ssl_video.data.names import UCF_NAME, folder, key, stem
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
@@ -53,7 +53,7 @@ def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Dra
     return draft
 
 
-def _labels(file: Path, found: list[Entry], classes: "_Classes | None", draft: Draft) -> list[str]:
+def _labels(file: Path, found: list[ListEntry], classes: "_Classes | None", draft: Draft) -> list[str]:
     """Return the class of each entry, and add errors to the draft's problems."""
     if all(entry.label for entry in found):
         return [entry.label for entry in found]
@@ -80,7 +80,7 @@ def _labels(file: Path, found: list[Entry], classes: "_Classes | None", draft: D
     return [""] * len(found)
 
 
-def _odd(found: list[Entry]) -> list[str] | None:
+def _odd(found: list[ListEntry]) -> list[str] | None:
     """Return the clips with another number than most in their folder; None if folders are no classes."""
     pairs = Counter((folder(entry.path), entry.number) for entry in found)
     usual: dict[str, int | None] = {}
@@ -117,7 +117,7 @@ class _Classes:
             )
         self.keys = [key(name) for name in self.names]
 
-    def name(self, file: Path, found: list[Entry], draft: Draft) -> list[str]:
+    def name(self, file: Path, found: list[ListEntry], draft: Draft) -> list[str]:
         """Return the classes of a list's numbers, which may count from 0 or from 1."""
         numbers = [entry.number or 0 for entry in found]
         fits = [n for n in (0, 1) if min(numbers) >= n and max(numbers) < n + len(self.names)]
@@ -148,7 +148,7 @@ class _Classes:
             )
         return [self.names[number - first] for number in numbers]
 
-    def _hint(self, entry: Entry) -> str:
+    def _hint(self, entry: ListEntry) -> str:
         """Return the class that a clip's folder or name suggests, as a key."""
         place = key(folder(entry.path))
         name = None if place in self.keys else re.fullmatch(UCF_NAME, stem(entry.path))

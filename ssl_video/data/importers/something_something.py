@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_video.data.importers.draft import SPLITS, Draft, text
-from ssl_video.errors import InputError, some
+from ssl_video.errors import InputError, counted, some
 from ssl_video.files import read_text
 
 _FILE = re.compile(r"(?:something-something-v2-)?(train|validation|val|test|labels)\.json")
@@ -51,7 +51,7 @@ def from_something_something(files: Sequence[Path]) -> Draft:
         found = [item for item in content if item.get("template")]
         if len(found) < len(content):
             draft.notes.append(
-                f"{len(content) - len(found)} {match[1]} clips have no template and are left out"
+                f"{counted(len(content) - len(found), match[1] + ' clip', 'have')} no template: left out"
             )
         ids += [f"{item['id']}.webm" for item in found]
         labels += [_tidy(str(item["template"])) for item in found]

@@ -15,7 +15,7 @@ from ssl_video.data.columns import Strings
 from ssl_video.data.index import Index
 from ssl_video.data.partitions.protocols import Percent, PerClass
 from ssl_video.data.partitions.stems import hashes, stems
-from ssl_video.errors import InputError, some
+from ssl_video.errors import InputError, counted, some
 
 
 def choose(index: Index, rule: PerClass | Percent, draw: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -74,8 +74,8 @@ def hold_out(index: Index, labeled: np.ndarray, amount: float, draw: int) -> tup
     order, units = _order(index, labeled, draw, by_unit=True, by_class=True)
     label = index.labels[labeled][order]
     counts = np.bincount(label, minlength=len(index.classes))
-    share = Percent(Fraction(str(amount)) * 100, "class", "half-up", False)
-    wanted = np.array([share.of(count) if amount < 1 else int(amount) for count in counts.tolist()])
+    fraction = Percent(Fraction(str(amount)) * 100, "class", "half-up", False)
+    wanted = np.array([fraction.of(count) if amount < 1 else int(amount) for count in counts.tolist()])
     # Number of clips of the class after each clip's unit
     last = np.flatnonzero(np.append(units[1:] != units[:-1], True))
     end = last[np.searchsorted(last, np.arange(len(units)))]
@@ -89,7 +89,9 @@ def hold_out(index: Index, labeled: np.ndarray, amount: float, draw: int) -> tup
             f"validation {amount:g}: no class has two labeled {kind}s, one of which could be kept"
         )
     lacking = [index.classes[number] for number in np.flatnonzero((counts > 0) & (got == 0)).tolist()]
-    notes = [f"{len(lacking)} classes have no validation clip: {some(lacking)}"] if lacking else []
+    notes = (
+        [f"{counted(len(lacking), 'class', 'have')} no validation clip: {some(lacking)}"] if lacking else []
+    )
     return np.sort(labeled[order[held]]), notes
 
 
@@ -100,8 +102,9 @@ def _quotas(index: Index, rule: PerClass | Percent) -> tuple[np.ndarray, list[st
         raised = [
             name for name, n in zip(index.classes, counts, strict=True) if n and _rounds_to_none(rule, n)
         ]
-        share = f"{float(rule.percent):g} %"
-        notes = [f"{len(raised)} classes have one labeled clip where {share} rounds to none: {some(raised)}"]
+        percent = f"{float(rule.percent):g} %"
+        classes = counted(len(raised), "class", "have")
+        notes = [f"{classes} one labeled clip where {percent} rounds to none: {some(raised)}"]
         return np.array([min(n, rule.of(n)) for n in counts]), notes if raised else []
     if isinstance(rule, Percent) and rule.scope == "global":
         return np.array([rule.of(sum(counts))]), []
@@ -109,8 +112,8 @@ def _quotas(index: Index, rule: PerClass | Percent) -> tuple[np.ndarray, list[st
     scarce = [f"{name} ({n})" for name, n in zip(index.classes, counts, strict=True) if n < number]
     if scarce:
         raise InputError(
-            f"{number} labeled clips of each class are wanted, and {len(scarce)} classes have fewer training "
-            f"clips: {some(scarce, 10)}"
+            f"{number} labeled clips of each class are wanted, and {counted(len(scarce), 'class', 'have')} "
+            f"fewer training clips: {some(scarce, 10)}"
         )
     return np.full(len(counts), number), []
 

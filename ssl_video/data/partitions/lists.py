@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
-from ssl_video.data.importers.entries import Entry, read
+from ssl_video.data.importers.entries import ListEntry, read
 from ssl_video.data.index import Index
 from ssl_video.data.names import UCF_NAME, folder, key, stem
 from ssl_video.data.partitions.protocols import Listed
@@ -114,7 +114,7 @@ def _in(index: Index, matched: np.ndarray, part: str) -> np.ndarray:
 
 def _by_name(index: Index, paths: Strings, labels: Sequence[str], wanted: np.ndarray) -> list[int]:
     """Return the rows of the wanted entries, matched by names: other copies may have other paths."""
-    entries = [Entry(path, label, None) for path, label in zip(paths, labels, strict=True)]
+    entries = [ListEntry(path, label, None) for path, label in zip(paths, labels, strict=True)]
     known = _places(index)
     hints = _hints(entries, known)
     lookup = _Lookup(index, {stem(entries[number].path) for number in wanted.tolist()})
@@ -149,7 +149,7 @@ def _places(index: Index) -> set[str]:
     return {key(name) for name in [*index.classes, *pc.unique(found).to_pylist()] if name is not None}
 
 
-def _hints(entries: list[Entry], known: set[str]) -> list[str]:
+def _hints(entries: list[ListEntry], known: set[str]) -> list[str]:
     """Return the class that each entry indicates, as a key; empty if none."""
     places = [key(folder(entry.path)) for entry in entries]
     # One folder for all clips, such as videos/, carries no information.

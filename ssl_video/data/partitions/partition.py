@@ -12,8 +12,8 @@ import numpy as np
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import draws, partition_file, published
 from ssl_video.data.partitions import lists as lists_of
-from ssl_video.data.partitions.protocols import AVAILABLE, Column, Listed, Rule, parse
-from ssl_video.errors import InputError, some, unknown
+from ssl_video.data.partitions.protocols import AVAILABLE, ByColumn, Listed, Rule, parse
+from ssl_video.errors import InputError, counted, some, unknown
 
 _LABELED = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
 
@@ -93,7 +93,9 @@ def make(
         InputError: the protocol is unknown, or the index lacks clips or columns that it needs.
     """
     if validation < 0 or (validation >= 1 and validation != int(validation)):
-        raise InputError(f"validation {validation:g}: expected a share below 1, or a whole number per class")
+        raise InputError(
+            f"validation {validation:g}: expected a fraction below 1, or a whole number per class"
+        )
     rule = parse(protocol, lists)
     if isinstance(rule, Listed) and partition_file.is_one(rule.path):
         return _read_back(index, rule, protocol, draw, labeled_in_unlabeled, validation)
@@ -112,7 +114,7 @@ def make(
 def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
     """Return the clips that any rule selects."""
     none = np.empty(0, np.int64)
-    if isinstance(rule, Column):
+    if isinstance(rule, ByColumn):
         labeled, notes = _column(index, rule)
         return _Chosen(labeled, none, none, notes)
     if isinstance(rule, Listed):
@@ -122,7 +124,7 @@ def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
     return _Chosen(labeled, none, unused, notes)
 
 
-def _column(index: Index, rule: Column) -> tuple[np.ndarray, list[str]]:
+def _column(index: Index, rule: ByColumn) -> tuple[np.ndarray, list[str]]:
     """Return the rows that a column marks, and notes for the user."""
     name = rule.name
     if name not in index.columns:
@@ -135,18 +137,18 @@ def _column(index: Index, rule: Column) -> tuple[np.ndarray, list[str]]:
     tested, unused = (np.intersect1d(chosen, index.rows(part)) for part in ("test", ""))
     if len(tested):
         raise InputError(
-            f"column {name!r} labels {len(tested)} clips that are for testing (is it for another split?): "
+            f"column {name!r} labels {counted(len(tested), 'clip')} for testing (is it for another split?): "
             f"{some(index.ids[tested])}"
         )
     if len(unused) and not rule.available:
         raise InputError(
-            f"column {name!r} labels {len(unused)} clips that are not in use (quarantined, or of another "
+            f"column {name!r} labels {counted(len(unused), 'clip')} not in use (quarantined, or of another "
             f"split?): {some(index.ids[unused])}; to leave them out, add +available to the protocol"
         )
     left = np.setdiff1d(chosen, unused)
     if not len(left):
         raise InputError(f"column {name!r} labels no clip; expected 1 or true for some")
-    text = f"{len(unused)} of {len(chosen)} clips that column {name!r} labels are not in use: left out"
+    text = f"left out of {counted(len(chosen), 'clip')} that column {name!r} labels: {len(unused)} not in use"
     return left, [text] if len(unused) else []
 
 
@@ -196,7 +198,7 @@ def _finish(index: Index, chosen: _Chosen, protocol: str, draw: int, labeled_in_
     count = np.bincount(index.labels[chosen.labeled], minlength=len(index.classes))
     bare = [index.classes[label] for label in np.flatnonzero(count == 0).tolist()]
     if bare:
-        notes.append(f"{len(bare)} classes have no labeled clip: {some(bare)}")
+        notes.append(f"{counted(len(bare), 'class', 'have')} no labeled clip: {some(bare)}")
     if not len(unlabeled):
         notes.append("every training clip is labeled: there is none without a label")
     return Partition(

@@ -29,7 +29,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ssl_video.data.partitions import published
-from ssl_video.data.partitions.published import Published
+from ssl_video.data.partitions.published import PublishedProtocol
 from ssl_video.errors import InputError, unknown
 
 AVAILABLE = "+available"
@@ -74,7 +74,7 @@ class Percent:
 
 
 @dataclass(frozen=True)
-class Column:
+class ByColumn:
     """Clips that a column of the manifest marks.
 
     Attributes:
@@ -98,10 +98,10 @@ class Listed:
 
     path: Path
     available: bool
-    published: Published | None
+    published: PublishedProtocol | None
 
 
-Rule = PerClass | Percent | Column | Listed
+Rule = PerClass | Percent | ByColumn | Listed
 
 
 def describe() -> dict[str, str]:
@@ -140,7 +140,7 @@ def parse(protocol: str, lists: Path | None = None) -> Rule:
         name = value.removesuffix(AVAILABLE)
         if not name:
             raise InputError(f"protocol {protocol!r}: expected the name of a column, as in column:labeled")
-        return Column(name, available=name != value)
+        return ByColumn(name, available=name != value)
     plain, available = protocol.removesuffix(AVAILABLE), protocol.endswith(AVAILABLE)
     if plain in published.names():
         known = published.load(plain)

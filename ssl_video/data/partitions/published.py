@@ -18,7 +18,7 @@ from ssl_video.errors import InputError
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedProtocol:
     """A protocol defined by a paper or its repository. The definitions are in `benchmarks/protocols`.
 
     Attributes:
@@ -119,14 +119,14 @@ def names() -> list[str]:
     return list(_all())
 
 
-def load(name: str) -> Published:
+def load(name: str) -> PublishedProtocol:
     """Return a published protocol by its name, which must be one of `names`."""
     return _all()[name]
 
 
 @functools.cache
-def _all() -> Mapping[str, Published]:
-    found = dict[str, Published]()
+def _all() -> Mapping[str, PublishedProtocol]:
+    found = dict[str, PublishedProtocol]()
     folder = resources.files("ssl_video.benchmarks") / "protocols"
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):
@@ -135,9 +135,9 @@ def _all() -> Mapping[str, Published]:
     return found
 
 
-def _read(name: str, family: Mapping[str, Any], own: Mapping[str, Any]) -> Published:
+def _read(name: str, family: Mapping[str, Any], own: Mapping[str, Any]) -> PublishedProtocol:
     values = {key: value for key, value in family.items() if key != "protocols"} | dict(own)
     for key in ("lists", "per_class"):
         if key in values:
             values[key] = tuple(values[key])
-    return Published(name=name, **values)
+    return PublishedProtocol(name=name, **values)

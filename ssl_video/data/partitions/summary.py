@@ -36,7 +36,7 @@ class Clips:
     groups: Category | None
 
     @property
-    def summary(self) -> "Summary":
+    def summary(self) -> "ClipSummary":
         """The numbers of these clips: clips, classes, clips and source videos of each class."""
         return summarize(self)
 
@@ -51,7 +51,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ClipSummary:
     """Numbers of some clips.
 
     Attributes:
@@ -85,7 +85,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ClipComparison:
     """Two sets of clips.
 
     Attributes:
@@ -134,7 +134,7 @@ def _named(paths: list[str], labels: Category) -> Clips:
     return Clips(Strings(pa.array(names, pa.large_string())), labels, known)
 
 
-def summarize(clips: Clips) -> Summary:
+def summarize(clips: Clips) -> ClipSummary:
     """Summarize some clips; classes are all names of their `label`, including those that do not occur."""
     counts = np.bincount(clips.label.codes, minlength=len(clips.label.names))
     groups = None
@@ -144,10 +144,10 @@ def summarize(clips: Clips) -> Summary:
         groups = _spread(found)
     missing = tuple(clips.label.names[np.flatnonzero(counts == 0)])
     present = int((counts > 0).sum())
-    return Summary(len(clips.names), present, missing, _spread(counts), groups)
+    return ClipSummary(len(clips.names), present, missing, _spread(counts), groups)
 
 
-def compare(first: Clips, second: Clips) -> Comparison:
+def compare(first: Clips, second: Clips) -> ClipComparison:
     """Compute the overlap of two sets of clips, by names."""
     classes = {key(name): name for name in [*second.label.names, *first.label.names]}
     order = {name: number for number, name in enumerate(sorted(classes))}
@@ -161,7 +161,7 @@ def compare(first: Clips, second: Clips) -> Comparison:
     if first.groups is not None and second.groups is not None:
         units = [_units(*pair) for pair in zip(labels, (first.groups, second.groups), strict=True)]
         groups = _overlap(units[0], units[1], *labels, len(order))
-    return Comparison(tuple(classes[name] for name in order), clips, groups)
+    return ClipComparison(tuple(classes[name] for name in order), clips, groups)
 
 
 def _units(label: np.ndarray, groups: Category) -> pa.Array:
@@ -183,7 +183,7 @@ def _overlap(
     )
 
 
-def _labels(path: Path, found: list[entries.Entry]) -> Category:
+def _labels(path: Path, found: list[entries.ListEntry]) -> Category:
     """Return classes by name, from the entry, its folder or its file's name, or else by number."""
     places = [folder(entry.path) for entry in found]
     # One folder for all clips, such as videos/, carries no information.

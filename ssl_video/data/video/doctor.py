@@ -1,4 +1,4 @@
-"""Examine every file of a dataset once, store the findings, and summarize them."""
+"""Examine every file of a data set once, store the findings, and summarize them."""
 
 import contextlib
 import csv
@@ -15,18 +15,17 @@ from ssl_video.data.frames import known
 from ssl_video.data.frames.known import Video
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
+from ssl_video.data.progress import CountProgress
 from ssl_video.data.video.decode import decoder_name
 from ssl_video.data.video.examine import TOO_SLOW, Probe, examine, too_slow
 from ssl_video.data.video.probe import Facts, probe
 from ssl_video.errors import InputError
 from ssl_video.files import replacing
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
-class Report:
-    """Findings about the files of a dataset.
+class DoctorReport:
+    """Findings about the files of a data set.
 
     Attributes:
         facts: (N,) facts about each row's file.
@@ -56,9 +55,9 @@ def look(
     seconds: float,
     *,
     again: bool = False,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
     probe: Probe = probe,
-) -> Report:
+) -> DoctorReport:
     """Probe every file that was not probed since it changed.
 
     Findings are stored immediately, so a stopped run resumes where it was. The number of frames is recorded
@@ -98,10 +97,10 @@ def look(
                 known.note(folder, index.paths[row], Video(facts.content, facts.frames))
             if progress:
                 progress(done, len(missing))
-    return Report([found[row] for row in range(len(index))], len(missing))
+    return DoctorReport([found[row] for row in range(len(index))], len(missing))
 
 
-def write_report(path: Path, index: Index, report: Report) -> None:
+def write_report(path: Path, index: Index, report: DoctorReport) -> None:
     """Write all findings, one row per file, as CSV, or as JSON if the name ends with .json.
 
     Raises:
@@ -127,7 +126,7 @@ def write_report(path: Path, index: Index, report: Report) -> None:
 
 
 class _Kept:
-    """Stored findings about the files of one dataset, as lines of JSON in the cache folder."""
+    """Stored findings about the files of one data set, as lines of JSON in the cache folder."""
 
     def __init__(self, source: Path) -> None:
         # Another decoder may have other findings.

@@ -1,4 +1,4 @@
-"""Quarantine lists: the clips of a dataset that no run uses, with the reasons, in a table beside the data.
+"""Quarantine lists: the clips of a data set that no run uses, with the reasons, in a table beside the data.
 
 `ssl-video data doctor` writes the list, and `--skip-broken` adds to it. Every run leaves out its clips and
 reports this. It is a CSV file with the columns path (as in the index) and reason, which people can read and
@@ -24,7 +24,7 @@ _HEADER = ["path", "reason"]
 
 
 def place(source: Path | str) -> Path:
-    """Return the path of a dataset's list: beside the data, or in the cache folder if that is read-only.
+    """Return the path of a data set's list: beside the data, or in the cache folder if that is read-only.
 
     Args:
         source: a folder of videos, a manifest or an index file.
@@ -111,7 +111,7 @@ def _parse(path: Path) -> dict[str, str]:
         raise InputError(f"cannot read the quarantine list {path}: {error}") from None
     if rows[:1] != [_HEADER] or any(len(row) != len(_HEADER) for row in rows):
         raise InputError(
-            f"{path} is no quarantine list: expected the columns path,reason; fix it, or remove it and run "
+            f"{path} is not a quarantine list: expected columns path,reason; fix it, or remove it and run "
             "ssl-video data doctor"
         )
     return dict(rows[1:])

@@ -133,7 +133,7 @@ def apply(clips: Sequence[np.ndarray], transforms: Sequence[Transform], size: in
             pixels = COLOUR[name](pixels, magnitude)
         if transform.box:
             # The centre may lie anywhere, so the border may cut the square.
-            y, x, side = (round(share * size) for share in transform.box)
+            y, x, side = (round(edge * size) for edge in transform.box)
             top, left = y - side // 2, x - side // 2
             pixels[:, max(top, 0) : top + side, max(left, 0) : left + side] = GREY
         target.copy_(torch.from_numpy(pixels)).mul_(_SCALE).sub_(_SHIFT)

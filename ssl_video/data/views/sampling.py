@@ -47,7 +47,7 @@ def _word(purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "little")
 
 
-class Order:
+class EpochOrder:
     """An endless sequence of positions in [0, size), reshuffled every epoch, without gaps between epochs.
 
     A loader that is restarted leaves a gap. Here a batch may hold the end of one epoch and the start of the
@@ -81,7 +81,7 @@ class ClipShape:
 
 
 @dataclass(frozen=True)
-class Request:
+class ViewRequest:
     """A view with all defaults filled in. Equal requests share a clip, unless they start on their own."""
 
     augmentation: str
@@ -90,7 +90,7 @@ class Request:
     window: str
 
 
-def resolve(view: View, shapes: Mapping[str, ClipShape]) -> Request:
+def resolve(view: View, shapes: Mapping[str, ClipShape]) -> ViewRequest:
     """Fill in a view's defaults from its network; `shapes` holds every role's, the first role first.
 
     Raises:
@@ -103,7 +103,7 @@ def resolve(view: View, shapes: Mapping[str, ClipShape]) -> Request:
             f"{view.rate:g} times the frame rate of {shape.frames} frames at stride {shape.stride} is "
             f"{frames:g} frames at stride {stride:g}: choose frames and stride that give whole numbers"
         )
-    return Request(
+    return ViewRequest(
         view.augmentation,
         view.copy,
         ClipShape(view.frames or int(frames), view.stride or int(stride)),

@@ -20,10 +20,10 @@ def timewarp(stream: Stream, frames: int) -> np.ndarray:
     drawn from [a, b], inclusive, or at b if no frame lies between them. For other numbers of frames we keep
     the same fractions, rounded, with at least one frame.
     """
-    share = (0.25, 0.5, 1.0)[stream.integer(3)]
-    if share == 1:
+    fraction = (0.25, 0.5, 1.0)[stream.integer(3)]
+    if fraction == 1:
         return np.arange(frames)
-    kept = np.sort(stream.permutation(frames)[: max(1, round(share * frames))])
+    kept = np.sort(stream.permutation(frames)[: max(1, round(fraction * frames))])
     passes = [b if b == a + 1 else a + stream.integer(b - a + 1) for a, b in pairwise(kept.tolist())]
     # At each place, the number of passes so far is the number of kept frames that have ended.
     return kept[np.searchsorted(passes, np.arange(frames), side="right")]

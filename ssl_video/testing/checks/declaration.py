@@ -28,7 +28,8 @@ def constructor(subject: Subject) -> None:
     of both.
     """
     parameters = inspect.signature(subject.constructor).parameters
-    positional = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    keywords = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    positional = [n for n, p in parameters.items() if p.kind not in keywords]
     expected = ["task", *subject.constructor.roles]
     if positional != expected:
         raise Failed(
@@ -67,7 +68,7 @@ def description(subject: Subject) -> None:
     networks=_ONCE,
     style=True,
     fix="Give the class `differences = (...)`: a sentence for each, also for parts that are unchanged but "
-    "often done otherwise; mark values that no source gives as yours.",
+    "often done differently; mark values that no source gives as yours.",
 )
 def differences(subject: Subject) -> None:
     """Check that the class lists the differences from the paper, or from common practice.
@@ -101,8 +102,8 @@ def page(subject: Subject) -> None:
 
 @check(
     "imports", networks=_ONCE,
-    fix="Ask for clips as views, for networks as roles, keep state in buffers, draw with torch, and use "
-    "`ssl_video.gather` for what looks at a whole batch.",
+    fix="Request clips as views and networks as roles, keep state in buffers, draw with torch, and use "
+    "`ssl_video.gather` for computations over the whole batch.",
 )  # fmt: skip
 def imports(subject: Subject) -> None:
     """Check that the algorithm uses no part of the training engine: optimizers, loaders, devices, processes.
@@ -123,7 +124,7 @@ def imports(subject: Subject) -> None:
 @check(
     "views",
     networks=_ONCE,
-    fix="Take an augmentation and a role that there are; name a view after its recipe, or otherwise.",
+    fix="Use an existing augmentation and role; name a view after its recipe, or give it another name.",
 )
 def views(subject: Subject) -> None:
     """Check that every view has a valid augmentation, network and rate, and a name that fits its recipe.
@@ -149,7 +150,7 @@ def views(subject: Subject) -> None:
 @check(
     "no-memory",
     networks=_ONCE,
-    fix="Leave numbers of tensors (float(), item(), data) out of the constructor.",
+    fix="Do not read the numbers of tensors (float(), item(), data) in the constructor.",
 )
 def no_memory(subject: Subject) -> None:
     """Check that an instance can be built on torch's meta device, without memory.

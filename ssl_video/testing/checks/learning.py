@@ -27,7 +27,7 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 @check(
     "unlabeled-terms-teach",
     ways=True,
-    fix="Look at whose logits stand in the term: those of the network that learns, computed with gradient.",
+    fix="Check whose logits the term uses: those of the network that learns, computed with gradient.",
 )
 def unlabeled_terms_teach(subject: Subject) -> None:
     """Check that the unlabeled terms reach every parameter of the network whose training is tested.
@@ -46,7 +46,7 @@ def unlabeled_terms_teach(subject: Subject) -> None:
         idle = still if seed == 1 else idle & still
     if idle:
         raise Failed(
-            f"{', '.join(f'{name} ({terms[name].item():.4g})' for name in sorted(idle))} moves nothing"
+            f"{', '.join(f'{name} ({terms[name].item():.4g})' for name in sorted(idle))} changes no parameter"
         )
     role = student(algorithm)
     found = gradients(algorithm, total(terms))
@@ -59,7 +59,7 @@ def unlabeled_terms_teach(subject: Subject) -> None:
 @check(
     "all-parameters-learn",
     ways=True,
-    fix="Leave out what is not used; give a part that sleeps for a while a term of weight 0.",
+    fix="Remove unused parts; give a part that is inactive for a while a term of weight 0.",
 )
 def all_parameters_learn(subject: Subject) -> None:
     """Check that every trained parameter is always part of the loss and gets a nonzero gradient at the end.
@@ -81,7 +81,7 @@ def all_parameters_learn(subject: Subject) -> None:
 @check(
     "teachers-rest",
     ways=True,
-    fix="Keep teachers in eval mode whatever is asked, and without gradient: `ssl_video.Teacher`.",
+    fix="Keep teachers in eval mode whatever mode is requested, and without gradient: `ssl_video.Teacher`.",
 )
 def teachers_rest(subject: Subject) -> None:
     """Check that the loss leaves teachers alone: no gradient, evaluation mode, the same state.
@@ -95,7 +95,7 @@ def teachers_rest(subject: Subject) -> None:
     if set(still) != set(algorithm.frozen):
         raise Failed(f"roles that are not trained: {still}; declared in `frozen`: {list(algorithm.frozen)}")
     if not teachers:
-        raise NotApplicable("it has no network that is not trained")
+        raise NotApplicable("all of its networks are trained")
     before = {name: _state(teacher) for name, teacher in teachers.items()}
     algorithm.train()
     seeded(algorithm, clips.moving(algorithm)).loss.backward()
@@ -120,17 +120,17 @@ def teachers_follow(subject: Subject) -> None:
     algorithm = subject.build(**subject.eager)
     teachers = frozen(algorithm)
     if not teachers:
-        raise NotApplicable("it has no network that is not trained")
+        raise NotApplicable("all of its networks are trained")
     before = {name: _state(teacher) for name, teacher in teachers.items()}
     train(algorithm, [clips.moving(algorithm)], [LATE])
     for name, teacher in teachers.items():
         after = _state(teacher)
         if name in algorithm.roles:
             if any(not torch.equal(value, before[name][key]) for key, value in after.items()):
-                raise Failed(f"{name} is given and not trained, and yet changed in a step")
+                raise Failed(f"{name} is supplied and not trained, but changed in a step")
             continue
         if not any(not torch.equal(value, before[name][key]) for key, value in after.items()):
-            raise Failed(f"{name} is where it was before the step")
+            raise Failed(f"{name} did not move in the step")
         _nearer(name, before[name], after, algorithm)
 
 
@@ -145,7 +145,7 @@ def _nearer(name: str, before: dict[str, Tensor], after: dict[str, Tensor], algo
         strayed = [k for k, mine in pairs.items() if not _approached(states[k], before[mine], after[mine])]
         if not strayed:
             return
-        away.append(f"{strayed[0]} has not come nearer to that of {role}")
+        away.append(f"{strayed[0]} has not moved towards that of {role}")
     if away:
         raise Failed(f"{name}: {', and '.join(away)}")
 

@@ -33,7 +33,7 @@ def class_stays(subject: Subject) -> None:
         raise Failed("another instance's options changed this one's roles or views")
 
 
-@check("options-are-read", networks=("batch-norm",), fix="Use the option, or take it out.")
+@check("options-are-read", networks=("batch-norm",), fix="Use the option, or remove it.")
 def options_are_read(subject: Subject) -> None:
     """Check that every option changes the terms or the state of a few training steps.
 
@@ -55,7 +55,7 @@ def options_are_read(subject: Subject) -> None:
                 raise Failed(f"{option} changes nothing in {len(_PROGRESSES)} steps, whatever its value")
 
 
-@check("zero-options", fix="Leave the term or step out at zero, or refuse the value with an InputError.")
+@check("zero-options", fix="Skip the term or step at zero, or reject the value with an InputError.")
 def zero_options(subject: Subject) -> None:
     """Check that an option set to zero gives finite terms, or is rejected with an `InputError`.
 

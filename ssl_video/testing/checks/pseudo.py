@@ -37,9 +37,9 @@ def pseudo_labels(subject: Subject) -> None:
     if not pseudos:
         if subject.eager:
             raise Failed(
-                "there is a threshold, but `LossOutput.pseudo` is empty: the audit has nothing to see"
+                "there is a threshold, but `LossOutput.pseudo` is empty: the audit has nothing to measure"
             )
-        raise NotApplicable("it gives no pseudo-labels")
+        raise NotApplicable("it produces no pseudo-labels")
     for giver, (label, weight, distribution) in pseudos.items():
         if not label.shape == weight.shape == (clips.UNLABELED,) or label.dtype != torch.long:
             raise Failed(
@@ -65,7 +65,7 @@ def pseudo_labels_fit(subject: Subject) -> None:
     algorithm = subject.build(network=Readout, **subject.eager)
     pseudos = seeded(algorithm, clips.plain(algorithm, _CLASSES)).pseudo
     if not pseudos:
-        raise NotApplicable("it gives no pseudo-labels")
+        raise NotApplicable("it produces no pseudo-labels")
     for giver, pseudo in pseudos.items():
         if pseudo.label.tolist() != list(_CLASSES):
             raise Failed(f"{giver!r} labels clips of the classes {list(_CLASSES)} as {pseudo.label.tolist()}")
@@ -105,7 +105,7 @@ def stop_gradient(subject: Subject) -> None:
 @check(
     "agreement",
     networks=("plain",),
-    fix="Look at which labels meet which clips, at the sign, and whether probabilities meet probabilities.",
+    fix="Check which labels are paired with which clips, the sign, and logits used as probabilities.",
 )
 def agreement(subject: Subject) -> None:
     """Check that pseudo-label terms are small if networks confidently predict one class for weak and strong.
@@ -131,8 +131,8 @@ def agreement(subject: Subject) -> None:
 
 @check(
     "empty-selection",
-    fix="Multiply by weights and take the mean over all clips (`masked_cross_entropy`), instead of cutting "
-    "out the clips that are kept.",
+    fix="Multiply by weights and take the mean over all clips (`masked_cross_entropy`), instead of "
+    "selecting the used clips.",
 )
 def empty_selection(subject: Subject) -> None:
     """Check that terms are finite if no prediction reaches the threshold, and zero if they need a selection.
@@ -161,7 +161,7 @@ def empty_selection(subject: Subject) -> None:
     zero = {name: term for name, term in terms.items() if not term.any()}
     for name, gradient in gradients(algorithm, total(zero)).items():
         if gradient is not None and gradient.any():
-            raise Failed(f"{', '.join(zero)} is zero, and yet moves {name}")
+            raise Failed(f"{', '.join(zero)} is zero, but moves {name}")
 
 
 @check(
@@ -196,10 +196,10 @@ def mean_over_batch(subject: Subject) -> None:
         if abs(once - 2 * twice) > 1e-4 * abs(once):
             raise Failed(
                 f"term {name!r} of six used clips is {once:.4f}; with six more that are not used it is "
-                f"{twice:.4f}, and not half of it"
+                f"{twice:.4f} instead of half"
             )
     if not terms:
-        raise NotApplicable("what depends on the threshold draws at random")
+        raise NotApplicable("the terms that depend on the threshold draw at random")
 
 
 @check("indices", networks=("plain",), fix="Use indices as rows of a buffer of Task.num_unlabeled rows.")
@@ -222,13 +222,13 @@ def indices(subject: Subject) -> None:
         theirs = seeded(second, batch._replace(indices=order[batch.indices]))
         for name, term in ours.terms.items():
             if not torch.allclose(term, theirs.terms[name], rtol=1e-5):
-                raise Failed(f"term {name!r} is another one when indices are exchanged (step {step})")
+                raise Failed(f"term {name!r} changes when indices are exchanged (step {step})")
     for name, buffer in first.named_buffers():
         expected = second.get_buffer(name)
         if buffer.ndim and len(buffer) == TASK.num_unlabeled:
             expected = expected[order]
         if not torch.allclose(buffer, expected, rtol=1e-5):
-            raise Failed(f"buffer {name!r} is another one when indices are exchanged")
+            raise Failed(f"buffer {name!r} changes when indices are exchanged")
 
 
 def _selected(subject: Subject, output: LossOutput) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 from ssl_video.contract import Algorithm, Batch
 from ssl_video.testing import clips
 from ssl_video.testing.check import Failed, NotApplicable, check
-from ssl_video.testing.processes import Pair
+from ssl_video.testing.processes import TwoRanks
 from ssl_video.testing.subject import Subject, mean, train, without_draws
 
 _STEPS, _SEEDS = (0.1, 0.5, 0.9), (1, 2, 3)
@@ -31,7 +31,7 @@ def resume(subject: Subject) -> None:
     other.load_state_dict(algorithm.state_dict())
     # Compared as text, because NaN does not equal itself.
     if repr(train(other, batches, _STEPS)) != repr(train(algorithm, batches, _STEPS)):
-        raise Failed("three steps after loading the state are not the steps of the instance that gave it")
+        raise Failed("three steps after loading the state differ from those of the instance that saved it")
 
 
 @check(
@@ -111,7 +111,7 @@ def _compare(
 def _two(subject: Subject, options: dict[str, Any]) -> tuple[_History, dict[str, Tensor]]:
     """Return mean terms of three steps of two processes, and the first process's final state."""
     # Built before the threads start, because they share torch's generator.
-    both, pair = [subject.build(**options) for _ in range(2)], Pair()
+    both, pair = [subject.build(**options) for _ in range(2)], TwoRanks()
 
     def steps(rank: int) -> _History:
         shares = [_half(clips.moving(both[rank], seed), rank) for seed in _SEEDS]
@@ -151,7 +151,7 @@ def _agree(alone: _History, shared: _History, steady: set[str], where: str) -> b
 def _same(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
     for name, value in expected.items():
         if not torch.allclose(found[name].double(), value.double(), rtol=1e-3, atol=1e-4):
-            raise Failed(f"{name} is another one after three steps in {where}")
+            raise Failed(f"{name} differs after three steps in {where}")
 
 
 def _own(module: nn.Module) -> dict[str, Any]:

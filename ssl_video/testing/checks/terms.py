@@ -39,7 +39,7 @@ def loss_runs(subject: Subject) -> None:
         # Not `algorithm(...)`, which would fail unless the constructor has called its parent's.
         output: object = algorithm.loss(clips.moving(algorithm), progress)
         if not isinstance(output, LossOutput):
-            raise Failed(f"`loss` returns a {type(output).__name__}, and not a LossOutput")
+            raise Failed(f"`loss` returns a {type(output).__name__} instead of a LossOutput")
 
 
 @check(
@@ -83,14 +83,14 @@ def term_names(subject: Subject) -> None:
     output = algorithm(clips.moving(algorithm), LATE)
     others = [name for name in output.terms if not name.startswith(("labeled", "unlabeled"))]
     if others:
-        raise Failed(f"terms of other names: {', '.join(others)}")
+        raise Failed(f"terms with other names: {', '.join(others)}")
     if bool(unlabeled_terms(output)) != bool(algorithm.unlabeled):
         views = "views" if algorithm.unlabeled else "no views"
         raise Failed(f"it declares {views} of unlabeled clips, and has the terms {', '.join(output.terms)}")
 
 
 @check("declared-views", ways=True, networks=("plain",),
-    fix="Declare in `labeled` and `unlabeled` what `loss` reads, and nothing else.",
+    fix="Declare in `labeled` and `unlabeled` exactly the views that `loss` reads.",
 )  # fmt: skip
 def declared_views(subject: Subject) -> None:
     """Check that exactly the declared views are read, each at some time of training.
@@ -109,7 +109,7 @@ def declared_views(subject: Subject) -> None:
         for kind, found in read.items():
             views = getattr(batch, kind)
             if views.undeclared:
-                raise Failed(f"{kind} views are looked for, but not declared: {sorted(views.undeclared)}")
+                raise Failed(f"{kind} views are tested for, but not declared: {sorted(views.undeclared)}")
             found |= views.read
     for kind, found in read.items():
         unread = sorted(set(getattr(algorithm, kind)) - found)
@@ -142,7 +142,7 @@ def batch_unchanged(subject: Subject) -> None:
 
 @check(
     "loss-only", networks=("batch-norm",),
-    fix="Leave steps to whoever runs the algorithm; move teachers in after_step.",
+    fix="Leave optimizer steps to the training loop; update teachers in after_step.",
 )  # fmt: skip
 def loss_only(subject: Subject) -> None:
     """Check that the loss changes no parameter and no mode, and gives no parameter a gradient.
@@ -188,10 +188,10 @@ def bfloat16(subject: Subject) -> None:
     expected = gradients(exact, seeded(exact, clips.moving(exact)).loss)
     lost = [name for name, gradient in expected.items() if gradient is not None and found[name] is None]
     if lost:
-        raise Failed(f"no gradient reaches {', '.join(lost)}, which float32 gives one")
+        raise Failed(f"no gradient reaches {', '.join(lost)}, which get one in float32")
 
 
-@check("labels", networks=("plain",), fix="Look at which labels meet which logits.")
+@check("labels", networks=("plain",), fix="Check which labels are paired with which logits.")
 def labels(subject: Subject) -> None:
     """Check that the labeled terms are lower with the right labels than with wrong ones.
 
@@ -226,7 +226,7 @@ def order(subject: Subject) -> None:
     found = seeded(same, clips.picked(batch, rows, labeled))
     for giver, pseudo in expected.pseudo.items():
         if not torch.equal(found.pseudo[giver].label, pseudo.label[rows]):
-            raise Failed(f"the pseudo-labels of {giver!r} are other ones with the clips in another order")
+            raise Failed(f"the pseudo-labels of {giver!r} change with the clips in another order")
     fixed = without_draws(subject)
     for name in fixed:
         ours, theirs = expected.terms[name].item(), found.terms[name].item()
@@ -252,7 +252,7 @@ def deterministic(subject: Subject) -> None:
         algorithm = subject.build(**subject.eager)
         histories.append(train(algorithm, [clips.moving(algorithm, n) for n in (1, 2, 3)], _PROGRESS))
     if repr(histories[0]) != repr(histories[1]):  # as text, because NaN does not equal itself
-        raise Failed("three steps from the same seed gave other terms the second time")
+        raise Failed("three steps from the same seed gave different terms the second time")
 
 
 def _tensors(batch: Batch) -> dict[str, Tensor]:

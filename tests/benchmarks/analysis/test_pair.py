@@ -94,7 +94,7 @@ def test_what_cannot_be_compared(runs: tuple[Path, Path], tmp_path: Path) -> Non
         tmp_path / "runs" / "other", {"model": said(*[1] * 8)}, clips=[f"x{n}" for n in range(8)]
     )
     for arguments, message in (
-        ((runs[0], other), "other clips"),
+        ((runs[0], other), "different clips"),
         ((tmp_path, other), "is a results folder"),
         ((tmp_path / "none", other), "no run in"),
         ((runs[0], runs[1], (None, "auxilary")), "did you mean auxiliary"),
@@ -102,9 +102,7 @@ def test_what_cannot_be_compared(runs: tuple[Path, Path], tmp_path: Path) -> Non
         with pytest.raises(InputError, match=message):
             load(*arguments)
     (runs[1] / "result.json").write_text('{"run": "x"')
-    with pytest.raises(
-        InputError, match=r"b is not finished: it has no result\.json, or one that is damaged"
-    ):
+    with pytest.raises(InputError, match=r"b is not finished: its result\.json is missing or damaged"):
         load(*runs)
     (runs[0] / PREDICTIONS).unlink()
     (runs[1] / "result.json").unlink()

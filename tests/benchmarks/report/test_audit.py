@@ -72,5 +72,5 @@ def test_section(tmp_path: Path) -> None:
     assert "20\u00a0of\u00a020 b a y.mp4" in said, "of both runs together"
     assert "b a 20 100 %" in said
     assert "No label by auxiliary was used." in said
-    assert "who is right about a clip, labels used or not: primary, auxiliary" in document.text
+    assert "networks with the right label of a clip, used or not: primary, auxiliary" in document.text
     assert len(document.named("svg")) == 3 + 1 + 1

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ssl_video.benchmarks.analysis import pair
 from ssl_video.benchmarks.report import gallery, groups
-from ssl_video.benchmarks.report.films import FRAMES, SIDE, Source, film
+from ssl_video.benchmarks.report.films import FRAMES, SIDE, FilmSource, film
 from ssl_video.benchmarks.report.gallery import Shown, one_a_class
 from ssl_video.data.dataset import read_index
 from ssl_video.errors import InputError
@@ -125,18 +125,18 @@ def test_section_with_the_videos_at_hand(tmp_path: Path, video_folder: Path) -> 
     assert [clip["aria-label"].split(": ")[1].split(";")[0] for clip in clips] == ["bow", "jump", "wave"]
     assert len(re.findall(r"\.film\d+\{background-image:url\(data:image/webp", section.html)) == 3
     assert "no clips" not in section.html
-    source = Source(facts["spec"], facts["dataset_fingerprint"])
+    source = FilmSource(facts["spec"], facts["dataset_fingerprint"])
     assert source.film("bow/0.mkv")
     assert source.film("no such clip") is None
 
 
 def test_section_without_the_videos(tmp_path: Path, video_folder: Path) -> None:
     results, facts = recorded(tmp_path, video_folder)
-    with pytest.raises(InputError, match="is not what the runs were made with"):
-        Source(facts["spec"], "d000000000000")
+    with pytest.raises(InputError, match="are not those that the runs used"):
+        FilmSource(facts["spec"], "d000000000000")
     gone = facts["spec"] | {"data": str(tmp_path / "gone")}
     with pytest.raises(InputError):
-        Source(gone, facts["dataset_fingerprint"])
+        FilmSource(gone, facts["dataset_fingerprint"])
     for path in (results / "runs").glob("*/result.json"):
         path.write_text(path.read_text().replace(str(video_folder), str(tmp_path / "gone")))
     section = gallery.section(material(results))

@@ -39,5 +39,5 @@ def test_what_is_drawn(tmp_path: Path) -> None:
     assert ["open" in details for details in document.named("details")] == [True, False]
     few = Document(drawn(found, draw, most=1))
     assert few.text[:2] == ["demo per-class:4", "supervised"]
-    assert "3 more methods and protocols are not shown" in few.text[2]
+    assert "Not shown: 3 more" in few.text[2]
     assert drawn(found, lambda _: "") == ""

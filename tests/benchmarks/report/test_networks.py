@@ -90,5 +90,5 @@ def test_dynamics_section(tmp_path: Path) -> None:
     section = networks.dynamics(material(results))
     assert section
     document = Document(section.html)
-    assert "cmpl (as they are: primary 60.0 %, auxiliary 40.0 %)" in document.text
+    assert "cmpl (original clips: primary 60.0 %, auxiliary 40.0 %)" in document.text
     assert "frozen: primary: -10.0 ± 0.0 points, 2 runs" in document.text

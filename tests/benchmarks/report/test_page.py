@@ -89,8 +89,8 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
 
 def test_what_is_left_out_says_how_to_get_it(document: Document) -> None:
     text = " ".join(document.text)
-    left_out = text[text.index("Left out") :]
-    assert "learning curves: the runs hold no metrics.jsonl" in left_out
+    left_out = text[text.index("Parts left out") :]
+    assert "learning curves: the runs have no metrics.jsonl" in left_out
     assert "leaderboard:" not in left_out
 
 
@@ -125,7 +125,9 @@ def test_settings_that_differ_are_told(tmp_path: Path) -> None:
         *draws("cmpl", 0.4, 0.5, steps=900, setting="s1", configuration="clong"),
     ]
     text = Document(page.page(material(write(tmp_path, *runs)))).text
-    place = text.index("These differ although they are no part of a method, so whoever compares has to know.")
+    place = text.index(
+        "These settings differ although they are not part of a method: take them into account in comparisons."
+    )
     told = text[place : place + 20]
     assert told.index("steps") < told.index("300")
     assert "900" in told

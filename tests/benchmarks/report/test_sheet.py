@@ -5,9 +5,9 @@ from typing import Any
 from helpers.report_pages import Document
 
 from ssl_video.benchmarks.report import sheet
-from ssl_video.benchmarks.report.sheet import Cell, Column
+from ssl_video.benchmarks.report.sheet import MarkedText, SheetColumn
 
-COLUMNS = [Column("method"), Column("dataset", choice=True), Column("top-1", "number")]
+COLUMNS = [SheetColumn("method"), SheetColumn("dataset", choice=True), SheetColumn("top-1", "number")]
 
 
 def rows_of(content: list[dict[str, Any]]) -> list[list[Any]]:
@@ -28,7 +28,7 @@ def test_scripts_see_every_row_and_readers_the_first() -> None:
 
 
 def test_marks_come_along() -> None:
-    page = Document(sheet.sheet("t", "numbers", COLUMNS, [["a", "d", Cell("1.0 (n=1)", "once")]]))
+    page = Document(sheet.sheet("t", "numbers", COLUMNS, [["a", "d", MarkedText("1.0 (n=1)", "once")]]))
     assert page.named("td", "once")[0]["class"] == "number once"
     assert rows_of(page.scripts["t-data"]) == [["a", "d", ["1.0 (n=1)", "once"]]]
 

@@ -21,9 +21,9 @@ def test_operations_are_counted_as_the_papers_do() -> None:
 
 
 def test_share_of_a_gpus_peak() -> None:
-    assert speed_step.share_of_peak(98.9e12, "NVIDIA H100 80GB HBM3") == pytest.approx(0.1)
-    assert speed_step.share_of_peak(36.2e12, "NVIDIA L40S") == pytest.approx(0.1)
-    assert speed_step.share_of_peak(1e12, "Quadro") is None
+    assert speed_step.fraction_of_peak(98.9e12, "NVIDIA H100 80GB HBM3") == pytest.approx(0.1)
+    assert speed_step.fraction_of_peak(36.2e12, "NVIDIA L40S") == pytest.approx(0.1)
+    assert speed_step.fraction_of_peak(1e12, "Quadro") is None
 
 
 def test_a_step_is_measured_beside_a_textbook_one(

@@ -158,7 +158,7 @@ def test_other_labels_for_the_same_draw_split_the_column() -> None:
         "demo per-class:4, labels pfffff",
     ]
     assert [cell is not None for cell in result.rows[2].cells] == [False, False, True]
-    assert any(note.endswith("same draw are in columns of their own") for note in result.notes)
+    assert any(note.endswith("same draw are in separate columns") for note in result.notes)
 
 
 def test_partitions_of_other_sizes_stay_together() -> None:
@@ -207,7 +207,7 @@ def test_methods_of_one_algorithm_are_named_by_the_fewest_keys() -> None:
     # not what most have.
     assert labels(result) == ["cmpl", "cmpl learning_rate=0.01", "cmpl steps=1000", "fixmatch"]
     assert "rows of cmpl also differ in auxiliary.width" in result.notes
-    assert "rows of cmpl that say nothing else: steps=200, learning_rate=0.001" in result.notes
+    assert "rows of cmpl that name no other value: steps=200, learning_rate=0.001" in result.notes
 
 
 def test_variants_on_two_backbones_say_theirs_and_what_most_do_not() -> None:
@@ -306,7 +306,7 @@ def test_what_intervals_leave_out_is_said() -> None:
     own = draws("supervised", 0.4, 0.5, 0.6)
     assert "draw of labels" not in notes(*own)
     one = draws("supervised", 0.4, 0.5, 0.6, draw=0)
-    assert "all columns: one draw of labels, so the intervals leave out" in notes(*one)
+    assert "all columns: one draw of labels, so the intervals do not include" in notes(*one)
     some = [run("supervised", 0.4, 0), run("supervised", 0.5, 1, draw=0), run("supervised", 0.6, 2, draw=1)]
     other = draws("supervised", 0.4, 0.5, protocol="per-class:10")
     assert "demo per-class:4: some runs share a draw of labels" in notes(*some, *other)
@@ -315,7 +315,8 @@ def test_what_intervals_leave_out_is_said() -> None:
 def test_the_caption_says_what_is_shown() -> None:
     assert compare(*draws("cmpl", 0.5, 0.6), *draws("supervised", 0.5, 0.6), confidence=0.9).caption == (
         "top-1 % on the test clips, mean ± 90 % t-interval over n = 2 runs (seeds and label draws); "
-        "gain = paired difference to supervised on the same labels and seed (in how many pairs it is above 0)"
+        "gain = paired difference to supervised on the same labels and seed (in brackets: pairs with a gain "
+        "above 0)"
     )
     assert "over n runs" in compare(run("cmpl", 0.5)).caption
     # Two cells of two runs against one of three: the two are not marked, the three are.
@@ -353,3 +354,16 @@ def test_a_csv_without_operations_is_compared() -> None:
     (row,) = comparison(frame).rows
     assert row.cells[0] is not None
     assert math.isnan(row.cells[0].cost.gflops)
+
+
+def test_methods_that_used_few_pseudo_labels_are_named() -> None:
+    result = compare(
+        run("fixmatch", 0.4, 0, pseudo_labels_used={"model": 0.0}),
+        run("fixmatch", 0.4, 1, pseudo_labels_used={"model": 0.1}),
+        run("cmpl", 0.4, 0, pseudo_labels_used={"primary": 0.09, "auxiliary": 0.1}),
+        run("supervised", 0.4, 0, pseudo_labels_used={}),
+    )
+    assert [note for note in result.notes if "pseudo-label" in note] == [
+        "cmpl used 9.0% of the pseudo-labels of its network 'primary'",
+        "fixmatch used 5.0% of the pseudo-labels of its network 'model'",
+    ]

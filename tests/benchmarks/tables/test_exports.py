@@ -128,8 +128,8 @@ def test_corrected_p_values_are_those_of_the_whole_table() -> None:
 
 def test_an_empty_leaderboard_says_what_to_do() -> None:
     empty = comparison(pd.DataFrame(columns=list(COLUMNS)))
-    assert shown(empty) == ["No finished runs to show; `ssl-video bench` makes some."]
-    assert to_markdown(plain(empty)) == "No finished runs to show; `ssl-video bench` makes some.\n"
+    assert shown(empty) == ["No finished runs to show; `ssl-video bench` produces them."]
+    assert to_markdown(plain(empty)) == "No finished runs to show; `ssl-video bench` produces them.\n"
     assert to_csv(plain(empty)).startswith("method,algorithm,")
     assert len(to_csv(plain(empty)).splitlines()) == 1
     assert to_latex(plain(empty)).startswith("% No finished runs to show")

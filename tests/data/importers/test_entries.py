@@ -7,36 +7,36 @@ from helpers.input_errors import problems
 from helpers.paths import LISTS
 from helpers.sources import manifest, needs_lists
 
-from ssl_video.data.importers.entries import Entry, read
+from ssl_video.data.importers.entries import ListEntry, read
 from ssl_video.data.names import folder, key, stem
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("a b/x.avi 12", Entry("a b/x.avi", "", 12)),
-        ("a/x.AVI 300 12", Entry("a/x.AVI", "", 12)),
-        ("a/x 300 12", Entry("a/x", "", 12)),
-        ("a/x 12", Entry("a/x", "", 12)),
-        ("a/x.webm", Entry("a/x.webm", "", None)),
-        ("a/x", Entry("a/x", "", None)),
-        ("a/x.mp4 air drumming", Entry("a/x.mp4", "air drumming", None)),
-        ("a/x.mp4 300 air drumming", Entry("a/x.mp4", "air drumming", None)),
-        ("a/x.avi*0", Entry("a/x.avi", "", 0)),
-        ("a\\x.avi 1", Entry("a/x.avi", "", 1)),
-        ('"a,b/x.avi",air drumming', Entry("a,b/x.avi", "air drumming", None)),
-        ("a/x.avi,007", Entry("a/x.avi", "", 7)),
-        ("a/x.avi " + 5000 * "9", Entry("a/x.avi", 5000 * "9", None)),
+        ("a b/x.avi 12", ListEntry("a b/x.avi", "", 12)),
+        ("a/x.AVI 300 12", ListEntry("a/x.AVI", "", 12)),
+        ("a/x 300 12", ListEntry("a/x", "", 12)),
+        ("a/x 12", ListEntry("a/x", "", 12)),
+        ("a/x.webm", ListEntry("a/x.webm", "", None)),
+        ("a/x", ListEntry("a/x", "", None)),
+        ("a/x.mp4 air drumming", ListEntry("a/x.mp4", "air drumming", None)),
+        ("a/x.mp4 300 air drumming", ListEntry("a/x.mp4", "air drumming", None)),
+        ("a/x.avi*0", ListEntry("a/x.avi", "", 0)),
+        ("a\\x.avi 1", ListEntry("a/x.avi", "", 1)),
+        ('"a,b/x.avi",air drumming', ListEntry("a,b/x.avi", "air drumming", None)),
+        ("a/x.avi,007", ListEntry("a/x.avi", "", 7)),
+        ("a/x.avi " + 5000 * "9", ListEntry("a/x.avi", 5000 * "9", None)),
     ],
 )
-def test_forms_of_a_line(tmp_path: Path, line: str, expected: Entry) -> None:
+def test_forms_of_a_line(tmp_path: Path, line: str, expected: ListEntry) -> None:
     assert read(manifest(tmp_path, "# a comment", "", line, "#", f" {line} ")) == [expected, expected]
 
 
 def test_a_header_names_columns_wherever_they_are(tmp_path: Path) -> None:
     file = manifest(tmp_path, "label,split,Path", "zumba,train,a/1.mp4", "3,train,a/2.mp4")
-    assert read(file) == [Entry("a/1.mp4", "zumba", None), Entry("a/2.mp4", "", 3)]
-    assert read(manifest(tmp_path, "split,path", "train,a/1.mp4")) == [Entry("a/1.mp4", "", None)]
+    assert read(file) == [ListEntry("a/1.mp4", "zumba", None), ListEntry("a/2.mp4", "", 3)]
+    assert read(manifest(tmp_path, "split,path", "train,a/1.mp4")) == [ListEntry("a/1.mp4", "", None)]
 
 
 def test_lists_that_are_none(tmp_path: Path) -> None:

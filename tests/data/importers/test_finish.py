@@ -74,7 +74,7 @@ def test_holding_out_depends_on_names_only(tmp_path: Path) -> None:
 
 def test_a_class_that_cannot_be_divided(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4", "a/2.mp4", "b/1.mp4")
-    assert any("held out of 1 classes with one clip: 'b'" in problem for problem in problems(read, tmp_path))
+    assert any("held out of 1 class with one clip: 'b'" in problem for problem in problems(read, tmp_path))
     touch(tmp_path / "ucf", *(f"{c}/v_{c}_g01_c0{k}.avi" for c in "ab" for k in (1, 2)))
     [first, *_] = problems(read, tmp_path / "ucf")
     assert "held out of 2 classes with one source video: 'a', 'b'" in first

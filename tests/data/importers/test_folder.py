@@ -64,13 +64,13 @@ def test_problems_of_folders(tmp_path: Path) -> None:
     touch(tmp_path / "one", "a/1.mp4", "a/2.mp4")
     assert "all 2 clips are of one class, 'a'" in problems(read, tmp_path / "one")[0]
     touch(tmp_path / "parts", "train/a/1.mp4", "train/b/1.mp4", "test/c/1.mp4")
-    assert "1 classes have no training clip: 'c'" in problems(read, tmp_path / "parts")[0]
+    assert "1 class has no training clip: 'c'" in problems(read, tmp_path / "parts")[0]
     touch(tmp_path / "bad", "a/1.mp4", "a/2.mp4", "b/1.mp4")
     touch(tmp_path / "bad", "b/2.mp4", content=b"")
     (tmp_path / "bad/b/3.mp4").symlink_to(tmp_path / "nowhere")
     found = problems(read, tmp_path / "bad")
-    assert "1 files cannot be read (broken links?): 'b/3.mp4'" in found[0]
-    assert "1 files are empty (0 bytes): 'b/2.mp4'" in found[1]
+    assert "1 file cannot be read (broken links?): 'b/3.mp4'" in found[0]
+    assert "1 file is empty (0 bytes): 'b/2.mp4'" in found[1]
     assert len(problems(read, tmp_path / "bad", root=tmp_path, split="split2")) == 2
 
 
@@ -81,4 +81,4 @@ def test_file_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system only takes UTF-8 names")
     [problem] = problems(read, tmp_path)
-    assert "1 file names are not UTF-8: 'a/caf\\udce9.mp4'" in problem
+    assert "1 file name is not UTF-8: 'a/caf\\udce9.mp4'" in problem

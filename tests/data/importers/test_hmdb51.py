@@ -9,7 +9,7 @@ from helpers.sources import manifest, needs_lists
 
 from ssl_video.data.importers import index_file, read
 from ssl_video.data.importers.hmdb51 import from_hmdb51
-from ssl_video.data.importers.make import Request, make
+from ssl_video.data.importers.make import IndexRequest, make
 
 LISTED = [
     # name, marks in split 1 and 2: 1 train, 2 test, 0 neither
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_splits_with_and_without_what_they_leave_out(folder: Path) -> None:
-    index = make(Request([folder], kind="hmdb51", check=False), "hmdb")
+    index = make(IndexRequest([folder], kind="hmdb51", check=False), "hmdb")
     assert index.classes == ("climb", "climb_stairs")
     assert index.ids.tolist() == sorted(f"{row[0]}/{row[1]}" for row in LISTED)
     # In the order of ids: climb A0, A1, B; climb_stairs (, C, F
@@ -65,7 +65,7 @@ def test_lists_that_are_wrong(folder: Path) -> None:
 
 @needs_lists
 def test_the_published_lists(tmp_path: Path) -> None:
-    index = make(Request([LISTS / "hmdb51_official"], kind="hmdb51", check=False), "hmdb51")
+    index = make(IndexRequest([LISTS / "hmdb51_official"], kind="hmdb51", check=False), "hmdb51")
     assert (len(index), len(index.classes)) == (6766, 51)
     sizes = {
         name: (len(column.rows("train")), len(column.rows("test")), len(column.rows("")))

@@ -58,8 +58,8 @@ def test_another_split_is_chosen_later(file: Path) -> None:
     # What the file says of its own split is not said of this one.
     assert any("in train and in test" in note for note in read(file).notes)
     assert other.notes == (
-        "1 clips are neither train nor test and are not used",
-        "1 classes have no test clip: 'B'",
+        "1 clip is neither train nor test: not used",
+        "1 class has no test clip: 'B'",
     )
     assert "unknown split column 'split3'; did you mean split" in problems(read, file, split="split3")[0]
     assert "unknown split column 'label'" in problems(read, file, split="label")[0]

@@ -9,7 +9,7 @@ from helpers.sources import manifest, touch
 
 from ssl_video.data.importers.kinds import recognise
 from ssl_video.data.importers.kinetics import from_kinetics
-from ssl_video.data.importers.make import Request, make
+from ssl_video.data.importers.make import IndexRequest, make
 
 TRAIN = [
     "label,youtube_id,time_start,time_end,split,is_cc",
@@ -40,19 +40,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 def index(folder: Path, **request: Any) -> dict[str, str]:
-    made = make(Request([folder], kind="kinetics", **request), "k")
+    made = make(IndexRequest([folder], kind="kinetics", **request), "k")
     return dict(zip(made.ids, made.splits.tolist(), strict=True))
 
 
 def test_unlabeled_test_clips_leave_val_as_test(folder: Path) -> None:
     assert recognise(folder) == recognise(folder / "val.csv") == "kinetics"
-    made = make(Request([folder], kind="kinetics", check=False), "kinetics")
+    made = make(IndexRequest([folder], kind="kinetics", check=False), "kinetics")
     assert dict(zip(made.ids, made.splits.tolist(), strict=True)) == CLIPS
     assert made.classes == ("air drumming", "zumba")
     assert made.groups is not None
     assert sorted(made.groups.tolist())[0] == "-abc_DEF-12"
     assert made.notes == (
-        "2 test clips have no label and are left out",
+        "2 test clips have no label: left out",
         "there is no test part: val is used as test",
     )
 
@@ -70,12 +70,12 @@ def test_missing_clips_are_an_error_or_counted(folder: Path, tmp_path: Path) -> 
     names = sorted(CLIPS)
     touch(tmp_path / "v", *names[1:4])
     touch(tmp_path / "v", "zumba/zumbaaaaaaa_000000_000010.webm")
-    request = Request([folder], kind="kinetics", videos=tmp_path / "v")
+    request = IndexRequest([folder], kind="kinetics", videos=tmp_path / "v")
     [problem] = problems(make, request, "k")
     assert "1 of 5 files do not exist in" in problem
     assert "(val 0 of 2, train 1 of 3)" in problem
     assert "--skip-missing" in problem
-    made = make(Request([folder], kind="kinetics", videos=tmp_path / "v", skip_missing=True), "k")
+    made = make(IndexRequest([folder], kind="kinetics", videos=tmp_path / "v", skip_missing=True), "k")
     assert made.ids.tolist() == [*names[1:4], "zumba/zumbaaaaaaa_000000_000010.webm"]
     assert made.notes[1] == (
         "1 of 5 clips are left out, since their files are missing (val 0 of 2, train 1 of 3)"
@@ -105,5 +105,5 @@ def test_problems_of_a_file(tmp_path: Path) -> None:
 def test_a_label_does_not_lead_out(tmp_path: Path) -> None:
     lines = [*TRAIN, "../../zumba,x,1,11,train,0", *VAL[1:]]
     file = manifest(tmp_path, *lines, name="train.csv")
-    found = problems(make, Request([file], kind="kinetics", check=False), "k")
+    found = problems(make, IndexRequest([file], kind="kinetics", check=False), "k")
     assert "1 paths lead out of" in found[0]

@@ -117,7 +117,7 @@ def test_missing_files_are_counted_by_part(tmp_path: Path) -> None:
     assert made.notes == [
         "3 of 6 clips are left out, since their files are missing "
         "(train 1 of 3, test 1 of 2, not used 1 of 1)",
-        "1 classes have no file at all: 'c'",
+        "1 class has no file at all: 'c'",
     ]
 
 

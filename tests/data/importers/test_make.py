@@ -8,7 +8,7 @@ from helpers.sources import FILES, ROWS, manifest, touch
 
 from ssl_video.data.importers import read
 from ssl_video.data.importers.kinds import KINDS, recognise
-from ssl_video.data.importers.make import Request, make
+from ssl_video.data.importers.make import IndexRequest, make
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def test_other_kinds_than_folders_and_manifests_are_indexed_before_they_are_used
 def test_sources_that_do_not_fit(
     folders: dict[str, Path], names: list[str], kind: str | None, expected: str
 ) -> None:
-    request = Request([folders[name] for name in names], kind=kind)
+    request = IndexRequest([folders[name] for name in names], kind=kind)
     assert problems(request.recognised)[0].startswith(expected)
 
 
 def test_class_folders_hold_their_videos(folders: dict[str, Path]) -> None:
-    request = Request([folders["folder"]], videos=folders["folder"])
+    request = IndexRequest([folders["folder"]], videos=folders["folder"])
     assert "leave --videos out, or say by --kind what it is" in problems(make, request, "set")[0]
 
 
@@ -64,7 +64,7 @@ def test_lists_are_not_sources(folders: dict[str, Path]) -> None:
 
 
 def test_a_manifest_is_found_as_bench_finds_it_or_by_name(folders: dict[str, Path], tmp_path: Path) -> None:
-    request = Request([folders["manifest"]], kind="manifest")
+    request = IndexRequest([folders["manifest"]], kind="manifest")
     index = make(request, "set")
     assert (index.name, index.root, index.fingerprint) == (
         "set",
@@ -72,28 +72,28 @@ def test_a_manifest_is_found_as_bench_finds_it_or_by_name(folders: dict[str, Pat
         read(folders["manifest"]).fingerprint,
     )
     rows = (ROWS[0], *(f"folder/{row}" for row in ROWS[1:]))
-    above = make(Request([manifest(folders["folder"], *rows, name="above.csv")]), "set")
+    above = make(IndexRequest([manifest(folders["folder"], *rows, name="above.csv")]), "set")
     assert (above.root, above.ids[0]) == (str(tmp_path), "folder/a/1.mp4")
     touch(tmp_path / "elsewhere", *(name.replace(".mp4", ".webm") for name in FILES))
-    index = make(Request([folders["manifest"]], kind="manifest", videos=tmp_path / "elsewhere"), "set")
+    index = make(IndexRequest([folders["manifest"]], kind="manifest", videos=tmp_path / "elsewhere"), "set")
     assert index.ids[0] == "a/1.webm"
     assert index.splits.tolist() == ["train", "test", "train", "test", ""]
 
 
 def test_progress_is_told(folders: dict[str, Path]) -> None:
     told: list[tuple[str, int, int]] = []
-    request = Request([folders["manifest"]], kind="manifest", videos=folders["folder"])
+    request = IndexRequest([folders["manifest"]], kind="manifest", videos=folders["folder"])
     make(request, "set", lambda *news: told.append(news))
     assert told[0] == ("looking for videos, folders", 1, 2)
     assert told[-1] == ("looking at files", 5, 5)
 
 
 def test_a_folder_that_is_none(folders: dict[str, Path]) -> None:
-    [problem] = problems(make, Request([folders["manifest"]], videos=folders["manifest"]), "set")
+    [problem] = problems(make, IndexRequest([folders["manifest"]], videos=folders["manifest"]), "set")
     assert problem == f"{folders['manifest']}: Not a directory"
 
 
 def test_a_source_without_clips(tmp_path: Path) -> None:
     file = manifest(tmp_path, "[]", name="train.json")
-    [problem] = problems(make, Request([file], kind="something-something"), "set")
+    [problem] = problems(make, IndexRequest([file], kind="something-something"), "set")
     assert "there are no clips" in problem

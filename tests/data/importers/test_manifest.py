@@ -30,7 +30,7 @@ def test_manifest_becomes_columns_sorted_by_id(small: Path) -> None:
     assert {name: values.tolist() for name, values in index.columns.items()} == {
         "extra": ["0", "", "1", "x", "0"]
     }
-    assert index.notes == ("1 clips are neither train nor test and are not used",)
+    assert index.notes == ("1 clip is neither train nor test: not used",)
 
 
 @pytest.mark.parametrize("prefix", ["", "set/", "./set/../set/"])
@@ -197,11 +197,11 @@ def test_all_problems_of_a_manifest_at_once(tmp_path: Path) -> None:
     assert "label is empty in line 6" in text
     assert "1 of 7 files do not exist in" in text
     assert "'gone.mp4'" in text
-    assert "1 paths are listed more than once: 'a/1.mp4'" in text
+    assert "1 path is listed more than once: 'a/1.mp4'" in text
     assert "column 'split' has 'tset'; expected train, test, val or nothing" in text
-    assert "1 files are empty (0 bytes): 'a/2.mp4'" in text
+    assert "1 file is empty (0 bytes): 'a/2.mp4'" in text
     assert "there is no test clip" in text
-    assert "1 classes have no training clip: 'C'" in text
+    assert "1 class has no training clip: 'C'" in text
 
 
 def test_many_missing_files_are_counted_and_five_named(tmp_path: Path) -> None:
@@ -246,8 +246,8 @@ def test_what_is_no_manifest(tmp_path: Path, text: str, expected: str) -> None:
         (("train", "train", "train", "train"), ["there is no test clip"]),
         (("test", "test", "test", "test"), ["there is no train clip"]),
         (("", "", "", ""), ["there is no train clip", "there is no test clip"]),
-        (("train", "test", "test", "test"), ["1 classes have no training clip: 'B'"]),
-        (("train", "test", "test", ""), ["1 classes have no training clip: 'B'"]),
+        (("train", "test", "test", "test"), ["1 class has no training clip: 'B'"]),
+        (("train", "test", "test", ""), ["1 class has no training clip: 'B'"]),
     ],
 )
 def test_parts_that_lack_clips(tmp_path: Path, splits: tuple[str, ...], expected: list[str]) -> None:
@@ -261,7 +261,7 @@ def test_parts_that_lack_clips(tmp_path: Path, splits: tuple[str, ...], expected
 def test_a_class_without_a_test_clip_is_pointed_out(tmp_path: Path) -> None:
     touch(tmp_path, *FILES[:3])
     rows = ["a/1.mp4,A,train", "a/2.mp4,A,test", "b/1.mp4,B,train"]
-    assert read(manifest(tmp_path, "path,label,split", *rows)).notes == ("1 classes have no test clip: 'B'",)
+    assert read(manifest(tmp_path, "path,label,split", *rows)).notes == ("1 class has no test clip: 'B'",)
 
 
 def test_one_class_is_a_problem(tmp_path: Path) -> None:
@@ -276,3 +276,14 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
         f"{tmp_path / 'ucf10'} does not exist; did you mean {tmp_path / 'ucf101'}?",
     )
     assert f"{tmp_path / 'ucf101'} is the nearest folder" in problems(read, tmp_path / "ucf101/x/y.csv")[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("a.csv", "a"), ("b.csv", "b"), ("Index.csv", "set"), ("labels.csv", "set"), ("split.2.csv", "split.2")],
+)
+def test_the_name_is_that_of_the_file_unless_it_is_an_ordinary_one(
+    tmp_path: Path, file: str, name: str
+) -> None:
+    touch(tmp_path / "set", *FILES)
+    assert read(manifest(tmp_path / "set", *ROWS, name=file)).name == name

@@ -9,7 +9,7 @@ from helpers.paths import LISTS
 from helpers.sources import manifest, needs_lists, touch
 
 from ssl_video.data.importers.draft import Draft
-from ssl_video.data.importers.make import Request, make
+from ssl_video.data.importers.make import IndexRequest, make
 from ssl_video.data.importers.plain_lists import from_lists
 
 CLIPS = ["Archery/v_Archery_g01_c01", "Archery/v_Archery_g02_c01", "Biking/v_Biking_g01_c01"]
@@ -114,11 +114,11 @@ def test_lists_of_a_part_may_overlap_and_parts_may_not(tmp_path: Path) -> None:
     labeled = manifest(tmp_path, *label(0, 0, 1)[1:], name="labeled.txt")
     everything = manifest(tmp_path, *label(0, 0, 1), name="all.txt")
     test = manifest(tmp_path, "Archery/x.avi 0", "Biking/y.avi 1", name="test.txt")
-    request = Request(lists={"train": [labeled, everything], "test": [test]}, check=False)
+    request = IndexRequest(lists={"train": [labeled, everything], "test": [test]}, check=False)
     index = make(request, "lists")
     assert len(index.rows("train")) == 3
     assert "2 entries repeat a clip of their part and are left out" in index.notes
-    request = Request(lists={"train": [everything], "test": [labeled]}, check=False)
+    request = IndexRequest(lists={"train": [everything], "test": [labeled]}, check=False)
     assert "2 paths are listed more than once" in problems(make, request, "lists")[0]
 
 
@@ -126,10 +126,10 @@ def test_frame_folders_need_the_videos(tmp_path: Path) -> None:
     train = manifest(tmp_path, *label(0, 0, 1, form="{0} 100 {1}"), name="train.txt")
     test = manifest(tmp_path, "Archery/x 10 0", "Biking/y 10 1", name="test.txt")
     lists = {"train": [train], "test": [test]}
-    found = problems(make, Request(lists=lists, check=False), "lists")
+    found = problems(make, IndexRequest(lists=lists, check=False), "lists")
     assert "5 paths are not those of videos" in found[0]
     touch(tmp_path / "videos", *(f"{clip}.webm" for clip in [*CLIPS, "Archery/x", "Biking/y"]))
-    index = make(Request(lists=lists, videos=tmp_path / "videos"), "lists")
+    index = make(IndexRequest(lists=lists, videos=tmp_path / "videos"), "lists")
     assert index.ids[0] == "Archery/v_Archery_g01_c01.webm"
     assert (len(index.rows("train")), len(index.rows("test"))) == (3, 2)
 

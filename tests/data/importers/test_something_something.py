@@ -8,7 +8,7 @@ from helpers.input_errors import problems
 from helpers.sources import touch
 
 from ssl_video.data.importers.kinds import recognise
-from ssl_video.data.importers.make import Request, make
+from ssl_video.data.importers.make import IndexRequest, make
 from ssl_video.data.importers.something_something import from_something_something
 
 HOLDING, MOVING = "Holding [something] next to [something]", "Moving [something] up"
@@ -34,13 +34,13 @@ def test_templates_without_brackets_are_classes(tmp_path: Path, prefix: str) -> 
     write(tmp_path, prefix)
     touch(tmp_path, *(f"20bn/{number}.webm" for number in (3, 7, 8, 12)))
     assert recognise(tmp_path) == recognise(tmp_path / f"{prefix}train.json") == "something-something"
-    index = make(Request([tmp_path], kind="something-something"), "ssv2")
+    index = make(IndexRequest([tmp_path], kind="something-something"), "ssv2")
     assert index.classes == ("Holding something next to something", "Moving something up")
     assert index.ids.tolist() == ["20bn/12.webm", "20bn/3.webm", "20bn/7.webm", "20bn/8.webm"]
     assert index.labels.tolist() == [0, 1, 0, 1]
     assert index.splits.tolist() == ["train", "train", "test", "test"]
     assert index.notes == (
-        "1 test clips have no template and are left out",
+        "1 test clip has no template: left out",
         "there is no test part: val is used as test",
     )
 

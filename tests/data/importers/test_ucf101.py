@@ -8,7 +8,7 @@ from helpers.input_errors import problems
 from helpers.paths import LISTS
 from helpers.sources import manifest, needs_lists
 
-from ssl_video.data.importers.make import Request, make
+from ssl_video.data.importers.make import IndexRequest, make
 from ssl_video.data.importers.ucf101 import from_ucf101
 
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_splits_are_columns_and_groups_come_from_names(folder: Path) -> None:
-    index = make(Request([folder], kind="ucf101", check=False), "ucf")
+    index = make(IndexRequest([folder], kind="ucf101", check=False), "ucf")
     assert index.classes == ("Archery", "Biking")
     assert index.ids.tolist() == [clip(label, g) for label in ("Archery", "Biking") for g in (1, 2, 3)]
     assert index.splits.tolist() == ["test", "train", "train"] * 2
@@ -60,7 +60,7 @@ def test_lists_that_do_not_fit_together(folder: Path) -> None:
 
 @needs_lists
 def test_the_published_lists() -> None:
-    index = make(Request([LISTS / "ucf101_official"], kind="ucf101", check=False), "ucf101")
+    index = make(IndexRequest([LISTS / "ucf101_official"], kind="ucf101", check=False), "ucf101")
     assert (len(index), len(index.classes)) == (13320, 101)
     sizes = {
         name: (len(column.rows("train")), len(column.rows("test")), len(column.rows("")))

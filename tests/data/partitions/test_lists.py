@@ -44,7 +44,7 @@ def from_list(index: Index, folder: Path, *lines: str, end: str = "\n") -> Parti
 def test_formats(index: Index, tmp_path: Path, lines: tuple[str, ...], end: str) -> None:
     part = from_list(index, tmp_path, *lines, end=end)
     assert labeled(index, part) == {"jump/j01.mp4", "run/r02.mp4"}
-    assert part.notes == ("1 classes have no labeled clip: 'walk it'",)
+    assert part.notes == ("1 class has no labeled clip: 'walk it'",)
     again = partition.make(index, f"list:{tmp_path}/list", draw=4)
     assert again.fingerprint == part.fingerprint
 

@@ -99,7 +99,7 @@ def test_more_clips_than_a_class_has(index: Index) -> None:
     text = problem(index, "per-class:8")
     assert "8 labeled clips of each class are wanted, and 2 classes have fewer training clips: " in text
     assert "'run (7)', 'walk it (1)'" in text
-    assert "1 classes have fewer training clips: 'walk it (1)'" in problem(index, "percent:23+balanced")
+    assert "1 class has fewer training clips: 'walk it (1)'" in problem(index, "percent:23+balanced")
 
 
 def test_notes_of_drawn_protocols(index: Index) -> None:
@@ -108,7 +108,7 @@ def test_notes_of_drawn_protocols(index: Index) -> None:
         "2 classes have one labeled clip where 5 % rounds to none: 'run', 'walk it'",
     )
     assert partition.make(index, "percent:50+floor").notes == (
-        "1 classes have one labeled clip where 50 % rounds to none: 'walk it'",
+        "1 class has one labeled clip where 50 % rounds to none: 'walk it'",
     )
     assert partition.make(index, "percent:5+ceil").notes == ()
     assert partition.make(index, "percent:100").notes == (
@@ -143,7 +143,7 @@ def test_column(values: list[str]) -> None:
     [
         (
             ["1", "0", "1", "0", "0", "1"],
-            "labels 2 clips that are for testing (is it for another split?): 'a/2.mp4'",
+            "labels 2 clips for testing (is it for another split?): 'a/2.mp4'",
         ),
         (["0"] * 6, "labels no clip"),
         (["1", "2", "0", "maybe", "0", "0"], "has '2', 'maybe'; expected 1 or true"),
@@ -157,12 +157,12 @@ def test_columns_that_cannot_be_used(values: list[str], expected: str) -> None:
 def test_a_clip_of_a_column_that_is_quarantined_is_left_out_if_that_is_asked_for() -> None:
     index = with_column(["1", "1", "0", "1", "0", "0"])
     left = index.without(np.array([0, 4]))
-    expected = "labels 1 clips that are not in use (quarantined, or of another split?): 'a/0.mp4'"
+    expected = "labels 1 clip not in use (quarantined, or of another split?): 'a/0.mp4'"
     assert expected in problem(left, "column:chosen")
     assert "add +available to the protocol" in problem(left, "column:chosen")
     part = partition.make(left, "column:chosen+available")
     assert part.labeled.tolist() == [1, 3]
-    assert "1 of 3 clips that column 'chosen' labels are not in use: left out" in part.notes
+    assert "left out of 3 clips that column 'chosen' labels: 1 not in use" in part.notes
     whole = partition.make(index, "column:chosen+available")
     assert not any("left out" in note for note in whole.notes)
     assert whole.fingerprint == partition.make(index, "column:chosen").fingerprint
@@ -172,7 +172,7 @@ def test_a_clip_of_a_column_that_is_quarantined_is_left_out_if_that_is_asked_for
 def test_a_class_without_a_label_is_legal() -> None:
     part = partition.make(with_column(["1", "1", "0", "0", "0", "0"]), "column:chosen")
     assert part.labeled.tolist() == [0, 1]
-    assert part.notes == ("1 classes have no labeled clip: 'b'",)
+    assert part.notes == ("1 class has no labeled clip: 'b'",)
 
 
 def test_published_names_are_known(index: Index) -> None:

@@ -50,7 +50,7 @@ def test_validation_takes_clips_from_the_labeled_ones(index: Index) -> None:
     assert np.bincount(index.labels[part.validation], minlength=3).tolist() == [3, 2, 0]
     assert sorted([*part.labeled, *part.validation]) == whole.labeled.tolist()
     assert part.unlabeled.tolist() == []
-    assert part.notes[0] == "1 classes have no validation clip: 'walk it'"
+    assert part.notes[0] == "1 class has no validation clip: 'walk it'"
     again = partition.make(index, "percent:100", draw=6, validation=0.25)
     assert again.validation.tolist() != part.validation.tolist()
     fixed = partition.make(index, "percent:100", draw=5, validation=2, labeled_in_unlabeled=True)
@@ -89,5 +89,5 @@ def test_validation_that_cannot_be() -> None:
     ):
         partition.make(index, "per-class:3", validation=0.5)
     for amount in (-0.1, 1.5):
-        with pytest.raises(InputError, match="expected a share below 1, or a whole number per class"):
+        with pytest.raises(InputError, match="expected a fraction below 1, or a whole number per class"):
             partition.make(index, "per-class:3", validation=amount)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssl_video.data.partitions import partition
-from ssl_video.data.partitions.protocols import Column, Listed, Percent, PerClass, describe, parse
+from ssl_video.data.partitions.protocols import ByColumn, Listed, Percent, PerClass, describe, parse
 from ssl_video.errors import InputError
 
 
@@ -19,8 +19,8 @@ from ssl_video.errors import InputError
         ("percent:0.5+ceil", Percent(Fraction(1, 2), "class", "ceil", groups=False)),
         ("percent:10+global+floor", Percent(Fraction(10), "global", "floor", groups=False)),
         ("percent:10+balanced+groups", Percent(Fraction(10), "balanced", "half-up", groups=True)),
-        ("column:a+b", Column("a+b", available=False)),
-        ("column:a+b+available", Column("a+b", available=True)),
+        ("column:a+b", ByColumn("a+b", available=False)),
+        ("column:a+b+available", ByColumn("a+b", available=True)),
         ("mini-ssv2-tcl-5", Percent(Fraction(5), "class", "ceil", groups=False)),
     ],
 )

@@ -22,7 +22,7 @@ from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.video import doctor
 from ssl_video.data.video.decode import decode
-from ssl_video.data.video.doctor import Report
+from ssl_video.data.video.doctor import DoctorReport
 from ssl_video.data.video.probe import Facts, probe
 from ssl_video.errors import InputError
 
@@ -276,7 +276,7 @@ def alive(number: int) -> bool:
 
 def test_report(tmp_path: Path) -> None:
     index = make_index(["bow/a.mkv", "bow/b.mkv"], ["train", "test"])
-    report = Report([Facts(frames=3, rate=12.5), Facts("broken, alas")], 2)
+    report = DoctorReport([Facts(frames=3, rate=12.5), Facts("broken, alas")], 2)
     doctor.write_report(tmp_path / "a.csv", index, report)
     head, first, second = (tmp_path / "a.csv").read_text().splitlines()
     assert head.startswith("path,label,split,reason,content,container,codec,width,height,frames,rate,")

@@ -40,7 +40,7 @@ def test_list_beside_the_data(tmp_path: Path) -> None:
 def test_what_is_no_list(tmp_path: Path, text: str) -> None:
     (tmp_path / "ucf.quarantine.csv").write_text(text)
     with pytest.raises(
-        InputError, match=r"ucf.quarantine.csv is no quarantine list: expected the columns path,"
+        InputError, match=r"ucf.quarantine.csv is not a quarantine list: expected columns path,"
     ):
         quarantine.read(tmp_path / "ucf")
 

@@ -9,9 +9,9 @@ import pytest
 from ssl_video.contract import View
 from ssl_video.data.views.sampling import (
     ClipShape,
-    Order,
-    Request,
+    EpochOrder,
     Stream,
+    ViewRequest,
     even_starts,
     frame_indices,
     random_start,
@@ -106,7 +106,7 @@ def test_numbers_are_evenly_spread() -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 64])
 def test_every_pass_holds_every_position_once(size: int) -> None:
-    order = Order(0, "labeled", size)
+    order = EpochOrder(0, "labeled", size)
     drawn = [order.at(n) for n in range(3 * size)]
     passes = [drawn[first : first + size] for first in range(0, 3 * size, size)]
     assert all(sorted(p) == list(range(size)) for p in passes)
@@ -115,16 +115,16 @@ def test_every_pass_holds_every_position_once(size: int) -> None:
 
 
 def test_order_does_not_depend_on_how_it_is_asked() -> None:
-    straight = [Order(4, "unlabeled", 7).at(n) for n in range(40)]
-    asked = Order(4, "unlabeled", 7)
+    straight = [EpochOrder(4, "unlabeled", 7).at(n) for n in range(40)]
+    asked = EpochOrder(4, "unlabeled", 7)
     assert [asked.at(n) for n in reversed(range(40))] == straight[::-1]
-    assert [Order(5, "unlabeled", 7).at(n) for n in range(40)] != straight
-    assert [Order(4, "labeled", 7).at(n) for n in range(40)] != straight
+    assert [EpochOrder(5, "unlabeled", 7).at(n) for n in range(40)] != straight
+    assert [EpochOrder(4, "labeled", 7).at(n) for n in range(40)] != straight
 
 
 def test_view_takes_from_its_network_what_it_leaves_open() -> None:
     shapes = {"primary": ClipShape(8, 4), "auxiliary": ClipShape(16, 2)}
-    assert resolve(View("weak"), shapes) == Request("weak", 0, ClipShape(8, 4), "shared")
+    assert resolve(View("weak"), shapes) == ViewRequest("weak", 0, ClipShape(8, 4), "shared")
     assert resolve(View("strong", network="auxiliary"), shapes).shape == ClipShape(16, 2)
     assert resolve(View(network="auxiliary", frames=4), shapes).shape == ClipShape(4, 2)
     assert resolve(View(stride=1), shapes).shape == ClipShape(8, 1)

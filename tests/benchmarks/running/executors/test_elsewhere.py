@@ -13,7 +13,7 @@ from helpers import records
 
 from ssl_video.benchmarks.running import executors, matrix, prepare
 from ssl_video.benchmarks.running.executors import Event, elsewhere
-from ssl_video.benchmarks.running.executors.elsewhere import Elsewhere, Order, Outcome
+from ssl_video.benchmarks.running.executors.elsewhere import Elsewhere, RunEnd, RunOrder
 from ssl_video.errors import InputError
 from ssl_video.spec import build
 from ssl_video.training.execution import Execution
@@ -41,22 +41,22 @@ class Told:
     """A scheduler whose jobs end as the test says."""
 
     def __init__(self) -> None:
-        self.orders, self.cancelled = list[Order](), list[str]()
-        self.ends: dict[str, Outcome] = {}
+        self.orders, self.cancelled = list[RunOrder](), list[str]()
+        self.ends: dict[str, RunEnd] = {}
 
     def describe(self) -> str:
         return "nowhere"
 
-    def send(self, orders: Sequence[Order]) -> list[str]:
+    def send(self, orders: Sequence[RunOrder]) -> list[str]:
         self.orders += orders
         return [order.name for order in orders]
 
-    def outcome(self, job: str) -> Outcome | None:
+    def outcome(self, job: str) -> RunEnd | None:
         return self.ends.get(job)
 
     def cancel(self, jobs: Sequence[str]) -> None:
         self.cancelled += jobs
-        self.ends |= {job: Outcome("stopped") for job in jobs}
+        self.ends |= {job: RunEnd("stopped") for job in jobs}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_run_is_finished_when_its_folder_says_so(
     executor = Elsewhere(told, execution(tmp_path))
     executor.submit(plans[:2])
     shown, never = plans[0], plans[1]
-    told.ends = {plan.name: Outcome("finished", machine="node7") for plan in (shown, never)}
+    told.ends = {plan.name: RunEnd("finished", machine="node7") for plan in (shown, never)}
     assert executor.news() == []
     records.write_into(executors.folder(tmp_path / "results", shown), top1=0.5)
     assert executor.news() == [Event("finished", shown, result=records.result(run=shown.name, top1=0.5))]
@@ -106,7 +106,7 @@ def test_a_run_is_finished_when_its_folder_says_so(
 def test_what_somebody_else_stopped_counts_as_lost(told: Told, plans: list[Plan], tmp_path: Path) -> None:
     executor = Elsewhere(told, execution(tmp_path))
     executor.submit(plans[:1])
-    told.ends = {plans[0].name: Outcome("stopped", machine="node7")}
+    told.ends = {plans[0].name: RunEnd("stopped", machine="node7")}
     (event,) = executor.news()
     assert (event.kind, event.reason) == ("lost", "stopped (on node7)")
 
@@ -128,14 +128,14 @@ def test_another_run_than_was_ordered_is_not_begun(told: Told, plans: list[Plan]
     executor = Elsewhere(told, execution(tmp_path))
     executor.submit(plans[:1])
     (order,) = told.orders
-    other = Order("another", order.spec, order.execution, order.directory, order.cache)
+    other = RunOrder("another", order.spec, order.execution, order.directory, order.cache)
     missing = elsewhere.carry_out(other, None)  # type: ignore[arg-type]
     assert missing.kind == "failed"
-    assert "has to lie on a disk that all share" in missing.reason
+    assert "has to be on a disk that all machines share" in missing.reason
     (tmp_path / "results" / "runs" / "another").mkdir()
     wrong = elsewhere.carry_out(other, None)  # type: ignore[arg-type]
     assert wrong.kind == "failed"
-    assert f"is the run {order.name} here" in wrong.reason
+    assert f"gives the run {order.name} on this machine" in wrong.reason
 
 
 @pytest.mark.parametrize(("name", "library"), [("ray", "ray"), ("slurm", "submitit")])

@@ -1,5 +1,7 @@
 """Runs in processes of this machine."""
 
+import multiprocessing
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,22 @@ def test_the_server_starts_with_the_first_run_and_once(
     for _ in range(2):
         executor.submit([])
     assert started == [True]
+
+
+def test_a_crash_is_reported_with_its_place_in_the_users_code() -> None:
+    library = sysconfig.get_path("purelib") + "/torch/nn/modules/module.py"
+    log = f"""step 1
+Traceback (most recent call last):
+  File "/home/me/old.py", line 3, in loss
+ValueError: an earlier one
+step 2
+Traceback (most recent call last):
+  File "{multiprocessing.__file__}", line 314, in run
+  File "/home/me/method.py", line 41, in loss
+    return 1 % self.memory
+  File "{library}", line 1773, in _call_impl
+ZeroDivisionError: integer modulo by zero"""
+    end = "ZeroDivisionError: integer modulo by zero"
+    assert local._end_of(log.splitlines()) == f": {end} (/home/me/method.py, line 41)"
+    assert local._end_of([*log.splitlines()[:1], end]) == f": {end}"
+    assert local._end_of([]) == ""
