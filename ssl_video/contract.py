@@ -18,7 +18,7 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from ssl_video.options import VALIDATED, declared
+from ssl_video import options as option_rules
 
 if TYPE_CHECKING:
     from ssl_video.spec import Spec
@@ -82,7 +82,12 @@ class View:
 
 @dataclass(frozen=True)
 class Task:
-    """Facts about the problem that an algorithm may use."""
+    """Facts about the problem that an algorithm may use.
+
+    Attributes:
+        num_classes: number of classes.
+        num_unlabeled: number of clips in the unlabeled set of the run.
+    """
 
     num_classes: int
     num_unlabeled: int
@@ -119,20 +124,32 @@ class Batch(NamedTuple):
     `unlabeled_batch`, or with `accumulate` one micro-batch of it. An algorithm accepts any B and U from 1 on,
     in any ratio, because checks and operation counts use only a few clips. An unlabeled clip keeps its index
     for the whole run, and the index reveals nothing about its class.
+
+    Attributes:
+        labeled: the labeled clips by view, each (B, 3, T, H, W).
+        labels: (B,) their classes, in [0, Task.num_classes).
+        unlabeled: the unlabeled clips by view, each (U, 3, T, H, W).
+        indices: (U,) their places in the unlabeled set, in [0, Task.num_unlabeled).
     """
 
-    labeled: Mapping[str, Tensor]  # by view, each (B, 3, T, H, W)
-    labels: Tensor  # (B,)
-    unlabeled: Mapping[str, Tensor]  # by view, each (U, 3, T, H, W)
-    indices: Tensor  # (U,), of the clips in the unlabeled set, in [0, Task.num_unlabeled)
+    labeled: Mapping[str, Tensor]
+    labels: Tensor
+    unlabeled: Mapping[str, Tensor]
+    indices: Tensor
 
 
 class Pseudo(NamedTuple):
-    """Pseudo-labels for the unlabeled clips of a batch."""
+    """Pseudo-labels for the unlabeled clips of a batch.
 
-    label: Tensor  # (U,); the most likely class, where `distribution` is the target
-    weight: Tensor  # (U,) in [0, 1]; 0 = not used
-    distribution: Tensor | None = None  # (U, classes), for soft labels
+    Attributes:
+        label: (U,) classes; the most likely ones where `distribution` is the target.
+        weight: (U,) in [0, 1]; 0: not used.
+        distribution: (U, classes) soft labels; None: hard ones.
+    """
+
+    label: Tensor
+    weight: Tensor
+    distribution: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -217,11 +234,12 @@ def _validated(owner: type[Algorithm], init: Callable[..., None]) -> Callable[..
 
     @functools.wraps(init)
     def validated(self: Algorithm, *arguments: Any, **given: Any) -> None:
-        if VALIDATED.get():
+        # By their module: a class of a session is pickled with the globals of its constructor's wrapper.
+        if option_rules.VALIDATED.get():
             # Not at the top: it imports pydantic, which the declaration of an algorithm does not need.
             from ssl_video.spec import check_options
 
-            options = {name: given.pop(name) for name in declared(owner) if name in given}
+            options = {name: given.pop(name) for name in option_rules.declared(owner) if name in given}
             given |= check_options(owner.__name__, owner, options)
         init(self, *arguments, **given)
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from torch import Tensor
 
+from ssl_video.contract import LossOutput
 from ssl_video.testing import clips
-from ssl_video.testing.subject import Networks, Subject
+from ssl_video.testing.subject import Networks, Subject, unlabeled_terms
 
 _WITH: dict[Networks, str] = {
     "plain": "networks without batch norm",
@@ -24,6 +26,18 @@ class Failed(Exception):
 
 class NotApplicable(Exception):
     """Raised by a check that does not apply to an algorithm; the message is the reason."""
+
+
+def named_unlabeled(output: LossOutput) -> dict[str, Tensor]:
+    """Return the terms of unlabeled clips.
+
+    Raises:
+        NotApplicable: no term has such a name.
+    """
+    found = unlabeled_terms(output)
+    if not found:
+        raise NotApplicable("no term is called unlabeled or unlabeled_...: name those of unlabeled clips so")
+    return found
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,29 @@ def test_a_waived_failure() -> None:
     ]
 
 
+def test_terms_of_unlabeled_clips_without_such_a_name() -> None:
+    """Names are a matter of style: nothing fails for them, and checks that need them are left out."""
+
+    class Entropy(Algorithm):
+        unlabeled: Mapping[str, View] = {"weak": View("weak")}
+
+        def __init__(self, task: Task, model: nn.Module) -> None:
+            super().__init__()
+            self.model = model
+
+        def loss(self, batch: Batch, progress: float) -> LossOutput:
+            supervised = F.cross_entropy(self.model(batch.labeled["weak"]), batch.labels)
+            p = self.model(batch.unlabeled["weak"]).float().softmax(1)
+            return LossOutput(
+                {"supervised": supervised, "entropy": -(p * p.clamp_min(1e-6).log()).sum(1).mean()}
+            )
+
+    found = {result.check.name: result for result in results(Entropy)}
+    assert found["unlabeled-terms-teach"].outcome == "not applicable"
+    assert "no term is called unlabeled" in found["unlabeled-terms-teach"].found
+    assert not [result for result in found.values() if result.outcome == "fail"]
+
+
 def test_what_cannot_be_built_fails_once() -> None:
     found = {result.check.name: result for result in results(Unbuilt)}
     assert [name for name, result in found.items() if result.outcome == "fail"] == ["constructor"]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ssl_video.contract import Algorithm
 from ssl_video.testing import clips
-from ssl_video.testing.check import Failed, NotApplicable, check
+from ssl_video.testing.check import Failed, NotApplicable, check, named_unlabeled
 from ssl_video.testing.networks import CLASSES
 from ssl_video.testing.subject import (
     LATE,
@@ -18,7 +18,6 @@ from ssl_video.testing.subject import (
     student,
     total,
     train,
-    unlabeled_terms,
 )
 
 _BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -41,7 +40,7 @@ def unlabeled_terms_teach(subject: Subject) -> None:
     # A term may be idle for one batch, for example if all clips are of one class.
     for seed in (1, 2, 3):
         algorithm = subject.build(**subject.eager)
-        terms = unlabeled_terms(seeded(algorithm, clips.moving(algorithm, seed)))
+        terms = named_unlabeled(seeded(algorithm, clips.moving(algorithm, seed)))
         still = {name for name, term in terms.items() if not _moves_something(term, algorithm)}
         idle = still if seed == 1 else idle & still
     if idle:

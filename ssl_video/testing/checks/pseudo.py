@@ -4,7 +4,7 @@ import torch
 
 from ssl_video.contract import Algorithm, Batch, LossOutput
 from ssl_video.testing import clips
-from ssl_video.testing.check import Failed, NotApplicable, check
+from ssl_video.testing.check import Failed, NotApplicable, check, named_unlabeled
 from ssl_video.testing.networks import CLASSES, Readout
 from ssl_video.testing.subject import (
     LATE,
@@ -13,7 +13,6 @@ from ssl_video.testing.subject import (
     gradients,
     seeded,
     total,
-    unlabeled_terms,
     without_draws,
 )
 
@@ -92,7 +91,7 @@ def stop_gradient(subject: Subject) -> None:
         batch.unlabeled[view].requires_grad_()
     output = seeded(algorithm, batch)
     # An unused `threshold` option, left over from another method, must not hide the terms.
-    terms = _selected(subject, output) or unlabeled_terms(output)
+    terms = _selected(subject, output) or named_unlabeled(output)
     gradients(algorithm, total(terms))
     for view in givers:
         given = batch.unlabeled[view].grad
@@ -121,7 +120,7 @@ def agreement(subject: Subject) -> None:
         strongly = [(shown + shift) % CLASSES for shown in _CLASSES]
         made = subject.build(network=Readout, **subject.eager)
         outputs.append(seeded(made, clips.plain(made, _CLASSES, strongly)))
-    for name in _selected(subject, outputs[0]) or unlabeled_terms(outputs[0]):
+    for name in _selected(subject, outputs[0]) or named_unlabeled(outputs[0]):
         agreed, *others = (output.terms[name].item() for output in outputs)
         if agreed >= min(others) / 2:
             raise Failed(
@@ -148,7 +147,7 @@ def empty_selection(subject: Subject) -> None:
         if not _moves(subject, output):
             raise Failed(f"clips are selected though none reaches the threshold {_ABOVE_ALL}")
         raise NotApplicable("its threshold moves: at first all clips are below it")
-    terms = unlabeled_terms(output)
+    terms = named_unlabeled(output)
     everything = seeded(subject.build(**subject.eager), clips.moving(algorithm)).terms
     for name, term in terms.items():
         if not term.isfinite():
@@ -233,7 +232,7 @@ def indices(subject: Subject) -> None:
 
 def _selected(subject: Subject, output: LossOutput) -> dict[str, torch.Tensor]:
     """Return the unlabeled terms that an unreachable threshold makes zero; all if there is no threshold."""
-    terms = unlabeled_terms(output)
+    terms = named_unlabeled(output)
     if not subject.eager:
         return terms
     algorithm = subject.build(threshold=_ABOVE_ALL)
