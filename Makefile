@@ -24,7 +24,7 @@ docs: links
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
 
 test:
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --slow
 
 # The tests of everything that computes, with the oldest torch that pyproject.toml admits, in an environment of its own.
 OLDEST = build/oldest

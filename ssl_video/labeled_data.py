@@ -10,7 +10,7 @@ import torch
 from ssl_video.algorithms.parts.teacher import Teacher
 from ssl_video.benchmarks.running import arguments
 from ssl_video.contract import Algorithm, Batch
-from ssl_video.data.dataset import Data, draw, load, read_index
+from ssl_video.data.dataset import Data, draw, load, read_index, with_protocol
 from ssl_video.data.loader import batches
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
@@ -23,6 +23,7 @@ from ssl_video.spec import Spec, build
 
 _KEYS = (
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists", "root", "split"),
+    *("unlabeled", "keep_classes"),
     *("size", "frames", "stride", "frame_format", "test_clips", "test_crops"),
 )
 
@@ -162,8 +163,8 @@ def load_data(
         skip_broken: quarantine videos that cannot be decoded, instead of stopping.
         cache_gib: size limit of the cache of decoded frames, in GiB; 0: no cache.
         keywords: keys of a specification that are about data: protocol, draw, seed, labeled_in_unlabeled,
-            validation, lists, root, split, size, frames, stride, frame_format, test_clips, test_crops. One
-            whose value is None counts as not given.
+            validation, lists, root, split, unlabeled, keep_classes, size, frames, stride, frame_format,
+            test_clips, test_crops. One whose value is None counts as not given.
 
     Raises:
         InputError: unknown keywords, the data cannot be read, videos are broken, or the protocol asks for
@@ -176,6 +177,7 @@ def load_data(
     with observer(progress).preparing() as report:
         index = read_index(spec, report, skip_broken=skip_broken)
         draw(spec, index)  # a protocol that cannot be drawn is reported before videos are decoded
+        spec = with_protocol(spec, index)
         opened = load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)
     return LabeledData(spec, opened, draw(spec, opened.index))
 

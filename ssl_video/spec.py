@@ -24,6 +24,17 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def _several(value: Any) -> Any:
+    """Return one text as a tuple of one."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+# A key that may be given several times.
+Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
+# The protocol that depends on the data.
+AUTO = "auto"
+
+
 class NetworkSpec(BaseModel):
     """Settings of one role's network that differ from the algorithm's request."""
 
@@ -61,7 +72,17 @@ class Spec(BaseModel):
     )
     root: str | None = Field(None, description="folder that the manifest's paths start from")
     split: str = Field("split", description="manifest column that holds train or test")
-    protocol: str = Field("per-class:10", description="rule by which the labeled training clips are chosen")
+    unlabeled: Several = Field(
+        (), description="more unlabeled clips: a folder, manifest, list, index file or video; repeatable"
+    )
+    keep_classes: Several = Field(
+        (), description="classes that are called unlabeled, unknown, none, -1 or ?; repeatable"
+    )
+    protocol: str = Field(
+        AUTO,
+        description="rule by which the labeled training clips are chosen; auto: all if the data has "
+        "unlabeled clips, else per-class:10",
+    )
     draw: int | None = Field(None, ge=0, description="number of the random draw of labels; default: the seed")
     labeled_in_unlabeled: bool = Field(False, description="also use the labeled clips as unlabeled ones")
     validation: float = Field(
@@ -125,7 +146,7 @@ class Spec(BaseModel):
 
 # Keys that distinguish the runs of one row of a table: its columns, and the repetitions in a cell.
 CELL = (
-    *("data", "root", "split"),
+    *("data", "root", "split", "unlabeled", "keep_classes"),
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists"),
 )
 # Keys in which compared rows may differ.

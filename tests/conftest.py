@@ -12,6 +12,19 @@ from helpers.registries import unchanged_registries
 CLASSES = ("bow", "jump", "wave")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take --slow, which also runs the slow tests."""
+    parser.addoption("--slow", action="store_true", help="also run the tests that are marked as slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the slow tests out, unless they are asked for by --slow, -m, a file or a test's name."""
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (
+        config.option.markexpr or config.getoption("--slow")
+    ):
+        config.option.markexpr = "not slow"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put slow tests first: left for the end, each would keep one process busy while the others have none."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -209,7 +209,9 @@ def test_classes_that_other_processes_cannot_have(
     with pytest.raises(sv.InputError, match=r"Locked cannot be sent to the process of a run .*cannot pickle"):
         sv.bench(locked, baseline=None, **here, protocols="per-class:2", seeds=1)
     monkeypatch.setattr("ssl_video.benchmarks.running.executors.make", lambda execution: None)
-    with pytest.raises(sv.InputError, match="Own is defined in this Python session, which slurm's machines"):
+    with pytest.raises(
+        sv.InputError, match="Own is defined in this Python session, which machines of slurm cannot import"
+    ):
         sv.bench(Own, executor="slurm", **here, protocols="per-class:2", seeds=1)
 
 

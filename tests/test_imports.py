@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "contract": {"options"},
     "algorithms": {"contract", "errors", "registry"},
     "backbones": {"contract", "errors", "registry"},
-    "data": {"contract", "errors", "files", "lazy", "observer", "processes", "signals", "spec"},
+    "data": {"contract", "errors", "files", "lazy", "names", "observer", "processes", "signals", "spec"},
     "networks": {"contract", "data", "backbones", "ssl_video", *BOTTOM},
     "runs": {"data", *BOTTOM},
     "inference": {"contract", "data", "networks", "observer", "runs", *BOTTOM},

@@ -18,6 +18,8 @@ CELL = {
     "data": "folder",
     "root": "elsewhere",
     "split": "split2",
+    "unlabeled": ["archive"],
+    "keep_classes": ["unknown"],
     "protocol": "percent:1",
     "draw": 4,
     "seed": 5,

@@ -25,13 +25,15 @@ class Audit:
 
     Attributes:
         title: the method, the data set, the protocol, and the number of runs if there are several.
-        labels: every pseudo-label of the runs.
+        labels: every pseudo-label of the runs, for clips with a class.
         windows: number of windows of steps.
+        left_out: number of unlabeled clips without a class, whose pseudo-labels cannot be checked.
     """
 
     title: str
     labels: PseudoLabels
     windows: int
+    left_out: int = 0
 
     @property
     def classes(self) -> list[str]:
@@ -85,6 +87,7 @@ class Audit:
         """
         return {
             "classes": self.classes,
+            "left_out": self.left_out,
             "networks": {
                 network: {
                     "over_time": _plain(self.over_time[network]),
@@ -103,7 +106,8 @@ class Audits:
 
     Attributes:
         audits: the audits.
-        without: folders of runs that store no pseudo-labels, as those of supervised-only do.
+        without: folders of runs that store no pseudo-labels that can be checked: those of supervised-only,
+            and those without an unlabeled clip that has a class.
         problems: a sentence for each run that cannot be used.
     """
 
@@ -137,7 +141,7 @@ def audit(
     """
     listed = [runs] if isinstance(runs, str | PathLike | RunFolder) else list(runs)
     found, problems, without = dict[Path, PseudoLabels](), list[str](), list[Path]()
-    read, labeled = list[RunFolder](), list[RunFolder]()
+    read, labeled, left_out = list[RunFolder](), list[RunFolder](), dict[Path, int]()
     for run in map(RunFolder, listed):
         try:
             run.result  # noqa: B018 - raises if the run is not finished
@@ -147,20 +151,26 @@ def audit(
     for run in read:
         try:
             if run.has_pseudo_labels:
-                found[run.path] = run.pseudo_labels
+                made = run.pseudo_labels
+                found[run.path], left_out[run.path] = made.checkable, int((made.truths < 0).sum())
+            if run.path in found and len(found[run.path].clips):
                 labeled.append(run)
             else:
                 without.append(run.path)
         except InputError as error:
             problems += error.problems
-    if not found:
-        none = "its algorithm produces none, or it was made by an older version"
-        raise InputError(*problems, *(f"{folder} stores no pseudo-labels: {none}" for folder in without))
+    if not labeled:
+        none = "its algorithm produces none, or no unlabeled clip has a class, or an older version made it"
+        raise InputError(
+            *problems,
+            *(f"{folder} stores no pseudo-labels that can be checked: {none}" for folder in without),
+        )
     audits = tuple(
         Audit(
             f"{title}, {len(some)} runs" if len(some) > 1 else title,
             numbers.pooled([found[run.path] for run in some]),
             windows,
+            max(left_out[run.path] for run in some),
         )
         for title, some in finished.grouped(labeled).items()
     )

@@ -162,5 +162,7 @@ def _curves(folder: Path) -> dict[str, list[tuple[int, float]]] | None:
 
 
 def _pseudo_labels(folder: Path) -> PseudoLabels | None:
+    """Return the pseudo-labels of a run's clips with a class; None: there is none."""
     run = RunFolder(folder)
-    return run.pseudo_labels if run.has_pseudo_labels else None
+    made = run.pseudo_labels.checkable if run.has_pseudo_labels else None
+    return made if made and len(made.clips) else None

@@ -85,7 +85,8 @@ def _block(label: str, specs: list[dict[str, Any]]) -> Iterator[str]:
     yield "YAML"
 
     def labels(spec: dict[str, Any]) -> list[str]:
-        return [_flag(key, spec[key]) for key in CELL if spec.get(key) is not None and key != "seed"]
+        given = [key for key in CELL if spec.get(key) not in (None, []) and key != "seed"]
+        return [_flag(key, spec[key]) for key in given]
 
     for flags, group in groupby(sorted(specs, key=lambda s: (labels(s), s["seed"])), key=labels):
         seeds = " ".join(str(spec["seed"]) for spec in group)
@@ -98,6 +99,8 @@ def _flag(key: str, value: Any) -> str:
     name = key.replace("_", "-")
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
+    if isinstance(value, list):
+        return " ".join(_flag(key, item) for item in value)
     return f"--{name} {shlex.quote(str(value))}"
 
 

@@ -206,11 +206,7 @@ def _data_sets(plans: Sequence[Plan]) -> list[str]:
     # Clips of two sizes are stored twice, but are one data set.
     for data in {plan.data.index.fingerprint: plan.data for plan in plans}.values():
         index, broken = data.index, data.broken
-        train, test = (len(index.rows(part)) for part in ("train", "test"))
-        sentences.append(
-            f"{index.name}: {train:,} training and {counted(test, 'test clip')}, "
-            f"{counted(len(index.classes), 'class')}"
-        )
+        sentences.append(f"{index.name}: {index.sizes}")
         partitions = [p.partition for p in plans if p.data.index.fingerprint == index.fingerprint]
         notes = [*index.notes, *(note for partition in partitions for note in partition.notes)]
         sentences += [f"  {note}" for note in dict.fromkeys(notes)]

@@ -126,11 +126,7 @@ def _data(checked: Sequence[prepare.Checked]) -> list[str]:
     sentences = list[str]()
     for found in checked:
         index, partition = found.index, found.partition
-        train, test = (len(index.rows(part)) for part in ("train", "test"))
-        sentences.append(
-            f"{index.name}: {train:,} training and {counted(test, 'test clip')}, "
-            f"{counted(len(index.classes), 'class')}"
-        )
+        sentences.append(f"{index.name}: {index.sizes}")
         labeled, unlabeled = len(partition.labeled), len(partition.unlabeled)
         sentences.append(f"  {found.spec.protocol}: {labeled:,} labeled, {unlabeled:,} unlabeled")
         sentences += [f"  {note}" for note in partition.notes]

@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock
 
 from ssl_video.contract import Algorithm
-from ssl_video.data.dataset import Data, draw, load, read_index
+from ssl_video.data.dataset import Data, draw, load, read_index, with_protocol
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
 from ssl_video.data.partitions.partition import Partition
@@ -42,8 +42,9 @@ def plans(
         InputError: all problems with names, options and protocols at once; then all with the labels that
             the protocols request; both before any video is decoded; then all broken videos.
     """
-    resolved = resolve(specs, execution.torch_device)
-    indexes = {_index_key(found.spec): found.index for found in check(resolved, execution, progress)}
+    checked = check(resolve(specs, execution.torch_device), execution, progress)
+    indexes = {_index_key(found.spec): found.index for found in checked}
+    resolved = [found.spec for found in checked]
     opened = dict[tuple[object, ...], Data]()
     for spec in resolved:
         if _data_key(spec) not in opened:
@@ -92,7 +93,9 @@ def check(
     drawn = dict[tuple[object, ...], Partition]()
 
     def checked(spec: Spec) -> Checked:
-        index, key = indexes[_index_key(spec)], _partition_key(spec)
+        index = indexes[_index_key(spec)]
+        spec = with_protocol(spec, index)
+        key = _partition_key(spec)
         if key not in drawn:
             drawn[key] = draw(spec, index)
         check_clips(spec, built[configuration(spec)], drawn[key], execution)
@@ -153,9 +156,9 @@ def _names(spec: Spec, device: torch.device) -> Spec:
     """Resolve one specification, and check its protocol."""
     # Absolute, as a run's records are read from any directory.
     places = {"data": None if spec.data == "demo" else spec.data, "root": spec.root, "lists": spec.lists}
-    spec = spec.model_copy(
-        update={key: str(Path(place).expanduser().absolute()) for key, place in places.items() if place}
-    )
+    absolute = {key: str(Path(place).expanduser().absolute()) for key, place in places.items() if place}
+    sources = tuple(str(Path(place).expanduser().absolute()) for place in spec.unlabeled)
+    spec = spec.model_copy(update={**absolute, "unlabeled": sources})
     problems = partition.check(spec.protocol, lists=Path(spec.lists) if spec.lists else None)
     try:
         spec = assemble.resolve(spec, device)
@@ -175,7 +178,7 @@ def _build(spec: Spec, execution: Execution) -> Algorithm:
 
 
 def _index_key(spec: Spec) -> tuple[object, ...]:
-    return spec.data, spec.root, spec.split
+    return spec.data, spec.root, spec.split, spec.unlabeled, spec.keep_classes
 
 
 def _partition_key(spec: Spec) -> tuple[object, ...]:

@@ -20,7 +20,7 @@ from typing import Any
 from ssl_video.benchmarks.running.given import specify
 from ssl_video.errors import InputError, unknown
 from ssl_video.registry import algorithms
-from ssl_video.spec import Spec, build, override, read_yaml
+from ssl_video.spec import AUTO, Spec, build, override, read_yaml
 
 Entry = str | Mapping[str, Any]
 
@@ -56,7 +56,7 @@ class Suite:
     algorithms: Sequence[Entry] = ()
     backbones: Sequence[Entry] = ()
     datasets: Sequence[Entry] = ()
-    protocols: Sequence[Entry] = ("per-class:10",)
+    protocols: Sequence[Entry] = (AUTO,)
     draws: int | None = None
     seeds: int = 3
     match: str = "steps"

@@ -49,7 +49,10 @@ def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> 
         # With RUNS/* these include the runs of supervised, which is not an error.
         one = len(found.without) == 1
         what = "1 run stores" if one else f"{len(found.without)} runs store"
-        print(f"{what} no pseudo-labels and {'is' if one else 'are'} left out", file=sys.stderr)
+        print(
+            f"{what} no pseudo-labels that can be checked and {'is' if one else 'are'} left out",
+            file=sys.stderr,
+        )
     for problem in found.problems:
         plainly(Console(stderr=True), f"error: {problem}")
     return 1 if found.problems else 0
@@ -58,6 +61,8 @@ def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> 
 def _show(found: "sv.analysis.Audits", clips: int) -> None:
     console = output()
     for made in found:
+        if made.left_out:
+            plainly(console, f"{made.title}: unlabeled clips without a class, left out: {made.left_out:,}")
         for network in made.networks:
             console.print(f"{made.title}: labels by {network}", markup=False, highlight=False, style="bold")
             for table in (

@@ -55,7 +55,8 @@ def command(
     plainly(
         console,
         f"{found.index.name}: {found.looked:,} of {number:,} files decoded in {found.seconds:.1f} s "
-        f"({found.looked / found.seconds:.1f} per second), the others are unchanged since last time",
+        f"({found.looked / found.seconds:.1f} per second)"
+        + (", the others are unchanged since last time" if found.looked < number else ""),
     )
     _videos(console, found)
     for text, names in found.remarks.items():

@@ -12,6 +12,7 @@ import ssl_video as sv
 from ssl_video.cli.show import plainly
 
 _PATH = click.Path(path_type=Path)
+_KEYS = sv.Spec.model_fields
 
 
 @click.command()
@@ -27,6 +28,16 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--kind", metavar="KIND", help="kind of source  [recognised]")
 @click.option("--skip-missing", is_flag=True, help="leave out clips whose files are missing")
+@click.option(
+    "--unlabeled",
+    type=_PATH,
+    multiple=True,
+    metavar="SOURCE",
+    help=sv.Spec.model_fields["unlabeled"].description,
+)
+@click.option(
+    "--keep-classes", multiple=True, metavar="TEXT", help=sv.Spec.model_fields["keep_classes"].description
+)
 @click.option("--no-check", is_flag=True, help="do not check that the files exist")
 def command(
     sources: tuple[Path, ...],
@@ -38,6 +49,8 @@ def command(
     classes: Path | None,
     kind: str | None,
     skip_missing: bool,
+    unlabeled: tuple[Path, ...],
+    keep_classes: tuple[str, ...],
     no_check: bool,
 ) -> None:
     """Write an index file of a data set, which every command takes as --data.
@@ -60,7 +73,8 @@ def command(
     """
     made = sv.data.make_index(
         *sources, output=output, videos=videos, train=train, val=val, test=test, classes=classes, kind=kind,
-        skip_missing=skip_missing, check=not no_check, progress=sv.ConsoleObserver(),
+        skip_missing=skip_missing, check=not no_check, unlabeled=unlabeled, keep_classes=keep_classes,
+        progress=sv.ConsoleObserver(),
     )  # fmt: skip
     _show(made, Console())
 
@@ -81,8 +95,10 @@ def _show(made: "sv.data.IndexFile", console: Console) -> None:
     name, seen = os.path.relpath(made.path), "" if made.checked else " (not checked)"
     size = _size(made.path.stat().st_size)
     plainly(console, f"wrote {name} ({size}); the videos are those in {index.root}{seen}")
-    labels = max(1, min(10, made.parts["train"].least // 2))
-    plainly(console, f"next:\n  ssl-video bench --data {name} --algo cmpl --protocol per-class:{labels}")
+    command = f"ssl-video bench --data {name} --algo cmpl"
+    if "unlabeled" not in made.parts:
+        command += f" --protocol per-class:{max(1, min(10, made.parts['train'].least // 2))}"
+    plainly(console, f"next:\n  {command}")
 
 
 def _parts(made: "sv.data.IndexFile") -> Table:
@@ -93,8 +109,8 @@ def _parts(made: "sv.data.IndexFile") -> Table:
         table.add_column(title, justify="right")
     for part, size in made.parts.items():
         groups = "unknown" if size.groups is None else f"{size.groups:,}"
-        spread = (f"{size.least:,}", f"{size.mean:,.1f}", f"{size.most:,}")
-        table.add_row(part or "not used", f"{size.clips:,}", f"{size.classes:,}", *spread, groups)
+        spread = (f"{size.classes:,}", f"{size.least:,}", f"{size.mean:,.1f}", f"{size.most:,}")
+        table.add_row(part or "not used", f"{size.clips:,}", *(spread if size.classes else [""] * 4), groups)
     return table
 
 

@@ -26,7 +26,7 @@ def spec_options(*without: str) -> Callable[[Function], Function]:
         for name, field in reversed(sv.Spec.model_fields.items()):
             if name in (*without, _NO_FLAG) or get_origin(field.annotation) is dict:
                 continue
-            default = "" if field.default is None else f"  [{field.default}]"
+            default = "" if field.default in (None, ()) else f"  [{field.default}]"
             flags = [f"--{name.replace('_', '-')}"]
             if field.annotation is bool:
                 flags = [f"{flags[0]}/--no-{flags[0][2:]}"]
@@ -34,6 +34,7 @@ def spec_options(*without: str) -> Callable[[Function], Function]:
                 *flags,
                 name,
                 default=None,
+                multiple=get_origin(field.annotation) is tuple,
                 metavar=_metavar(field.annotation),
                 help=f"{field.description}{default}",
             )
@@ -45,7 +46,7 @@ def spec_options(*without: str) -> Callable[[Function], Function]:
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the keywords that flags gave: keys of a specification that are set, and all others."""
-    return {key: value for key, value in options.items() if value is not None}
+    return {key: value for key, value in options.items() if value not in (None, ())}
 
 
 def split_list(values: tuple[str, ...]) -> list[str]:

@@ -12,7 +12,7 @@ import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.show import plainly
 
-_INDEX = ("root", "split")
+_INDEX = ("root", "split", "unlabeled", "keep_classes")
 _DRAW = ("draw", "labeled_in_unlabeled", "validation", "lists")
 _SHOWN = 10
 
@@ -144,7 +144,8 @@ def _parts(parts: "Mapping[str, sv.data.Clips]") -> Table:
     for name, clips in parts.items():
         found = clips.summary
         groups = _text(found.groups) if found.groups else "not known"
-        table.add_row(name, f"{found.clips:,}", f"{found.classes:,}", _text(found.per_class), groups)
+        by_class = (f"{found.classes:,}", _text(found.per_class), groups) if found.classes else ("none",)
+        table.add_row(name, f"{found.clips:,}", *by_class)
     return table
 
 

@@ -123,7 +123,7 @@ def fill_cache(
     with observer(progress).preparing() as report:
         index = _index(data, root, split, report)
         store = FrameStore(index.paths, short_side(size), int(cache_gib * GIB), _folder(), frame_format)
-        rows = index.rows("train", "test").tolist()
+        rows = index.used.tolist()
         broken = store.fill(rows, lambda done, total: report("decoding", done, total), jobs)
     contents = known.contents(store.folder, (store.paths[row] for row in rows))
     sizes = {e.path.name: e.size for e in cache.entries(store.folder) if e.setting == store.setting}

@@ -6,8 +6,9 @@ to a worker sends only the file's name. Ten million rows therefore cost a worker
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -135,7 +136,7 @@ class Category:
     """(N,) strings with many repetitions, stored as codes into a list of names.
 
     Attributes:
-        codes: (N,) integers, indices into `names`.
+        codes: (N,) integers, indices into `names`; -1: no value, which reads as "".
         names: the distinct strings; some may not occur.
     """
 
@@ -171,23 +172,25 @@ class Category:
         return len(self.codes)
 
     def __getitem__(self, row: int) -> str:
-        return self.names[int(self.codes[row])]
+        code = int(self.codes[row])
+        return self.names[code] if code >= 0 else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_category, (self.origin,)) if self.origin else (Category, (self.codes, self.names))
 
     def array(self) -> pa.DictionaryArray:
-        """Return the column as an Arrow array."""
+        """Return the column as an Arrow array; all rows have a value."""
         return pa.DictionaryArray.from_arrays(pa.array(self.codes), self.names.values)
 
     def rows(self, *names: str) -> np.ndarray:
         """Return the sorted rows that hold one of the names: (n,) int64."""
-        wanted = np.array([name in names for name in self.names], bool)
-        return np.flatnonzero(wanted[self.codes]) if len(wanted) else np.empty(0, np.int64)
+        # The last one is for rows without a value.
+        wanted = np.array([*(name in names for name in self.names), False], bool)
+        return np.flatnonzero(wanted[self.codes])
 
     def tolist(self) -> list[str]:
         """Return the strings as Python objects."""
-        names = self.names.tolist()
+        names = [*self.names.tolist(), ""]
         return [names[code] for code in self.codes.tolist()]
 
 
@@ -199,12 +202,17 @@ def _category(origin: Origin) -> Category:
 class Paths(Sequence[str]):
     """Absolute file names: a folder and the names below it, joined on access.
 
+    Args:
+        root: the folder.
+        ids: (N,) the names.
+        elsewhere: other folders, by the first part of the names that are below them instead.
+
     Raises:
         InputError: a name leads out of the folder, as in an index file from an untrusted source.
     """
 
-    def __init__(self, root: str, ids: Strings) -> None:
-        self.root, self.ids = root, ids
+    def __init__(self, root: str, ids: Strings, elsewhere: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.root, self.ids, self.elsewhere = root, ids, dict(elsewhere)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -215,7 +223,7 @@ class Paths(Sequence[str]):
     def __getitem__(self, row: slice) -> "Paths": ...
     def __getitem__(self, row: int | slice) -> "str | Paths":
         if isinstance(row, slice):
-            return Paths(self.root, self.ids[row])
+            return Paths(self.root, self.ids[row], self.elsewhere)
         return self._path(self.ids[row])
 
     def __iter__(self) -> Iterator[str]:
@@ -226,4 +234,7 @@ class Paths(Sequence[str]):
             raise InputError(
                 f"{name!r} does not lie in {self.root}: rebuild the index with ssl-video data index"
             )
+        first, _, rest = name.partition("/")
+        if rest and first in self.elsewhere:
+            return os.path.join(self.elsewhere[first], rest)
         return os.path.join(self.root, name)

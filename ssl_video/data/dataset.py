@@ -1,6 +1,7 @@
 """A run's data: its clips, their labels, and the source of their frames."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,14 +9,15 @@ import numpy as np
 
 from ssl_video.data import demo
 from ssl_video.data.frames.store import GIB, FrameStore
-from ssl_video.data.importers import read
+from ssl_video.data.importers import absolute, read
+from ssl_video.data.importers.unlabeled import add as add_unlabeled
 from ssl_video.data.index import Index
 from ssl_video.data.partitions.partition import Partition, make
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress, Progress
 from ssl_video.data.video import quarantine
 from ssl_video.errors import InputError, counted
-from ssl_video.spec import Spec
+from ssl_video.spec import AUTO, Spec
 
 # Stored frames are a little larger than the crop (256 for 224, the usual pair), so that a crop smaller than
 # the whole frame is not upscaled.
@@ -49,7 +51,9 @@ def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: boo
     Raises:
         InputError: the data cannot be read.
     """
-    index = read_all(spec, progress, faulty=skip_broken or bool(quarantine.read(source(spec))))
+    sources = [source(spec), *(absolute(place) for place in spec.unlabeled)]
+    faulty = skip_broken or any(quarantine.read(place) for place in sources)
+    index = read_all(spec, progress, faulty=faulty)
     listed = _quarantined(spec, index)
     if not listed:
         return index
@@ -62,7 +66,7 @@ def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = Tru
     """Return the clips of a run's data set, including those that are quarantined.
 
     Args:
-        spec: the run, of which `data`, `root` and `split` are used.
+        spec: the run, of which `data`, `root`, `split`, `unlabeled` and `keep_classes` are used.
         progress: called while the demo clips are rendered.
         faulty: accept missing and empty files.
 
@@ -70,9 +74,12 @@ def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = Tru
         InputError: the data cannot be read.
     """
     if spec.data == "demo":
-        return read(demo.prepare(progress=_under("rendering the demo clips", progress)))
-    root = Path(spec.root).expanduser() if spec.root else None
-    return read(source(spec), root=root, split=spec.split, faulty=faulty)
+        index = read(demo.prepare(progress=_under("rendering the demo clips", progress)))
+    else:
+        root = Path(spec.root).expanduser() if spec.root else None
+        keep = spec.keep_classes
+        index = read(source(spec), root=root, split=spec.split, faulty=faulty, keep_classes=keep)
+    return add_unlabeled(index, [absolute(place) for place in spec.unlabeled], faulty=faulty)
 
 
 def source(spec: Spec) -> Path:
@@ -106,15 +113,24 @@ def load(
     store = FrameStore(
         index.paths, short_side(spec.size), int(cache_gib * GIB), frame_format=spec.frame_format
     )
-    used = index.rows("train", "test")
+    used = index.used
     reasons = store.prepare(used.tolist(), _under("checking the videos", progress))
     if not reasons:
         return Data(index, store, listed)
     broken = {index.ids[row]: reason for row, reason in sorted(reasons.items())}
     if not skip_broken:
         raise InputError(_complaint(broken, len(used), spec))
-    quarantine.add(source(spec), broken)
+    for place, some in _by_source(spec, index, broken).items():
+        quarantine.add(place, some)
     return Data(index.without(np.array(sorted(reasons))), store, listed | broken)
+
+
+def with_protocol(spec: Spec, index: Index) -> Spec:
+    """Return a specification whose protocol does not depend on the data any more."""
+    if spec.protocol != AUTO:
+        return spec
+    chosen = "all" if len(index.rows("unlabeled")) else "per-class:10"
+    return spec.model_copy(update={"protocol": chosen})
 
 
 def draw(spec: Spec, index: Index) -> Partition:
@@ -125,7 +141,7 @@ def draw(spec: Spec, index: Index) -> Partition:
     """
     return make(
         index,
-        spec.protocol,
+        with_protocol(spec, index).protocol,
         draw=spec.label_draw,
         labeled_in_unlabeled=spec.labeled_in_unlabeled,
         validation=spec.validation,
@@ -143,7 +159,7 @@ def check_present(index: Index, looks: int = 50) -> None:
     Raises:
         InputError: none of them exists.
     """
-    used = index.rows("train", "test")
+    used = index.used
     rows = used[sorted({len(used) * n // looks for n in range(looks)})]
     if not any(os.path.exists(index.paths[row]) for row in rows):
         raise InputError(
@@ -155,10 +171,26 @@ def check_present(index: Index, looks: int = 50) -> None:
 
 def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
     """Return the quarantine reason of each quarantined clip, by row."""
-    listed = quarantine.read(source(spec))
+    sources = {"": source(spec), **{part: Path(folder) for part, folder in index.elsewhere.items()}}
+    listed = {
+        f"{part}/{name}" if part else name: reason
+        for part, place in sources.items()
+        for name, reason in quarantine.read(place).items()
+    }
     if not listed:
         return {}
     return {row: listed[name] for row, name in enumerate(index.ids) if name in listed}
+
+
+def _by_source(spec: Spec, index: Index, broken: Mapping[str, str]) -> dict[Path, dict[str, str]]:
+    """Return broken clips by the source that has a quarantine list for them, with their ids there."""
+    found = dict[Path, dict[str, str]]()
+    for name, reason in broken.items():
+        first, _, rest = name.partition("/")
+        there = first in index.elsewhere
+        place, own = (Path(index.elsewhere[first]), rest) if there else (source(spec), name)
+        found.setdefault(place, {})[own] = reason
+    return found
 
 
 def _under(text: str, progress: Progress | None) -> CountProgress | None:

@@ -89,8 +89,11 @@ class Diagnosis:
             "the same video in train and in test, which makes test results too good": [
                 rows for rows, part in zip(copies, parts, strict=True) if {"train", "test"} <= part
             ],
+            "the same video in test and among the unlabeled clips": [
+                rows for rows, part in zip(copies, parts, strict=True) if {"unlabeled", "test"} <= part
+            ],
             "the same video in several classes": [
-                rows for rows in copies if len({int(index.labels[row]) for row in rows}) > 1
+                rows for rows in copies if len({int(index.labels[row]) for row in rows} - {-1}) > 1
             ],
         }
         for text, some in groups.items():
@@ -100,8 +103,9 @@ class Diagnosis:
     @property
     def classes(self) -> list[ClassLoss]:
         """The classes with clips, those that lose the largest fraction first."""
-        total, lost = Counter(self.index.labels.tolist()), Counter[int]()
-        lost.update(int(self.index.labels[row]) for row, facts in enumerate(self.facts) if facts.reason)
+        labels = self.index.labels.tolist()
+        total, lost = Counter(label for label in labels if label >= 0), Counter[int]()
+        lost.update(labels[row] for row, facts in enumerate(self.facts) if facts.reason and labels[row] >= 0)
         order = sorted(total, key=lambda label: (-lost[label] / total[label], label))
         return [ClassLoss(self.index.classes[label], total[label], lost[label]) for label in order]
 

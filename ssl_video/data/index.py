@@ -15,14 +15,14 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ssl_video.data.columns import Category, Paths, Strings
-from ssl_video.errors import InputError, some
+from ssl_video.errors import InputError, counted, some
 
-PARTS = ("", "train", "test")  # "": not used
+PARTS = ("", "train", "test", "unlabeled")  # "": not used
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +33,15 @@ class Index:
         name: the name of the folder or the manifest, see `importers.manifest`.
         root: absolute path of the folder that holds the files.
         ids: (N,) file names relative to the root, with forward slashes: the same on every machine.
-        label: (N,) class names; the names are sorted.
+        label: (N,) class names, none for the clips of the part "unlabeled"; the names are sorted.
         groups: (N,) names of source videos, if known. Clips of one source video look alike, so a group in
             both parts inflates test results.
-        splits: (N,) "train", "test" or "" (not used); the names are PARTS.
+        splits: (N,) "train", "test", "unlabeled" (for training, without a label) or "" (not used); the names
+            are PARTS.
         columns: (N,) strings as written, by name: the manifest's other columns.
         notes: sentences for the user.
         of_split: the notes about this way to divide the clips.
+        elsewhere: folders of clips that are not below the root, by the first part of their ids.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Index:
     columns: Mapping[str, Category]
     notes: tuple[str, ...]
     of_split: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -58,7 +61,7 @@ class Index:
     @property
     def paths(self) -> Paths:
         """(N,) absolute file names, joined on access."""
-        return Paths(self.root, self.ids)
+        return Paths(self.root, self.ids, self.elsewhere)
 
     @functools.cached_property
     def classes(self) -> tuple[str, ...]:
@@ -67,8 +70,15 @@ class Index:
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int64 indices into `classes`."""
+        """(N,) int64 indices into `classes`; -1: no label."""
         return self.label.codes
+
+    @property
+    def sizes(self) -> str:
+        """The numbers of clips in the parts and of classes, as a phrase for the user."""
+        train, test, unlabeled = (len(self.rows(part)) for part in PARTS[1:])
+        training = f"{train:,} training" if not unlabeled else f"{train:,} labeled, {unlabeled:,} unlabeled"
+        return f"{training} and {counted(test, 'test clip')}, {counted(len(self.classes), 'class')}"
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -81,18 +91,24 @@ class Index:
         return hasher.hexdigest()[:12]
 
     def rows(self, *parts: str) -> np.ndarray:
-        """Return the rows of "train", "test" or both, sorted: (n,) int64."""
+        """Return the rows of some of PARTS, sorted: (n,) int64."""
         return self.splits.rows(*parts)
+
+    @property
+    def used(self) -> np.ndarray:
+        """The rows of all clips that are in use, sorted: (n,) int64."""
+        return self.rows(*PARTS[1:])
 
     def counts(self, part: str) -> np.ndarray:
         """Return the number of clips of each class in "train" or "test", (classes,)."""
-        return np.bincount(self.labels[self.rows(part)], minlength=len(self.classes))
+        found = self.labels[self.rows(part)]
+        return np.bincount(found[found >= 0], minlength=len(self.classes))
 
     def without(self, rows: np.ndarray) -> "Index":
         """Return the index with some rows, (n,) integers, out of use; classes and row numbers stay.
 
         Raises:
-            InputError: no training or no test clip is left.
+            InputError: no training clip or no test clip is left.
         """
         codes = self.splits.codes.copy()
         codes[rows] = PARTS.index("")

@@ -12,6 +12,7 @@ from ssl_video.data.importers.kinds import KINDS
 from ssl_video.data.importers.make import IndexRequest, make
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, unknown
+from ssl_video.names import Names, listed
 from ssl_video.observer import Observer, observer
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -56,9 +57,9 @@ class IndexFile:
 
     @property
     def parts(self) -> dict[str, PartSize]:
-        """The sizes of the parts "train" and "test", and of "" (not used) if it has clips."""
-        sizes = {part: self._size(part) for part in ("train", "test", "")}
-        return {part: size for part, size in sizes.items() if part or size.clips}
+        """The sizes of "train" and "test", and of "unlabeled" and "" (not used) if they have clips."""
+        sizes = {part: self._size(part) for part in ("train", "test", "unlabeled", "")}
+        return {part: size for part, size in sizes.items() if part in ("train", "test") or size.clips}
 
     @property
     def splits(self) -> dict[str, dict[str, int]]:
@@ -92,6 +93,8 @@ def make_index(
     kind: str | None = None,
     skip_missing: bool = False,
     check: bool = True,
+    unlabeled: Paths = (),
+    keep_classes: Names = (),
     progress: bool | Observer | None = None,
 ) -> IndexFile:
     """Write an index file of a data set, which every function takes as `data`.
@@ -108,6 +111,10 @@ def make_index(
         kind: the kind of the sources; None: recognised.
         skip_missing: leave out clips whose files are missing, in place of stopping.
         check: look for the files.
+        unlabeled: further sources of unlabeled clips: folders (their videos at any depth), manifests, lists,
+            index files or videos.
+        keep_classes: classes that are called unlabeled, unknown, none, -1 or ?, which otherwise mean that a
+            clip has no label.
         progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
 
     Raises:
@@ -122,6 +129,8 @@ def make_index(
         videos=absolute(Path(videos)) if videos else None,
         skip_missing=skip_missing,
         check=check,
+        unlabeled=[absolute(path) for path in _listed(unlabeled)],
+        keep_classes=tuple(listed(keep_classes)),
     )
     target, shown = absolute(Path(output)), observer(progress)
     _check(request, target)
@@ -147,6 +156,7 @@ def _check(request: IndexRequest, output: Path) -> None:
     files = [file for of_part in request.lists.values() for file in of_part]
     needed = [*request.sources, *files, *([request.classes] if request.classes else [])]
     needed += [request.videos] if request.videos and request.check else []
+    needed += request.unlabeled
     problems = [no_such(path) for path in needed if not path.exists()]
     if request.kind is not None and request.kind not in KINDS:
         problems.append(unknown("kind", request.kind, KINDS))

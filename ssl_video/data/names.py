@@ -4,7 +4,13 @@ import functools
 import os
 import re
 
-EXTENSIONS = frozenset({".mp4", ".avi", ".mkv", ".webm", ".mov", ".mpg", ".mpeg", ".m4v"})
+# Of the containers that FFmpeg opens, those that hold videos.
+EXTENSIONS = frozenset(
+    {
+        *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".asf", ".flv", ".f4v"),
+        *(".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".ogv", ".vob", ".mxf", ".divx", ".gif", ".y4m", ".mjpeg"),
+    }
+)
 # UCF-101 and its relatives: v_<class>_g<source video>_c<clip>
 UCF_NAME = r"(?P<group>v_(?P<label>[^/]+)_g\d+)_c\d+"
 

@@ -16,6 +16,7 @@ from ssl_video.data.partitions.protocols import Listed, parse
 from ssl_video.data.partitions.published import PublishedProtocol
 from ssl_video.data.partitions.summary import ClipComparison, Clips
 from ssl_video.errors import InputError, unknown
+from ssl_video.names import Names, listed
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
 
@@ -110,6 +111,8 @@ def make_partition(
     protocol: str | None = None,
     root: str | None = None,
     split: str | None = None,
+    unlabeled: Names = (),
+    keep_classes: Names = (),
     draw: int | None = None,
     labeled_in_unlabeled: bool | None = None,
     validation: float | None = None,
@@ -121,9 +124,12 @@ def make_partition(
     Args:
         data: "demo", a folder of class folders, a manifest (CSV), or an index file.
         output: a file to write the partition to, which is a protocol itself; None: none.
-        protocol: the partition protocol, see `ssl_video.list_protocols`; None: per-class:10.
+        protocol: the partition protocol, see `ssl_video.list_protocols`; None: all if the data has unlabeled
+            clips, otherwise per-class:10.
         root: the folder that the manifest's paths start from.
         split: the manifest's column that says train or test; None: "split".
+        unlabeled: further sources of unlabeled clips: folders, manifests, lists, index files or videos.
+        keep_classes: classes that are called unlabeled, unknown, none, -1 or ?.
         draw: number of the draw; None: 0.
         labeled_in_unlabeled: whether the labeled clips are also used as unlabeled ones.
         validation: labeled clips kept for validation: a fraction below 1, or a number per class.
@@ -136,6 +142,7 @@ def make_partition(
     given = {
         "data": data, "protocol": protocol, "root": root, "split": split, "draw": draw, "lists": lists,
         "labeled_in_unlabeled": labeled_in_unlabeled, "validation": validation,
+        "unlabeled": listed(unlabeled) or None, "keep_classes": listed(keep_classes) or None,
     }  # fmt: skip
     (made,) = _made(given, [protocol], progress)
     if output is not None:
@@ -169,6 +176,8 @@ def compare_partitions(
     *,
     root: str | None = None,
     split: str | None = None,
+    unlabeled: Names = (),
+    keep_classes: Names = (),
     draw: int | None = None,
     labeled_in_unlabeled: bool | None = None,
     validation: float | None = None,
@@ -183,6 +192,8 @@ def compare_partitions(
         data: the data set that both are protocols of; not needed for files.
         root: see `make_partition`.
         split: see `make_partition`.
+        unlabeled: see `make_partition`.
+        keep_classes: see `make_partition`.
         draw: see `make_partition`.
         labeled_in_unlabeled: see `make_partition`.
         validation: see `make_partition`.
@@ -194,7 +205,8 @@ def compare_partitions(
     """
     drawing = {
         "root": root, "split": split, "draw": draw, "labeled_in_unlabeled": labeled_in_unlabeled,
-        "validation": validation,
+        "validation": validation, "unlabeled": listed(unlabeled) or None,
+        "keep_classes": listed(keep_classes) or None,
     }  # fmt: skip
     if data is None:
         if any(value is not None for value in drawing.values()):

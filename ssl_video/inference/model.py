@@ -139,7 +139,8 @@ class Model:
         # The run's own root belongs to the run's own data.
         values: dict[str, str | None] = {"data": data or self.spec.data, "split": split or self.spec.split}
         values["root"] = root if data or root else self.spec.root
-        spec = self.spec.model_copy(update=values)
+        # A test needs no unlabeled clip, and their folder may be elsewhere by now.
+        spec = self.spec.model_copy(update={**values, "unlabeled": ()})
         with observer(progress).preparing() as report:
             index = dataset.read_index(spec, report, skip_broken=skip_broken)
             self.check_classes(index)

@@ -27,7 +27,7 @@ class PseudoLabels:
     Attributes:
         clips: (U,) names of the unlabeled clips, as in the data set's index.
         classes: names of the classes, by number.
-        truths: (U,) the clips' class numbers, which no algorithm sees.
+        truths: (U,) the clips' class numbers, which no algorithm sees; -1: the clip has no label at all.
         steps: (N,) the entry's step, from 0.
         indices: (N,) the entry's clip, as an index into `clips`.
         labels: by the network that gave them, (N,) class numbers; -1: no label.
@@ -41,6 +41,23 @@ class PseudoLabels:
     indices: np.ndarray
     labels: dict[str, np.ndarray]
     weights: dict[str, np.ndarray]
+
+    @property
+    def checkable(self) -> "PseudoLabels":
+        """Those of clips with a class, which can be right or wrong."""
+        known = self.truths >= 0
+        if known.all():
+            return self
+        kept, number = known[self.indices], np.cumsum(known) - 1
+        return PseudoLabels(
+            self.clips[known],
+            self.classes,
+            self.truths[known],
+            self.steps[kept],
+            number[self.indices[kept]],
+            {name: labels[kept] for name, labels in self.labels.items()},
+            {name: weights[kept] for name, weights in self.weights.items()},
+        )
 
 
 def write(folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np.ndarray) -> dict[str, float]:

@@ -78,6 +78,7 @@ class Result(BaseModel):
     )
     labeled: int = Field(description="labeled training clips")
     unlabeled: int = Field(description="unlabeled training clips")
+    without_label: int = Field(0, description="those of them that have no label at all; others' are hidden")
     test: int = Field(description="test clips")
     classes: int = Field(description="classes")
     predictor: str = Field(description="the network whose accuracies these are")
@@ -157,7 +158,7 @@ def _columns() -> dict[str, str]:
 # The first and the last columns; those between have the order of the schema.
 _FIRST = (
     *("algorithm", "backbone", "initialisation", "dataset", "protocol", "fingerprint", "draw", "seed"),
-    *("labeled", "unlabeled", "test", "classes"),
+    *("labeled", "unlabeled", "without_label", "test", "classes"),
 )
 _LAST = (
     *("options", "labeled_in_unlabeled", "validation", "dataset_fingerprint", "setting", "configuration"),

@@ -79,14 +79,15 @@ def pseudo_label_metrics(pseudo: Mapping[str, Pseudo], hidden: Tensor) -> dict[s
 
     Args:
         pseudo: pseudo-labels by the network that gave them, each (U,).
-        hidden: true labels of the same clips, (U,).
+        hidden: true labels of the same clips, (U,); -1: the clip has none.
 
     Returns:
         "coverage/<network>": fraction of clips whose pseudo-label is used;
-        "precision/<network>": weighted fraction of the used ones that are right; nan if none is used.
+        "precision/<network>": weighted fraction of the used ones that are right, of clips with a true label;
+        nan if none is used.
     """
-    record = {}
+    record, known = {}, hidden >= 0
     for name, (label, weight, _) in pseudo.items():
         record[f"coverage/{name}"] = Ratio((weight > 0).sum(), float(len(weight)))
-        record[f"precision/{name}"] = Ratio((weight * (label == hidden)).sum(), weight.sum())
+        record[f"precision/{name}"] = Ratio((weight * (label == hidden)).sum(), (weight * known).sum())
     return record

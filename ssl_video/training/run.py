@@ -246,6 +246,7 @@ def _labels(todo: Plan) -> dict[str, Any]:
         "fingerprint": "p" + partition.fingerprint,
         "labeled": len(partition.labeled),
         "unlabeled": len(partition.unlabeled),
+        "without_label": int((index.labels[partition.unlabeled] < 0).sum()),
         "test": len(partition.test),
         "classes": len(index.classes),
     }

@@ -121,7 +121,7 @@ def test_a_run_without_labels_does_not_cost_the_others(
     assert aside.count("error:") == 2
     for name in ("damaged", "nowhere"):
         assert str(tmp_path / name) in aside
-    assert "1 run stores no pseudo-labels and is left out" in aside
+    assert "1 run stores no pseudo-labels that can be checked and is left out" in aside
     bare = make(tmp_path / "bare")
     (bare / "result.json").write_text("{")
     (bare / PSEUDO_LABELS).unlink()

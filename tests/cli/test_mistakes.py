@@ -43,7 +43,7 @@ def test_a_mistake_is_named(
 def test_a_flag_or_a_command_that_is_not_there(call: Call, tmp_path: Path) -> None:
     done = call("bench", "--flip-share", "0.3", cwd=tmp_path)
     assert done.returncode == 2
-    assert "An option of an algorithm is given as --set options.flip_fraction=VALUE." in done.stderr
+    assert "An option of an algorithm is given as --set options.flip_share=VALUE." in done.stderr
     # Where no algorithm is chosen, none has options.
     done = call("analyze", "audit", "--flip-share", cwd=tmp_path)
     assert done.returncode == 2

@@ -116,3 +116,24 @@ def test_a_file_that_changed_is_not_read_as_if_it_had_not(file: Path) -> None:
     file.unlink()
     with pytest.raises(InputError, match="cannot read the index file"):
         pickle.loads(sent)
+
+
+def test_a_row_without_a_value() -> None:
+    """Its code is -1: it reads as nothing, and no name finds it, not even the last one."""
+    made = Category(np.array([1, -1, 0]), Strings(pa.array(["a", "b"])))
+    assert made.tolist() == ["b", "", "a"]
+    assert [made[row] for row in range(3)] == ["b", "", "a"]
+    assert (made.rows("b").tolist(), made.rows("a", "b").tolist(), made.rows("").tolist()) == (
+        [0],
+        [0, 2],
+        [],
+    )
+
+
+def test_paths_in_other_folders() -> None:
+    ids = Strings(pa.array(["a/1.mp4", "more/2.mp4", "more", "more/../3.mp4"]))
+    paths = Paths("/data", ids, {"more": "/archive"})
+    assert [paths[row] for row in range(3)] == ["/data/a/1.mp4", "/archive/2.mp4", "/data/more"]
+    assert list(paths[1:2]) == ["/archive/2.mp4"]
+    with pytest.raises(InputError):
+        paths[3]

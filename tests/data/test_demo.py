@@ -242,7 +242,7 @@ def test_a_folder_with_something_else_in_it(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"written to .*file.set: File exists \(.*file\); make room"):
+    with pytest.raises(InputError, match=r"written to .*file.set: File exists \(.*file\); free space there"):
         demo.prepare(tmp_path / "file" / "set")
 
 
@@ -255,7 +255,9 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return write(path, data)
 
     monkeypatch.setattr(Path, "write_bytes", fill)
-    with pytest.raises(InputError, match=r"cannot be written to .*set: No space left on device; make room"):
+    with pytest.raises(
+        InputError, match=r"cannot be written to .*set: No space left on device; free space there"
+    ):
         demo.prepare(tmp_path / "set")
     assert left_in(tmp_path) == []
 

@@ -18,7 +18,8 @@ from ssl_video.runs.result import Result
 
 FACTS: dict[str, Any] = {
     "backbone": "tiny3d", "initialisation": "scratch", "dataset": "demo", "protocol": "per-class:4",
-    "labeled": 40, "unlabeled": 560, "test": 200, "classes": 10, "frames": 8, "stride": 2, "size": 32,
+    "labeled": 40, "unlabeled": 560, "without_label": 0, "test": 200, "classes": 10,
+    "frames": 8, "stride": 2, "size": 32,
     "steps": 300, "predictor": "model", "top5": 0.9, "mean_class": 0.5, "seconds": 30.0, "clips_seen": 9600,
     "parameters": 1000, "parameters_trained": 1000, "gflops": 0.5, "training_gflops": 900.0, "options": "{}",
     "labeled_in_unlabeled": False, "validation": 0.0,

@@ -62,3 +62,19 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InputError, match=r"pseudo-labels\.npz is damaged"):
         pseudo_labels.read(tmp_path)
+
+
+def test_those_of_clips_with_a_class_can_be_checked(tmp_path: Path) -> None:
+    """Clip a has none: its entry in step 0 goes, and the others' indices move."""
+    begin(tmp_path)
+    pseudo_labels.write(tmp_path, CLIPS, CLASSES, np.array([-1, 0, 1]))
+    made = pseudo_labels.read(tmp_path).checkable
+    assert made.clips.tolist() == ["b", "c"]
+    assert made.truths.tolist() == [0, 1]
+    assert (made.steps.tolist(), made.indices.tolist()) == ([0, 1, 1], [1, 0, 1])
+    assert made.labels["primary"].tolist() == [1, 1, 1]
+    assert made.labels["auxiliary"].tolist() == [-1, 0, 1]
+    assert made.weights["auxiliary"].tolist() == [0.0, 0.0, 1.0]
+    whole = pseudo_labels.read(tmp_path)
+    assert whole.clips.tolist() == CLIPS
+    assert len(whole.steps) == 4

@@ -47,7 +47,7 @@ def test_buffers_are_the_first_ones_and_gradients_are_averaged() -> None:
 
 def test_one_that_waits_for_the_other_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_SECONDS", 0.2)
-    with pytest.raises(TimeoutError, match="one process waits for the other one"):
+    with pytest.raises(TimeoutError, match="one process waits for the other, which does not communicate"):
         TwoRanks().run(lambda rank: gather(torch.ones(1)) if rank == 0 else None)
 
 

@@ -147,3 +147,10 @@ def test_no_gradient_is_kept() -> None:
     assert not pseudo_label_metrics({"model": Pseudo(HIDDEN, weight)}, HIDDEN)[
         "precision/model"
     ].below.requires_grad  # type: ignore[union-attr]
+
+
+def test_clips_without_a_label_are_in_no_precision() -> None:
+    """Weights 1, 0.5, 0.5; the first clip has no label, so that precision is 0.5 / (0.5 + 0.5)."""
+    pseudo = Pseudo(torch.tensor([0, 1, 1]), torch.tensor([1.0, 0.5, 0.5]))
+    found = pseudo_label_metrics({"model": pseudo}, torch.tensor([-1, 1, 2]))
+    assert values(found) == {"coverage/model": 1.0, "precision/model": 0.5}

@@ -51,7 +51,7 @@ def test_what_sets_a_view_apart_is_said(video: Path) -> None:
     assert {strip.title: strip.facts[2:] for strip in draw} == {
         "weak": (),
         "teacher": (),
-        "student": ("transformed anew (1)",),
+        "student": ("transformed again (1)",),
     }
 
 

@@ -6,6 +6,7 @@ Nothing is decoded here; a file only has to exist and to hold at least one byte.
 
 import difflib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from ssl_video.data.importers import index_file
@@ -31,12 +32,17 @@ def read(
     split: str = "split",
     check: bool = True,
     faulty: bool = False,
+    keep_classes: Collection[str] = (),
 ) -> Index:
     """Return the clips of an index file, a manifest, or class folders, perhaps in train/ and test/.
 
     A manifest is a CSV or TSV file with a header. It has the columns `path` and `label`, optionally `group`
     (the source video), a split column, and any others. The split column holds train, test or val. If there
     is no test, val is used as test; otherwise val is not used. Clips with an empty field are not used.
+
+    A clip with an empty label is unlabeled. So is one whose label is a word of `labels.NO_LABEL`, or that
+    lies in a folder `unlabeled` beside class folders or beside train/ and test/.
+
     Paths are relative to `root`. Without a root they are relative to the manifest's folder or to its parent,
     whichever holds more of the files. Paths that lead out of that folder are rejected, since a manifest may
     come from an untrusted source.
@@ -50,6 +56,7 @@ def read(
         split: name of the split column.
         check: look for a manifest's files; an index file's are never looked for.
         faulty: accept missing and empty files, unless all are missing, because the caller handles them.
+        keep_classes: classes whose names would otherwise stand for "no label".
 
     Raises:
         InputError: every problem found. A class without a training clip is one, without a test clip not.
@@ -70,11 +77,11 @@ def read(
                 f"ssl-video data index {path} --videos FOLDER -o {kind}.arrow"
             )
         if kind == FOLDER:
-            return finish(_folder(path, root, split, faulty))
-        return finish(_manifest(path, root, split, check, faulty))
+            return finish(_folder(path, root, split, faulty, keep_classes), keep_classes)
+        return finish(_manifest(path, root, split, check, faulty), keep_classes)
 
 
-def _folder(path: Path, root: Path | None, split: str, faulty: bool) -> Draft:
+def _folder(path: Path, root: Path | None, split: str, faulty: bool, keep_classes: Collection[str]) -> Draft:
     problems = []
     if root is not None:
         problems.append(f"{path} is a folder of videos: root is only for a manifest, leave it out")
@@ -82,7 +89,7 @@ def _folder(path: Path, root: Path | None, split: str, faulty: bool) -> Draft:
         problems.append(f"{path} is a folder and has no split column {split!r}: give a manifest")
     if problems:
         raise InputError(*problems)
-    draft = from_folder(path)
+    draft = from_folder(path, keep_classes)
     if faulty:
         draft.sizes, draft.problems = None, []
     return draft

@@ -1,10 +1,13 @@
 """Checks and conclusions that all sources share: from a draft to an index."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Strings
+from ssl_video.data.importers import labels
 from ssl_video.data.importers.draft import Draft, text
 from ssl_video.data.index import PARTS, Index, digest
 from ssl_video.data.names import UCF_NAME
@@ -13,23 +16,31 @@ from ssl_video.errors import InputError, counted, some
 HELD_OUT = 0.25  # fraction of each class that becomes the test part if no split is given
 
 
-def finish(draft: Draft) -> Index:
+def finish(draft: Draft, keep_classes: Collection[str] = ()) -> Index:
     """Return the index of a draft.
+
+    Args:
+        draft: the clips as read. Those without a label are unlabeled, unless they are for testing.
+        keep_classes: classes whose names would otherwise stand for "no label", see `labels.NO_LABEL`.
 
     Raises:
         InputError: the problems found here and before.
     """
+    labels.remove_words(draft, keep_classes)
     _sort(draft)
-    ids, label = Strings(draft.ids), Category.of(draft.labels)
+    ids, label = Strings(draft.ids), _classes(draft)
     empty = ids[draft.sizes == 0] if draft.sizes is not None else ids[:0]
     if len(empty):
         draft.problems.append(
             f"{counted(len(empty), 'file', 'are')} empty (0 bytes): {some(empty)}; restore or remove them, "
             "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video data doctor"
         )
-    if len(label.names) == 1:
+    if len(label.names) < 2:
+        with_label = int((label.codes >= 0).sum())
         draft.problems.append(
-            f"all {len(ids)} clips are of one class, {label.names[0]!r}; expected two or more"
+            f"all {with_label} labeled clips are of one class, {label.names[0]!r}; expected two or more"
+            if with_label
+            else "no clip has a label; expected some of two or more classes"
         )
     if draft.groups is None:
         draft.groups = _groups_by_name(draft)
@@ -58,6 +69,14 @@ def finish(draft: Draft) -> Index:
     )
 
 
+def _classes(draft: Draft) -> Category:
+    """Return the labels of a draft, -1 for those that are empty."""
+    found = Category.of(draft.labels)
+    # Names are sorted, so that the empty one comes first.
+    first = int(bool(len(found.names)) and found.names[0] == "")
+    return Category(found.codes - first, found.names[first:])
+
+
 def _sort(draft: Draft) -> None:
     """Sort the rows of a draft by id, and find those listed twice."""
     order = Strings(draft.ids).order()
@@ -69,12 +88,13 @@ def _sort(draft: Draft) -> None:
 
 
 def _groups_by_name(draft: Draft) -> pa.Array | None:
-    """Return source videos from names like v_Archery_g01_c02.avi, if all clips have such names."""
-    found = pc.extract_regex(draft.ids, rf"(?:^|/){UCF_NAME}(?:\.[^./]*)?$")
-    if found.null_count:
+    """Return source videos from names like v_Archery_g01_c02.avi, if all labeled clips have such names."""
+    found = pc.struct_field(pc.extract_regex(draft.ids, rf"(?:^|/){UCF_NAME}(?:\.[^./]*)?$"), "group")
+    if pc.any(pc.and_(pc.is_null(found), labels.given(draft.labels))).as_py():
         return None
     draft.notes.append("source videos (groups) are taken from the file names: v_<class>_g<source>_c<clip>")
-    return pc.struct_field(found, "group")
+    # An unlabeled clip with another name is a source video of its own.
+    return pc.coalesce(found, draft.ids)
 
 
 def given_splits(given: Category, label: Category, groups: Category | None, notes: list[str]) -> Category:
@@ -82,7 +102,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
 
     Args:
         given: (N,) "train", "test", "val" or "".
-        label: (N,) classes.
+        label: (N,) classes; a clip without one is unlabeled, unless it is for testing.
         groups: (N,) source videos, if known.
         notes: sentences for the user, extended here.
     """
@@ -92,8 +112,15 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
         notes.append("there is no test part: val is used as test")
     part = {"train": "train", held: "test"}
     codes = np.array([PARTS.index(part.get(name, "")) for name in names], np.int64)[given.codes]
+    without = label.codes < 0
+    tested = without & np.isin(given.codes, [names.index(name) for name in ("test", "val") if name in names])
+    codes[without] = PARTS.index("unlabeled")
+    codes[tested] = PARTS.index("")
     splits = Category(codes, Strings(text(PARTS)))
-    unused = len(splits.rows(""))
+    if tested.any():
+        number = int(tested.sum())
+        notes.append(f"{counted(number, 'clip')} for testing or validation without a label: not used")
+    unused = len(splits.rows("")) - int(tested.sum())
     if unused:
         notes.append(f"{counted(unused, 'clip', 'are')} neither train nor test: not used")
     if groups is not None:
@@ -112,9 +139,11 @@ def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: lis
     """Hold out a test part of each class by source videos (single clips if unknown), in order of a hash."""
     units = groups or Category(np.arange(len(draft.ids)), Strings(draft.ids))
     codes = np.full(len(label), PARTS.index("train"), np.int64)
+    codes[label.codes < 0] = PARTS.index("unlabeled")
     stuck = []
-    sizes = np.bincount(label.codes, minlength=len(label.names))
-    by_class = np.split(np.argsort(label.codes, kind="stable"), np.cumsum(sizes)[:-1])
+    sizes = np.bincount(label.codes[label.codes >= 0], minlength=len(label.names))
+    labeled = np.argsort(label.codes, kind="stable")[(label.codes < 0).sum() :]
+    by_class = np.split(labeled, np.cumsum(sizes)[:-1]) if len(sizes) else []
     for name, members in zip(label.names, by_class, strict=True):
         found, unit, sizes = np.unique(units.codes[members], return_inverse=True, return_counts=True)
         if len(found) < 2:

@@ -2,22 +2,25 @@
 
 import os
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from ssl_video.data.importers.draft import SPLITS, Draft, text
-from ssl_video.data.importers.locate import ABSENT, UNDECODABLE, file_size
+from ssl_video.data.importers.labels import is_unlabeled
+from ssl_video.data.importers.locate import ABSENT, UNDECODABLE, file_size, videos_below
 from ssl_video.data.names import EXTENSIONS
 from ssl_video.errors import InputError, counted, some
 
 
-def from_folder(folder: Path) -> Draft:
+def from_folder(folder: Path, keep_classes: Collection[str] = ()) -> Draft:
     """Return the videos in class folders, perhaps in train/ and test/; see `ssl_video.data.importers.read`.
 
     Args:
         folder: absolute path of a folder.
+        keep_classes: classes whose names would otherwise stand for "no label".
 
     Raises:
         InputError: there are no videos in class folders, or their names are not UTF-8.
@@ -25,9 +28,12 @@ def from_folder(folder: Path) -> Draft:
     draft = Draft(str(folder), folder.name, str(folder))
     ignored: Counter[str] = Counter()
     ids, labels, splits, sizes, broken = [], list[str](), list[str | None](), list[int](), list[str]()
-    for place, label, split in _class_folders(folder, ignored):
-        files, inner = _scan(folder / place, ignored)
-        ignored["folders inside class folders"] += len(inner)
+    for place, label, split in _class_folders(folder, ignored, keep_classes):
+        if is_unlabeled(label, keep_classes):
+            label, files = "", _below(folder / place, draft)
+        else:
+            files, inner = _scan(folder / place, ignored)
+            ignored["folders inside class folders"] += len(inner)
         ignored["folders without videos"] += not files
         names = [f"{place}/{name}" for name in files]
         broken += [name for name in names if UNDECODABLE.search(name)]
@@ -59,8 +65,13 @@ def from_folder(folder: Path) -> Draft:
     return draft
 
 
-def _class_folders(folder: Path, ignored: Counter[str]) -> list[tuple[str, str, str | None]]:
-    """Return each class folder's path below `folder`, its label, and its part if train/ and test/ exist."""
+def _class_folders(
+    folder: Path, ignored: Counter[str], keep_classes: Collection[str]
+) -> list[tuple[str, str, str | None]]:
+    """Return each class folder's path below `folder`, its label, and its part if train/ and test/ exist.
+
+    A folder of unlabeled videos counts as a class folder; beside train/ and test/ it belongs to train.
+    """
     outside = "videos outside of class folders"
     videos, top = _scan(folder, ignored)
     ignored[outside] += len(videos)
@@ -68,13 +79,19 @@ def _class_folders(folder: Path, ignored: Counter[str]) -> list[tuple[str, str, 
     parts = [name for name in top if name.lower() in SPLITS and _scan(folder / name, Counter())[1]]
     if not {"train"} < {SPLITS[name.lower()] for name in parts}:
         return [(label, label, None) for label in top]
-    ignored["folders beside train/ and test/"] += len(top) - len(parts)
-    places: list[tuple[str, str, str | None]] = []
+    unlabeled = [name for name in top if is_unlabeled(name, keep_classes)]
+    ignored["folders beside train/ and test/"] += len(top) - len(parts) - len(unlabeled)
+    places: list[tuple[str, str, str | None]] = [(name, name, "train") for name in unlabeled]
     for part in parts:
         videos, labels = _scan(folder / part, ignored)
         ignored[outside] += len(videos)
         places += [(f"{part}/{label}", label, SPLITS[part.lower()]) for label in labels]
     return places
+
+
+def _below(folder: Path, draft: Draft) -> dict[str, int]:
+    """Return the videos at any depth below a folder, with their sizes in bytes."""
+    return {name: file_size(f"{folder}/{name}") for name in videos_below(folder, draft).to_pylist()}
 
 
 def _scan(folder: Path, ignored: Counter[str]) -> tuple[dict[str, int], list[str]]:

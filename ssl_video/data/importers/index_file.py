@@ -10,11 +10,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Origin, Strings, mapped
-from ssl_video.data.importers.draft import as_splits
+from ssl_video.data.importers.draft import as_splits, text
 from ssl_video.data.importers.finish import check_parts, given_splits
 from ssl_video.data.index import PARTS, Index
 from ssl_video.errors import InputError, unknown
@@ -33,21 +34,23 @@ def write(index: Index, path: Path) -> None:
         InputError: the file cannot be written.
     """
     root = os.path.relpath(index.root, path.parent)
+    elsewhere = {part: os.path.relpath(folder, path.parent) for part, folder in index.elsewhere.items()}
     facts = {
         "format": _FORMAT,
         "name": index.name,
         "root": root,
         "notes": index.notes,
         "of_split": index.of_split,
+        **({"elsewhere": elsewhere} if elsewhere else {}),
     }
     columns: dict[str, pa.Array] = {
         "id": index.ids.values,
-        "label": index.label.array(),
+        "label": _whole(index.label).array(),
         "split": index.splits.array(),
     }
     if index.groups:
         columns["group"] = index.groups.array()
-    columns |= {name: column.array() for name, column in index.columns.items() if name not in _OWN}
+    columns |= {name: _whole(column).array() for name, column in index.columns.items() if name not in _OWN}
     batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
     batch = batch.replace_schema_metadata({"ssl-video": json.dumps(facts)})
     try:
@@ -90,6 +93,8 @@ def read(path: Path, root: Path | None = None, split: str = "split") -> Index:
     label, notes, of_split = category("label"), list(facts["notes"]), list(facts["of_split"])
     groups = category("group") if "group" in names else None
     splits = category("split")
+    if label.names[0] == "":
+        label = Category(label.codes - 1, label.names[1:])
     if split != "split":
         problems = list[str]()
         given = as_splits(batch.column(split), split, problems)
@@ -109,7 +114,21 @@ def read(path: Path, root: Path | None = None, split: str = "split") -> Index:
         columns={name: category(name) for name in names if name not in _OWN and name != split},
         notes=tuple(notes),
         of_split=tuple(of_split),
+        elsewhere={
+            part: os.path.normpath(os.path.join(path.parent, folder))
+            for part, folder in facts.get("elsewhere", {}).items()
+        },
     )
+
+
+def _whole(column: Category) -> Category:
+    """Return a column in which every row has a value: the empty string, as the first name, for none."""
+    if (column.codes >= 0).all():
+        return column
+    names = column.names.tolist()
+    if "" in names:
+        return Category(np.where(column.codes < 0, names.index(""), column.codes), column.names)
+    return Category(column.codes + 1, Strings(pa.concat_arrays([text([""]), column.names.values])))
 
 
 def _facts(batch: pa.RecordBatch) -> dict[str, Any]:
@@ -123,6 +142,11 @@ def _facts(batch: pa.RecordBatch) -> dict[str, Any]:
         raise ValueError(f"it has format {facts['format']!r}, expected {_FORMAT}")
     if not (isinstance(facts["name"], str) and isinstance(facts["root"], str) and "\0" not in facts["root"]):
         raise ValueError("name and root are no text")
+    folders = facts.get("elsewhere", {})
+    if not isinstance(folders, dict) or not all(
+        isinstance(v, str) and "\0" not in v for v in folders.values()
+    ):
+        raise ValueError("folders elsewhere are no texts")
     for notes in (facts["notes"], facts["of_split"]):
         if not (isinstance(notes, list) and all(isinstance(note, str) for note in notes)):
             raise ValueError("notes are no texts")
@@ -145,7 +169,7 @@ def _check(batch: pa.RecordBatch) -> None:
             raise ValueError(f"column {name!r} is {column.type}, expected {expected}, none missing")
         if name != "id" and column.dictionary.null_count:
             raise ValueError(f"column {name!r} has values that are missing")
-    if batch.column("split").dictionary.to_pylist() != list(PARTS):
+    if batch.column("split").dictionary.to_pylist() not in (list(PARTS), list(PARTS[:3])):
         raise ValueError(f"column 'split' has other names than {PARTS}")
     ids, classes = batch.column("id"), batch.column("label").dictionary
     for values in (ids, classes):
@@ -153,3 +177,6 @@ def _check(batch: pa.RecordBatch) -> None:
             raise ValueError("rows or classes are not in order")
     if not len(ids):
         raise ValueError("it has no clips")
+    split, label = (batch.column(name) for name in ("split", "label"))
+    if pc.any(pc.and_(pc.equal(label, ""), pc.is_in(split, pa.array(["train", "test"], _ID)))).as_py():
+        raise ValueError("clips of train or test have no label")

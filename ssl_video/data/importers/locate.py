@@ -76,7 +76,7 @@ def by_name(draft: Draft, folder: Path, progress: Progress | None = None) -> str
     Returns:
         The folder, as in `at_their_paths`.
     """
-    wanted, files = draft.ids, _files(folder, draft, progress)
+    wanted, files = draft.ids, videos_below(folder, draft, progress)
     found = _lookup(wanted, files)
     keys, file_keys = _keys(wanted, files)
     found = np.where(found == ABSENT, _lookup(keys, file_keys), found)
@@ -179,7 +179,7 @@ def file_size(path: str) -> int:
     return status.st_size if stat.S_ISREG(status.st_mode) else ABSENT
 
 
-def _files(folder: Path, draft: Draft, progress: Progress | None) -> pa.Array:
+def videos_below(folder: Path, draft: Draft, progress: Progress | None = None) -> pa.Array:
     """Return every video below a folder, relative to it, as a column."""
     chunks, broken = [], 0
     for place, names in _walk(str(folder), "", set(), progress):

@@ -1,7 +1,7 @@
 """Make an index from sources of any kind, with files found by name, for `ssl-video data index`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,9 +10,11 @@ import pyarrow.compute as pc
 from ssl_video.data.columns import Strings
 from ssl_video.data.importers.draft import Draft, home, reading
 from ssl_video.data.importers.finish import finish
+from ssl_video.data.importers.folder import from_folder
 from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, check_sources, recognise
 from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing
 from ssl_video.data.importers.plain_lists import from_lists
+from ssl_video.data.importers.unlabeled import add
 from ssl_video.data.index import Index
 from ssl_video.data.names import EXTENSIONS
 from ssl_video.data.progress import Progress
@@ -37,6 +39,8 @@ class IndexRequest:
         videos: the folder of the files, if it is not the source's folder.
         skip_missing: leave out missing files; otherwise they are an error.
         check: look for the files.
+        unlabeled: further sources of unlabeled clips, see `unlabeled.add`.
+        keep_classes: classes whose names would otherwise stand for "no label".
     """
 
     sources: Sequence[Path] = ()
@@ -46,6 +50,8 @@ class IndexRequest:
     videos: Path | None = None
     skip_missing: bool = False
     check: bool = True
+    unlabeled: Sequence[Path] = ()
+    keep_classes: Collection[str] = ()
 
     def recognised(self) -> "IndexRequest":
         """Return the request with its kind, unless it is for lists.
@@ -96,10 +102,13 @@ def make(request: IndexRequest, name: str, progress: Progress | None = None) -> 
         raise InputError(
             *(f"{draft.source}: {problem}" for problem in draft.problems or ["there are no clips"])
         )
-    return finish(draft)
+    with reading():
+        return add(finish(draft, request.keep_classes), request.unlabeled)
 
 
 def _read(request: IndexRequest) -> Draft:
+    if request.kind == FOLDER:
+        return from_folder(request.sources[0], request.keep_classes)
     if request.kind:
         return KINDS[request.kind].read(request.sources)
     return from_lists(request.lists, request.classes)

@@ -37,10 +37,9 @@ def from_manifest(path: Path, split: str) -> Draft:
         raise InputError(*(f"{path}: {problem}" for problem in missing))
     draft = Draft(str(path), _name(path), ids=columns["path"], labels=columns["label"])
     draft.lines = functools.partial(lines_of, path)
-    for name in ("path", "label"):
-        empty = rows(pc.equal(columns[name], ""))
-        if len(empty):
-            draft.problems.append(f"{name} is empty in line {some(draft.lines(empty))}")
+    empty = rows(pc.equal(columns["path"], ""))
+    if len(empty):
+        draft.problems.append(f"path is empty in line {some(draft.lines(empty))}")
     groups = columns.get("group")
     if groups is not None and pc.any(pc.not_equal(groups, "")).as_py():
         draft.groups = groups

@@ -88,6 +88,7 @@ def _check(index: Index, listed: Listed, paths: Strings, matched: np.ndarray) ->
     remedy = "; to leave them out, add +available to the protocol"
     wrong = [
         ("are clips for testing (is the list for another split?)", _in(index, matched, "test"), ""),
+        ("are clips without a class", _in(index, matched, "unlabeled"), ""),
         ("fit several clips", matched == _UNCLEAR, ""),
     ]
     if not listed.available:

@@ -12,8 +12,9 @@ import numpy as np
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import draws, partition_file, published
 from ssl_video.data.partitions import lists as lists_of
-from ssl_video.data.partitions.protocols import AVAILABLE, ByColumn, Listed, Rule, parse
+from ssl_video.data.partitions.protocols import AVAILABLE, All, ByColumn, Listed, Rule, parse
 from ssl_video.errors import InputError, counted, some, unknown
+from ssl_video.spec import AUTO
 
 _LABELED = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
 
@@ -28,7 +29,7 @@ class Partition:
         labeled_in_unlabeled: the unlabeled part contains the labeled clips, too.
         labeled: (L,) int64 rows of the index, sorted.
         validation: (V,) likewise: clips with a label that are in no other part; empty unless requested.
-        unlabeled: (U,) likewise.
+        unlabeled: (U,) rows: training clips whose label is hidden, sorted, then those without one, sorted.
         test: (T,) likewise.
         notes: sentences for the user.
         fingerprint: 12 hexadecimal digits of a hash of the ids of all parts, the classes of the labeled and
@@ -58,6 +59,8 @@ class _Chosen:
 
 def check(protocol: str, index: Index | None = None, *, lists: Path | None = None) -> list[str]:
     """Return the problems of a protocol as sentences: of its form, and of its use with an index if given."""
+    if protocol == AUTO:
+        return []
     try:
         rule = parse(protocol, lists)
         if index is not None:
@@ -120,6 +123,8 @@ def _choose(index: Index, rule: Rule, draw: int) -> _Chosen:
     if isinstance(rule, Listed):
         labeled, notes = lists_of.rows(index, rule)
         return _Chosen(labeled, none, none, notes)
+    if isinstance(rule, All):
+        return _Chosen(index.rows("train"), none, none, [])
     labeled, unused, notes = draws.choose(index, rule, draw)
     return _Chosen(labeled, none, unused, notes)
 
@@ -134,6 +139,10 @@ def _column(index: Index, rule: ByColumn) -> tuple[np.ndarray, list[str]]:
     if strange:
         raise InputError(f"column {name!r} has {some(strange)}; expected 1 or true, 0 or false")
     chosen = column.rows(*(text for text in column.names if _LABELED[text.lower()]))
+    without = np.intersect1d(chosen, np.flatnonzero(index.labels < 0))
+    if len(without):
+        clips = counted(len(without), "clip")
+        raise InputError(f"column {name!r} labels {clips} without a class: {some(index.ids[without])}")
     tested, unused = (np.intersect1d(chosen, index.rows(part)) for part in ("test", ""))
     if len(tested):
         raise InputError(
@@ -193,7 +202,8 @@ def _finish(index: Index, chosen: _Chosen, protocol: str, draw: int, labeled_in_
     free[index.rows("train")] = True
     free[chosen.labeled] = labeled_in_unlabeled
     free[chosen.validation] = free[chosen.unused] = False
-    unlabeled, test = np.flatnonzero(free), index.rows("test")
+    # Clips without a label come last, so that training does not depend on the folder that they lie in.
+    unlabeled, test = np.concatenate([np.flatnonzero(free), index.rows("unlabeled")]), index.rows("test")
     notes = list(chosen.notes)
     count = np.bincount(index.labels[chosen.labeled], minlength=len(index.classes))
     bare = [index.classes[label] for label in np.flatnonzero(count == 0).tolist()]

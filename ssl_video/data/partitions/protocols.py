@@ -1,5 +1,6 @@
 """The language of partition protocols: one string that fits a flag, a YAML key and a table's heading.
 
+    all             every training clip that has a label; unlabeled clips are those without one.
     per-class:N     N labeled clips of each class.
     percent:P       P % of each class's training clips, rounded half up, at least one.
     column:NAME     a column of the manifest: 1 or true means labeled; 0, false or an empty field does not.
@@ -35,6 +36,11 @@ from ssl_video.errors import InputError, unknown
 AVAILABLE = "+available"
 # Words of a rule: at most one from each group, in this order.
 _WORDS = {"per-class": (("groups",),), "percent": (("global", "balanced"), ("floor", "ceil"), ("groups",))}
+
+
+@dataclass(frozen=True)
+class All:
+    """All clips that have a label."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +107,13 @@ class Listed:
     published: PublishedProtocol | None
 
 
-Rule = PerClass | Percent | ByColumn | Listed
+Rule = All | PerClass | Percent | ByColumn | Listed
 
 
 def describe() -> dict[str, str]:
     """Return every protocol's form with a one-line description."""
     return {
+        "all": "every training clip that has a label; for data with unlabeled clips",
         "per-class:N": "N labeled clips of each class",
         "percent:P": "P % of each class's training clips, rounded half up, at least one",
         "percent:P+global": "P % of all training clips, without regard to classes; +balanced: equally many",
@@ -129,6 +136,8 @@ def parse(protocol: str, lists: Path | None = None) -> Rule:
     Raises:
         InputError: not a protocol, no such file, or a list that differs from the published one.
     """
+    if protocol == "all":
+        return All()
     kind, _, value = protocol.partition(":")
     if kind in _WORDS:
         number, *words = value.split("+")

@@ -136,12 +136,14 @@ def _named(paths: list[str], labels: Category) -> Clips:
 
 def summarize(clips: Clips) -> ClipSummary:
     """Summarize some clips; classes are all names of their `label`, including those that do not occur."""
-    counts = np.bincount(clips.label.codes, minlength=len(clips.label.names))
+    with_label = clips.label.codes >= 0
+    labels = clips.label.codes[with_label]
+    counts = np.bincount(labels, minlength=len(clips.label.names))
     groups = None
     if clips.groups is not None:
-        pairs = np.unique(clips.label.codes * len(clips.groups.names) + clips.groups.codes)
+        pairs = np.unique(labels * len(clips.groups.names) + clips.groups.codes[with_label])
         found = np.bincount(pairs // len(clips.groups.names), minlength=len(counts))[counts > 0]
-        groups = _spread(found)
+        groups = _spread(found) if len(found) else None
     missing = tuple(clips.label.names[np.flatnonzero(counts == 0)])
     present = int((counts > 0).sum())
     return ClipSummary(len(clips.names), present, missing, _spread(counts), groups)

@@ -101,6 +101,7 @@ def test_blocks_make_the_same_runs_again(tmp_path: Path) -> None:
         spec = {
             "algorithm": "it's.py:mine", "options": {"weight": 0.5}, "networks": {"primary": {"width": 0.5}},
             "data": "my clips.csv", "protocol": "p x", "labeled_in_unlabeled": True, "draw": 3, "seed": seed,
+            "unlabeled": ["/archive/my clips", "b.csv"],
         }  # fmt: skip
         # Older records name what was left open, too.
         specs.append(plain(build(spec)) | {"lists": None})

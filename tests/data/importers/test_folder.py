@@ -62,7 +62,7 @@ def test_problems_of_folders(tmp_path: Path) -> None:
     touch(tmp_path / "half", "train/a/1.mp4", "train/b/1.mp4")
     assert "no videos found (2 folders inside class folders" in problems(read, tmp_path / "half")[0]
     touch(tmp_path / "one", "a/1.mp4", "a/2.mp4")
-    assert "all 2 clips are of one class, 'a'" in problems(read, tmp_path / "one")[0]
+    assert "all 2 labeled clips are of one class, 'a'" in problems(read, tmp_path / "one")[0]
     touch(tmp_path / "parts", "train/a/1.mp4", "train/b/1.mp4", "test/c/1.mp4")
     assert "1 class has no training clip: 'c'" in problems(read, tmp_path / "parts")[0]
     touch(tmp_path / "bad", "a/1.mp4", "a/2.mp4", "b/1.mp4")

@@ -73,4 +73,4 @@ def test_lists_are_looked_for_when_they_are_named(tmp_path: Path) -> None:
 
 def test_every_form_is_described() -> None:
     kinds = {form.split(":")[0] for form in describe() if not form.startswith(" ")}
-    assert kinds == {"per-class", "percent", "column", "list", "NAME"}
+    assert kinds == {"all", "per-class", "percent", "column", "list", "NAME"}

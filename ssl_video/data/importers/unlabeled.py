@@ -1,0 +1,160 @@
+"""Unlabeled clips from elsewhere: a folder, a manifest, a list, an index file or a single video.
+
+Their ids begin with "unlabeled/", as if they lay in a folder of this name beside the class folders. Training
+is therefore the same whether they are given as a source, or lie there.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ssl_video.data.columns import Category, Strings
+from ssl_video.data.importers import entries, index_file, no_such
+from ssl_video.data.importers.draft import Draft, text
+from ssl_video.data.importers.labels import UNLABELED
+from ssl_video.data.importers.locate import at_their_paths, file_size, videos_below
+from ssl_video.data.importers.manifest import read_table
+from ssl_video.data.index import PARTS, Index
+from ssl_video.data.names import EXTENSIONS
+from ssl_video.errors import InputError, counted, some
+
+
+def add(index: Index, sources: Sequence[Path], *, faulty: bool = False) -> Index:
+    """Return an index with unlabeled clips of further sources; labels that they have are not read.
+
+    Args:
+        index: the clips so far.
+        sources: absolute paths of folders, whose videos are taken at any depth, manifests (.csv, .tsv), lists
+            (.txt), index files (.arrow) or videos.
+        faulty: accept missing and empty files, because the caller handles them.
+
+    Raises:
+        InputError: a source does not exist, holds no video, or names files that are missing or empty.
+    """
+    drafts, problems = list[Draft](), list[str]()
+    for source in sources:
+        try:
+            drafts.append(_read(source, faulty))
+        except InputError as error:
+            problems += error.problems
+        else:
+            problems += [f"{source}: {problem}" for problem in drafts[-1].problems]
+    if problems:
+        raise InputError(*problems)
+    for draft in drafts:
+        index = _with(index, draft)
+    return index
+
+
+def _read(source: Path, faulty: bool) -> Draft:
+    """Return the clips of a source: ids relative to its root."""
+    if not source.exists():
+        raise InputError(no_such(source))
+    draft = Draft(str(source), root=str(source if source.is_dir() else source.parent))
+    if source.is_dir():
+        draft.ids = videos_below(source, draft)
+        draft.sizes = np.array([file_size(f"{source}/{name}") for name in draft.ids.to_pylist()], np.int64)
+    elif source.suffix == index_file.SUFFIX:
+        found = index_file.read(source)
+        used = found.used
+        draft.root, draft.ids = found.root, found.ids[used].values
+        if found.elsewhere:
+            raise InputError(f"{source} has clips of several folders: give these as --unlabeled")
+    elif source.suffix.lower() in EXTENSIONS:
+        draft.ids, draft.sizes = text([source.name]), np.array([file_size(str(source))], np.int64)
+    else:
+        draft.ids = _listed(source)
+        tried = at_their_paths(draft, [source.parent, source.parent.parent])
+        absent = draft.ids.filter(pa.array(draft.sizes == -1)) if draft.sizes is not None else draft.ids[:0]
+        if len(absent) and not (faulty and len(absent) < len(draft.ids)):
+            draft.problems.append(
+                f"{len(absent)} of {len(draft.ids)} files do not exist in {tried}: {some(absent.to_pylist())}"
+            )
+    if not len(draft.ids):
+        raise InputError(f"{source}: no videos found; videos end in {' '.join(sorted(EXTENSIONS))}")
+    empty = draft.ids.filter(pa.array(draft.sizes == 0)) if draft.sizes is not None else draft.ids[:0]
+    if len(empty) and not faulty:
+        draft.problems.append(
+            f"{counted(len(empty), 'file', 'are')} empty (0 bytes): {some(empty.to_pylist())}; remove "
+            "them, or leave them out by --skip-broken"
+        )
+    return draft
+
+
+def _listed(source: Path) -> pa.Array:
+    """Return the paths in a manifest or a list, each once."""
+    if source.suffix.lower() in (".csv", ".tsv"):
+        columns = read_table(source)
+        if "path" in columns:
+            return pc.unique(columns["path"].cast(pa.large_string()))
+    return pc.unique(text([entry.path for entry in entries.read(source)]))
+
+
+def _with(index: Index, draft: Draft) -> Index:
+    """Return an index with a draft's clips, without those that it has already."""
+    known = set[str]()
+    home = os.path.realpath(draft.root)
+    for folder, ids in _by_folder(index):
+        root = os.path.realpath(folder)
+        if home == root or f"{home}/".startswith(f"{root}/") or f"{root}/".startswith(f"{home}/"):
+            known |= {os.path.join(root, name) for name in ids}
+    names = draft.ids.to_pylist()
+    new = [name for name in names if os.path.join(home, name) not in known]
+    notes = [*index.notes, *draft.notes]
+    if len(new) < len(names):
+        again = counted(len(names) - len(new), "clip")
+        notes.append(f"{again} of {draft.source} not added: the data set has them already")
+    notes.append(f"{counted(len(new), 'unlabeled clip')} of {draft.source}")
+    prefix = _prefix(index)
+    ids = pa.concat_arrays([index.ids.values, text([f"{prefix}/{name}" for name in new])])
+    order = Strings(ids).order()
+    none = np.full(len(new), -1, np.int64)
+    return replace(
+        index,
+        ids=Strings(ids)[order],
+        label=_more(index.label, none, order),
+        splits=_more(index.splits, np.full(len(new), PARTS.index("unlabeled")), order),
+        groups=_own_groups(index, ids, order),
+        columns={name: _more(column, none, order) for name, column in index.columns.items()},
+        notes=tuple(notes),
+        elsewhere={**index.elsewhere, prefix: draft.root},
+    )
+
+
+def _by_folder(index: Index) -> list[tuple[str, list[str]]]:
+    """Return the folders of an index's clips, and the names of the clips below them."""
+    found: dict[str, list[str]] = {index.root: []}
+    for name in index.ids:
+        first, _, rest = name.partition("/")
+        if rest and first in index.elsewhere:
+            found.setdefault(index.elsewhere[first], []).append(rest)
+        else:
+            found[index.root].append(name)
+    return list(found.items())
+
+
+def _prefix(index: Index) -> str:
+    """Return the first part of new ids, which no id of an index has yet."""
+    taken = {name.partition("/")[0] for name in index.ids}
+    number = 1
+    while (prefix := UNLABELED[0] if number == 1 else f"{UNLABELED[0]}-{number}") in taken:
+        number += 1
+    return prefix
+
+
+def _more(column: Category, codes: np.ndarray, order: np.ndarray) -> Category:
+    """Return a column with the codes of further rows, in a new order."""
+    return Category(np.concatenate([column.codes, codes])[order], column.names)
+
+
+def _own_groups(index: Index, ids: pa.Array, order: np.ndarray) -> Category | None:
+    """Return the source videos of an index, with each further clip as one of its own."""
+    if index.groups is None:
+        return None
+    before = text(index.groups.tolist())
+    return Category.of(pa.concat_arrays([before, ids[len(before) :]]).take(pa.array(order)))
