@@ -23,7 +23,7 @@ from ssl_video.spec import Spec, build
 
 _KEYS = (
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists", "root", "split"),
-    *("unlabeled", "keep_classes"),
+    *("unlabeled", "keep_classes", "folds"),
     *("size", "frames", "stride", "frame_format", "test_clips", "test_crops"),
 )
 
@@ -163,8 +163,8 @@ def load_data(
         skip_broken: quarantine videos that cannot be decoded, instead of stopping.
         cache_gib: size limit of the cache of decoded frames, in GiB; 0: no cache.
         keywords: keys of a specification that are about data: protocol, draw, seed, labeled_in_unlabeled,
-            validation, lists, root, split, unlabeled, keep_classes, size, frames, stride, frame_format,
-            test_clips, test_crops. One whose value is None counts as not given.
+            validation, lists, root, split, unlabeled, keep_classes, folds, size, frames, stride,
+            frame_format, test_clips, test_crops. One whose value is None counts as not given.
 
     Raises:
         InputError: unknown keywords, the data cannot be read, videos are broken, or the protocol asks for

@@ -78,10 +78,13 @@ class Spec(BaseModel):
     keep_classes: Several = Field(
         (), description="classes that are called unlabeled, unknown, none, -1 or ?; repeatable"
     )
+    folds: int = Field(
+        0, ge=0, description="cross-validate over the labeled clips: each draw tests another fold; 0: do not"
+    )
     protocol: str = Field(
         AUTO,
         description="rule by which the labeled training clips are chosen; auto: all if the data has "
-        "unlabeled clips, else per-class:10",
+        "unlabeled clips or folds, else per-class:10",
     )
     draw: int | None = Field(None, ge=0, description="number of the random draw of labels; default: the seed")
     labeled_in_unlabeled: bool = Field(False, description="also use the labeled clips as unlabeled ones")
@@ -146,7 +149,7 @@ class Spec(BaseModel):
 
 # Keys that distinguish the runs of one row of a table: its columns, and the repetitions in a cell.
 CELL = (
-    *("data", "root", "split", "unlabeled", "keep_classes"),
+    *("data", "root", "split", "unlabeled", "keep_classes", "folds"),
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists"),
 )
 # Keys in which compared rows may differ.

@@ -20,6 +20,7 @@ CELL = {
     "split": "split2",
     "unlabeled": ["archive"],
     "keep_classes": ["unknown"],
+    "folds": 5,
     "protocol": "percent:1",
     "draw": 4,
     "seed": 5,

@@ -1,5 +1,6 @@
 """Training with videos that have no label: the same from every source, and never with a label."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -175,6 +176,30 @@ def test_the_commands(lab: Path, tmp_path: Path) -> None:
     lost = call("bench", *both, "--algo", "fixmatch", *TINY, cwd=tmp_path)
     assert lost.returncode == 2
     assert "archive/day0" in lost.stderr
+
+
+@pytest.mark.slow
+def test_folds_are_draws_of_a_table(lab: Path, tmp_path: Path) -> None:
+    done = call("bench", "--data", lab, "--algo", "fixmatch", "--folds", 2, *TINY, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "lab: 8 labeled and 7 unlabeled clips, 2 classes" in done.stderr
+    assert done.stderr.count("accuracy is estimated on 2 folds of the labeled clips, by whole clips") == 1
+    assert "all (2 folds)" in done.stdout
+    frame = sv.read_results(tmp_path / "ssl-video-results").frame
+    assert sorted(zip(frame["algorithm"], frame["draw"], frame["seed"], strict=True)) == [
+        ("fixmatch", 0, 0), ("fixmatch", 1, 0), ("supervised", 0, 0), ("supervised", 1, 0),
+    ]  # fmt: skip
+    assert (set(frame["labeled"]), set(frame["test"]), set(frame["unlabeled"])) == ({4}, {4}, {7})
+    assert len(set(frame["dataset_fingerprint"])) == 1
+    assert len(set(frame["fingerprint"])) == 2
+    # Each labeled clip is tested in one of the folds.
+    runs = [sv.open_run(tmp_path / "ssl-video-results/runs" / name) for name in frame["run"]]
+    tested = [clip for run in runs if run.result.algorithm == "fixmatch" for clip in run.predictions.clips]
+    assert sorted(tested) == sorted(f"{label}/{n}.mkv" for label in ("run", "sit") for n in range(4))
+    again = call("evaluate", runs[0].path, "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    found = json.loads(again.stdout)["predictors"]["model"]["top1"]
+    assert found == pytest.approx(runs[0].result.top1), "on the clips of its own fold"
 
 
 def test_broken_clips_are_listed_beside_their_source(lab: Path, tmp_path: Path) -> None:

@@ -174,8 +174,12 @@ def _counts(
         InputError: a number below 1, or both a number of draws and a single draw.
     """
     for name, count in (("draws", draws), ("seeds", seeds)):
-        if count is not None and count < 1:
+        if count is not None and (not isinstance(count, int) or count < 1):
             raise InputError(f"{name} must be a number from 1, found {count!r}")
+    if folds := int(given.get("folds") or 0):
+        # Each fold is a draw. One seed for each, as of any other draw in a cross-validation.
+        seeds = seeds or 1
+        draws = draws or (folds if given.get("draw") is None else None)
     if given.get("draw") is not None:
         if draws:
             raise InputError("--draws counts draws from 0, --draw is a single one: leave out one of them")

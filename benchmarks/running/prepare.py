@@ -178,7 +178,8 @@ def _build(spec: Spec, execution: Execution) -> Algorithm:
 
 
 def _index_key(spec: Spec) -> tuple[object, ...]:
-    return spec.data, spec.root, spec.split, spec.unlabeled, spec.keep_classes
+    chosen = (spec.folds, spec.label_draw) if spec.folds else ()
+    return spec.data, spec.root, spec.split, spec.unlabeled, spec.keep_classes, *chosen
 
 
 def _partition_key(spec: Spec) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.importers import absolute, read
 from ssl_video.data.importers.unlabeled import add as add_unlabeled
 from ssl_video.data.index import Index
+from ssl_video.data.partitions.folds import fold
 from ssl_video.data.partitions.partition import Partition, make
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress, Progress
@@ -55,18 +56,18 @@ def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: boo
     faulty = skip_broken or any(quarantine.read(place) for place in sources)
     index = read_all(spec, progress, faulty=faulty)
     listed = _quarantined(spec, index)
-    if not listed:
-        return index
-    note = f"{counted(len(listed), 'clip', 'are')} quarantined ({quarantine.place(source(spec))})"
-    left = index.without(np.array(sorted(listed)))
-    return replace(left, notes=(*left.notes, note))
+    if listed:
+        note = f"{counted(len(listed), 'clip', 'are')} quarantined ({quarantine.place(source(spec))})"
+        left = index.without(np.array(sorted(listed)))
+        index = replace(left, notes=(*left.notes, note))
+    return fold(index, spec.folds, spec.label_draw) if spec.folds else index
 
 
 def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = True) -> Index:
     """Return the clips of a run's data set, including those that are quarantined.
 
     Args:
-        spec: the run, of which `data`, `root`, `split`, `unlabeled` and `keep_classes` are used.
+        spec: the run, of which `data`, `root`, `split`, `unlabeled`, `keep_classes` and `folds` are used.
         progress: called while the demo clips are rendered.
         faulty: accept missing and empty files.
 
@@ -78,7 +79,14 @@ def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = Tru
     else:
         root = Path(spec.root).expanduser() if spec.root else None
         keep = spec.keep_classes
-        index = read(source(spec), root=root, split=spec.split, faulty=faulty, keep_classes=keep)
+        index = read(
+            source(spec),
+            root=root,
+            split=spec.split,
+            faulty=faulty,
+            keep_classes=keep,
+            hold_out=not spec.folds,
+        )
     return add_unlabeled(index, [absolute(place) for place in spec.unlabeled], faulty=faulty)
 
 
@@ -129,7 +137,7 @@ def with_protocol(spec: Spec, index: Index) -> Spec:
     """Return a specification whose protocol does not depend on the data any more."""
     if spec.protocol != AUTO:
         return spec
-    chosen = "all" if len(index.rows("unlabeled")) else "per-class:10"
+    chosen = "all" if len(index.rows("unlabeled")) or spec.folds else "per-class:10"
     return spec.model_copy(update={"protocol": chosen})
 
 

@@ -42,6 +42,7 @@ class Index:
         notes: sentences for the user.
         of_split: the notes about this way to divide the clips.
         elsewhere: folders of clips that are not below the root, by the first part of their ids.
+        identity: the fingerprint, where it is not one of these clips and parts: all folds have the same.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Index:
     notes: tuple[str, ...]
     of_split: tuple[str, ...] = ()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,12 +79,17 @@ class Index:
     def sizes(self) -> str:
         """The numbers of clips in the parts and of classes, as a phrase for the user."""
         train, test, unlabeled = (len(self.rows(part)) for part in PARTS[1:])
-        training = f"{train:,} training" if not unlabeled else f"{train:,} labeled, {unlabeled:,} unlabeled"
-        return f"{training} and {counted(test, 'test clip')}, {counted(len(self.classes), 'class')}"
+        classes = counted(len(self.classes), "class")
+        if self.identity:  # each labeled clip is tested in one fold
+            return f"{train + test:,} labeled and {counted(unlabeled, 'unlabeled clip')}, {classes}"
+        training = f"{train:,} labeled, {unlabeled:,} unlabeled" if unlabeled else f"{train:,} training"
+        return f"{training} and {counted(test, 'test clip')}, {classes}"
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """12 hexadecimal digits of a hash of ids, classes and splits, independent of the order of rows."""
+        if self.identity:
+            return self.identity
         hasher = hashlib.sha256()
         self.ids.hash_into(hasher)
         self.label.names.hash_into(hasher)

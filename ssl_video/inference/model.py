@@ -140,7 +140,9 @@ class Model:
         values: dict[str, str | None] = {"data": data or self.spec.data, "split": split or self.spec.split}
         values["root"] = root if data or root else self.spec.root
         # A test needs no unlabeled clip, and their folder may be elsewhere by now.
-        spec = self.spec.model_copy(update={**values, "unlabeled": ()})
+        spec = self.spec.model_copy(
+            update={**values, "unlabeled": (), "folds": 0 if data else self.spec.folds}
+        )
         with observer(progress).preparing() as report:
             index = dataset.read_index(spec, report, skip_broken=skip_broken)
             self.check_classes(index)

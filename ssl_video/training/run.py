@@ -238,7 +238,7 @@ def _labels(todo: Plan) -> dict[str, Any]:
     return {
         "dataset": index.name,
         "dataset_fingerprint": "d" + index.fingerprint,
-        "protocol": spec.protocol,
+        "protocol": f"{spec.protocol} ({spec.folds} folds)" if spec.folds else spec.protocol,
         "labeled_in_unlabeled": partition.labeled_in_unlabeled,
         "validation": spec.validation,
         "draw": spec.label_draw,

@@ -33,6 +33,7 @@ def read(
     check: bool = True,
     faulty: bool = False,
     keep_classes: Collection[str] = (),
+    hold_out: bool = True,
 ) -> Index:
     """Return the clips of an index file, a manifest, or class folders, perhaps in train/ and test/.
 
@@ -57,6 +58,7 @@ def read(
         check: look for a manifest's files; an index file's are never looked for.
         faulty: accept missing and empty files, unless all are missing, because the caller handles them.
         keep_classes: classes whose names would otherwise stand for "no label".
+        hold_out: hold out a test part if no split is given; otherwise all labeled clips are for training.
 
     Raises:
         InputError: every problem found. A class without a training clip is one, without a test clip not.
@@ -77,8 +79,8 @@ def read(
                 f"ssl-video data index {path} --videos FOLDER -o {kind}.arrow"
             )
         if kind == FOLDER:
-            return finish(_folder(path, root, split, faulty, keep_classes), keep_classes)
-        return finish(_manifest(path, root, split, check, faulty), keep_classes)
+            return finish(_folder(path, root, split, faulty, keep_classes), keep_classes, hold_out)
+        return finish(_manifest(path, root, split, check, faulty), keep_classes, hold_out)
 
 
 def _folder(path: Path, root: Path | None, split: str, faulty: bool, keep_classes: Collection[str]) -> Draft:

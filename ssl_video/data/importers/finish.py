@@ -13,15 +13,17 @@ from ssl_video.data.index import PARTS, Index, digest
 from ssl_video.data.names import UCF_NAME
 from ssl_video.errors import InputError, counted, some
 
+_PARTS = Strings(text(PARTS))
 HELD_OUT = 0.25  # fraction of each class that becomes the test part if no split is given
 
 
-def finish(draft: Draft, keep_classes: Collection[str] = ()) -> Index:
+def finish(draft: Draft, keep_classes: Collection[str] = (), hold_out: bool = True) -> Index:
     """Return the index of a draft.
 
     Args:
         draft: the clips as read. Those without a label are unlabeled, unless they are for testing.
         keep_classes: classes whose names would otherwise stand for "no label", see `labels.NO_LABEL`.
+        hold_out: hold out a test part if no split is given.
 
     Raises:
         InputError: the problems found here and before.
@@ -49,11 +51,14 @@ def finish(draft: Draft, keep_classes: Collection[str] = ()) -> Index:
         draft.groups = pc.if_else(pc.equal(draft.groups, ""), draft.ids, draft.groups)
     groups = None if draft.groups is None else Category.of(draft.groups)
     of_split = list[str]()
-    if draft.splits is None:
+    if draft.splits is not None:
+        splits = given_splits(Category.of(draft.splits), label, groups, of_split)
+    elif hold_out:
         splits = _hold_out(draft, label, groups, of_split)
     else:
-        splits = given_splits(Category.of(draft.splits), label, groups, of_split)
-    check_parts(label, splits, of_split, draft.problems)
+        splits = Category(np.where(label.codes < 0, PARTS.index("unlabeled"), PARTS.index("train")), _PARTS)
+    if hold_out or draft.splits is not None:
+        check_parts(label, splits, of_split, draft.problems)
     if draft.problems:
         raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
     return Index(
@@ -116,7 +121,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
     tested = without & np.isin(given.codes, [names.index(name) for name in ("test", "val") if name in names])
     codes[without] = PARTS.index("unlabeled")
     codes[tested] = PARTS.index("")
-    splits = Category(codes, Strings(text(PARTS)))
+    splits = Category(codes, _PARTS)
     if tested.any():
         number = int(tested.sum())
         notes.append(f"{counted(number, 'clip')} for testing or validation without a label: not used")
@@ -163,9 +168,9 @@ def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: lis
         )
     notes.append(
         f"no split is given: held out {HELD_OUT:.0%} of each class as test, by whole {kind}s, chosen by a "
-        "hash of their names"
+        "hash of their names (--folds 5 tests every labeled clip once instead)"
     )
-    return Category(codes, Strings(text(PARTS)))
+    return Category(codes, _PARTS)
 
 
 def check_parts(label: Category, splits: Category, notes: list[str], problems: list[str]) -> None:
