@@ -18,6 +18,7 @@ from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError, unknown
 from ssl_video.inference.evaluate import accuracy, probabilities
 from ssl_video.inference.model import Model
+from ssl_video.names import Place
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import Spec, build
 
@@ -148,7 +149,7 @@ class LabeledData:
 
 @arguments.takes(*_KEYS)
 def load_data(
-    data: str = "demo",
+    data: Place = "demo",
     *,
     progress: bool | Observer | None = None,
     skip_broken: bool = False,

@@ -6,6 +6,7 @@ A key has one name everywhere: YAML key = command-line flag = argument = column 
 import copy
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,11 +25,19 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def _text(value: Any) -> Any:
+    """Return a path as a text."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _several(value: Any) -> Any:
-    """Return one text as a tuple of one."""
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    """Return one text or path as a tuple of one, and a list as a tuple of texts."""
+    if isinstance(value, str | os.PathLike):
+        return (_text(value),)
+    return tuple(map(_text, value)) if isinstance(value, list | tuple) else value
 
 
+Place = Annotated[str, BeforeValidator(_text)]
 # A key that may be given several times.
 Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 # The protocol that depends on the data.
@@ -67,10 +76,10 @@ class Spec(BaseModel):
     )
     networks: dict[str, NetworkSpec] = Field({}, description="settings of individual networks, by role")
 
-    data: str = Field(
+    data: Place = Field(
         "demo", description="'demo', a folder of class folders, a manifest (CSV), or an index file"
     )
-    root: str | None = Field(None, description="folder that the manifest's paths start from")
+    root: Place | None = Field(None, description="folder that the manifest's paths start from")
     split: str = Field("split", description="manifest column that holds train or test")
     unlabeled: Several = Field(
         (), description="more unlabeled clips: a folder, manifest, list, index file or video; repeatable"
@@ -91,7 +100,7 @@ class Spec(BaseModel):
     validation: float = Field(
         0.0, ge=0, description="labeled clips for validation: a fraction below 1, or a number per class"
     )
-    lists: str | None = Field(None, description="folder with the lists that published protocols need")
+    lists: Place | None = Field(None, description="folder with the lists that published protocols need")
 
     frames: int = Field(8, ge=1, description="frames per clip")
     stride: int = Field(4, ge=1, description="distance between frames of a clip, in frames of the file")

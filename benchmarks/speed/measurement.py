@@ -13,6 +13,7 @@ from ssl_video.benchmarks.running import arguments
 from ssl_video.benchmarks.running.arguments import BENCH_ONLY, EXECUTION, SPEC_KEYS, TRAIN_ONLY, Method
 from ssl_video.benchmarks.running.given import check_names
 from ssl_video.benchmarks.running.suite import merge
+from ssl_video.names import Place
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
 
@@ -152,7 +153,7 @@ def measure_step(
 
 
 def measure_data(
-    data: str,
+    data: Place,
     *,
     videos: int = 64,
     rounds: int = 16,

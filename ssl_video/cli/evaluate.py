@@ -34,11 +34,12 @@ def command(
     opened = model.open_data(
         data, root, split, skip_broken=skip_broken, cache_gib=cache_gib, progress=sv.ConsoleObserver()
     )
-    scores = model.evaluate(opened)
+    for note in (*model.notes, *opened.index.notes):
+        click.echo(f"note: {note}", err=True)
+    scores, tested = model.evaluate(opened), len(opened.index.rows("test"))
     if as_json:
-        print(json.dumps({"dataset": opened.index.name, "predictors": scores}, indent=1))
+        print(json.dumps({"dataset": opened.index.name, "test": tested, "predictors": scores}, indent=1))
         return
-    tested = len(opened.index.rows("test"))
     table = Table(title=f"{opened.index.name}, test clips: {tested:,}", title_justify="left")
     table.add_column("predictor")
     for name in ("top-1 %", "top-5 %", "mean class %"):

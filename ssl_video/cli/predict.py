@@ -26,6 +26,8 @@ def command(
 ) -> int:
     """Label video files with a run's folder or checkpoint file."""
     model = sv.load_model(checkpoint, device)
+    for note in model.notes:
+        click.echo(f"note: {note}", err=True)
     found, broken = model.probabilities(videos, predictor)
     table = Table()
     for heading in ("video", "label", "probability"):

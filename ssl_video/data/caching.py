@@ -12,6 +12,7 @@ from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError
+from ssl_video.names import Place
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
 
@@ -93,8 +94,8 @@ class CacheContents:
 
 
 def fill_cache(
-    data: str,
-    root: str | None = None,
+    data: Place,
+    root: Place | None = None,
     split: str | None = None,
     *,
     size: int = 64,
@@ -144,7 +145,7 @@ def fill_cache(
 
 
 def cache_contents(
-    data: str | None = None, root: str | None = None, split: str | None = None
+    data: Place | None = None, root: Place | None = None, split: str | None = None
 ) -> CacheContents:
     """Return the clips of a data set, or of all, that are stored in the frame cache.
 
@@ -159,7 +160,9 @@ def cache_contents(
     return _summary(_found(_chosen(data, root, split)))
 
 
-def clear_cache(data: str | None = None, root: str | None = None, split: str | None = None) -> CacheContents:
+def clear_cache(
+    data: Place | None = None, root: Place | None = None, split: str | None = None
+) -> CacheContents:
     """Remove the stored clips of a data set, or all; runs that read them decode them again.
 
     Args:
@@ -189,12 +192,13 @@ def _folder() -> Path:
     return cache_dir() / "frames"
 
 
-def _index(data: str, root: str | None, split: str | None, report: Progress | None = None) -> Index:
+def _index(data: Place, root: Place | None, split: str | None, report: Progress | None = None) -> Index:
     given = {"data": data, "root": root, "split": split}
-    return read_index(build({name: value for name, value in given.items() if value is not None}), report)
+    spec = build({name: value for name, value in given.items() if value is not None})
+    return read_index(spec, report, training=False)
 
 
-def _chosen(data: str | None, root: str | None, split: str | None) -> Index | None:
+def _chosen(data: Place | None, root: Place | None, split: str | None) -> Index | None:
     """Return the index of a data set; None without one, which stands for all."""
     if data is None and (root or split):
         raise InputError("root and split are those of a data set: give data, too")

@@ -1,5 +1,6 @@
 """A run's data: its clips, their labels, and the source of their frames."""
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy as np
 from ssl_video.data import demo
 from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.importers import absolute, read
+from ssl_video.data.importers.finish import Unsplit
 from ssl_video.data.importers.unlabeled import add as add_unlabeled
 from ssl_video.data.index import Index
 from ssl_video.data.partitions.folds import fold
@@ -23,6 +25,12 @@ from ssl_video.spec import AUTO, Spec
 # Stored frames are a little larger than the crop (256 for 224, the usual pair), so that a crop smaller than
 # the whole frame is not upscaled.
 _MARGIN = 8 / 7
+
+
+# Reasons that say nothing about the file itself: it was away.
+_PASSING = {
+    os.strerror(number).lower() for number in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ESTALE)
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,14 @@ def short_side(size: int) -> int:
     return round(size * _MARGIN)
 
 
-def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: bool = False) -> Index:
+def read_index(
+    spec: Spec,
+    progress: Progress | None = None,
+    *,
+    skip_broken: bool = False,
+    unsplit: Unsplit = "hold-out",
+    training: bool = True,
+) -> Index:
     """Return the clips of a run's data set, without those that are quarantined.
 
     Nothing is decoded, but missing demo clips are rendered.
@@ -48,13 +63,15 @@ def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: boo
         spec: the run.
         progress: called while the demo clips are rendered.
         skip_broken: accept missing and empty files; `load` quarantines them and those that cannot be decoded.
+        unsplit: the part of labeled clips if no split is given; with folds they are all for training.
+        training: check that the clips can be used for training.
 
     Raises:
         InputError: the data cannot be read.
     """
     sources = [source(spec), *(absolute(place) for place in spec.unlabeled)]
     faulty = skip_broken or any(quarantine.read(place) for place in sources)
-    index = read_all(spec, progress, faulty=faulty)
+    index = read_all(spec, progress, faulty=faulty, unsplit=unsplit, training=training)
     listed = _quarantined(spec, index)
     if listed:
         note = f"{counted(len(listed), 'clip', 'are')} quarantined ({quarantine.place(source(spec))})"
@@ -63,13 +80,22 @@ def read_index(spec: Spec, progress: Progress | None = None, *, skip_broken: boo
     return fold(index, spec.folds, spec.label_draw) if spec.folds else index
 
 
-def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = True) -> Index:
+def read_all(
+    spec: Spec,
+    progress: Progress | None = None,
+    *,
+    faulty: bool = True,
+    unsplit: Unsplit = "hold-out",
+    training: bool = True,
+) -> Index:
     """Return the clips of a run's data set, including those that are quarantined.
 
     Args:
         spec: the run, of which `data`, `root`, `split`, `unlabeled`, `keep_classes` and `folds` are used.
         progress: called while the demo clips are rendered.
         faulty: accept missing and empty files.
+        unsplit: see `read_index`.
+        training: see `read_index`.
 
     Raises:
         InputError: the data cannot be read.
@@ -85,7 +111,8 @@ def read_all(spec: Spec, progress: Progress | None = None, *, faulty: bool = Tru
             split=spec.split,
             faulty=faulty,
             keep_classes=keep,
-            hold_out=not spec.folds,
+            unsplit="train" if spec.folds else unsplit,
+            training=training,
         )
     return add_unlabeled(index, [absolute(place) for place in spec.unlabeled], faulty=faulty)
 
@@ -115,6 +142,8 @@ def load(
     Raises:
         InputError: the data cannot be read, or clips are broken and `skip_broken` is not set.
     """
+    if cache_gib < 0:
+        raise InputError(f"cache_gib must be a number from 0, found {cache_gib}")
     index = index or read_index(spec, progress, skip_broken=skip_broken)
     check_present(index)
     listed = {index.ids[row]: reason for row, reason in _quarantined(spec, index).items()}
@@ -187,7 +216,13 @@ def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
     }
     if not listed:
         return {}
-    return {row: listed[name] for row, name in enumerate(index.ids) if name in listed}
+    found = {row: listed[name] for row, name in enumerate(index.ids) if name in listed}
+    # A file that could not be opened once may be back.
+    return {
+        row: reason
+        for row, reason in found.items()
+        if reason not in _PASSING or not os.access(index.paths[row], os.R_OK)
+    }
 
 
 def _by_source(spec: Spec, index: Index, broken: Mapping[str, str]) -> dict[Path, dict[str, str]]:

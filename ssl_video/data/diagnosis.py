@@ -14,6 +14,7 @@ from ssl_video.data.index import Index
 from ssl_video.data.video import doctor as examination
 from ssl_video.data.video import quarantine
 from ssl_video.data.video.probe import Facts
+from ssl_video.names import Place
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
 
@@ -122,8 +123,8 @@ class Diagnosis:
 
 
 def doctor(
-    data: str,
-    root: str | None = None,
+    data: Place,
+    root: Place | None = None,
     split: str | None = None,
     *,
     jobs: int | None = None,
@@ -154,7 +155,7 @@ def doctor(
     shown, given = observer(progress), {"data": data, "root": root, "split": split}
     spec = build({name: value for name, value in given.items() if value is not None})
     with shown.preparing() as preparing:
-        index, place = read_all(spec, preparing), source(spec)
+        index, place = read_all(spec, preparing, training=False), source(spec)
         check_present(index)  # or all of a disk that is not mounted would be quarantined
         began = time.monotonic()
         try:

@@ -16,7 +16,7 @@ from ssl_video.data.partitions.protocols import Listed, parse
 from ssl_video.data.partitions.published import PublishedProtocol
 from ssl_video.data.partitions.summary import ClipComparison, Clips
 from ssl_video.errors import InputError, unknown
-from ssl_video.names import Names, listed
+from ssl_video.names import Names, Place, listed
 from ssl_video.observer import Observer, observer
 from ssl_video.spec import build
 
@@ -105,18 +105,18 @@ class PartitionComparison:
 
 
 def make_partition(
-    data: str,
+    data: Place,
     output: str | PathLike[str] | None = None,
     *,
     protocol: str | None = None,
-    root: str | None = None,
+    root: Place | None = None,
     split: str | None = None,
     unlabeled: Names = (),
     keep_classes: Names = (),
     draw: int | None = None,
     labeled_in_unlabeled: bool | None = None,
     validation: float | None = None,
-    lists: str | None = None,
+    lists: Place | None = None,
     progress: bool | Observer | None = None,
 ) -> DataPartition:
     """Draw the labeled clips of a data set.
@@ -150,7 +150,7 @@ def make_partition(
     return made
 
 
-def read_partition(path: str | PathLike[str], lists: str | None = None) -> ListedClips:
+def read_partition(path: str | PathLike[str], lists: Place | None = None) -> ListedClips:
     """Read the clips in a partition file, a list of labeled clips, or a published list.
 
     Args:
@@ -172,16 +172,16 @@ def read_partition(path: str | PathLike[str], lists: str | None = None) -> Liste
 def compare_partitions(
     first: str,
     second: str,
-    data: str | None = None,
+    data: Place | None = None,
     *,
-    root: str | None = None,
+    root: Place | None = None,
     split: str | None = None,
     unlabeled: Names = (),
     keep_classes: Names = (),
     draw: int | None = None,
     labeled_in_unlabeled: bool | None = None,
     validation: float | None = None,
-    lists: str | None = None,
+    lists: Place | None = None,
     progress: bool | Observer | None = None,
 ) -> PartitionComparison:
     """Compare two files, published protocols, or (with `data`) any protocols by their labeled clips.

@@ -1,5 +1,6 @@
 """Use a trained algorithm: label videos, measure accuracy, take the network out."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -20,6 +21,7 @@ from ssl_video.data.video.decode import DecodeError
 from ssl_video.errors import InputError, counted, unknown
 from ssl_video.inference import temporal_robustness
 from ssl_video.inference.evaluate import accuracy, probabilities
+from ssl_video.names import Place
 from ssl_video.networks.assemble import Assembly, assemble, resolve
 from ssl_video.networks.memory_format import place
 from ssl_video.observer import Observer, observer
@@ -36,12 +38,24 @@ class Model:
         classes: names of the classes, in the order of the network's outputs.
         assembly: the algorithm with its networks.
         device: where they are.
+        step: the number of steps of an unfinished run; None: it is finished.
     """
 
     spec: Spec
     classes: list[str]
     assembly: Assembly
     device: torch.device
+    step: int | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a user of the model should know."""
+        if self.step is None:
+            return ()
+        return (
+            "the run is not finished: these are its networks after "
+            f"{self.step:,} of {self.spec.steps:,} steps",
+        )
 
     @property
     def module(self) -> nn.Module:
@@ -114,8 +128,8 @@ class Model:
 
     def open_data(
         self,
-        data: str | None = None,
-        root: str | None = None,
+        data: Place | None = None,
+        root: Place | None = None,
         split: str | None = None,
         *,
         skip_broken: bool = False,
@@ -137,14 +151,23 @@ class Model:
             InputError: the data cannot be read, videos are broken, or see `check_classes`.
         """
         # The run's own root belongs to the run's own data.
-        values: dict[str, str | None] = {"data": data or self.spec.data, "split": split or self.spec.split}
-        values["root"] = root if data or root else self.spec.root
-        # A test needs no unlabeled clip, and their folder may be elsewhere by now.
-        spec = self.spec.model_copy(
-            update={**values, "unlabeled": (), "folds": 0 if data else self.spec.folds}
-        )
+        root = root if data or root else self.spec.root
+        values = {
+            "data": os.fspath(data or self.spec.data),
+            "root": root and os.fspath(root),
+            "split": split or self.spec.split,
+            # A test needs no unlabeled clip, and their folder may be elsewhere by now.
+            "unlabeled": (),
+        }
+        spec = self.spec.model_copy(update=values)
+        own = dataset.source(spec).resolve() == dataset.source(self.spec).resolve()
+        if not own:
+            spec = spec.model_copy(update={"folds": 0})
         with observer(progress).preparing() as report:
-            index = dataset.read_index(spec, report, skip_broken=skip_broken)
+            # Of other data than the run's own, all clips are for testing, unless it has a split.
+            index = dataset.read_index(
+                spec, report, skip_broken=skip_broken, unsplit="hold-out" if own else "test", training=False
+            )
             self.check_classes(index)
             return dataset.load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)
 
@@ -259,7 +282,8 @@ def load(path: Path, device: torch.device) -> Model:
     for part in assembly.parts():
         # Evaluation mode, so that a call of `Model.module` changes no batch-norm statistics.
         place(part, device).eval()
-    return Model(spec, list(state["classes"]), assembly, device)
+    step = state.get("step", spec.steps)
+    return Model(spec, list(state["classes"]), assembly, device, step if step < spec.steps else None)
 
 
 def _changed(clips: Tensor, change: str, seed: int, names: Sequence[str]) -> Tensor:

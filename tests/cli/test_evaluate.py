@@ -1,6 +1,7 @@
 """`ssl-video evaluate`."""
 
 import json
+import shutil
 from pathlib import Path
 
 from helpers.command_line import Call
@@ -24,3 +25,21 @@ def test_a_checkpoint_of_other_classes(run: Path, call: Call, tmp_path: Path) ->
     assert done.returncode == 2
     assert "has 2 classes" in done.stderr
     assert "bright, grey" in done.stderr
+
+
+def test_clips_of_another_folder_are_all_tested_and_counted(
+    run: Path, dataset: Path, call: Call, tmp_path: Path
+) -> None:
+    for label in ("dark", "light"):
+        shutil.copytree(dataset / "train" / label, tmp_path / "camera" / label)
+    done = call("evaluate", run, "--data", tmp_path / "camera", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["test"] == 16
+    assert "note: no split is given: all 16 labeled clips are tested" in done.stderr
+    # A part for testing alone, and a single class of it.
+    shutil.rmtree(tmp_path / "camera" / "light")
+    shutil.copytree(dataset / "test" / "light", tmp_path / "later" / "test" / "light")
+    for data, count in (("camera", 8), ("later", 4)):
+        done = call("evaluate", run, "--data", tmp_path / data, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"{data}, test clips: {count}" in done.stdout

@@ -90,3 +90,19 @@ def test_a_disk_that_is_not_mounted_is_told_from_broken_files(tmp_path: Path) ->
     (tmp_path / "a").mkdir()
     (tmp_path / names[0]).touch()
     check_present(index)
+
+
+def test_a_file_that_was_away_is_used_once_it_is_back(video_folder: Path, tmp_path: Path) -> None:
+    """A file that cannot be decoded stays in quarantine."""
+    root = tmp_path / "set"
+    shutil.copytree(video_folder, root)
+    (root / "bow/1.mkv").write_bytes(b"this is no video" * 100)
+    (root / "bow/0.mkv").rename(tmp_path / "0.mkv")
+    (root / "bow/0.mkv").symlink_to(tmp_path / "gone")
+    spec = build({"data": str(root), "size": 8, "protocol": "per-class:2"})
+    found = load(spec, skip_broken=True)
+    assert sorted(found.broken) == ["bow/0.mkv", "bow/1.mkv"]
+    assert "no such file" in found.broken["bow/0.mkv"]
+    (root / "bow/0.mkv").unlink()
+    (tmp_path / "0.mkv").rename(root / "bow/0.mkv")
+    assert list(load(spec).broken) == ["bow/1.mkv"]

@@ -55,7 +55,9 @@ Finished = Callable[[str], tuple[Path, Result]]
 def test_a_checkpoint_scores_as_its_run_did(finished: Finished, data: Data, algorithm: str) -> None:
     folder, result = finished(algorithm)
     for path in (folder, folder / checkpoint.FINAL):
-        assert load_model(path, CPU).evaluate(data) == result.model_dump()["predictors"]
+        model = load_model(path, CPU)
+        assert model.evaluate(data) == result.model_dump()["predictors"]
+        assert (model.step, model.notes) == (None, ())
 
 
 def test_options_get_their_types_back(finished: Finished) -> None:
@@ -174,6 +176,11 @@ def test_a_run_that_is_under_way(make_plan: MakePlan, tmp_path: Path) -> None:
     (tmp_path / checkpoint.CURRENT).unlink()
     assert torch.equal(loaded()[name], weights[1][name])
     assert not torch.equal(weights[0][name], weights[1][name])
+    model = load_model(tmp_path, CPU)
+    done = checkpoint.load(tmp_path / checkpoint.PREVIOUS)["step"]
+    assert (model.step, done < model.spec.steps) == (done, True)
+    found = f"{done} of {model.spec.steps} steps"
+    assert model.notes == (f"the run is not finished: these are its networks after {found}",)
     (tmp_path / checkpoint.PREVIOUS).write_bytes(b"")
     with pytest.raises(InputError, match=r"checkpoint-previous\.pt is damaged"):
         load_model(tmp_path, CPU)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ssl_video.data.importers import index_file
 from ssl_video.data.importers.draft import Draft, reading
-from ssl_video.data.importers.finish import finish
+from ssl_video.data.importers.finish import Unsplit, finish
 from ssl_video.data.importers.folder import from_folder
 from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, recognise
 from ssl_video.data.importers.locate import at_their_paths, leave_out_missing
@@ -33,7 +33,8 @@ def read(
     check: bool = True,
     faulty: bool = False,
     keep_classes: Collection[str] = (),
-    hold_out: bool = True,
+    unsplit: Unsplit = "hold-out",
+    training: bool = True,
 ) -> Index:
     """Return the clips of an index file, a manifest, or class folders, perhaps in train/ and test/.
 
@@ -58,7 +59,9 @@ def read(
         check: look for a manifest's files; an index file's are never looked for.
         faulty: accept missing and empty files, unless all are missing, because the caller handles them.
         keep_classes: classes whose names would otherwise stand for "no label".
-        hold_out: hold out a test part if no split is given; otherwise all labeled clips are for training.
+        unsplit: the part of labeled clips if no split is given: "train", "test", or "hold-out" for both.
+        training: check that the clips can be used for training; otherwise a part, or all classes but one, may
+            be absent, and a folder may hold unlabeled videos alone.
 
     Raises:
         InputError: every problem found. A class without a training clip is one, without a test clip not.
@@ -79,11 +82,15 @@ def read(
                 f"ssl-video data index {path} --videos FOLDER -o {kind}.arrow"
             )
         if kind == FOLDER:
-            return finish(_folder(path, root, split, faulty, keep_classes), keep_classes, hold_out)
-        return finish(_manifest(path, root, split, check, faulty), keep_classes, hold_out)
+            draft = _folder(path, root, split, faulty, keep_classes, flat=not training)
+        else:
+            draft = _manifest(path, root, split, check, faulty)
+        return finish(draft, keep_classes, unsplit, training=training)
 
 
-def _folder(path: Path, root: Path | None, split: str, faulty: bool, keep_classes: Collection[str]) -> Draft:
+def _folder(
+    path: Path, root: Path | None, split: str, faulty: bool, keep_classes: Collection[str], *, flat: bool
+) -> Draft:
     problems = []
     if root is not None:
         problems.append(f"{path} is a folder of videos: root is only for a manifest, leave it out")
@@ -91,7 +98,7 @@ def _folder(path: Path, root: Path | None, split: str, faulty: bool, keep_classe
         problems.append(f"{path} is a folder and has no split column {split!r}: give a manifest")
     if problems:
         raise InputError(*problems)
-    draft = from_folder(path, keep_classes)
+    draft = from_folder(path, keep_classes, flat=flat)
     if faulty:
         draft.sizes, draft.problems = None, []
     return draft

@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 from ssl_video.errors import InputError, some
 
 # Values of a split column and names of a folder's parts.
-SPLITS = {name: name for name in ("train", "test", "val", "")} | dict.fromkeys(
-    ("valid", "validate", "validation"), "val"
+SPLITS = (
+    {name: name for name in ("train", "test", "val", "")}
+    | dict.fromkeys(("valid", "validate", "validation"), "val")
+    | {"training": "train", "testing": "test"}
 )
 
 

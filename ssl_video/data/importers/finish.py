@@ -1,6 +1,7 @@
 """Checks and conclusions that all sources share: from a draft to an index."""
 
 from collections.abc import Collection
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,17 +14,26 @@ from ssl_video.data.index import PARTS, Index, digest
 from ssl_video.data.names import UCF_NAME
 from ssl_video.errors import InputError, counted, some
 
-_PARTS = Strings(text(PARTS))
 HELD_OUT = 0.25  # fraction of each class that becomes the test part if no split is given
 
 
-def finish(draft: Draft, keep_classes: Collection[str] = (), hold_out: bool = True) -> Index:
+Unsplit = Literal["hold-out", "train", "test"]
+
+
+def finish(
+    draft: Draft,
+    keep_classes: Collection[str] = (),
+    unsplit: Unsplit = "hold-out",
+    *,
+    training: bool = True,
+) -> Index:
     """Return the index of a draft.
 
     Args:
         draft: the clips as read. Those without a label are unlabeled, unless they are for testing.
         keep_classes: classes whose names would otherwise stand for "no label", see `labels.NO_LABEL`.
-        hold_out: hold out a test part if no split is given.
+        unsplit: the part of labeled clips if no split is given; "hold-out": a test part is held out.
+        training: check that the clips can be used for training.
 
     Raises:
         InputError: the problems found here and before.
@@ -37,7 +47,7 @@ def finish(draft: Draft, keep_classes: Collection[str] = (), hold_out: bool = Tr
             f"{counted(len(empty), 'file', 'are')} empty (0 bytes): {some(empty)}; restore or remove them, "
             "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video data doctor"
         )
-    if len(label.names) < 2:
+    if len(label.names) < 2 and training:
         with_label = int((label.codes >= 0).sum())
         draft.problems.append(
             f"all {with_label} labeled clips are of one class, {label.names[0]!r}; expected two or more"
@@ -51,14 +61,19 @@ def finish(draft: Draft, keep_classes: Collection[str] = (), hold_out: bool = Tr
         draft.groups = pc.if_else(pc.equal(draft.groups, ""), draft.ids, draft.groups)
     groups = None if draft.groups is None else Category.of(draft.groups)
     of_split = list[str]()
+    known, problems = draft.splits is not None, list[str]()
     if draft.splits is not None:
         splits = given_splits(Category.of(draft.splits), label, groups, of_split)
-    elif hold_out:
-        splits = _hold_out(draft, label, groups, of_split)
+    elif unsplit == "hold-out":
+        splits = _hold_out(draft, label, groups, of_split, problems)
     else:
-        splits = Category(np.where(label.codes < 0, PARTS.index("unlabeled"), PARTS.index("train")), _PARTS)
-    if hold_out or draft.splits is not None:
-        check_parts(label, splits, of_split, draft.problems)
+        splits = Category(np.where(label.codes < 0, PARTS.index("unlabeled"), PARTS.index(unsplit)), _parts())
+        of_split += [f"no split is given: all {len(splits.rows('test'))} labeled clips are tested"] * (
+            unsplit == "test"
+        )
+    if known or unsplit == "hold-out":
+        check_parts(label, splits, of_split, problems)
+    draft.problems += problems if training else []
     if draft.problems:
         raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
     return Index(
@@ -72,6 +87,11 @@ def finish(draft: Draft, keep_classes: Collection[str] = (), hold_out: bool = Tr
         notes=(*draft.notes, *of_split),
         of_split=tuple(of_split),
     )
+
+
+def _parts() -> Strings:
+    """Return the names of the parts. Not a constant: Arrow imports pandas for its first array."""
+    return Strings(text(PARTS))
 
 
 def _classes(draft: Draft) -> Category:
@@ -121,7 +141,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
     tested = without & np.isin(given.codes, [names.index(name) for name in ("test", "val") if name in names])
     codes[without] = PARTS.index("unlabeled")
     codes[tested] = PARTS.index("")
-    splits = Category(codes, _PARTS)
+    splits = Category(codes, _parts())
     if tested.any():
         number = int(tested.sum())
         notes.append(f"{counted(number, 'clip')} for testing or validation without a label: not used")
@@ -140,7 +160,9 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
     return splits
 
 
-def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: list[str]) -> Category:
+def _hold_out(
+    draft: Draft, label: Category, groups: Category | None, notes: list[str], problems: list[str]
+) -> Category:
     """Hold out a test part of each class by source videos (single clips if unknown), in order of a hash."""
     units = groups or Category(np.arange(len(draft.ids)), Strings(draft.ids))
     codes = np.full(len(label), PARTS.index("train"), np.int64)
@@ -161,7 +183,7 @@ def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: lis
         codes[members[np.isin(unit, held)]] = PARTS.index("test")
     kind = "source video" if groups else "clip"
     if stuck:
-        draft.problems.append(
+        problems.append(
             "no split is given and no test part can be held out of "
             f"{counted(len(stuck), 'class')} with one {kind}: "
             f"{some(stuck)}; give a manifest with a split column"
@@ -170,7 +192,7 @@ def _hold_out(draft: Draft, label: Category, groups: Category | None, notes: lis
         f"no split is given: held out {HELD_OUT:.0%} of each class as test, by whole {kind}s, chosen by a "
         "hash of their names (--folds 5 tests every labeled clip once instead)"
     )
-    return Category(codes, _PARTS)
+    return Category(codes, _parts())
 
 
 def check_parts(label: Category, splits: Category, notes: list[str], problems: list[str]) -> None:

@@ -15,12 +15,13 @@ from ssl_video.data.names import EXTENSIONS
 from ssl_video.errors import InputError, counted, some
 
 
-def from_folder(folder: Path, keep_classes: Collection[str] = ()) -> Draft:
+def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool = False) -> Draft:
     """Return the videos in class folders, perhaps in train/ and test/; see `ssl_video.data.importers.read`.
 
     Args:
         folder: absolute path of a folder.
         keep_classes: classes whose names would otherwise stand for "no label".
+        flat: accept a folder without class folders, as one of unlabeled videos.
 
     Raises:
         InputError: there are no videos in class folders, or their names are not UTF-8.
@@ -28,14 +29,15 @@ def from_folder(folder: Path, keep_classes: Collection[str] = ()) -> Draft:
     draft = Draft(str(folder), folder.name, str(folder))
     ignored: Counter[str] = Counter()
     ids, labels, splits, sizes, broken = [], list[str](), list[str | None](), list[int](), list[str]()
+    groups = list[str]()
     for place, label, split in _class_folders(folder, ignored, keep_classes):
         if is_unlabeled(label, keep_classes):
             label, files = "", _below(folder / place, draft)
         else:
-            files, inner = _scan(folder / place, ignored)
-            ignored["folders inside class folders"] += len(inner)
+            files = _scan(folder / place, ignored)[0] | _below(folder / place, draft)
         ignored["folders without videos"] += not files
         names = [f"{place}/{name}" for name in files]
+        groups += [f"{place}/{name.rpartition('/')[0]}" if label and "/" in name else "" for name in files]
         broken += [name for name in names if UNDECODABLE.search(name)]
         if not broken:
             ids.append(pa.array(names, pa.large_string()))
@@ -45,6 +47,10 @@ def from_folder(folder: Path, keep_classes: Collection[str] = ()) -> Draft:
     left = ", ".join(f"{count} {what}" for what, count in ignored.items() if count)
     if left:
         draft.notes.append(f"ignored in {folder}: {left}")
+    if not sizes and flat:
+        found = _below(folder, draft)
+        ids, sizes = [text(list(found))], list(found.values())
+        labels, splits, groups = [""] * len(found), [None] * len(found), [""] * len(found)
     if not sizes:
         raise InputError(
             f"{folder}: no videos found ({left or 'the folder is empty'}); expected a folder for each class "
@@ -57,6 +63,13 @@ def from_folder(folder: Path, keep_classes: Collection[str] = ()) -> Draft:
         )
     draft.ids, draft.labels, draft.sizes = pa.concat_arrays(ids), text(labels), np.array(sizes)
     draft.splits = None if None in splits else text(splits)
+    if any(groups):
+        draft.groups = text(groups)
+        deep = sum(map(bool, groups))
+        draft.notes.append(
+            f"{counted(deep, 'clip', 'are')} in folders inside class folders, which count as source videos "
+            "(groups)"
+        )
     absent = draft.ids.filter(pa.array(draft.sizes == ABSENT)).to_pylist()
     if absent:
         draft.problems.append(
@@ -77,15 +90,22 @@ def _class_folders(
     ignored[outside] += len(videos)
     # A part holds folders. A folder named "train" that holds videos is a class.
     parts = [name for name in top if name.lower() in SPLITS and _scan(folder / name, Counter())[1]]
-    if not {"train"} < {SPLITS[name.lower()] for name in parts}:
-        return [(label, label, None) for label in top]
     unlabeled = [name for name in top if is_unlabeled(name, keep_classes)]
+    found = {SPLITS[name.lower()] for name in parts}
+    # One part is no class if nothing but unlabeled clips is beside it.
+    alone = len(found) == 1 and len(parts) + len(unlabeled) == len(top)
+    if not ({"train"} < found or alone):
+        return [(label, label, None) for label in top]
     ignored["folders beside train/ and test/"] += len(top) - len(parts) - len(unlabeled)
-    places: list[tuple[str, str, str | None]] = [(name, name, "train") for name in unlabeled]
+    # The test part is held out of a train part that is alone.
+    of_part = {name: SPLITS[name.lower()] if found != {"train"} else None for name in parts}
+    places: list[tuple[str, str, str | None]] = [
+        (name, name, "train" if found != {"train"} else None) for name in unlabeled
+    ]
     for part in parts:
         videos, labels = _scan(folder / part, ignored)
         ignored[outside] += len(videos)
-        places += [(f"{part}/{label}", label, SPLITS[part.lower()]) for label in labels]
+        places += [(f"{part}/{label}", label, of_part[part]) for label in labels]
     return places
 
 

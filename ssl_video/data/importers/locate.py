@@ -22,6 +22,7 @@ _SEVERAL = -2  # in place of a file's row
 # Paths that differ from their form in an index. All others need no individual treatment.
 _UNTIDY = r"^/|^\./|//|/\./|\.\.|\\|/$|^\.?$|\x00"
 UNDECODABLE = re.compile("[\ud800-\udfff]")  # Python's replacements in file names that are not UTF-8
+_LOOKS = 20  # paths with a backslash that are looked for
 _CHUNK = 65536  # number of strings converted to Python objects at a time
 
 
@@ -39,7 +40,7 @@ def at_their_paths(
     Returns:
         The folders that were searched, for a message.
     """
-    paths, most, outside = draft.ids, -1, np.empty(0, np.int64)
+    paths, most, outside = _with_slashes(draft, bases) if check else draft.ids, -1, np.empty(0, np.int64)
     for base in bases:
         ids, out = _tidy(str(base), paths)
         sizes = _sizes(str(base), ids, progress) if check else None
@@ -60,6 +61,15 @@ def at_their_paths(
             "folder that holds all files"
         )
     return draft.root if most else " and not in ".join(map(str, bases))
+
+
+def _with_slashes(draft: Draft, bases: Sequence[Path]) -> pa.Array:
+    """Return a draft's paths with backslashes as slashes, unless a file's name has a backslash."""
+    there = draft.ids.filter(pc.match_substring(draft.ids, "\\"))
+    names = there[:_LOOKS].to_pylist()
+    if not names or any(os.path.exists(os.path.join(base, name)) for base in bases for name in names):
+        return draft.ids
+    return pc.replace_substring(draft.ids, "\\", "/")
 
 
 def by_name(draft: Draft, folder: Path, progress: Progress | None = None) -> str:

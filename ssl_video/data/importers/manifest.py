@@ -34,6 +34,11 @@ def from_manifest(path: Path, split: str) -> Draft:
     if split != "split" and split not in columns:
         missing.append(unknown("split column", split, columns))
     if missing:
+        if not {"path", "label"} & {name.lower() for name in columns}:
+            first = _first_line(path).strip()
+            missing = [
+                f"expected a header with the columns path and label in the first line, found {first!r}"
+            ]
         raise InputError(*(f"{path}: {problem}" for problem in missing))
     draft = Draft(str(path), _name(path), ids=columns["path"], labels=columns["label"])
     draft.lines = functools.partial(lines_of, path)
@@ -89,7 +94,10 @@ def first_fields(path: Path) -> list[str]:
 
 def _delimiter(path: Path) -> str:
     line = _first_line(path)
-    return "\t" if path.suffix.lower() == ".tsv" or ("\t" in line and "," not in line) else ","
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    # Spreadsheets of many languages write semicolons.
+    return next((mark for mark in ",\t;" if mark in line), ",")
 
 
 def _first_line(path: Path) -> str:

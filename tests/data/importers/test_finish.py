@@ -92,3 +92,21 @@ def test_real_manifest_and_real_folder() -> None:
     assert folder.groups is not None
     assert sorted(folder.groups.tolist()) == sorted(index.groups.tolist())
     assert sorted(folder.paths) == sorted(index.paths)
+
+
+def test_clips_for_other_purposes_than_training(tmp_path: Path) -> None:
+    """To test, a train part is not needed, nor a second class; to look at files, no label is."""
+    touch(tmp_path / "parts", *(f"test/{label}/{clip}.mp4" for label in "ab" for clip in range(2)))
+    assert "there is no train clip" in problems(read, tmp_path / "parts")[0]
+    assert set(parts(read(tmp_path / "parts", training=False)).values()) == {"test"}
+    touch(tmp_path / "one", "a/1.mp4", "a/2.mp4")
+    index = read(tmp_path / "one", training=False, unsplit="test")
+    assert (index.classes, index.rows("test").tolist()) == (("a",), [0, 1])
+    assert index.notes == ("no split is given: all 2 labeled clips are tested",)
+    rows = ("path,label,split", "a/1.mp4,a,test", "a/2.mp4,a,test")
+    assert len(read(manifest(tmp_path / "one", *rows), training=False).rows("test")) == 2
+    touch(tmp_path / "flat", "1.mp4", "2.mp4")
+    assert "no videos found" in problems(read, tmp_path / "flat")[0]
+    flat = read(tmp_path / "flat", training=False)
+    assert parts(flat) == {"1.mp4": "unlabeled", "2.mp4": "unlabeled"}
+    assert flat.classes == ()

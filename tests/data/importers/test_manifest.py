@@ -226,7 +226,10 @@ def test_a_folder_is_not_a_clip(small: Path) -> None:
         ("", "lists no clips"),
         ("path,label\n", "lists no clips"),
         ("path,lable\na.mp4,A\n", "unknown column 'label'; did you mean lable?"),
-        ("file\tclass\na.mp4\tA\n", "unknown column 'path'; known: class, file"),
+        (
+            "file\tclass\na.mp4\tA\n",
+            "with the columns path and label in the first line, found 'file",
+        ),
         ("path,label,label\na.mp4,A,B\n", "column 'label' appears twice"),
         ("path,label\n\na,b.mp4,A\nb.mp4,B\nc.mp4\n", "expected 2 fields, as in the header, in line 3, 5"),
         ('path,label\n"a.mp4,A\n', "not valid CSV"),
@@ -286,3 +289,34 @@ def test_the_name_is_that_of_the_file_unless_it_is_an_ordinary_one(
 ) -> None:
     touch(tmp_path / "set", *FILES)
     assert read(manifest(tmp_path / "set", *ROWS, name=file)).name == name
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_fields_may_be_separated_by_other_marks(tmp_path: Path, mark: str) -> None:
+    touch(tmp_path / "set", *FILES)
+    index = read(manifest(tmp_path / "set", *(row.replace(",", mark) for row in ROWS)))
+    assert index.classes == ("A", "B")
+    assert len(index) == 5
+
+
+def test_a_table_without_a_header(tmp_path: Path) -> None:
+    touch(tmp_path, *FILES)
+    (found,) = problems(read, manifest(tmp_path, "a/1.mp4,A", "b/1.mp4,B"))
+    assert "expected a header with the columns path and label in the first line, found 'a/1.mp4,A'" in found
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_backslashes_separate_folders_unless_a_file_is_called_so(tmp_path: Path, named: bool) -> None:
+    names = [name.replace("/", "\\") if named else name for name in FILES]
+    touch(tmp_path / "set", *names)
+    rows = [row.replace("/", "\\") for row in ROWS]
+    index = read(manifest(tmp_path / "set", *rows))
+    assert index.ids.tolist() == sorted(names)
+
+
+@pytest.mark.parametrize("part", ["training", "Testing"])
+def test_words_for_parts(tmp_path: Path, part: str) -> None:
+    touch(tmp_path / "set", *FILES)
+    mean = "train" if part == "training" else "test"
+    index = read(manifest(tmp_path / "set", *(row.replace(f",{mean},", f",{part},") for row in ROWS)))
+    assert index.splits.tolist() == ["train", "test", "train", "test", ""]

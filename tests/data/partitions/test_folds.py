@@ -17,7 +17,7 @@ def index_of(folder: Path, *rows: str, split: bool = False) -> Index:
     """An index of clips given as "path,label,group" (and a split)."""
     touch(folder, *(row.split(",")[0] for row in rows))
     header = "path,label,group" + ",split" * split
-    return read(manifest(folder, header, *rows), hold_out=False)
+    return read(manifest(folder, header, *rows), unsplit="train")
 
 
 @pytest.fixture
