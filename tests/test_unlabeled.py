@@ -24,7 +24,7 @@ KEYS: dict[str, Any] = {
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders with four videos each, and seven videos of a third colour without a label."""
     root = tmp_path_factory.mktemp("work") / "lab"
-    for label, name in enumerate(("run", "sit")):
+    for label, name in enumerate(("run", "walk")):
         for clip in range(4):
             encode(root / name / f"{clip}.mkv", 12, label=label, clip=clip)
     for clip in range(7):
@@ -60,7 +60,7 @@ def test_training_is_the_same_from_every_source(lab: Path, tmp_path: Path) -> No
     own, archive = apart(lab, tmp_path)
     names = sorted(file.relative_to(archive).as_posix() for file in archive.rglob("*.mkv"))
     (archive / "list.txt").write_text("\n".join(names))
-    rows = [f"{file.relative_to(lab).as_posix()},{file.parent.name}" for file in lab.glob("[rs]*/*.mkv")]
+    rows = [f"{file.relative_to(lab).as_posix()},{file.parent.name}" for file in lab.glob("[rw]*/*.mkv")]
     rows += [f"{file.relative_to(lab).as_posix()}," for file in lab.rglob("unlabeled/**/*.mkv")]
     (lab.parent / "lab.csv").write_text("\n".join(["path,label", *rows]))
     for number, (data, more) in enumerate(
@@ -92,7 +92,7 @@ def test_the_labels_of_unlabeled_clips_are_nowhere(lab: Path, tmp_path: Path) ->
         found.append(weights)
         labels = run.pseudo_labels
         assert set(labels.truths.tolist()) == {-1}
-        assert labels.classes.tolist() == ["run", "sit"]
+        assert labels.classes.tolist() == ["run", "walk"]
         assert not any(b"secret" in file.read_bytes() for file in run.path.iterdir())
         precisions = [key for key in run.metrics if key.startswith("precision")]
         assert precisions
@@ -114,7 +114,7 @@ def test_load_data_and_its_batches(lab: Path, tmp_path: Path) -> None:
         == outside.unlabeled
         == [f"unlabeled/day{n % 2}/{n}.mkv" for n in (0, 2, 4, 6, 1, 3, 5)]
     )
-    assert (len(inside.labeled), len(inside.test), inside.classes) == (6, 2, ("run", "sit"))
+    assert (len(inside.labeled), len(inside.test), inside.classes) == (6, 2, ("run", "walk"))
     assert inside.spec.protocol == "all"
     algorithm = sv.create("fixmatch", data=inside, width=0.125)
     seen = set[int]()
@@ -144,7 +144,7 @@ def test_hidden_labels_come_first_and_partition_files_know_both(lab: Path, tmp_p
 @pytest.mark.parametrize("protocol", ["list:one.txt", "column:chosen"])
 def test_a_protocol_that_labels_a_clip_without_a_class(lab: Path, tmp_path: Path, protocol: str) -> None:
     (tmp_path / "one.txt").write_text("unlabeled/day0/0.mkv run\nrun/0.mkv run\n")
-    rows = [f"{file.relative_to(lab).as_posix()},{file.parent.name},0" for file in lab.glob("[rs]*/*.mkv")]
+    rows = [f"{file.relative_to(lab).as_posix()},{file.parent.name},0" for file in lab.glob("[rw]*/*.mkv")]
     rows.append("unlabeled/day0/0.mkv,,1")
     (tmp_path / "m.csv").write_text("\n".join(["path,label,chosen", *rows]))
     if protocol.startswith("list"):
@@ -195,7 +195,7 @@ def test_folds_are_draws_of_a_table(lab: Path, tmp_path: Path) -> None:
     # Each labeled clip is tested in one of the folds.
     runs = [sv.open_run(tmp_path / "ssl-video-results/runs" / name) for name in frame["run"]]
     tested = [clip for run in runs if run.result.algorithm == "fixmatch" for clip in run.predictions.clips]
-    assert sorted(tested) == sorted(f"{label}/{n}.mkv" for label in ("run", "sit") for n in range(4))
+    assert sorted(tested) == sorted(f"{label}/{n}.mkv" for label in ("run", "walk") for n in range(4))
     again = call("evaluate", runs[0].path, "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     found = json.loads(again.stdout)["predictors"]["model"]["top1"]
