@@ -11,12 +11,13 @@ import torch
 from ssl_video.benchmarks.running import costs
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.benchmarks.tables.naming import method_names
+from ssl_video.data.dataset import DEFAULTS
 from ssl_video.data.partitions.protocols import ByColumn, Listed, parse
 from ssl_video.data.progress import Progress
 from ssl_video.display import duration
 from ssl_video.networks import assemble
 from ssl_video.runs.folder import run_folder
-from ssl_video.spec import Spec, configuration
+from ssl_video.spec import AUTO, Spec, configuration
 
 _DEFAULTS = Spec().model_dump()
 
@@ -147,8 +148,8 @@ def _line(
 
 def _identity(spec: Spec, configured: str) -> Hashable:
     """Return a run's identity without its data; identical draws have the same identity."""
-    rule = parse(spec.protocol, Path(spec.lists) if spec.lists else None)
-    drawn = spec.validation or not isinstance(rule, ByColumn | Listed)
+    rule = None if spec.protocol == AUTO else parse(spec.protocol, Path(spec.lists) if spec.lists else None)
+    drawn = spec.validation or spec.folds or not isinstance(rule, ByColumn | Listed)
     return _cell(configured, spec.model_dump(), spec.label_draw if drawn else None)
 
 
@@ -161,10 +162,12 @@ def _identities(results: Path, done: pd.DataFrame) -> Iterator[Hashable]:
             draw = values["seed"] if values["draw"] is None else values["draw"]
             yield _cell(configured, values, draw)
             yield _cell(configured, values, None)
+            if values["protocol"] in DEFAULTS:  # perhaps by the data, which is absent now
+                yield _cell(configured, values | {"protocol": AUTO}, draw)
 
 
 def _cell(configured: str, values: Mapping[str, Any], draw: int | None) -> Hashable:
-    own = ("split", "protocol", "labeled_in_unlabeled", "validation", "seed")
+    own = ("split", "folds", "protocol", "labeled_in_unlabeled", "validation", "seed")
     return configured, draw, Path(values["data"]).name, *(values[key] for key in own)
 
 

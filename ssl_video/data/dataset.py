@@ -27,6 +27,8 @@ from ssl_video.spec import AUTO, Spec
 _MARGIN = 8 / 7
 
 
+# What the protocol `auto` stands for: with and without unlabeled clips.
+DEFAULTS = ("all", "per-class:10")
 # Reasons that say nothing about the file itself: it was away.
 _PASSING = {
     os.strerror(number).lower() for number in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ESTALE)
@@ -166,7 +168,8 @@ def with_protocol(spec: Spec, index: Index) -> Spec:
     """Return a specification whose protocol does not depend on the data any more."""
     if spec.protocol != AUTO:
         return spec
-    chosen = "all" if len(index.rows("unlabeled")) or spec.folds else "per-class:10"
+    everything, some = DEFAULTS
+    chosen = everything if len(index.rows("unlabeled")) or spec.folds else some
     return spec.model_copy(update={"protocol": chosen})
 
 

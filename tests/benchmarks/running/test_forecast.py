@@ -133,3 +133,16 @@ def test_variants_of_one_algorithm_have_names_of_their_own(tmp_path: Path) -> No
     same = specs(("cmpl",), networks={"auxiliary": {"width": 1.0}})
     found = absent([*specs(("cmpl",)), *same], tmp_path)
     assert [line.method for line in found] == ["cmpl auxiliary.width=0.25", "cmpl auxiliary.width=1"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "count"), [("per-class:10", 1), ("all", 1), ("per-class:1", 0), ("column:labeled", 0)]
+)
+def test_a_protocol_that_the_absent_data_decides(chosen: str, count: int, tmp_path: Path) -> None:
+    """Its runs have been either of two."""
+    (spec,) = prepare.resolve([build({**SMALL, "algorithm": "fixmatch"})], CPU)
+    finish(tmp_path, spec.model_copy(update={"protocol": chosen}), 30)
+    (line,) = absent([spec], tmp_path)
+    assert (line.runs, line.finished) == (1, count)
+    (line,) = absent([spec.model_copy(update={"folds": 5})], tmp_path)
+    assert line.finished == 0
