@@ -37,7 +37,7 @@ def _several(value: Any) -> Any:
     return tuple(map(_text, value)) if isinstance(value, list | tuple) else value
 
 
-Place = Annotated[str, BeforeValidator(_text)]
+_Path = Annotated[str, BeforeValidator(_text)]
 # A key that may be given several times.
 Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 # The protocol that depends on the data.
@@ -76,10 +76,10 @@ class Spec(BaseModel):
     )
     networks: dict[str, NetworkSpec] = Field({}, description="settings of individual networks, by role")
 
-    data: Place = Field(
+    data: _Path = Field(
         "demo", description="'demo', a folder of class folders, a manifest (CSV), or an index file"
     )
-    root: Place | None = Field(None, description="folder that the manifest's paths start from")
+    root: _Path | None = Field(None, description="folder that the manifest's paths start from")
     split: str = Field("split", description="manifest column that holds train or test")
     unlabeled: Several = Field(
         (), description="more unlabeled clips: a folder, manifest, list, index file or video; repeatable"
@@ -100,7 +100,7 @@ class Spec(BaseModel):
     validation: float = Field(
         0.0, ge=0, description="labeled clips for validation: a fraction below 1, or a number per class"
     )
-    lists: Place | None = Field(None, description="folder with the lists that published protocols need")
+    lists: _Path | None = Field(None, description="folder with the lists that published protocols need")
 
     frames: int = Field(8, ge=1, description="frames per clip")
     stride: int = Field(4, ge=1, description="distance between frames of a clip, in frames of the file")

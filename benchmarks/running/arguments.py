@@ -11,7 +11,7 @@ from ssl_video.benchmarks.running.suite import Suite, with_demo_settings
 from ssl_video.errors import InputError, unknown
 from ssl_video.names import Names, listed
 from ssl_video.registry import algorithms as registry
-from ssl_video.spec import Spec
+from ssl_video.spec import Spec, build
 
 Method = str | type | Mapping[str, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -133,7 +133,7 @@ def benchmark(
     others = (*TRAIN_ONLY, "backbone", "protocol", "seed")
     given, execution = split(keywords, others, own=("backbones", "draws", "protocols", "seeds"))
     chosen = _suite(suite, algorithms, data, protocols, backbones)
-    chosen = _counts(chosen, draws, seeds, match, given)
+    chosen = _counts(chosen, draws, seeds, match, {**chosen.settings, **given, **(overrides or {})})
     if baseline is not None:
         chosen = chosen.with_baseline(baseline)
     return chosen, chosen.specs(given, overrides or {}), execution
@@ -176,7 +176,7 @@ def _counts(
     for name, count in (("draws", draws), ("seeds", seeds)):
         if count is not None and (not isinstance(count, int) or count < 1):
             raise InputError(f"{name} must be a number from 1, found {count!r}")
-    if folds := int(given.get("folds") or 0):
+    if folds := build({"folds": given.get("folds", 0)}).folds:
         # Each fold is a draw. One seed for each, as of any other draw in a cross-validation.
         seeds = seeds or 1
         draws = draws or (folds if given.get("draw") is None else None)

@@ -74,12 +74,15 @@ def read_index(
     sources = [source(spec), *(absolute(place) for place in spec.unlabeled)]
     faulty = skip_broken or any(quarantine.read(place) for place in sources)
     index = read_all(spec, progress, faulty=faulty, unsplit=unsplit, training=training)
+    if spec.folds:
+        # First, so that a broken clip that is found later leaves all others in their folds.
+        index = fold(index, spec.folds, spec.label_draw)
     listed = _quarantined(spec, index)
-    if listed:
-        note = f"{counted(len(listed), 'clip', 'are')} quarantined ({quarantine.place(source(spec))})"
-        left = index.without(np.array(sorted(listed)))
-        index = replace(left, notes=(*left.notes, note))
-    return fold(index, spec.folds, spec.label_draw) if spec.folds else index
+    if not listed:
+        return index
+    note = f"{counted(len(listed), 'clip', 'are')} quarantined ({quarantine.place(source(spec))})"
+    left = index.without(np.array(sorted(listed)))
+    return replace(left, notes=(*left.notes, note))
 
 
 def read_all(

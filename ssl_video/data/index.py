@@ -42,7 +42,7 @@ class Index:
         notes: sentences for the user.
         of_split: the notes about this way to divide the clips.
         elsewhere: folders of clips that are not below the root, by the first part of their ids.
-        identity: the fingerprint, where it is not one of these clips and parts: all folds have the same.
+        folds: number of folds, if the test part is one of them; 0: it is not.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Index:
     notes: tuple[str, ...]
     of_split: tuple[str, ...] = ()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
-    identity: str = ""
+    folds: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -80,21 +80,26 @@ class Index:
         """The numbers of clips in the parts and of classes, as a phrase for the user."""
         train, test, unlabeled = (len(self.rows(part)) for part in PARTS[1:])
         classes = counted(len(self.classes), "class")
-        if self.identity:  # each labeled clip is tested in one fold
+        if self.folds:  # each labeled clip is tested in one of them
             return f"{train + test:,} labeled and {counted(unlabeled, 'unlabeled clip')}, {classes}"
         training = f"{train:,} labeled, {unlabeled:,} unlabeled" if unlabeled else f"{train:,} training"
         return f"{training} and {counted(test, 'test clip')}, {classes}"
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """12 hexadecimal digits of a hash of ids, classes and splits, independent of the order of rows."""
-        if self.identity:
-            return self.identity
+        """12 hexadecimal digits of a hash of ids, classes and splits, independent of the order of rows.
+
+        All folds of a data set have the same.
+        """
         hasher = hashlib.sha256()
         self.ids.hash_into(hasher)
         self.label.names.hash_into(hasher)
         hasher.update(self.labels.astype("<i8").tobytes())
-        hasher.update(self.splits.codes.astype("<i8").tobytes())
+        splits = self.splits.codes
+        if self.folds:
+            hasher.update(f"{self.folds} folds".encode())
+            splits = np.where(splits == PARTS.index("test"), PARTS.index("train"), splits)
+        hasher.update(splits.astype("<i8").tobytes())
         return hasher.hexdigest()[:12]
 
     def rows(self, *parts: str) -> np.ndarray:

@@ -15,8 +15,6 @@ from ssl_video.data.names import UCF_NAME
 from ssl_video.errors import InputError, counted, some
 
 HELD_OUT = 0.25  # fraction of each class that becomes the test part if no split is given
-
-
 Unsplit = Literal["hold-out", "train", "test"]
 
 
@@ -47,32 +45,10 @@ def finish(
             f"{counted(len(empty), 'file', 'are')} empty (0 bytes): {some(empty)}; restore or remove them, "
             "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video data doctor"
         )
-    if len(label.names) < 2 and training:
-        with_label = int((label.codes >= 0).sum())
-        draft.problems.append(
-            f"all {with_label} labeled clips are of one class, {label.names[0]!r}; expected two or more"
-            if with_label
-            else "no clip has a label; expected some of two or more classes"
-        )
-    if draft.groups is None:
-        draft.groups = _groups_by_name(draft)
-    elif pc.any(pc.equal(draft.groups, "")).as_py():
-        # A clip without a source video is a source video of its own.
-        draft.groups = pc.if_else(pc.equal(draft.groups, ""), draft.ids, draft.groups)
-    groups = None if draft.groups is None else Category.of(draft.groups)
-    of_split = list[str]()
-    known, problems = draft.splits is not None, list[str]()
-    if draft.splits is not None:
-        splits = given_splits(Category.of(draft.splits), label, groups, of_split)
-    elif unsplit == "hold-out":
-        splits = _hold_out(draft, label, groups, of_split, problems)
-    else:
-        splits = Category(np.where(label.codes < 0, PARTS.index("unlabeled"), PARTS.index(unsplit)), _parts())
-        of_split += [f"no split is given: all {len(splits.rows('test'))} labeled clips are tested"] * (
-            unsplit == "test"
-        )
-    if known or unsplit == "hold-out":
-        check_parts(label, splits, of_split, problems)
+    if training:
+        draft.problems += _too_few_classes(label)
+    groups, of_split, problems = _groups(draft), list[str](), list[str]()
+    splits = _splits(draft, label, groups, unsplit, of_split, problems)
     draft.problems += problems if training else []
     if draft.problems:
         raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
@@ -100,6 +76,47 @@ def _classes(draft: Draft) -> Category:
     # Names are sorted, so that the empty one comes first.
     first = int(bool(len(found.names)) and found.names[0] == "")
     return Category(found.codes - first, found.names[first:])
+
+
+def _too_few_classes(label: Category) -> list[str]:
+    """Return a problem if there are fewer than two classes."""
+    if len(label.names) >= 2:
+        return []
+    if not len(label.names):
+        return ["no clip has a label; expected some of two or more classes"]
+    labeled = int((label.codes >= 0).sum())
+    return [f"all {labeled} labeled clips are of one class, {label.names[0]!r}; expected two or more"]
+
+
+def _splits(
+    draft: Draft,
+    label: Category,
+    groups: Category | None,
+    unsplit: Unsplit,
+    notes: list[str],
+    problems: list[str],
+) -> Category:
+    """Return the part of each clip, and extend notes and problems about this way to divide the clips."""
+    if draft.splits is None and unsplit != "hold-out":
+        splits = Category(np.where(label.codes < 0, PARTS.index("unlabeled"), PARTS.index(unsplit)), _parts())
+        if unsplit == "test":
+            notes.append(f"no split is given: all {len(splits.rows('test'))} labeled clips are tested")
+        return splits
+    if draft.splits is None:
+        splits = _hold_out(draft, label, groups, notes, problems)
+    else:
+        splits = given_splits(Category.of(draft.splits), label, groups, notes)
+    check_parts(label, splits, notes, problems)
+    return splits
+
+
+def _groups(draft: Draft) -> Category | None:
+    """Return source videos, given or from file names; None: they are not known."""
+    groups = _groups_by_name(draft) if draft.groups is None else draft.groups
+    if groups is None:
+        return None
+    # A clip without a source video is a source video of its own.
+    return Category.of(pc.if_else(pc.equal(groups, ""), draft.ids, groups))
 
 
 def _sort(draft: Draft) -> None:

@@ -31,10 +31,10 @@ def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool 
     ids, labels, splits, sizes, broken = [], list[str](), list[str | None](), list[int](), list[str]()
     groups = list[str]()
     for place, label, split in _class_folders(folder, ignored, keep_classes):
+        # The files directly in it also count if their names are not UTF-8, which is an error.
+        files = _scan(folder / place, ignored)[0] | _below(folder / place, draft)
         if is_unlabeled(label, keep_classes):
-            label, files = "", _below(folder / place, draft)
-        else:
-            files = _scan(folder / place, ignored)[0] | _below(folder / place, draft)
+            label = ""
         ignored["folders without videos"] += not files
         names = [f"{place}/{name}" for name in files]
         groups += [f"{place}/{name.rpartition('/')[0]}" if label and "/" in name else "" for name in files]
@@ -63,19 +63,23 @@ def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool 
         )
     draft.ids, draft.labels, draft.sizes = pa.concat_arrays(ids), text(labels), np.array(sizes)
     draft.splits = None if None in splits else text(splits)
-    if any(groups):
-        draft.groups = text(groups)
-        deep = sum(map(bool, groups))
-        draft.notes.append(
-            f"{counted(deep, 'clip', 'are')} in folders inside class folders, which count as source videos "
-            "(groups)"
-        )
+    _set_groups(draft, groups)
     absent = draft.ids.filter(pa.array(draft.sizes == ABSENT)).to_pylist()
     if absent:
         draft.problems.append(
             f"{counted(len(absent), 'file')} cannot be read (broken links?): {some(absent)}"
         )
     return draft
+
+
+def _set_groups(draft: Draft, groups: list[str]) -> None:
+    """Set a draft's source videos, if there are any, and add a note."""
+    if deep := sum(map(bool, groups)):
+        draft.groups = text(groups)
+        draft.notes.append(
+            f"{counted(deep, 'clip', 'are')} in folders inside class folders, which count as source videos "
+            "(groups)"
+        )
 
 
 def _class_folders(

@@ -69,7 +69,10 @@ def _read(source: Path, faulty: bool) -> Draft:
         draft.ids, draft.sizes = text([source.name]), np.array([file_size(str(source))], np.int64)
     else:
         draft.ids = _listed(source)
-        tried = at_their_paths(draft, [source.parent, source.parent.parent])
+        # The user names this list, so that it may name any file.
+        anywhere = pc.all(pc.starts_with(draft.ids, "/")).as_py()
+        bases = [Path("/")] if anywhere else [source.parent, source.parent.parent]
+        tried = at_their_paths(draft, bases)
         absent = draft.ids.filter(pa.array(draft.sizes == -1)) if draft.sizes is not None else draft.ids[:0]
         if len(absent) and not (faulty and len(absent) < len(draft.ids)):
             draft.problems.append(
@@ -97,14 +100,9 @@ def _listed(source: Path) -> pa.Array:
 
 def _with(index: Index, draft: Draft) -> Index:
     """Return an index with a draft's clips, without those that it has already."""
-    known = set[str]()
-    home = os.path.realpath(draft.root)
-    for folder, ids in _by_folder(index):
-        root = os.path.realpath(folder)
-        if home == root or f"{home}/".startswith(f"{root}/") or f"{root}/".startswith(f"{home}/"):
-            known |= {os.path.join(root, name) for name in ids}
     names = draft.ids.to_pylist()
-    new = [name for name in names if os.path.join(home, name) not in known]
+    known = set(map(_file, index.paths)) - {None}
+    new = [name for name in names if _file(os.path.join(draft.root, name)) not in known]
     notes = [*index.notes, *draft.notes]
     if len(new) < len(names):
         again = counted(len(names) - len(new), "clip")
@@ -126,16 +124,13 @@ def _with(index: Index, draft: Draft) -> Index:
     )
 
 
-def _by_folder(index: Index) -> list[tuple[str, list[str]]]:
-    """Return the folders of an index's clips, and the names of the clips below them."""
-    found: dict[str, list[str]] = {index.root: []}
-    for name in index.ids:
-        first, _, rest = name.partition("/")
-        if rest and first in index.elsewhere:
-            found.setdefault(index.elsewhere[first], []).append(rest)
-        else:
-            found[index.root].append(name)
-    return list(found.items())
+def _file(path: str) -> tuple[int, int] | None:
+    """Return a file's identity, the same through all links; None: it cannot be found."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _prefix(index: Index) -> str:

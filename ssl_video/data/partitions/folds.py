@@ -16,8 +16,9 @@ from ssl_video.errors import InputError, counted, some
 def fold(index: Index, folds: int, draw: int) -> Index:
     """Return an index whose test part is one fold of its labeled training clips.
 
-    Each class is divided by whole source videos if they are known, in an order by a hash of their names. A
-    class with a single source video stays in training. Clips of the index's own test part are not used.
+    Each class is divided by whole source videos if they are known, in an order by a hash of their names. The
+    first one of a class follows the last one of the class before, so that folds are equally large. A class
+    with a single source video stays in training. Clips of the index's own test part are not used.
 
     Args:
         index: the clips.
@@ -25,14 +26,14 @@ def fold(index: Index, folds: int, draw: int) -> Index:
         draw: number of the draw.
 
     Raises:
-        InputError: fewer than two folds, or no class can be divided.
+        InputError: fewer than two folds, or more than there are source videos.
     """
     if folds < 2:
         raise InputError(f"folds must be a number from 2, found {folds}")
     division, number = divmod(draw, folds)
     train, own = index.rows("train"), index.rows("test")
     units = index.groups.codes if index.groups else np.arange(len(index))
-    codes, single = index.splits.codes.copy(), list[str]()
+    codes, single, start = index.splits.codes.copy(), list[str](), 0
     codes[own] = PARTS.index("")
     for label, name in enumerate(index.classes):
         members = train[index.labels[train] == label]
@@ -42,14 +43,12 @@ def fold(index: Index, folds: int, draw: int) -> Index:
             continue
         names = {int(unit): index.groups.names[unit] if index.groups else index.ids[unit] for unit in found}
         order = sorted(names, key=lambda unit: digest([(f"fold {division}", name, names[unit])]))
-        # Starting each class with another fold keeps the folds of small classes equally large.
-        held = [unit for place, unit in enumerate(order) if (place + label) % folds == number]
+        held = [unit for place, unit in enumerate(order, start) if place % folds == number]
+        start += len(order)
         codes[members[np.isin(units[members], held)]] = PARTS.index("test")
-    if not (codes == PARTS.index("test")).any():
-        raise InputError(
-            f"fold {number + 1} of {folds} has no clip: no class has so many source videos; use fewer folds"
-        )
     kind = "source video" if index.groups else "clip"
+    if start < folds:
+        raise InputError(f"{counted(start, kind)} cannot be divided into {folds} folds: use fewer")
     notes = [f"accuracy is estimated on {folds} folds of the labeled clips, by whole {kind}s"]
     if single:
         notes.append(f"{counted(len(single), 'class', 'have')} a single {kind}, never tested: {some(single)}")
@@ -60,5 +59,5 @@ def fold(index: Index, folds: int, draw: int) -> Index:
         splits=Category(codes, index.splits.names),
         notes=(*(note for note in index.notes if note not in index.of_split), *notes),
         of_split=tuple(notes),
-        identity=digest([(index.fingerprint, f"{folds} folds")]),
+        folds=folds,
     )

@@ -105,6 +105,14 @@ def test_groups_by_name_need_labeled_clips_alone(tmp_path: Path) -> None:
     assert index.groups[0] == "v_A_g01"
 
 
+def test_a_list_of_absolute_paths(tmp_path: Path, lab: Path) -> None:
+    touch(tmp_path, "one/a.mp4", "two/b.mp4")
+    paths = [str(tmp_path / name) for name in ("one/a.mp4", "two/b.mp4")]
+    index = unlabeled.add(read(lab), [manifest(tmp_path / "lists", *paths, name="all.txt")])
+    new = [row for row in index.rows("unlabeled").tolist() if index.ids[row].startswith("unlabeled-2/")]
+    assert [index.paths[row] for row in new] == paths
+
+
 @pytest.mark.parametrize("kind", ["folder", "manifest", "list", "index", "videos"])
 def test_every_source_gives_the_clips_of_the_folder(tmp_path: Path, lab: Path, kind: str) -> None:
     """So that training is the same, wherever they lie."""
@@ -153,18 +161,26 @@ def test_several_sources_and_a_folder_of_the_same_name(tmp_path: Path, lab: Path
     assert index.elsewhere == {"unlabeled-2": str(tmp_path / "one"), "unlabeled-3": str(tmp_path / "two")}
 
 
-@pytest.mark.parametrize("link", [False, True])
-def test_clips_that_the_data_set_has_are_not_added(tmp_path: Path, lab: Path, link: bool) -> None:
+@pytest.mark.parametrize("link", ["no", "folder", "files", "list"])
+def test_clips_that_the_data_set_has_are_not_added(tmp_path: Path, lab: Path, link: str) -> None:
     """A labeled or a test clip would otherwise be unlabeled as well."""
-    before, source = read(lab), lab
-    if link:
-        source = tmp_path / "link"
-        source.symlink_to(lab)
-    index = unlabeled.add(before, [source / "run", source / "unlabeled"])
+    before = read(lab)
+    sources = [lab / "run", lab / "unlabeled"]
+    if link == "folder":
+        (tmp_path / "link").symlink_to(lab)
+        sources = [tmp_path / "link/run", tmp_path / "link/unlabeled"]
+    elif link == "files":
+        (tmp_path / "some").mkdir()
+        for clip in range(4):
+            (tmp_path / f"some/{clip}.mp4").symlink_to(lab / f"run/{clip}.mp4")
+        sources[0] = tmp_path / "some"
+    elif link == "list":
+        sources[0] = manifest(tmp_path, *(str(lab / f"run/{clip}.mp4") for clip in range(4)), name="l.txt")
+    index = unlabeled.add(before, sources)
     assert without_label(index) == without_label(before)
     assert [note for note in index.notes if "not added" in note] == [
-        f"4 clips of {source / 'run'} not added: the data set has them already",
-        f"2 clips of {source / 'unlabeled'} not added: the data set has them already",
+        f"4 clips of {sources[0]} not added: the data set has them already",
+        f"2 clips of {sources[1]} not added: the data set has them already",
     ]
 
 
