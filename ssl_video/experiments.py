@@ -116,7 +116,8 @@ def bench(
             {"algorithm": "cmpl", "options": {"threshold": 0.95}}; "all": every built-in one. None: those of
             the suite, else cmpl.
         data: data sets: "demo", folders of class folders, manifests or index files.
-        protocols: partition protocols. None: those of the suite, else per-class:10.
+        protocols: partition protocols. None: those of the suite, else "auto": all clips
+            with a label for data with unlabeled clips or folds, and per-class:10 for other data.
         backbones: backbones of the networks that have none of their own.
         draws: draws of labels, each with all seeds. None: each seed draws its own.
         seeds: number of seeds, counted from 0.

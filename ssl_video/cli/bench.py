@@ -17,7 +17,7 @@ EXECUTORS = ("local", "ray", "slurm")
               help="names or path/to/file.py:name, separated by commas; 'all' for every built-in one  [the "
               "suite's, else cmpl]")  # fmt: skip
 @click.option("--protocol", multiple=True, metavar="NAMES",
-              help="partition protocols, separated by commas  [the suite's, else per-class:10]")  # fmt: skip
+              help="partition protocols, separated by commas  [the suite's, else auto]")  # fmt: skip
 @click.option("--backbone", multiple=True, metavar="NAMES",
               help="backbones for networks without their own, separated by commas  [tiny3d]")  # fmt: skip
 @click.option(

@@ -35,7 +35,9 @@ def test_the_words_of_a_page(name: str) -> None:
     assert words.startswith("# ")
     prose = re.sub(r"```.*?```", "", words, flags=re.DOTALL)
     assert len(prose.split()) > 50, "what the method does, in about five sentences"
-    assert "What differs" not in words, "differences stand in the method's file, from which they are taken"
+    assert "Differences from the paper" not in words, (
+        "differences stand in the method's file, from which they are taken"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
