@@ -25,7 +25,7 @@ from ssl_video.spec import Spec, build
 _KEYS = (
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists", "root", "split"),
     *("unlabeled", "keep_classes", "folds"),
-    *("size", "frames", "stride", "frame_format", "test_clips", "test_crops"),
+    *("size", "frames", "stride", "sampling", "frame_format", "augmentation", "test_clips", "test_crops"),
 )
 
 
@@ -106,7 +106,14 @@ class LabeledData:
         where = torch.device(device) if device is not None else next(algorithm.parameters()).device
         pools = [
             Pool(
-                purpose, rows, requests(views, shapes), count, self.spec.size, self.spec.seed, self.data.store
+                purpose,
+                rows,
+                requests(views, shapes),
+                count,
+                self.spec.size,
+                self.spec.seed,
+                self.data.store,
+                settings=self.spec,
             )
             for purpose, rows, views, count in (
                 ("labeled", self.partition.labeled, algorithm.labeled, labeled),
@@ -165,7 +172,8 @@ def load_data(
         cache_gib: size limit of the cache of decoded frames, in GiB; 0: no cache.
         keywords: keys of a specification that are about data: protocol, draw, seed, labeled_in_unlabeled,
             validation, lists, root, split, unlabeled, keep_classes, folds, size, frames, stride,
-            frame_format, test_clips, test_crops. One whose value is None counts as not given.
+            sampling, frame_format, augmentation, test_clips, test_crops. One whose value is None counts as
+            not given.
 
     Raises:
         InputError: unknown keywords, the data cannot be read, videos are broken, or the protocol asks for

@@ -58,6 +58,22 @@ class NetworkSpec(BaseModel):
     )
 
 
+class AugmentationSpec(BaseModel):
+    """Settings of the augmentations that views request by name.
+
+    Operations and cutout are those of `strong`, all others those of `weak` and `strong`.
+    """
+
+    model_config = _CONFIG
+
+    flip: float = Field(0.5, ge=0, le=1, description="probability of a flip; 0 if left and right are classes")
+    area: float = Field(0.5, gt=0, le=1, description="smallest area of the random crop; 1: the whole frame")
+    aspect: float = Field(4 / 3, ge=1, description="largest aspect ratio of the crop; the smallest is 1 / X")
+    operations: int = Field(2, ge=0, description="number of RandAugment operations")
+    strength: float = Field(1.0, ge=0, le=1, description="multiplier of the operations' magnitudes")
+    cutout: float = Field(0.5, ge=0, le=1, description="largest side of the grey square; 0: none")
+
+
 class Spec(BaseModel):
     """All settings that determine the numbers of a run."""
 
@@ -104,10 +120,18 @@ class Spec(BaseModel):
 
     frames: int = Field(8, ge=1, description="frames per clip")
     stride: int = Field(4, ge=1, description="distance between frames of a clip, in frames of the file")
+    sampling: Literal["dense", "segments"] = Field(
+        "dense",
+        description="frames of a clip: dense, a window of frames `stride` apart; segments, one frame from "
+        "each of T equal parts of the video (TSN)",
+    )
     size: int = Field(64, ge=8, description="side of the square crop, in pixels")
     frame_format: Literal["raw", "jpeg"] = Field(
         "raw",
         description="storage of frames: raw, or jpeg, a tenth of the size with slightly different pixels",
+    )
+    augmentation: AugmentationSpec = Field(
+        AugmentationSpec(), description="crop, flip, RandAugment and cutout of the training clips"
     )
 
     steps: int = Field(400, ge=1, description="optimizer steps")

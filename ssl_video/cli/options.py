@@ -13,40 +13,61 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 RESULTS = "ssl-video-results"
 # A key of a specification that says how a benchmark came to the run's steps: not to be set for one run.
 _NO_FLAG = "match"
+# Between a key and a key inside it, in the name of a parameter, which cannot hold a dot.
+_INSIDE = "__"
 
 
 checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path), metavar="RUN|CHECKPOINT")
 
 
 def spec_options(*without: str) -> Callable[[Function], Function]:
-    """Add a flag for each scalar key of a specification but those named; values arrive as strings."""
+    """Add a flag for each scalar key of a specification but those named; values arrive as strings.
+
+    A key that holds keys has a flag for each of them: `--augmentation.flip`.
+    """
 
     def add(function: Function) -> Function:
         # Options are shown in the reverse of the order in which decorators are applied.
         for name, field in reversed(sv.Spec.model_fields.items()):
             if name in (*without, _NO_FLAG) or get_origin(field.annotation) is dict:
                 continue
-            default = "" if field.default in (None, ()) else f"  [{field.default}]"
-            flags = [f"--{name.replace('_', '-')}"]
-            if field.annotation is bool:
-                flags = [f"{flags[0]}/--no-{flags[0][2:]}"]
-            option = click.option(
-                *flags,
-                name,
-                default=None,
-                multiple=get_origin(field.annotation) is tuple,
-                metavar=_metavar(field.annotation),
-                help=f"{field.description}{default}",
-            )
-            function = option(function)
+            for inner, one in reversed(getattr(field.annotation, "model_fields", {"": field}).items()):
+                function = _flag(name, inner, one)(function)
         return function
 
     return add
 
 
+def _flag(name: str, inner: str, field: Any) -> Callable[[Function], Function]:
+    """Return the flag of a key, or of a key inside it."""
+    number = isinstance(field.default, float)
+    default = (
+        "" if field.default in (None, ()) else f"  [{field.default:g}]" if number else f"  [{field.default}]"
+    )
+    flags = [f"--{name.replace('_', '-')}" + (f".{inner.replace('_', '-')}" if inner else "")]
+    if field.annotation is bool:
+        flags = [f"{flags[0]}/--no-{flags[0][2:]}"]
+    return click.option(
+        *flags,
+        f"{name}{_INSIDE}{inner}" if inner else name,
+        default=None,
+        multiple=get_origin(field.annotation) is tuple,
+        metavar=_metavar(field.annotation),
+        help=f"{field.description}{default}",
+    )
+
+
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the keywords that flags gave: keys of a specification that are set, and all others."""
-    return {key: value for key, value in options.items() if value not in (None, ())}
+    found = dict[str, Any]()
+    for key, value in options.items():
+        if value not in (None, ()):
+            outer, _, inner = key.partition(_INSIDE)
+            if inner:
+                found.setdefault(outer, {})[inner] = value
+            else:
+                found[key] = value
+    return found
 
 
 def split_list(values: tuple[str, ...]) -> list[str]:

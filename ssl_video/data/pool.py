@@ -9,6 +9,7 @@ from ssl_video.contract import View
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.video.decode import DecodeError
 from ssl_video.data.views import augment
+from ssl_video.data.views.augment import recipes
 from ssl_video.data.views.sampling import (
     ClipShape,
     EpochOrder,
@@ -16,11 +17,15 @@ from ssl_video.data.views.sampling import (
     ViewRequest,
     even_starts,
     frame_indices,
+    part_indices,
     random_start,
     resolve,
 )
 from ssl_video.data.views.temporal import TEMPORAL
 from ssl_video.errors import InputError
+from ssl_video.spec import Spec
+
+_DEFAULTS = Spec()
 
 
 class Pool:
@@ -36,6 +41,7 @@ class Pool:
         store: the source of frames.
         shards: number of equal shards of a step's clips, for processes and accumulated gradients; the clips
             of a step do not depend on it.
+        settings: the sampling of frames, and the augmentation.
     """
 
     def __init__(
@@ -48,10 +54,12 @@ class Pool:
         seed: int,
         store: FrameStore,
         shards: int = 1,
+        settings: Spec = _DEFAULTS,
     ) -> None:
         assert batch % shards == 0
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
         self.size, self.seed, self.store, self.shards = size, seed, store, shards
+        self._in_parts, self._recipes = settings.sampling == "segments", recipes(settings.augmentation)
         self.order = EpochOrder(seed, purpose, len(rows))
         # Rows are in the order of names, which mostly begin with the class, so row numbers would leak it.
         self._index_of = Stream(seed, f"positions/{purpose}").permutation(len(rows))
@@ -105,7 +113,7 @@ class Pool:
             frames = [sample[number] for sample in cut]
             transforms = [
                 augment.draw(
-                    augment.RECIPES[augmentation],
+                    self._recipes[augmentation],
                     Stream(self.seed, purpose, step, slot),
                     *sample.shape[1:3],
                 )
@@ -141,16 +149,16 @@ class Pool:
         spans: dict[str, int] = {}
         for request, window in wanted:
             spans[window] = max(spans.get(window, 0), request.shape.span)
-        starts = {
-            window: random_start(
-                Stream(self.seed, f"window/{self.purpose}/{window}", step, slot), span, count
-            )
-            for window, span in spans.items()
-        }
         chosen = []
         for request, window in wanted:
-            indices = frame_indices(starts[window], request.shape, count)
-            temporal = augment.RECIPES[request.augmentation].temporal
+            # From the start for each request, so that views of one window draw the same numbers.
+            stream = Stream(self.seed, f"window/{self.purpose}/{window}", step, slot)
+            if self._in_parts:
+                places = np.array([stream.uniform() for _ in range(request.shape.frames)])
+                indices = part_indices(places, count)
+            else:
+                indices = frame_indices(random_start(stream, spans[window], count), request.shape, count)
+            temporal = self._recipes[request.augmentation].temporal
             if temporal:
                 purpose = f"temporal/{self.purpose}/{temporal}{_suffix(request)}"
                 draws = Stream(self.seed, purpose, step, slot)
@@ -159,23 +167,26 @@ class Pool:
         return chosen
 
 
-def evaluation_clips(
-    store: FrameStore, row: int, shape: ClipShape, clips: int, crops: int, size: int
-) -> Tensor:
+def evaluation_clips(store: FrameStore, row: int, shape: ClipShape, spec: Spec) -> Tensor:
     """Return a test video's clips x crops, (clips * crops, 3, T, size, size): evenly spaced, not augmented.
 
-    One crop is the centre; three crops are both ends and the centre of the longer side.
+    One crop is the centre; three crops are both ends and the centre of the longer side. A single clip of the
+    sampling "segments" has the middle of each part.
     """
-    count = store.count(row)
-    places = [0.5] if crops == 1 else [0.0, 0.5, 1.0]
-    indices = np.stack([frame_indices(s, shape, count) for s in even_starts(clips, shape.span, count)])
+    count, clips = store.count(row), spec.test_clips
+    places = [0.5] if spec.test_crops == 1 else [0.0, 0.5, 1.0]
+    if spec.sampling == "segments":
+        inside = (np.arange(clips) + 0.5) / clips
+        indices = np.stack([part_indices(np.full(shape.frames, place), count) for place in inside])
+    else:
+        indices = np.stack([frame_indices(s, shape, count) for s in even_starts(clips, shape.span, count)])
     needed, where = np.unique(indices, return_inverse=True)
     frames = store.read(row, needed)[where.reshape(indices.shape)]  # (clips, T, H, W, 3)
     height, width = frames.shape[2:4]
     return augment.apply(
         [clip for clip in frames for _ in places],
         [augment.centre(height, width, place) for _ in frames for place in places],
-        size,
+        spec.size,
     )
 
 

@@ -126,7 +126,7 @@ def _clips(store: FrameStore, rows: Sequence[int], shape: ClipShape, spec: Spec)
     made = []
     for row in rows:
         try:
-            made.append(evaluation_clips(store, row, shape, spec.test_clips, spec.test_crops, spec.size))
+            made.append(evaluation_clips(store, row, shape, spec))
         except DecodeError as error:
             raise unreadable(store.paths[row], error) from None
     return torch.cat(made)

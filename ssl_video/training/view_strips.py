@@ -39,7 +39,7 @@ def strips(spec: Spec, video: Path, draws: int) -> list[list[Strip]]:
     made: list[list[Strip]] = [[] for _ in range(draws)]
     for purpose, views in (("labeled", algorithm.labeled), ("unlabeled", algorithm.unlabeled)):
         wanted = requests(views, shapes)
-        pool = Pool(purpose, np.zeros(1, np.int64), wanted, 1, spec.size, spec.seed, store)
+        pool = Pool(purpose, np.zeros(1, np.int64), wanted, 1, spec.size, spec.seed, store, settings=spec)
         for step in range(draws):
             try:
                 frames = pool.frames(step, 0)

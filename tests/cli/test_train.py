@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 from helpers.command_line import Call
 
+from ssl_video.benchmarks.running.suite import merge
+from ssl_video.cli import options, train
+from ssl_video.spec import AugmentationSpec, build, read_yaml
+
 
 def test_train_from_a_file_is_the_same_run_as_in_the_benchmark(bench: Path, run: Path, call: Call) -> None:
     done = call("train", run / "spec.yaml", cwd=bench)
@@ -26,3 +30,13 @@ def test_a_typo_in_a_file_is_named_with_the_nearest_key(call: Call, tmp_path: Pa
     assert done.returncode == 2
     for word in ("'learning_rat'", "learning_rate", "'step'", "steps"):
         assert word in done.stderr
+
+
+def test_flags_of_keys_inside_a_key(tmp_path: Path) -> None:
+    """A flag changes its own key and leaves those of the file that it does not name."""
+    file = tmp_path / "run.yaml"
+    file.write_text("augmentation:\n  cutout: 0\n  flip: 1\n")
+    flags = options.given(train.command.make_context("train", ["--augmentation.flip", "0", str(file)]).params)
+    assert flags["augmentation"] == {"flip": "0"}
+    spec = build(merge(read_yaml(file), {"augmentation": flags["augmentation"]}))
+    assert spec.augmentation == AugmentationSpec(flip=0, cutout=0)

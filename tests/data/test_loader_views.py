@@ -1,5 +1,8 @@
 """Views hold the right frames of the right clips, transformed alike where they should be."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +11,11 @@ from helpers.batches import CPU, FAST, LABELS, SLOW, Facts, Noise, pool, request
 from ssl_video.contract import View
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.loader import batches
-from ssl_video.data.pool import evaluation_clips, requests
-from ssl_video.data.views.augment import Transform
+from ssl_video.data.pool import Pool, evaluation_clips, requests
+from ssl_video.data.views import augment
+from ssl_video.data.views.augment import Recipe, Transform, draw
 from ssl_video.data.views.sampling import ClipShape
+from ssl_video.spec import build
 
 COUNTS = np.tile(np.arange(12, 18), 3)
 
@@ -185,15 +190,16 @@ def test_requests_take_the_shapes_of_their_networks() -> None:
 
 def test_evaluation_windows_are_evenly_spaced(store: FrameStore, clip_facts: Facts) -> None:
     # 17 frames have 11 starts for a span of 7; three parts of 11 / 3: floor of 1.83, 5.5, 9.17.
-    views = evaluation_clips(store, 11, SLOW, 3, 1, 16)
+    views = evaluation_clips(store, 11, SLOW, build({"test_clips": 3, "size": 16}))
     assert views.shape == (3, 3, 4, 16, 16)
     assert [clip_facts(view) for view in views] == [
         ([start, start + 2, start + 4, start + 6], 1, 5) for start in (1, 5, 9)
     ]
     # More windows than places: 12 frames, a span of 13 and one start.
-    assert [clip_facts(view)[0] for view in evaluation_clips(store, 0, ClipShape(4, 4), 2, 1, 16)] == [
-        [0, 4, 8, 0]
-    ] * 2
+    assert [
+        clip_facts(view)[0]
+        for view in evaluation_clips(store, 0, ClipShape(4, 4), build({"test_clips": 2, "size": 16}))
+    ] == [[0, 4, 8, 0]] * 2
 
 
 @pytest.mark.parametrize("tall", [False, True])
@@ -210,7 +216,7 @@ def test_evaluation_crops_are_both_ends_and_the_centre(tall: bool) -> None:
             frames = np.broadcast_to(ramp, (len(indices), 8, 20, 3)).astype(np.uint8)
             return frames.swapaxes(1, 2) if tall else frames
 
-    views = evaluation_clips(Ramp(), 0, ClipShape(2, 3), 2, 3, 8)
+    views = evaluation_clips(Ramp(), 0, ClipShape(2, 3), build({"test_clips": 2, "test_crops": 3, "size": 8}))
     assert views.shape == (6, 3, 2, 8, 8)
     levels = ((views[:, 0] * 0.225 + 0.45) * 255).round()
     # Seven starts in two halves: floor of 1.75 and 5.25. The crop starts at 0, 6 and 12 of the longer side.
@@ -218,5 +224,53 @@ def test_evaluation_crops_are_both_ends_and_the_centre(tall: bool) -> None:
         for t in range(2):
             along = levels[n, t, :, 0] if tall else levels[n, t, 0]
             assert along.tolist() == [10 * (start + 3 * t) + 5 * (left + x) for x in range(8)]
-    one = evaluation_clips(Ramp(), 0, ClipShape(2, 3), 2, 1, 8)
+    one = evaluation_clips(Ramp(), 0, ClipShape(2, 3), build({"test_clips": 2, "size": 8}))
     assert torch.equal(one, views[[1, 4]])
+
+
+# Sampling and augmentation are settings
+
+
+def test_segments_see_the_whole_video(store: FrameStore, clip_facts: Facts) -> None:
+    """In training one random frame of each part, in a test the middle ones; views of a window agree."""
+    spec = build({"sampling": "segments"})
+    views = {"a": request(), "b": request("weak"), "own": request(window="own")}
+    clips = Pool("unlabeled", np.arange(18), views, 4, 16, 0, store, settings=spec)
+    seen = np.zeros(18, int)
+    for step in range(40):
+        for slot in range(4):
+            count = COUNTS[clips.rows_of(step)[slot]]
+            found = clips.frames(step, slot)
+            assert found["a"].tolist() == found["b"].tolist()
+            first = np.arange(4) * count / 4
+            assert (np.floor(first) <= found["a"]).all()
+            assert (found["a"] < first + count / 4).all()
+            seen[found["a"]] += 1
+        if not step:
+            assert any(
+                f["a"].tolist() != f["own"].tolist() for f in (clips.frames(0, slot) for slot in range(4))
+            )
+    assert (seen[:12] > 0).all(), "every frame is drawn"
+    test = build({"sampling": "segments", "test_clips": 1, "size": 16})
+    (view,) = evaluation_clips(store, 0, SLOW, test)  # 12 frames in 4 parts
+    assert clip_facts(view)[0] == [1, 4, 7, 10]
+    twice = evaluation_clips(store, 0, SLOW, test.model_copy(update={"test_clips": 2}))
+    assert [clip_facts(view)[0] for view in twice] == [[0, 3, 6, 9], [2, 5, 8, 11]]
+
+
+def test_augmentation_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = list[Recipe]()
+
+    def note(recipe: Recipe, *others: Any) -> Transform:
+        drawn.append(recipe)
+        return draw(recipe, *others)
+
+    monkeypatch.setattr(augment, "draw", note)
+    given = {"flip": 0, "area": 0.25, "aspect": 2, "operations": 1, "strength": 0.5, "cutout": 0}
+    spec = build({"augmentation": given})
+    views = {"weak": request("weak"), "strong": request("strong")}
+    clips = Pool("unlabeled", np.arange(18), views, 4, 16, 0, Noise(), settings=spec).clips(0)
+    weak = Recipe(area=(0.25, 1), aspect=(0.5, 2), flip=0)
+    assert set(drawn) == {weak, replace(weak, operations=1, strength=0.5)}
+    default = Pool("unlabeled", np.arange(18), views, 4, 16, 0, Noise()).clips(0)
+    assert not torch.equal(clips["weak"], default["weak"])

@@ -80,7 +80,7 @@ def test_the_softmax_is_averaged_over_clips_and_crops(
     rows = [4, 11, 7]
     (found,) = probabilities({"model": Colour()}, lambda _: SHORT, data.store, rows, spec, CPU).values()
     for row, scores in zip(rows, found, strict=True):
-        views = evaluation_clips(data.store, row, SHORT, clips, crops, spec.size)
+        views = evaluation_clips(data.store, row, SHORT, spec)
         assert len(views) == clips * crops
         single = [(view.mean((1, 2, 3)) * 4).double().softmax(0).numpy() for view in views]
         assert scores == close(np.mean(single, axis=0))

@@ -25,6 +25,7 @@ from ssl_video.contract import DEVIATION, MEAN
 from ssl_video.data.views.colour import OPERATIONS as COLOUR
 from ssl_video.data.views.sampling import Stream
 from ssl_video.data.views.temporal import TEMPORAL
+from ssl_video.spec import AugmentationSpec
 
 # Normalised value = level in [0, 255] * scale - shift.
 _SCALE, _SHIFT = 1 / (255 * DEVIATION), MEAN / DEVIATION
@@ -42,6 +43,7 @@ class Recipe:
         flip: probability of a horizontal flip.
         operations: number of RandAugment operations (Cubuk et al. 2020, arXiv:1909.13719), each with a
             magnitude drawn uniformly up to its maximum, as in FixMatch.
+        strength: multiplier of these magnitudes.
         cutout: largest side of a grey square, as a fraction of the clip's side (FixMatch: 0.5).
         temporal: name of a temporal augmentation (see `ssl_video.data.views.temporal`), if any.
     """
@@ -50,19 +52,28 @@ class Recipe:
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.0
     operations: int = 0
+    strength: float = 1.0
     cutout: float = 0.0
     temporal: str | None = None
 
 
+def recipes(given: AugmentationSpec) -> dict[str, Recipe]:
+    """Return the recipe of every name that a view may request.
+
+    A name is that of a spatial recipe, alone or followed by "+" and a temporal augmentation.
+    """
+    weak = Recipe((given.area, 1.0), (1 / given.aspect, given.aspect), given.flip)
+    strong = replace(weak, operations=given.operations, strength=given.strength, cutout=given.cutout)
+    spatial = {"none": Recipe(), "weak": weak, "strong": strong}
+    return spatial | {
+        f"{name}+{temporal}": replace(recipe, temporal=temporal)
+        for temporal in TEMPORAL
+        for name, recipe in spatial.items()
+    }
+
+
 # The weak crop's range is our choice: half the frame or more keeps the action in view.
-_WEAK = Recipe(area=(0.5, 1.0), flip=0.5)
-_SPATIAL = {"none": Recipe(), "weak": _WEAK, "strong": replace(_WEAK, operations=2, cutout=0.5)}
-# Every name that a view may request: a spatial recipe, alone or followed by "+" and a temporal augmentation.
-RECIPES: dict[str, Recipe] = _SPATIAL | {
-    f"{name}+{temporal}": replace(recipe, temporal=temporal)
-    for temporal in TEMPORAL
-    for name, recipe in _SPATIAL.items()
-}
+RECIPES = recipes(AugmentationSpec())
 
 # RandAugment's geometric operations and largest magnitudes: degrees, shear factors, fractions of the side.
 GEOMETRY = {"rotate": 30.0, "shear_x": 0.3, "shear_y": 0.3, "translate_x": 0.3, "translate_y": 0.3}
@@ -95,7 +106,7 @@ def draw(recipe: Recipe, stream: Stream, height: int, width: int) -> Transform:
         matrix = matrix @ np.diag([-1.0, 1.0, 1.0])
     names, colours = [*GEOMETRY, *COLOUR, "identity"], []
     for _ in range(recipe.operations):
-        name, magnitude = names[stream.integer(len(names))], stream.uniform()
+        name, magnitude = names[stream.integer(len(names))], stream.uniform() * recipe.strength
         if name in GEOMETRY:
             sign = 1 if stream.uniform() < 0.5 else -1
             # The matrix maps output to source, so the first operation is the nearest to the source.

@@ -120,6 +120,19 @@ def frame_indices(start: int, shape: ClipShape, count: int) -> np.ndarray:
     return (start + np.arange(shape.frames) * shape.stride) % count
 
 
+def part_indices(places: np.ndarray, count: int) -> np.ndarray:
+    """Return one frame from each of T equal parts of a video of `count` frames, (T,).
+
+    The sampling of temporal segment networks (Wang et al. 2016, arXiv:1608.00859).
+
+    Args:
+        places: (T,) the place inside each part, in [0, 1): 0.5 is its middle.
+        count: number of frames; fewer than T are repeated.
+    """
+    indices = np.floor((np.arange(len(places)) + places) / len(places) * count).astype(np.int64)
+    return np.minimum(indices, count - 1)  # a place just below 1 may be rounded to 1
+
+
 def random_start(stream: Stream, span: int, count: int) -> int:
     """Draw a uniformly random start of a window of `span` frames, inside the file if it is long enough."""
     return stream.integer(max(count - span, 0) + 1)

@@ -14,6 +14,7 @@ from ssl_video.data.views.sampling import (
     ViewRequest,
     even_starts,
     frame_indices,
+    part_indices,
     random_start,
     resolve,
 )
@@ -174,3 +175,15 @@ def test_even_starts_are_centres_of_equal_parts() -> None:
     assert even_starts(3, 5, 4).tolist() == [0, 0, 0]
     # As many windows as starts: each start once.
     assert even_starts(13, 5, 17).tolist() == list(range(13))
+
+
+def test_one_frame_of_each_equal_part() -> None:
+    """Twelve frames in three parts of four: 0-3, 4-7, 8-11."""
+    assert part_indices(np.array([0.0, 0.0, 0.0]), 12).tolist() == [0, 4, 8]
+    assert part_indices(np.array([0.5, 0.5, 0.5]), 12).tolist() == [2, 6, 10]
+    assert part_indices(np.array([0.99, 0.25, 0.76]), 12).tolist() == [3, 5, 11]
+    # Parts of 7/3 frames: 0-2.33, 2.33-4.67, 4.67-7.
+    assert part_indices(np.full(3, 0.5), 7).tolist() == [1, 3, 5]
+    # Fewer frames than parts are repeated, in order.
+    assert part_indices(np.full(4, 0.5), 2).tolist() == [0, 0, 1, 1]
+    assert part_indices(np.full(8, 1 - 2**-53), 5).max() == 4
