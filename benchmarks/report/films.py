@@ -14,7 +14,7 @@ from PIL import Image
 
 from ssl_video.data import dataset, demo
 from ssl_video.data.frames.store import FrameStore
-from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.video.container import DecodeError
 from ssl_video.errors import InputError
 from ssl_video.spec import build
 

@@ -72,7 +72,7 @@ def command(
         if filled.stored:
             flags = f"--size {size} --cache-gib {cache_gib:g} --frame-format {frame_format}"
             plainly(Console(), f"Runs with these flags use them: {flags}")
-        return 1 if filled.broken or (cache_gib and not filled.stored) else 0
+        return 1 if filled.broken or (cache_gib and not filled.stored + filled.long) else 0
     return 0
 
 
@@ -88,6 +88,8 @@ def _filled(filled: "sv.data.Filled") -> None:
         f"{filled.stored:,} of {filled.clips:,} clips stored: "
         f"{_gib(filled.bytes)}, {filled.frame_format}, short side {filled.short_side}, in {filled.folder}",
     )
+    if filled.long:
+        plainly(console, f"Clips of long videos: {filled.long:,}; their frames are stored when first used.")
     if filled.stored and not filled.complete:
         whole = _gib(filled.bytes_of_all)
         plainly(

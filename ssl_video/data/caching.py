@@ -11,6 +11,7 @@ from ssl_video.data.frames.store import GIB, FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import Progress
+from ssl_video.data.segments import file_of
 from ssl_video.errors import InputError
 from ssl_video.names import Place
 from ssl_video.observer import Observer, observer
@@ -27,6 +28,7 @@ class Filled:
     Attributes:
         folder: the cache folder.
         clips: number of clips of the data set.
+        long: number of those of long videos, whose frames are stored when they are first used.
         stored: number of those that are stored.
         complete: whether all decodable clips are stored; otherwise the size limit left no room.
         bytes: size of these on the disk; equal videos are stored once.
@@ -38,6 +40,7 @@ class Filled:
 
     folder: Path
     clips: int
+    long: int
     stored: int
     complete: bool
     bytes: int
@@ -126,14 +129,17 @@ def fill_cache(
         store = FrameStore(index.paths, short_side(size), int(cache_gib * GIB), _folder(), frame_format)
         rows = index.used.tolist()
         broken = store.fill(rows, lambda done, total: report("decoding", done, total), jobs)
-    contents = known.contents(store.folder, (store.paths[row] for row in rows))
-    sizes = {e.path.name: e.size for e in cache.entries(store.folder) if e.setting == store.setting}
+    # Long videos are stored as they are used.
+    videos = [known.find(store.folder, file_of(store.paths[row])) for row in rows]
+    contents = [video.content for video in videos if video and not store.is_long(video)]
+    sizes = {e.content: e.size for e in cache.entries(store.folder) if e.setting == store.setting}
     # Equal files are stored once.
     distinct = set(contents)
     stored = [sizes[content] for content in distinct if content in sizes]
     return Filled(
         folder=store.folder,
         clips=len(rows),
+        long=sum(bool(video and store.is_long(video)) for video in videos),
         stored=sum(content in sizes for content in contents),
         complete=len(stored) == len(distinct),
         bytes=sum(stored),
@@ -179,7 +185,7 @@ def clear_cache(
     index = _chosen(data, root, split)
     found = _found(index)
     if found:
-        cache.clear(_folder(), {entry.path.name for entry in found} if index else None)
+        cache.clear(_folder(), {entry.content for entry in found} if index else None)
     return _summary(found)
 
 
@@ -210,8 +216,8 @@ def _found(index: Index | None) -> list[cache.CacheFile]:
     found = list(cache.entries(_folder()))
     if index is None:
         return found
-    contents = set(known.contents(_folder(), index.paths))
-    return [entry for entry in found if entry.path.name in contents]
+    contents = set(known.contents(_folder(), map(file_of, index.paths)))
+    return [entry for entry in found if entry.content in contents]
 
 
 def _summary(found: Sequence[cache.CacheFile]) -> CacheContents:

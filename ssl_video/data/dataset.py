@@ -18,6 +18,7 @@ from ssl_video.data.partitions.folds import fold
 from ssl_video.data.partitions.partition import Partition, make
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress, Progress
+from ssl_video.data.segments import file_of
 from ssl_video.data.video import quarantine
 from ssl_video.errors import InputError, counted
 from ssl_video.spec import AUTO, Spec
@@ -204,11 +205,11 @@ def check_present(index: Index, looks: int = 50) -> None:
     """
     used = index.used
     rows = used[sorted({len(used) * n // looks for n in range(looks)})]
-    if not any(os.path.exists(index.paths[row]) for row in rows):
+    if not any(os.path.exists(file_of(index.paths[row])) for row in rows):
+        first = file_of(index.paths[rows[0]])
         raise InputError(
             f"{index.name}: none of {counted(len(rows), 'file')} looked for exists, the first being "
-            f"{index.paths[rows[0]]}: is the disk mounted? If the videos lie elsewhere, give their folder as "
-            "--root"
+            f"{first}: is the disk mounted? If the videos lie elsewhere, give their folder as --root"
         )
 
 
@@ -227,7 +228,7 @@ def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
     return {
         row: reason
         for row, reason in found.items()
-        if reason not in _PASSING or not os.access(index.paths[row], os.R_OK)
+        if reason not in _PASSING or not os.access(file_of(index.paths[row]), os.R_OK)
     }
 
 

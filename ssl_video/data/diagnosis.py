@@ -83,7 +83,7 @@ class Diagnosis:
             "format that differs from the file name": [name for name, facts in usable if facts.misnamed],
             "a single frame": [name for name, facts in usable if facts.frames == 1],
         }
-        copies = examination.DoctorReport(list(self.facts), self.looked).copies()
+        copies = examination.DoctorReport(list(self.facts), self.looked).copies(index)
         parts = [{index.splits[row] for row in rows} for rows in copies]
         groups = {
             "the same video more than once": copies,
@@ -143,7 +143,7 @@ def doctor(
         root: the folder that the manifest's paths start from.
         split: the manifest's column that says train or test; None: "split".
         jobs: number of files decoded at a time; None: the number of cores.
-        timeout: time limit of one file, in seconds.
+        timeout: time limit of one file, in seconds, and of each minute of a longer one.
         again: ignore earlier findings.
         report: a file to write all findings to, .csv or .json; None: none.
         progress: True, False, or an observer; None: shown where there is a terminal or a notebook.

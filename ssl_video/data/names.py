@@ -11,6 +11,8 @@ EXTENSIONS = frozenset(
         *(".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".ogv", ".vob", ".mxf", ".divx", ".gif", ".y4m", ".mjpeg"),
     }
 )
+# A folder of such files is a clip.
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 # UCF-101 and its relatives: v_<class>_g<source video>_c<clip>
 UCF_NAME = r"(?P<group>v_(?P<label>[^/]+)_g\d+)_c\d+"
 
@@ -22,6 +24,11 @@ def key(name: str) -> str:
     Kinetics' "air drumming" is also "air_drumming", UCF's "HandstandPushups" also "HandStandPushups".
     """
     return re.sub(r"[\W_]", "", name).casefold()
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a file's name is that of a picture; hidden files are none."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURES
 
 
 def folder(path: str) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ssl_video.contract import View
 from ssl_video.data.frames.store import FrameStore
-from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.video.container import DecodeError
 from ssl_video.data.views import augment
 from ssl_video.data.views.augment import recipes
 from ssl_video.data.views.sampling import (

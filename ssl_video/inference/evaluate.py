@@ -10,7 +10,7 @@ from torch import nn
 
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.pool import evaluation_clips, unreadable
-from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.video.container import DecodeError
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
 from ssl_video.networks.precision import autocast

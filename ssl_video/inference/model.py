@@ -17,7 +17,7 @@ from ssl_video.data import dataset
 from ssl_video.data.dataset import Data, short_side
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.index import Index
-from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.video.container import DecodeError
 from ssl_video.errors import InputError, counted, unknown
 from ssl_video.inference import temporal_robustness
 from ssl_video.inference.evaluate import accuracy, probabilities

@@ -16,7 +16,7 @@ from ssl_video.data.frames.store import Statistics
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition_file
 from ssl_video.data.partitions.partition import Partition
-from ssl_video.data.video.decode import decoder_name
+from ssl_video.data.video.container import decoder_name
 from ssl_video.files import replace_text
 from ssl_video.networks import assemble, flops
 from ssl_video.networks.flops import Operations

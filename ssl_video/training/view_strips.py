@@ -7,7 +7,7 @@ import numpy as np
 from ssl_video.data.dataset import short_side
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.pool import Pool, requests
-from ssl_video.data.video.decode import DecodeError
+from ssl_video.data.video.container import DecodeError
 from ssl_video.data.views.augment import restore
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.data.views.sheet import Strip

@@ -1,7 +1,9 @@
 """The folder of stored clips: its entries, its size limit, and the removal of old clips.
 
-    files/ab/<path, size, mtime>       a link whose target is text: "<content> <frames>"
-    raw-128-ffmpeg62/cd/<content>      a clip's frames; format, short side, decoder, digest of the video
+    files/ab/<path, size, mtime>       a link whose target is text: "<content> <frames> <seconds>"
+    times/cd/<content>.npz             time stamps and key frames, of long videos and where times are needed
+    raw-128-ffmpeg62/cd/<content>      a video's frames; format, short side, decoder, digest of the video
+    raw-128-ffmpeg62/cd/<content>-7    frames 448 to 511 of a long video
     runs/<any name>                    locked by a process that uses the cache, for as long as it lives
     used                               bytes of all stored clips; its lock guards reservation and removal
 
@@ -50,6 +52,11 @@ class CacheFile(NamedTuple):
     def setting(self) -> str:
         """Format, short side and decoder, for example "raw-128-ffmpeg62"."""
         return self.path.parts[-3]
+
+    @property
+    def content(self) -> str:
+        """Digest of the video; the name of a long video's block has its number after it."""
+        return self.path.name.partition("-")[0]
 
 
 class CacheFiles(NamedTuple):
@@ -255,11 +262,12 @@ def clear(folder: Path, contents: Container[str] | None = None) -> None:
     if folder.is_dir():
         with _locked(folder) as used:
             found = list(entries(folder))
-            gone = [entry for entry in found if contents is None or entry.path.name in contents]
+            gone = [entry for entry in found if contents is None or entry.content in contents]
             total = sum(entry.size for entry in found)
             used.write(_remove(gone, total, float("inf"), goal=-1))
             if contents is None:
-                shutil.rmtree(folder / "files", ignore_errors=True)
+                for facts in ("files", "times"):
+                    shutil.rmtree(folder / facts, ignore_errors=True)
 
 
 def _make_room(folder: Path, limit: int, size: int) -> int:

@@ -1,30 +1,41 @@
 """Known facts of video files: a digest of their content, and their number of frames.
 
-They are stored in files/ of the frame cache, as links whose target is text: "<content> <frames>". Links are
-named by path, size and modification time, so that a lookup costs no more than one stat call.
+They are stored in files/ of the frame cache, as links whose target is text: "<content> <frames> <seconds>".
+Links are named by path, size and modification time, so that a lookup costs no more than one stat call.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from ssl_video.data.names import is_picture
+
 
 class Video(NamedTuple):
-    """The digest of a video file's content, and the number of its frames."""
+    """Known facts of a video file.
+
+    Attributes:
+        content: digest of its content.
+        frames: number of its frames.
+        seconds: the duration that it states, rounded to milliseconds; 0: it states none.
+    """
 
     content: str
     frames: int
+    seconds: float = 0.0
 
 
 def find(folder: Path, path: str) -> Video | None:
     """Return the known facts of a video file, if its path, size and modification time are unchanged."""
     with contextlib.suppress(OSError, ValueError):
-        content, frames = os.readlink(_link(folder, path)).split()
-        return Video(content, int(frames))
+        content, frames, seconds = os.readlink(_link(folder, path)).split()
+        return Video(content, int(frames), float(seconds))
     return None
 
 
@@ -40,26 +51,47 @@ def note(folder: Path, path: str, video: Video) -> None:
         os.makedirs(os.path.dirname(link), exist_ok=True)
         # Creating a link is atomic, and a target of up to 59 bytes takes no block of the disk.
         new = f"{link}.{uuid.uuid4().hex}"
-        os.symlink(f"{video.content} {video.frames}", new)
+        os.symlink(f"{video.content} {video.frames} {video.seconds:.3f}", new)
         os.replace(new, link)
 
 
 def _link(folder: Path, path: str) -> str:
     # Strings, because path objects take several times as long, and data sets are large.
     status = os.stat(path)
-    text = f"{os.path.abspath(path)}|{status.st_size}|{status.st_mtime_ns}"
+    size, changed = status.st_size, status.st_mtime_ns
+    if stat.S_ISDIR(status.st_mode):
+        files = list(_pictures(path).values())
+        size, changed = sum(file.st_size for file in files), max(file.st_mtime_ns for file in files)
+    text = f"{os.path.abspath(path)}|{size}|{changed}"
     name = hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
     return f"{folder}/files/{name[:2]}/{name}"
 
 
 def digest(path: str) -> str:
-    """Return the digest of a file's content: 32 hex digits.
+    """Return the digest of a file's content, or of the pictures in a folder: 32 hex digits.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: a file cannot be read.
     """
     content = hashlib.sha256()
+    if os.path.isdir(path):
+        for name in sorted(_pictures(path)):
+            content.update(os.fsencode(f"{name}|{digest(os.path.join(path, name))}\n"))
+        return content.hexdigest()[:32]
     with open(path, "rb") as file:
         while block := file.read(2**20):
             content.update(block)
     return content.hexdigest()[:32]
+
+
+def _pictures(folder: str) -> dict[str, os.stat_result]:
+    """Return the pictures of a folder.
+
+    Raises:
+        OSError: it cannot be read, or has none.
+    """
+    with os.scandir(folder) as entries:
+        found = {entry.name: entry.stat() for entry in entries if is_picture(entry.name)}
+    if not found:
+        raise OSError(errno.ENOENT, "no pictures in this folder", folder)
+    return found

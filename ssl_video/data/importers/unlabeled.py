@@ -21,6 +21,7 @@ from ssl_video.data.importers.locate import at_their_paths, file_size, videos_be
 from ssl_video.data.importers.manifest import read_table
 from ssl_video.data.index import PARTS, Index
 from ssl_video.data.names import EXTENSIONS
+from ssl_video.data.segments import file_of
 from ssl_video.errors import InputError, counted, some
 
 
@@ -127,7 +128,7 @@ def _with(index: Index, draft: Draft) -> Index:
 def _file(path: str) -> tuple[int, int] | None:
     """Return a file's identity, the same through all links; None: it cannot be found."""
     try:
-        status = os.stat(path)
+        status = os.stat(file_of(path))
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -1,40 +1,31 @@
-"""Frames from video files, by PyAV (which includes its own FFmpeg, so a plain pip install works).
+"""Frames from video files and from folders of pictures.
 
 Pixels are taken as stored, even if a file declares them as not square: the usual decoders do the same, so
 results stay comparable. Rotated and mirrored videos (phones) are turned upright.
 """
 
-import bisect
 import itertools
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideData
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-_VERSION = int(av.__version__.split(".")[0])
-# AVI files hold titles in any character set; up to version 18 PyAV rejects those that are not UTF-8.
-_OPEN: dict[str, Any] = {"metadata_errors": "replace"} if _VERSION < 19 else {}
+from ssl_video.data.video import picture_folder
+from ssl_video.data.video.container import DecodeError, opened, shown
+from ssl_video.data.video.packets import Irregular, Packets, of_stream
+
 # Clips are decoded in parallel; threads inside one scaler would only compete with them. Before version 17
 # there are none.
-_SCALE: dict[str, Any] = {"threads": 1} if _VERSION >= 17 else {}
+_SCALE: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 # A seek discards frames that wait for reordering; decoding this many costs less.
 _WORTH_A_SEEK = 8
-
-
-class DecodeError(Exception):
-    """A file that is not a usable video; the message is the reason alone, without the file's name."""
-
-
-class _Irregular(Exception):
-    """Time stamps that do not identify frames uniquely."""
 
 
 def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
@@ -55,12 +46,19 @@ def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
         DecodeError: no video stream, no decodable frame, or damaged data.
     """
     scaler = _Scaler(short_side)
+    if os.path.isdir(path):
+        return np.stack(list(picture_folder.read(path, None, scaler.pixels).values()))
     with opened(path) as (container, stream):
         return np.stack([scaler.pixels(frame) for frame in shown(container, stream)])
 
 
 def read(
-    path: str | Path, indices: Sequence[int] | np.ndarray, short_side: int | None = None, *, frames: int = 0
+    path: str | Path,
+    indices: Sequence[int] | np.ndarray,
+    short_side: int | None = None,
+    *,
+    frames: int = 0,
+    packets: Packets | None = None,
 ) -> np.ndarray:
     """Return some frames of a file: `decode(path, short_side)[indices]`, decoding only as much as needed.
 
@@ -74,6 +72,7 @@ def read(
         indices: (N,) positions in display order, from 0, in any order and with repetitions.
         short_side: as in `decode`.
         frames: number of frames that `decode` or `count` found; 0: not known.
+        packets: the file's packets; None: they are read first.
 
     Returns:
         uint8, (N, H, W, 3), RGB, in the order of the indices.
@@ -86,8 +85,13 @@ def read(
     assert min(wanted) >= 0, "frames are counted from the first one"
     ranks = sorted(set(wanted))
     scaler = _Scaler(short_side)
-    found = _sought(path, ranks, frames, scaler) if ranks[-1] > _WORTH_A_SEEK and frames else None
-    found = found or _passed(path, ranks, scaler)
+    if os.path.isdir(path):
+        found = picture_folder.read(path, ranks, scaler.pixels)
+    else:
+        worth = ranks[-1] > _WORTH_A_SEEK and frames
+        found = (_sought(path, ranks, frames, scaler, packets) if worth else None) or _passed(
+            path, ranks, scaler
+        )
     return np.stack([found[index] for index in wanted])
 
 
@@ -97,8 +101,33 @@ def count(path: str | Path) -> int:
     Raises:
         DecodeError: as in `decode`.
     """
+    if os.path.isdir(path):
+        return len(picture_folder.names(path))
     with opened(path) as (container, stream):
         return sum(1 for _ in shown(container, stream))
+
+
+def stamps(path: str | Path, first: int | None = None) -> np.ndarray | None:
+    """Return the time of each frame in seconds since the first one, (F,), by decoding the file.
+
+    Args:
+        path: a video file.
+        first: decode only so many frames; None: all.
+
+    Returns:
+        The times; None: the frames have no time stamps, or these do not ascend.
+
+    Raises:
+        DecodeError: as in `decode`.
+    """
+    with opened(path) as (container, stream):
+        found = [frame.pts for frame in itertools.islice(shown(container, stream), first)]
+        unit = float(stream.time_base or 0)
+    known = [stamp for stamp in found if stamp is not None]
+    if len(known) < len(found):
+        return None
+    times = (np.array(known, np.int64) - known[0]) * unit
+    return times if (np.diff(times) > 0).all() else None
 
 
 def scaled(height: int, width: int, short_side: int | None) -> tuple[int, int]:
@@ -107,57 +136,6 @@ def scaled(height: int, width: int, short_side: int | None) -> tuple[int, int]:
     if short_side is None or shorter <= short_side:
         return height, width
     return round(height * short_side / shorter), round(width * short_side / shorter)
-
-
-def decoder_name() -> str:
-    """Return the decoder's name and versions, for records and for the screen."""
-    version = ".".join(map(str, av.library_versions["libavcodec"]))
-    return f"PyAV {av.__version__} (libavcodec {version})"
-
-
-@contextmanager
-def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and its first video stream, set up for decoding in one thread.
-
-    Raises:
-        DecodeError: the file cannot be opened, or has no video that FFmpeg can decode. FFmpeg's errors inside
-            the block are converted to it, too.
-    """
-    try:
-        # FFmpeg would interpret a relative name with a colon as a URL.
-        with av.open(str(Path(path).absolute()), **_OPEN) as container:
-            # Music files store their cover as a video of one frame.
-            streams = [stream for stream in container.streams.video if not _is_cover(stream)]
-            if not streams:
-                raise DecodeError("no video stream" + (", only sound" if container.streams.audio else ""))
-            stream = streams[0]
-            if stream.codec_context is None:
-                raise DecodeError("FFmpeg has no decoder for its video stream")
-            # Clips are decoded in parallel; threads inside one decoder would only compete with them.
-            stream.codec_context.thread_count = 1
-            yield container, stream
-    except (av.FFmpegError, OSError) as error:
-        raise DecodeError(_reason(error)) from None
-
-
-def shown(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Yield all frames from the file's current position, as FFmpeg delivers them, of one size.
-
-    Raises:
-        DecodeError: damaged data, a change of frame size, or no frame at all.
-    """
-    size, number = None, 0
-    try:
-        for frame in container.decode(stream):
-            size = size or (frame.height, frame.width)
-            if size != (frame.height, frame.width):
-                raise DecodeError("the frame size changes inside the file")
-            number += 1
-            yield frame
-    except (av.FFmpegError, OSError) as error:
-        raise DecodeError(_reason(error) + (f", after {number} frames" if number else "")) from None
-    if not number:
-        raise DecodeError("no frame can be decoded")
 
 
 def turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
@@ -217,58 +195,30 @@ def _passed(path: str | Path, ranks: list[int], scaler: _Scaler) -> dict[int, np
     raise DecodeError(f"frame {ranks[-1]} was asked for, but it has {number + 1} frames")
 
 
-def _sought(path: str | Path, ranks: list[int], frames: int, scaler: _Scaler) -> dict[int, np.ndarray] | None:
+def _sought(
+    path: str | Path, ranks: list[int], frames: int, scaler: _Scaler, packets: Packets | None
+) -> dict[int, np.ndarray] | None:
     """Return frames by index, located by their time stamps; None if these are unreliable."""
     found: dict[int, np.ndarray] = {}
     try:
         with opened(path) as (container, stream):
-            packets = _packets(container, stream)
-            if len(packets.stamps) != frames or packets.keys[0] > ranks[0]:
+            packets = packets or of_stream(container, stream)
+            if len(packets.stamps) != frames or not len(packets.keys):
                 return None
             place, source = 0, iter(list[av.VideoFrame]())
             for rank in ranks:
-                key = packets.keys[bisect.bisect_right(packets.keys, rank) - 1]
+                key = packets.key_before(rank)
                 if not place or key - place > _WORTH_A_SEEK:
                     source, place = _from(container, stream, packets, key), key
                 frame = next(itertools.islice(source, rank - place, None))
                 found[rank], place = scaler.pixels(frame), rank + 1
-    except (_Irregular, DecodeError, StopIteration):
+    except (Irregular, DecodeError, StopIteration):
         return None
     return found
 
 
-class _Packets(NamedTuple):
-    """All packets of a stream: time stamps in ascending order, and the indices of those of key frames."""
-
-    stamps: list[int]
-    keys: list[int]
-    positions: dict[int, int | None]  # time stamp -> byte in the file
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> _Packets:
-    """Read a file's packets without decoding them.
-
-    Raises:
-        _Irregular: packets without a unique time stamp, or no key frames.
-    """
-    positions, keys, number = dict[int, int | None](), [], 0
-    for packet in container.demux(stream):
-        if not packet.size:  # the end-of-file signal for the decoder
-            continue
-        if packet.pts is None or packet.is_corrupt or packet.is_discard:
-            raise _Irregular
-        positions[packet.pts] = packet.pos
-        number += 1
-        if packet.is_keyframe:
-            keys.append(packet.pts)
-    if not keys or len(positions) < number:
-        raise _Irregular
-    stamps = sorted(positions)
-    return _Packets(stamps, [bisect.bisect_left(stamps, key) for key in sorted(keys)], positions)
-
-
 def _from(
-    container: InputContainer, stream: VideoStream, packets: _Packets, key: int
+    container: InputContainer, stream: VideoStream, packets: Packets, key: int
 ) -> Iterator[av.VideoFrame]:
     """Yield frames from a key frame on, each checked against the next time stamp in the file.
 
@@ -276,30 +226,24 @@ def _from(
     dropped.
 
     Raises:
-        _Irregular: an unexpected or a damaged frame: the concealment of damage depends on the frames decoded
+        Irregular: an unexpected or a damaged frame: the concealment of damage depends on the frames decoded
             before.
     """
-    container.seek(packets.stamps[key], stream=stream)
+    led = key < packets.keys[0]  # by frames that are not shown
+    container.seek(packets.lead if led else int(packets.stamps[key]), stream=stream)
     place = key
     for packet in container.demux(stream):
         # In a damaged file a packet may have another time stamp after a seek.
-        if packet.size and (packet.pts is None or packets.positions.get(packet.pts) != packet.pos):
-            raise _Irregular
+        if packet.size and not packet.is_discard:
+            rank = -1 if packet.pts is None else packets.rank(packet.pts)
+            if rank < 0 or packets.positions[rank] != (-1 if packet.pos is None else packet.pos):
+                raise Irregular
         for frame in packet.decode():
             if place == key and (frame.pts is None or frame.pts < packets.stamps[key]):
                 continue
             # Some streams refresh gradually, and mark the start of that as a key frame.
-            whole = (place > key or frame.key_frame) and not frame.is_corrupt
+            whole = (place > key or led or frame.key_frame) and not frame.is_corrupt
             if not whole or place == len(packets.stamps) or frame.pts != packets.stamps[place]:
-                raise _Irregular
+                raise Irregular
             place += 1
             yield frame
-
-
-def _is_cover(stream: VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
-def _reason(error: Exception) -> str:
-    """Return FFmpeg's or the system's message, without its number and the path."""
-    return str(getattr(error, "strerror", None) or error).split("\n")[0].strip().lower()

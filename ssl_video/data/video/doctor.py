@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from ssl_video.data.frames.known import Video
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress
-from ssl_video.data.video.decode import decoder_name
+from ssl_video.data.segments import file_of
+from ssl_video.data.video.container import DecodeError, decoder_name, stated_seconds
 from ssl_video.data.video.examine import TOO_SLOW, Probe, examine, too_slow
 from ssl_video.data.video.probe import Facts, probe
 from ssl_video.errors import InputError
@@ -39,10 +40,14 @@ class DoctorReport:
         """Return the reason for each clip that cannot be used, by id."""
         return {index.ids[row]: facts.reason for row, facts in enumerate(self.facts) if facts.reason}
 
-    def copies(self) -> list[list[int]]:
-        """Return groups of rows with identical files, for each content that occurs more than once."""
-        rows = defaultdict(list)
-        for row, facts in enumerate(self.facts):
+    def copies(self, index: Index) -> list[list[int]]:
+        """Return groups of rows with identical files, for each content that several files have.
+
+        The segments of one file are no copies of each other: it is in the group by its first row.
+        """
+        rows = defaultdict[str, list[int]](list)
+        for row in _first_rows([file_of(name) for name in index.ids]).values():
+            facts = self.facts[row]
             if facts.content and not facts.reason:
                 rows[facts.content].append(row)
         return [group for group in rows.values() if len(group) > 1]
@@ -76,28 +81,41 @@ def look(
         InputError: the cache folder cannot be written.
     """
     store = _Kept(source)
-    stamps = [_stamp(path) for path in index.paths]
+    # The segments of a file are the clips of several rows; the file is examined once.
+    files = [file_of(path) for path in index.paths]
+    stamps = {path: _stamp(path) for path in files}
     before = {} if again else store.read()
-    found: dict[int, Facts] = {}
-    for row, name in enumerate(index.ids):
-        stamp, facts = before.get(name, ("", None))
+    found: dict[str, Facts] = {}
+    for path, name in zip(files, index.ids, strict=True):
+        stamp, facts = before.get(file_of(name), ("", None))
         # A file that took too long may succeed with a higher limit.
         slow = facts and facts.reason.startswith(TOO_SLOW) and facts.reason != too_slow(seconds)
-        if facts and stamp and stamp == stamps[row] and not slow:
-            found[row] = facts
-    missing = [(row, path) for row, path in enumerate(index.paths) if row not in found]
+        if facts and stamp and stamp == stamps[path] and not slow:
+            found[path] = facts
+    missing = [(row, path) for path, row in _first_rows(files).items() if path not in found]
     folder = cache_dir() / "frames"
     with store.writing(anew=again) as keep:
         tasks = examine(missing, min(jobs, max(len(missing), 1)), seconds, probe) if missing else iter(())
         for done, (row, facts) in enumerate(tasks, 1):
-            found[row] = facts
-            if stamps[row]:
-                keep(index.ids[row], stamps[row], facts)
-            if not facts.reason:
-                known.note(folder, index.paths[row], Video(facts.content, facts.frames))
+            path = files[row]
+            found[path] = facts
+            if stamps[path]:
+                keep(file_of(index.ids[row]), stamps[path], facts)
+            if not facts.reason and not os.path.isdir(path):
+                with contextlib.suppress(DecodeError):
+                    video = Video(facts.content, facts.frames, stated_seconds(path))
+                    known.note(folder, path, video)
             if progress:
                 progress(done, len(missing))
-    return DoctorReport([found[row] for row in range(len(index))], len(missing))
+    return DoctorReport([found[path] for path in files], len(missing))
+
+
+def _first_rows(files: Sequence[str]) -> dict[str, int]:
+    """Return the first row of each file."""
+    found = dict[str, int]()
+    for row, path in enumerate(files):
+        found.setdefault(path, row)
+    return found
 
 
 def write_report(path: Path, index: Index, report: DoctorReport) -> None:

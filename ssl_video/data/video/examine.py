@@ -1,5 +1,6 @@
 """Probe many files in parallel, in processes that may crash or hang without affecting the others."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from ssl_video.data.video.container import DecodeError, stated_seconds
 from ssl_video.data.video.probe import Facts, probe
 from ssl_video.processes import without_main
 from ssl_video.signals import held_back, release
@@ -32,7 +34,7 @@ def examine(
     Args:
         paths: rows and file names.
         jobs: number of files probed at a time.
-        seconds: time limit of one file.
+        seconds: time limit of one file, and of each minute of a longer one.
         probe: function that examines one file; it must be defined in a module.
 
     Yields:
@@ -101,6 +103,9 @@ def _serve(pipe: Connection, probe: Probe, seconds: float) -> None:
             return
         # The alarm ends the process even inside FFmpeg, and even when the parent no longer waits for it.
         signal.setitimer(signal.ITIMER_REAL, seconds)
+        with contextlib.suppress(DecodeError):
+            minutes = 1.0 if os.path.isdir(path) else stated_seconds(path) / 60
+            signal.setitimer(signal.ITIMER_REAL, seconds * max(minutes, 1.0))
         facts = probe(path)
         signal.setitimer(signal.ITIMER_REAL, 0)
         pipe.send(facts)

@@ -10,7 +10,8 @@ from helpers.frame_store import EVERY, SOME, Spy, stored
 
 from ssl_video.data.frames.formats import FORMATS
 from ssl_video.data.frames.store import GIB, FrameStore
-from ssl_video.data.video.decode import DecodeError, decode
+from ssl_video.data.video.container import DecodeError
+from ssl_video.data.video.decode import decode
 from ssl_video.errors import InputError
 
 # Which file is which

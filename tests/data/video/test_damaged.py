@@ -13,7 +13,8 @@ import pytest
 from helpers.paths import FIXTURES
 from helpers.videos import KINDS, encode
 
-from ssl_video.data.video.decode import DecodeError, count, decode, read
+from ssl_video.data.video.container import DecodeError
+from ssl_video.data.video.decode import count, decode, read
 from ssl_video.data.video.examine import examine
 from ssl_video.data.video.probe import Facts, probe
 

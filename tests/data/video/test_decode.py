@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from helpers.paths import FIXTURES
 
-from ssl_video.data.video.decode import DecodeError, decode, scaled
+from ssl_video.data.video.container import DecodeError
+from ssl_video.data.video.decode import decode, scaled
 
 GOOD = {"qmin": "1", "qmax": "2"}  # fine enough for frames' colours to be told apart
 

@@ -11,7 +11,8 @@ from helpers.paths import FIXTURES
 from helpers.videos import KINDS, LENGTH, encode
 
 from ssl_video.data.video import decode as module
-from ssl_video.data.video.decode import DecodeError, count, decode, read
+from ssl_video.data.video.container import DecodeError
+from ssl_video.data.video.decode import count, decode, read
 
 
 def remuxed(whole: Path, suffix: str, skip: int) -> Path:

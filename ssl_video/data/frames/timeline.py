@@ -1,0 +1,108 @@
+"""The packets and times of video files, stored in times/ of the frame cache: a file is scanned once."""
+
+import contextlib
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ssl_video.data.frames.known import Video
+from ssl_video.data.video import decode
+from ssl_video.data.video.packets import Irregular, Packets, scan
+from ssl_video.files import replacing
+
+_REMEMBERED = 16  # files whose packets a process keeps in memory
+_MICROSECOND = 1e-6
+_CHECKED = 8  # frames at the start of a long file that are decoded
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+class Timelines:
+    """The packets of files, by content.
+
+    Args:
+        folder: the cache folder; where it cannot be written, files are scanned again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._recent = dict[str, Packets]()
+
+    def packets(self, path: str, video: Video) -> Packets:
+        """Return the packets of a file; those without keys cannot be used to find frames.
+
+        Where packets have no unique time stamps, the times are those of the decoded frames. If these have
+        none, frames are evenly spaced over the stated duration.
+
+        Raises:
+            DecodeError: the file cannot be read.
+        """
+        if video.content not in self._recent:
+            found = self._load(video)
+            if found is None:
+                found = _scanned(path, video)
+                self._store(video.content, found)
+            if len(self._recent) >= _REMEMBERED:
+                self._recent.pop(next(iter(self._recent)))
+            self._recent[video.content] = found
+        return self._recent[video.content]
+
+    def add(self, content: str, packets: Packets) -> None:
+        """Store the packets of a file that was scanned."""
+        self._store(content, packets)
+
+    def _file(self, content: str) -> Path:
+        return self.folder / "times" / content[:2] / f"{content}.npz"
+
+    def _load(self, video: Video) -> Packets | None:
+        with contextlib.suppress(*_UNREADABLE), np.load(self._file(video.content)) as stored:
+            lead, unit = stored["head"]
+            stamps, positions = np.cumsum(stored["stamps"]), np.cumsum(stored["positions"])
+            if len(stamps) == len(positions) == video.frames:
+                return Packets(stamps, positions, stored["keys"], int(lead), float(unit.view(np.float64)))
+        return None
+
+    def _store(self, content: str, packets: Packets) -> None:
+        file = self._file(content)
+        with contextlib.suppress(OSError):
+            os.makedirs(file.parent, exist_ok=True)
+            with replacing(file) as target:
+                np.savez_compressed(
+                    target,
+                    head=np.array([packets.lead, np.float64(packets.unit).view(np.int64)], np.int64),
+                    # Differences are mostly equal, so that an hour takes a few hundred kilobytes.
+                    stamps=np.diff(packets.stamps, prepend=0),
+                    positions=np.diff(packets.positions, prepend=0),
+                    keys=packets.keys,
+                )
+
+
+def long_video(path: str) -> Packets | None:
+    """Return the packets of a long video if its frames can be found by them; its first frames are decoded.
+
+    Raises:
+        DecodeError: the file cannot be read, or its first frames cannot be decoded.
+    """
+    try:
+        packets = scan(path)
+    except Irregular:
+        packets = None
+    first = decode.stamps(path, _CHECKED)
+    if packets is None or first is None:
+        return None
+    expected = packets.times[: len(first)]
+    same = len(first) == len(expected) and (np.abs(first - expected) < _MICROSECOND).all()
+    return packets if same else None
+
+
+def _scanned(path: str, video: Video) -> Packets:
+    with contextlib.suppress(Irregular):
+        packets = scan(path)
+        if len(packets.stamps) == video.frames:
+            return packets
+    times = decode.stamps(path)
+    if times is None or len(times) != video.frames:
+        times = np.arange(video.frames) * (video.seconds or video.frames / 25) / video.frames
+    stamps = np.rint(times / _MICROSECOND).astype(np.int64)
+    return Packets(stamps, np.full(len(stamps), -1), np.empty(0, np.int64), 0, _MICROSECOND)
