@@ -24,7 +24,7 @@ from ssl_video.spec import Spec, build
 
 _KEYS = (
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists", "root", "split"),
-    *("unlabeled", "keep_classes", "folds"),
+    *("unlabeled", "keep_classes", "folds", "balance"),
     *("size", "frames", "stride", "sampling", "frame_format", "augmentation", "test_clips", "test_crops"),
 )
 
@@ -104,23 +104,25 @@ class LabeledData:
         self._check(algorithm)
         shapes = clip_shapes(algorithm, self.spec)
         where = torch.device(device) if device is not None else next(algorithm.parameters()).device
+        spec, store, part = self.spec, self.data.store, self.partition
+        labels = self.data.index.labels[part.labeled]
         pools = [
             Pool(
                 purpose,
                 rows,
                 requests(views, shapes),
                 count,
-                self.spec.size,
-                self.spec.seed,
-                self.data.store,
-                settings=self.spec,
+                spec.size,
+                spec.seed,
+                store,
+                labels=balanced,
+                settings=spec,
             )
-            for purpose, rows, views, count in (
-                ("labeled", self.partition.labeled, algorithm.labeled, labeled),
-                ("unlabeled", self.partition.unlabeled, algorithm.unlabeled, unlabeled),
+            for purpose, rows, views, count, balanced in (
+                ("labeled", part.labeled, algorithm.labeled, labeled, labels if spec.balance else None),
+                ("unlabeled", part.unlabeled, algorithm.unlabeled, unlabeled, None),
             )
         ]
-        labels = self.data.index.labels[pools[0].rows]
         read = batches(
             pools[0], labels, pools[1] if algorithm.unlabeled else None, range(start, steps), where, workers
         )
@@ -171,9 +173,9 @@ def load_data(
         skip_broken: quarantine videos that cannot be decoded, instead of stopping.
         cache_gib: size limit of the cache of decoded frames, in GiB; 0: no cache.
         keywords: keys of a specification that are about data: protocol, draw, seed, labeled_in_unlabeled,
-            validation, lists, root, split, unlabeled, keep_classes, folds, size, frames, stride,
-            sampling, frame_format, augmentation, test_clips, test_crops. One whose value is None counts as
-            not given.
+            validation, lists, root, split, unlabeled, keep_classes, folds, balance, size, frames,
+            stride, sampling, frame_format, augmentation, test_clips, test_crops. One whose value is None
+            counts as not given.
 
     Raises:
         InputError: unknown keywords, the data cannot be read, videos are broken, or the protocol asks for

@@ -141,6 +141,7 @@ class Spec(BaseModel):
         description="budget that compared methods share in place of steps; set by a benchmark",
     )
     labeled_batch: int = Field(8, ge=1, description="labeled clips per step")
+    balance: bool = Field(False, description="draw every labeled batch evenly over the classes")
     unlabeled_batch: int = Field(16, ge=1, description="unlabeled clips per step")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimizer")
     learning_rate: float = Field(0.003, gt=0, description="peak learning rate")

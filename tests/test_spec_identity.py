@@ -48,6 +48,7 @@ SETTING = {
     "steps": 7,
     "match": "clips:40",
     "labeled_batch": 3,
+    "balance": True,
     "optimizer": "sgd",
     "learning_rate": 0.1,
     "weight_decay": 0.1,

@@ -11,6 +11,7 @@ from ssl_video.data.video.container import DecodeError
 from ssl_video.data.views import augment
 from ssl_video.data.views.augment import recipes
 from ssl_video.data.views.sampling import (
+    BalancedOrder,
     ClipShape,
     EpochOrder,
     Stream,
@@ -41,6 +42,7 @@ class Pool:
         store: the source of frames.
         shards: number of equal shards of a step's clips, for processes and accumulated gradients; the clips
             of a step do not depend on it.
+        labels: class indices aligned with `rows`, if batches are drawn evenly over the classes.
         settings: the sampling of frames, and the augmentation.
     """
 
@@ -54,13 +56,18 @@ class Pool:
         seed: int,
         store: FrameStore,
         shards: int = 1,
+        labels: np.ndarray | None = None,
         settings: Spec = _DEFAULTS,
     ) -> None:
         assert batch % shards == 0
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
         self.size, self.seed, self.store, self.shards = size, seed, store, shards
         self._in_parts, self._recipes = settings.sampling == "segments", recipes(settings.augmentation)
-        self.order = EpochOrder(seed, purpose, len(rows))
+        self.order: EpochOrder | BalancedOrder = (
+            EpochOrder(seed, purpose, len(rows))
+            if labels is None
+            else BalancedOrder(seed, purpose, labels, batch)
+        )
         # Rows are in the order of names, which mostly begin with the class, so row numbers would leak it.
         self._index_of = Stream(seed, f"positions/{purpose}").permutation(len(rows))
         # The clip of a view: its request, and the window that it is cut from. A view that starts on its own

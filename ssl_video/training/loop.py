@@ -231,7 +231,8 @@ class Training:
         rows, batch = getattr(self.partition, purpose), getattr(spec, f"{purpose}_batch")
         # Clips that are not read need no equal shards.
         shards = self.processes.size * spec.accumulate if views else 1
-        return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store, shards, settings=spec)
+        labels = self.labels[rows] if spec.balance and purpose == "labeled" else None
+        return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store, shards, labels, spec)
 
     def _workers(self) -> int:
         # On a CPU the networks use every core; with a GPU the cores are free to prepare batches.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.batches import Facts, Noise, all_batches, assert_same, pool, request
+from helpers.batches import LABELS, Facts, Noise, all_batches, assert_same, pool, request
 
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.views.augment import Transform
@@ -79,3 +79,14 @@ def test_places_go_on_over_steps_and_passes() -> None:
         drawn = np.concatenate([some.places(step) for step in range(36)])
         assert all(sorted(drawn[first : first + 18]) == list(range(18)) for first in (0, 18))
         assert drawn[:36].tolist() == [pool(Noise(), {}, batch=1).places(n)[0] for n in range(36)]
+
+
+def test_balanced_batches_do_not_depend_on_shards() -> None:
+    """Of 3, 1 and 6 clips per class; `LABELS` are 0 for the rows 0 to 5, then 1, then 2."""
+    rows = [0, 3, 5, 7, *range(12, 18)]
+    whole = pool(Noise(), {}, rows=rows, batch=6, balance=True)
+    shared = pool(Noise(), {}, rows=rows, batch=6, balance=True, shards=3)
+    for step in range(12):
+        assert np.bincount(LABELS[whole.rows_of(step)]).tolist() == [2, 2, 2]
+        assert shared.rows_of(step).tolist() == whole.rows_of(step).tolist()
+        assert shared.places(step, 1).tolist() == whole.places(step)[2:4].tolist()

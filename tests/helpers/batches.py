@@ -47,9 +47,12 @@ def pool(
     rows: Sequence[int] = range(18),
     batch: int = 4,
     seed: int = 0,
+    shards: int = 1,
+    balance: bool = False,
 ) -> Pool:
     """Clips of 16 pixels, of all 18 rows unless said."""
-    return Pool(purpose, np.array(rows), views, batch, 16, seed, frames)
+    labels = LABELS[list(rows)] if balance else None
+    return Pool(purpose, np.array(rows), views, batch, 16, seed, frames, shards, labels)
 
 
 def all_batches(

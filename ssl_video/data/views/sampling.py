@@ -6,6 +6,7 @@ and resuming needs no loader state.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,6 +66,62 @@ class EpochOrder:
             permutation = Stream(self.seed, f"order/{self.purpose}", number).permutation(self.size)
             self._pass = (number, permutation)
         return int(self._pass[1][place])
+
+
+class BalancedOrder:
+    """An endless sequence of positions in which the classes take turns, whatever their numbers of clips.
+
+    A round has every class once, in an order of its own. The clips of a class come in their own `EpochOrder`,
+    so those of a small class come again sooner. Every step's batch of B clips has floor(B / C) or
+    ceil(B / C) clips of each of the C classes, also a batch that holds the end of one round and the start of
+    another.
+
+    Args:
+        seed, purpose: see `Stream`.
+        labels: class indices of the positions, (size,).
+        batch: clips per step.
+    """
+
+    def __init__(self, seed: int, purpose: str, labels: np.ndarray, batch: int) -> None:
+        self.seed, self.purpose, self.batch = seed, purpose, batch
+        self._clips = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        self._within = [
+            EpochOrder(seed, f"{purpose}/{labels[clips[0]]}", len(clips)) for clips in self._clips
+        ]
+        # After this many rounds a batch ends with a round, and the next round depends on none before it.
+        self._period = batch // math.gcd(batch, len(self._clips))
+        self._drawn: tuple[int, list[np.ndarray]] = (-1, [])
+
+    def at(self, n: int) -> int:
+        """Return the n-th position."""
+        number, place = divmod(n, len(self._clips))
+        period, inside = divmod(number, self._period)
+        if self._drawn[0] != period:
+            self._drawn = (period, self._rounds(period))
+        drawn = int(self._drawn[1][inside][place])
+        return int(self._clips[drawn][self._within[drawn].at(number)])
+
+    def _rounds(self, period: int) -> list[np.ndarray]:
+        """Draw the classes of every round of a period, each (classes,)."""
+        classes, rounds = len(self._clips), list[np.ndarray]()
+        for inside in range(self._period):
+            stream = Stream(self.seed, f"classes/{self.purpose}", period * self._period + inside)
+            order, start = stream.permutation(classes), inside * classes
+            begun = start // self.batch * self.batch
+            if begun < start:
+                # The round's first clips complete a batch that already has the end of an earlier round.
+                earlier = rounds[begun // classes][begun % classes :]
+                order = _others_first(order, earlier, begun + self.batch - start)
+            rounds.append(order)
+        return rounds
+
+
+def _others_first(order: np.ndarray, earlier: np.ndarray, count: int) -> np.ndarray:
+    """Return an order whose first `count` numbers are in `earlier` only where no others are left."""
+    repeated = np.isin(order, earlier)
+    first = np.concatenate([order[~repeated], order[repeated]])[:count]
+    chosen = np.isin(order, first)
+    return np.concatenate([order[chosen], order[~chosen]])
 
 
 @dataclass(frozen=True)
