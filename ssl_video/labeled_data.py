@@ -108,15 +108,7 @@ class LabeledData:
         labels = self.data.index.labels[part.labeled]
         pools = [
             Pool(
-                purpose,
-                rows,
-                requests(views, shapes),
-                count,
-                spec.size,
-                spec.seed,
-                store,
-                labels=balanced,
-                settings=spec,
+                purpose, rows, requests(views, shapes), count, spec.size, spec.seed, store, 1, balanced, spec
             )
             for purpose, rows, views, count, balanced in (
                 ("labeled", part.labeled, algorithm.labeled, labeled, labels if spec.balance else None),
@@ -233,7 +225,7 @@ def evaluate(
         data.data.store,
         rows.tolist(),
         algorithm.spec.model_copy(
-            update={key: getattr(data.spec, key) for key in ("size", "test_clips", "test_crops")}
+            update={key: getattr(data.spec, key) for key in ("size", "sampling", "test_clips", "test_crops")}
         )
         if algorithm.spec
         else data.spec,

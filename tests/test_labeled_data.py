@@ -10,6 +10,7 @@ import torch
 import ssl_video as sv
 from ssl_video.algorithms.cmpl import CMPL
 from ssl_video.algorithms.supervised import Supervised
+from ssl_video.data.pool import evaluation_clips
 from ssl_video.networks.memory_format import place
 from ssl_video.spec import build
 from ssl_video.training.execution import Execution
@@ -33,9 +34,11 @@ def test_the_parts(small: sv.LabeledData) -> None:
     assert "6 labeled, 6 unlabeled, 6 test" in repr(small)
 
 
-def test_batches_are_those_of_a_run(video_folder: Path, small: sv.LabeledData, tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [{}, {"sampling": "segments", "augmentation": {"flip": 0, "area": 0.9}}])
+def test_batches_are_those_of_a_run(video_folder: Path, own: dict[str, Any], tmp_path: Path) -> None:
     """And so is the algorithm: a plain loop comes to the weights of `train`."""
-    values: dict[str, Any] = {**SMALL, "data": str(video_folder), "algorithm": "fixmatch", "steps": 4}
+    small = sv.load_data(str(video_folder), **SMALL, **own, test_clips=2)
+    values: dict[str, Any] = {**SMALL, **own, "data": str(video_folder), "algorithm": "fixmatch", "steps": 4}
     values |= {"labeled_batch": 3, "unlabeled_batch": 4, "width": 0.125, "options": {"threshold": 0.0}}
     made = plan(build(values), small.data, CPU)
     run = Training(made.spec, made.data, made.partition, tmp_path, Execution("cpu"))
@@ -61,7 +64,21 @@ def test_batches_are_those_of_a_run(video_folder: Path, small: sv.LabeledData, t
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     scores, _ = run.test()
     tests = made.spec.test_clips
-    assert sv.evaluate(algorithm, sv.load_data(str(video_folder), **SMALL, test_clips=tests)) == scores
+    assert sv.evaluate(algorithm, sv.load_data(str(video_folder), **SMALL, **own, test_clips=tests)) == scores
+
+
+def test_a_test_samples_frames_as_the_data_says(video_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An algorithm that was created without a word of sampling is tested as it was trained."""
+    seen = set[str]()
+
+    def noted(*arguments: Any) -> torch.Tensor:
+        seen.add(arguments[-1].sampling)
+        return evaluation_clips(*arguments)
+
+    monkeypatch.setattr("ssl_video.inference.evaluate.evaluation_clips", noted)
+    data = sv.load_data(str(video_folder), **SMALL, sampling="segments")
+    sv.evaluate(sv.create("supervised", data=data, width=0.125), data)
+    assert seen == {"segments"}
 
 
 def test_batches_continue_where_a_loop_stopped(small: sv.LabeledData) -> None:

@@ -72,7 +72,7 @@ def command(
         if filled.stored:
             flags = f"--size {size} --cache-gib {cache_gib:g} --frame-format {frame_format}"
             plainly(Console(), f"Runs with these flags use them: {flags}")
-        return 1 if filled.broken or (cache_gib and not filled.stored + filled.long) else 0
+        return 1 if filled.broken or (cache_gib and not (filled.stored or filled.long)) else 0
     return 0
 
 

@@ -40,10 +40,8 @@ def spec_options(*without: str) -> Callable[[Function], Function]:
 
 def _flag(name: str, inner: str, field: Any) -> Callable[[Function], Function]:
     """Return the flag of a key, or of a key inside it."""
-    number = isinstance(field.default, float)
-    default = (
-        "" if field.default in (None, ()) else f"  [{field.default:g}]" if number else f"  [{field.default}]"
-    )
+    shown = f"{field.default:g}" if isinstance(field.default, float) else field.default
+    default = "" if shown in (None, ()) else f"  [{shown}]"
     flags = [f"--{name.replace('_', '-')}" + (f".{inner.replace('_', '-')}" if inner else "")]
     if field.annotation is bool:
         flags = [f"{flags[0]}/--no-{flags[0][2:]}"]

@@ -9,7 +9,6 @@ from ssl_video.contract import View
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.video.container import DecodeError
 from ssl_video.data.views import augment
-from ssl_video.data.views.augment import recipes
 from ssl_video.data.views.sampling import (
     BalancedOrder,
     ClipShape,
@@ -62,7 +61,10 @@ class Pool:
         assert batch % shards == 0
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
         self.size, self.seed, self.store, self.shards = size, seed, store, shards
-        self._in_parts, self._recipes = settings.sampling == "segments", recipes(settings.augmentation)
+        self._in_parts, self._recipes = (
+            settings.sampling == "segments",
+            augment.recipes(settings.augmentation),
+        )
         self.order: EpochOrder | BalancedOrder = (
             EpochOrder(seed, purpose, len(rows))
             if labels is None

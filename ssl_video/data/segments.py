@@ -19,10 +19,6 @@ class Segment(NamedTuple):
     end: float
     in_frames: bool
 
-    def __str__(self) -> str:
-        end = "" if math.isinf(self.end) else f",{_text(self.end)}"
-        return f"#{'f' if self.in_frames else 't'}={_text(self.start)}{end}"
-
     @property
     def words(self) -> str:
         """The start in words, for a message."""
@@ -41,8 +37,3 @@ def parse(name: str) -> tuple[str, Segment | None]:
 def file_of(name: str) -> str:
     """Return the file of a clip, without the clip's part of it."""
     return parse(name)[0]
-
-
-def _text(number: float) -> str:
-    """Return a number in its shortest form, to microseconds: 20, 12.5."""
-    return f"{number:.6f}".rstrip("0").rstrip(".")

@@ -75,7 +75,7 @@ class Model:
         """Label video files.
 
         Args:
-            videos: a file, or several.
+            videos: a file, a folder of pictures, or a part of a file (`day1.mp4#t=20,30`); or several.
             predictor: the network to use, see `predictors`; None: the first.
 
         Returns:

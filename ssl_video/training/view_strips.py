@@ -36,6 +36,7 @@ def strips(spec: Spec, video: Path, draws: int) -> list[list[Strip]]:
         for role, network in spec.networks.items()
     }
     store = FrameStore([str(video)], short_side(spec.size), limit=0, frame_format=spec.frame_format)
+    in_parts = spec.sampling == "segments"
     made: list[list[Strip]] = [[] for _ in range(draws)]
     for purpose, views in (("labeled", algorithm.labeled), ("unlabeled", algorithm.unlabeled)):
         wanted = requests(views, shapes)
@@ -49,7 +50,8 @@ def strips(spec: Spec, video: Path, draws: int) -> list[list[Strip]]:
                 request = wanted[name]
                 facts = (
                     f"{purpose}, {request.augmentation}",
-                    f"{request.shape.frames} frames, stride {request.shape.stride}",
+                    f"{request.shape.frames} frames, "
+                    + ("one of each part" if in_parts else f"stride {request.shape.stride}"),
                     *([f"transformed again ({request.copy})"] if request.copy else []),
                     *(["its own window"] if request.window == "own" else []),
                 )

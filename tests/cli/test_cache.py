@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from helpers.command_line import TINY, Call
+from helpers.videos import KINDS, encode
 
 from ssl_video.cli import cli
 
@@ -63,10 +64,35 @@ def test_fill_show_and_clear(data: Path, call: Call, own: Path, tmp_path: Path) 
     assert f"nothing is stored in {own}" in call("data", "cache", "--status", cwd=tmp_path).stdout
 
 
+def test_long_videos_are_stored_as_they_are_used(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
+    """One frame a second: 70 frames are more than a minute, 50 are not."""
+    folder = tmp_path / "long"
+    shutil.copytree(data, folder)
+    kind = KINDS["mjpeg"]._replace(name="a.mkv", stamps=range(0, 70 * 25, 25))
+    encode(folder / "train" / "dark" / "long.mkv", kind, 70)
+    encode(folder / "train" / "dark" / "short.mkv", kind, 50)
+    done = call("data", "cache", folder, "--size", 16, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "13 of 14 clips stored" in done.stdout
+    assert "Clips of long videos: 1; their frames are stored when first used." in done.stdout
+    assert "no room" not in done.stdout
+    assert len(clips(own)) == 13
+    run = call("train", "--algo", "supervised", "--data", folder, "--protocol", "all", *TINY, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert len([path for path in clips(own) if "-" in path.name]) >= 1, "blocks of the long one"
+    assert len(list(own.glob("times/*/*.npz"))) == 1
+    assert call("data", "cache", folder, "--clear", "--yes", cwd=tmp_path).returncode == 0
+    assert not clips(own)
+    call("data", "cache", "--clear", "--yes", cwd=tmp_path)
+    call("data", "cache", data, "--size", 16, cwd=tmp_path)
+    call("data", "cache", "--clear", "--yes", cwd=tmp_path)
+    assert not list(own.glob("times/*/*.npz"))
+
+
 def test_runs_find_what_was_stored_for_them(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
     assert call("data", "cache", data, "--size", 16, cwd=tmp_path).returncode == 0
     before = {path: path.stat().st_ino for path in clips(own)}
-    done = call("train", "--data", data, "--protocol", "per-class:2", *TINY, cwd=tmp_path)
+    done = call("train", "--data", data, "--protocol", "all", *TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {path: path.stat().st_ino for path in clips(own)} == before
     assert "decoding" not in done.stderr

@@ -36,7 +36,11 @@ def test_flags_of_keys_inside_a_key(tmp_path: Path) -> None:
     """A flag changes its own key and leaves those of the file that it does not name."""
     file = tmp_path / "run.yaml"
     file.write_text("augmentation:\n  cutout: 0\n  flip: 1\n")
-    flags = options.given(train.command.make_context("train", ["--augmentation.flip", "0", str(file)]).params)
-    assert flags["augmentation"] == {"flip": "0"}
+    flags = options.given(
+        train.command.make_context(
+            "train", ["--augmentation.flip", "0", "--augmentation.area", "1", str(file)]
+        ).params
+    )
+    assert flags["augmentation"] == {"flip": "0", "area": "1"}
     spec = build(merge(read_yaml(file), {"augmentation": flags["augmentation"]}))
-    assert spec.augmentation == AugmentationSpec(flip=0, cutout=0)
+    assert spec.augmentation == AugmentationSpec(flip=0, area=1, cutout=0)

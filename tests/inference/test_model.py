@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from helpers.numbers import close
+from PIL import Image
 
 from ssl_video.data.columns import Category
 from ssl_video.data.dataset import Data, load
 from ssl_video.data.index import PARTS, Index
+from ssl_video.data.video.decode import decode
 from ssl_video.errors import InputError
 from ssl_video.inference import model as module
 from ssl_video.inference.model import load as load_model
@@ -204,6 +206,19 @@ def test_files_are_labeled_as_in_the_test(finished: Finished, data: Data, tmp_pa
     ]
     assert np.mean(right) == finished("cmpl")[1].top1
     assert all(scores.shape == (3,) and scores.sum() == close(1) for scores in found.values())
+
+
+def test_parts_of_files_and_folders_of_pictures(finished: Finished, data: Data, tmp_path: Path) -> None:
+    model = load_model(finished("cmpl")[0], CPU)
+    file = Path(data.index.paths[0])
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number, frame in enumerate(decode(file)):
+        Image.fromarray(frame).save(folder / f"{number}.png")
+    found = model.predict([file, folder, f"{file}#f=0,99", f"{file}#f=0,2", f"{file}#t=99"])
+    assert found["confidence"].tolist()[:3] == [close(found["confidence"][0])] * 3
+    assert found["confidence"][3] != close(found["confidence"][0])
+    assert found["error"][4].startswith("the clip begins at 99 s and has no frame; the video has ")
 
 
 def test_another_predictor_labels_by_name(finished: Finished, data: Data) -> None:

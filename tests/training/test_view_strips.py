@@ -55,6 +55,15 @@ def test_what_sets_a_view_apart_is_said(video: Path) -> None:
     }
 
 
+def test_frames_of_all_parts(video: Path) -> None:
+    """20 frames in four parts of five."""
+    draws = strips(resolved(algorithm="fixmatch", sampling="segments"), video, 5)
+    for strip in (strip for draw in draws for strip in draw):
+        assert strip.facts[1] == "4 frames, one of each part"
+        assert (np.array(strip.numbers) // 5).tolist() == [0, 1, 2, 3]
+    assert len({tuple(draw[0].numbers) for draw in draws}) == 5
+
+
 def test_pixels_are_those_of_training(video: Path) -> None:
     spec = resolved(algorithm="fixmatch", seed=5)
     algorithm = assemble.check(spec, 2)

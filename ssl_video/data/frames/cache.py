@@ -120,6 +120,18 @@ class FrameCache:
             pass
         return None
 
+    def read(self, content: str, indices: np.ndarray) -> np.ndarray | None:
+        """Return frames of a stored clip; None: it is not stored, or was corrupt and has been removed."""
+        clip = self.open(content)
+        if clip is None:
+            return None
+        try:
+            with clip:
+                return clip.read(indices)
+        except DamagedError:
+            self.remove(content)
+        return None
+
     def touch(self, content: str) -> bool:
         """Record that a clip is used, and return True if it is stored."""
         path = self._path(content)

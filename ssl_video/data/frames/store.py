@@ -5,6 +5,7 @@ until the cache is filled. Of a long video only the frames that are used are dec
 there is no room, only the requested frames are decoded. The pixels are the same in all cases.
 """
 
+import bisect
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -16,23 +17,24 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 
-from ssl_video.data.frames import known
+from ssl_video.data.frames import blocks, known
 from ssl_video.data.frames.cache import FrameCache
-from ssl_video.data.frames.formats import FORMATS, DamagedError
+from ssl_video.data.frames.formats import FORMATS
 from ssl_video.data.frames.known import Video
-from ssl_video.data.frames.timeline import Timelines, long_video
+from ssl_video.data.frames.timeline import Timelines, duration, long_video
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress
 from ssl_video.data.segments import Segment, file_of, parse
 from ssl_video.data.video import decode
-from ssl_video.data.video.container import DecodeError, stated_seconds
+from ssl_video.data.video.container import DecodeError
 
 GIB = 2**30
 # Pixels may change with the decoder, so its kind and version are part of a stored clip's path.
 _DECODER = f"ffmpeg{av.library_versions['libavcodec'][0]}"
 
 _REMEMBERED = 2**16  # files whose facts a process keeps in memory
-_BLOCK = 64  # frames of a long video that are stored together
+_LONG = 60.0  # seconds above which a video is long
+_PICTURE_RATE = 25.0  # pictures per second of a folder of pictures, which does not state it
 _AT_ONCE = 1000  # files that one thread looks at, one after the other
 
 
@@ -55,23 +57,6 @@ class Statistics(NamedTuple):
         return self.hits / max(self.hits + self.misses, 1)
 
 
-class Timing(NamedTuple):
-    """Settings of time.
-
-    Attributes:
-        rate: frames per second at which videos are read, by time stamps; 0: every frame of the file.
-        picture_rate: frames per second of folders of pictures.
-        long: seconds above which a video is not decoded and stored as a whole.
-    """
-
-    rate: float = 0.0
-    picture_rate: float = 25.0
-    long: float = 60.0
-
-
-_AS_STORED = Timing()
-
-
 class FrameStore:
     """Frames by row of an index.
 
@@ -82,7 +67,7 @@ class FrameStore:
         folder: the cache folder; default: the user's cache folder.
         frame_format: storage format: "raw" (as decoded) or "jpeg" (a tenth of the size). With "jpeg" all
             frames are encoded and decoded, stored or not: pixels never depend on the cache's content.
-        timing: the rate at which frames are read, and the length of a long video.
+        long: seconds above which a video is not decoded and stored as a whole.
     """
 
     def __init__(
@@ -92,9 +77,9 @@ class FrameStore:
         limit: int = 20 * GIB,
         folder: Path | None = None,
         frame_format: str = "raw",
-        timing: Timing = _AS_STORED,
+        long: float = _LONG,
     ) -> None:
-        self.paths, self.short_side, self.limit, self.timing = paths, short_side, limit, timing
+        self.paths, self.short_side, self.limit, self.long = paths, short_side, limit, long
         self.folder, self.frame_format = folder or cache_dir() / "frames", frame_format
         self._cache = FrameCache(self.folder, frame_format, f"{short_side}-{_DECODER}", limit)
         self._statistics, self._process = Statistics(), os.getpid()
@@ -105,7 +90,7 @@ class FrameStore:
         self._timelines = Timelines(self.folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = (self.short_side, self.limit, self.folder, self.frame_format, self.timing)
+        settings = (self.short_side, self.limit, self.folder, self.frame_format, self.long)
         return FrameStore, (self.paths, *settings)
 
     @property
@@ -133,15 +118,13 @@ class FrameStore:
         Raises:
             InputError: the cache folder cannot be written.
         """
-        self._cache.claim()
-        return self._faults(rows, self._fill(_without(self._firsts(rows), self._seen), progress, jobs))
+        return self._look(rows, self._seen, progress, jobs)
 
     def fill(
         self, rows: Sequence[int], progress: CountProgress | None = None, jobs: int | None = None
     ) -> dict[int, str]:
         """Prepare clips as `prepare` does, and store every video that is not long, while there is room."""
-        self._cache.claim()
-        return self._faults(rows, self._fill(_without(self._firsts(rows), self.stored), progress, jobs))
+        return self._look(rows, self.stored, progress, jobs)
 
     def stored(self, row: int) -> bool:
         """Return True if a clip's video is in the cache, or long, so that it is not stored as a whole."""
@@ -150,19 +133,18 @@ class FrameStore:
 
     def is_long(self, video: Video) -> bool:
         """Return True if a video is not decoded and stored as a whole."""
-        return (video.seconds or video.frames / self.timing.picture_rate) > self.timing.long
+        return (video.seconds or video.frames / _PICTURE_RATE) > self.long
 
     def count(self, row: int) -> int:
-        """Return the number of frames of a clip, at the rate of the timing.
+        """Return the number of frames of a clip.
 
         Raises:
             DecodeError: the number is not known, and the video cannot be decoded; or the clip is a segment
                 that begins after the end of its file.
         """
         path, segment = parse(self.paths[row])
-        video = self._video(path)
-        chosen = self._chosen(path, video, segment)
-        return video.frames if chosen is None else len(chosen)
+        first, end = self._bounds(path, self._video(path), segment)
+        return end - first
 
     def read(self, row: int, indices: np.ndarray) -> np.ndarray:
         """Return frames of one clip by index, in the order of the indices: uint8 (len(indices), H, W, 3).
@@ -172,16 +154,16 @@ class FrameStore:
         """
         path, segment = parse(self.paths[row])
         video = self._video(path)
-        chosen = self._chosen(path, video, segment)
-        if chosen is not None:
-            indices = chosen[indices]
+        first, end = self._bounds(path, video, segment)
+        assert not len(indices) or indices.max() < end - first, "the clip has fewer frames"
+        indices = indices + first
         recent, self._recent = self._recent, None
         if recent and recent[0] == path:
             frames, hits, misses = self._settled(recent[1][indices]), 0, 1
         elif self.is_long(video):
             frames, hits, misses = self._of_long(path, video, indices)
         else:
-            cached = self._cached(video.content, indices)
+            cached = self._cache.read(video.content, indices)
             frames = self._settled(self._fresh(path, video, indices)) if cached is None else cached
             hits, misses = int(cached is not None), int(cached is None)
         self.add(Statistics(hits, misses, frames.nbytes))
@@ -242,31 +224,39 @@ class FrameStore:
             return str(error)
         return None
 
-    def _firsts(self, rows: Sequence[int]) -> list[int]:
-        """Return the first row of each file; the segments of a file follow each other."""
-        found, before = list[int](), ""
+    def _look(
+        self,
+        rows: Sequence[int],
+        done: Callable[[int], bool],
+        progress: CountProgress | None,
+        jobs: int | None,
+    ) -> dict[int, str]:
+        """Fill in the clips that are not done; return the reason for every row that cannot be read."""
+        self._cache.claim()
+        # The segments of a file follow each other, and the file is looked at once.
+        firsts, segments, before = list[int](), list[int](), ""
         for row in rows:
             path, segment = parse(self.paths[row])
             if segment is None or path != before:
-                found.append(row)
+                firsts.append(row)
+            if segment is not None:
+                segments.append(row)
             before = path
-        return found
-
-    def _faults(self, rows: Sequence[int], broken: dict[int, str]) -> dict[int, str]:
-        """Return the reason for every row that cannot be read, given those of the first rows of files."""
+        broken = self._fill(_without(firsts, done), progress, jobs)
         reasons = {file_of(self.paths[row]): reason for row, reason in broken.items()}
-        for row in rows:
-            path, segment = parse(self.paths[row])
-            if segment is None:
-                continue
-            if path in reasons:
-                broken[row] = reasons[path]
-            else:
-                try:
-                    self.count(row)
-                except DecodeError as error:
-                    broken[row] = str(error)
+        for row in segments:
+            reason = reasons.get(file_of(self.paths[row])) or self._fault(row)
+            if reason:
+                broken[row] = reason
         return broken
+
+    def _fault(self, row: int) -> str | None:
+        """Return the reason why a clip of a file that can be read has no frames."""
+        try:
+            self.count(row)
+        except DecodeError as error:
+            return str(error)
+        return None
 
     def _video(self, path: str) -> Video:
         """Return a file's facts, looked up once, because shared file systems may be slow to answer."""
@@ -290,13 +280,13 @@ class FrameStore:
         except OSError as error:
             raise DecodeError((error.strerror or str(error)).lower()) from None
         pictures = os.path.isdir(path)
-        seconds = 0.0 if pictures else stated_seconds(path)
+        seconds = 0.0 if pictures else duration(path)
         video = Video(content, decode.count(path) if pictures else 0, seconds)
         if self.is_long(video):
             packets = None if pictures else long_video(path)
             frames = len(packets.stamps) if packets else video.frames or decode.count(path)
             if packets:
-                self._timelines.add(content, packets)
+                self._timelines.store(content, packets)
         else:
             frames = self._length(path, content, length)
         video = video._replace(frames=frames)
@@ -304,6 +294,7 @@ class FrameStore:
         return video
 
     def _length(self, path: str, content: str, length: Callable[[str], int] | None) -> int:
+        """Return the number of frames of a video that is not long, see `_identify`."""
         clip = self._cache.open(content)
         if clip:
             with clip:
@@ -314,43 +305,26 @@ class FrameStore:
         self._recent = (path, decoded)
         return len(decoded)
 
-    def _chosen(self, path: str, video: Video, segment: Segment | None) -> np.ndarray | None:
-        """Return the frames of the file that a clip consists of, (F,) indices; None: all, one by one."""
-        if segment is None and not self.timing.rate:
-            return None
-        times = self._times(path, video)
-        first, last = 0, video.frames
-        if segment:
-            scale = np.arange(video.frames) if segment.in_frames else times
+    def _bounds(self, path: str, video: Video, segment: Segment | None) -> tuple[int, int]:
+        """Return the first frame of a clip in its file, and the one after its last."""
+        if segment is None:
+            return 0, video.frames
+        scale: np.ndarray | range = range(video.frames)
+        start, end = segment.start, segment.end
+        if not segment.in_frames and os.path.isdir(path):
+            start, end = start * _PICTURE_RATE, end * _PICTURE_RATE
+        elif not segment.in_frames:
+            packets = self._timelines.packets(path, video)
             # Containers round time stamps, to milliseconds at worst.
-            first, last = np.searchsorted(scale, np.array([segment.start, segment.end]) - 1e-3).tolist()
-            if first >= min(last, video.frames):
-                raise DecodeError(
-                    f"the clip begins at {segment.words}, and the video has {video.frames} frames in "
-                    f"{times[-1]:.1f} s"
-                )
-        chosen = np.arange(first, last)
-        if not self.timing.rate:
-            return chosen
-        return first + at_rate(times[first:last] - times[first], self.timing.rate)
-
-    def _times(self, path: str, video: Video) -> np.ndarray:
-        """Return the time of each frame of a file in seconds, (F,)."""
-        if os.path.isdir(path):
-            return np.arange(video.frames) / self.timing.picture_rate
-        return self._timelines.packets(path, video).times
-
-    def _cached(self, name: str, indices: np.ndarray) -> np.ndarray | None:
-        """Return frames from the cache. A corrupt file is removed and counts as a cache miss."""
-        clip = self._cache.open(name)
-        if clip is None:
-            return None
-        try:
-            with clip:
-                return clip.read(indices)
-        except DamagedError:
-            self._cache.remove(name)
-        return None
+            start, end = (packets.stamps[0] + (edge - 1e-3) / packets.unit for edge in (start, end))
+            scale = packets.stamps
+        first, last = bisect.bisect_left(scale, start), bisect.bisect_left(scale, end)
+        if first >= last:
+            raise DecodeError(
+                f"the clip begins at {segment.words} and has no frame; the video has {video.frames} frames"
+                + (f" in {video.seconds:g} s" if video.seconds else "")
+            )
+        return first, last
 
     def _fresh(self, path: str, video: Video, indices: np.ndarray) -> np.ndarray:
         """Return decoded frames: from a whole video if there is room for it, otherwise only those needed."""
@@ -360,29 +334,19 @@ class FrameStore:
 
     def _of_long(self, path: str, video: Video, indices: np.ndarray) -> tuple[np.ndarray, int, int]:
         """Return frames of a long video, and the numbers of its blocks that were stored and that were not."""
-        blocks = np.unique(indices // _BLOCK)
-        if self.limit == 0:
-            return self._settled(self._at(path, video, indices)), 0, len(blocks)
-        parts, hits = list[np.ndarray](), 0
-        for block in blocks.tolist():
-            name, first = f"{video.content}-{block}", block * _BLOCK
-            wanted = np.unique(indices[indices // _BLOCK == block])
-            frames = self._cached(name, wanted - first)
-            hits += frames is not None
-            if frames is None and self._cache.full:
-                frames = self._settled(self._at(path, video, wanted))
-            elif frames is None:
-                whole = self._at(path, video, np.arange(first, min(first + _BLOCK, video.frames)))
-                self._cache.put(name, whole)
-                frames = self._settled(whole[wanted - first])
-            parts.append(frames)
-        places = np.unique(indices, return_inverse=True)[1]
-        return np.concatenate(parts)[places], hits, len(blocks) - hits
-
-    def _at(self, path: str, video: Video, indices: np.ndarray) -> np.ndarray:
-        """Return decoded frames of a long video, found by its packets."""
         packets = None if os.path.isdir(path) else self._timelines.packets(path, video)
-        return decode.read(path, indices, self.short_side, frames=video.frames, packets=packets)
+
+        def decoded(some: np.ndarray) -> np.ndarray:
+            try:
+                return decode.read(path, some, self.short_side, frames=video.frames, packets=packets)
+            except DecodeError as error:
+                raise DecodeError(
+                    f"{error} (of a long video, only the first frames are decoded before a run; "
+                    "ssl-video data doctor decodes all)"
+                ) from None
+
+        format_ = FORMATS[self.frame_format]
+        return blocks.read(self._cache, format_, (video.content, video.frames), indices, decoded)
 
     def _settled(self, frames: np.ndarray) -> np.ndarray:
         return FORMATS[self.frame_format].settle(frames)
@@ -392,18 +356,6 @@ class FrameStore:
         frames = decode.decode(path, self.short_side)
         self._cache.put(content, frames)
         return frames
-
-
-def at_rate(times: np.ndarray, rate: float) -> np.ndarray:
-    """Return the frames nearest to evenly spaced times, (n,) indices.
-
-    Args:
-        times: (F,) the time of each frame in seconds, from 0, ascending.
-        rate: number of times per second.
-    """
-    even = np.arange(int(times[-1] * rate + 1e-6) + 1) / rate
-    between = (times[1:] + times[:-1]) / 2
-    return np.searchsorted(between, even - 1e-6)
 
 
 def _without(rows: Sequence[int], holds: Callable[[int], bool]) -> list[int]:

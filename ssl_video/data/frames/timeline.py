@@ -3,19 +3,21 @@
 import contextlib
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ssl_video.data.frames.known import Video
 from ssl_video.data.video import decode
+from ssl_video.data.video.container import stated_seconds
 from ssl_video.data.video.packets import Irregular, Packets, scan
 from ssl_video.files import replacing
 
 _REMEMBERED = 16  # files whose packets a process keeps in memory
 _MICROSECOND = 1e-6
 _CHECKED = 8  # frames at the start of a long file that are decoded
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class Timelines:
@@ -42,35 +44,32 @@ class Timelines:
             found = self._load(video)
             if found is None:
                 found = _scanned(path, video)
-                self._store(video.content, found)
+                self.store(video.content, found)
             if len(self._recent) >= _REMEMBERED:
                 self._recent.pop(next(iter(self._recent)))
             self._recent[video.content] = found
         return self._recent[video.content]
-
-    def add(self, content: str, packets: Packets) -> None:
-        """Store the packets of a file that was scanned."""
-        self._store(content, packets)
 
     def _file(self, content: str) -> Path:
         return self.folder / "times" / content[:2] / f"{content}.npz"
 
     def _load(self, video: Video) -> Packets | None:
         with contextlib.suppress(*_UNREADABLE), np.load(self._file(video.content)) as stored:
-            lead, unit = stored["head"]
             stamps, positions = np.cumsum(stored["stamps"]), np.cumsum(stored["positions"])
             if len(stamps) == len(positions) == video.frames:
-                return Packets(stamps, positions, stored["keys"], int(lead), float(unit.view(np.float64)))
+                return Packets(stamps, positions, stored["keys"], int(stored["lead"]), float(stored["unit"]))
         return None
 
-    def _store(self, content: str, packets: Packets) -> None:
+    def store(self, content: str, packets: Packets) -> None:
+        """Store the packets of a file; if that fails, the file is scanned again next time."""
         file = self._file(content)
         with contextlib.suppress(OSError):
             os.makedirs(file.parent, exist_ok=True)
             with replacing(file) as target:
                 np.savez_compressed(
                     target,
-                    head=np.array([packets.lead, np.float64(packets.unit).view(np.int64)], np.int64),
+                    lead=packets.lead,
+                    unit=packets.unit,
                     # Differences are mostly equal, so that an hour takes a few hundred kilobytes.
                     stamps=np.diff(packets.stamps, prepend=0),
                     positions=np.diff(packets.positions, prepend=0),
@@ -91,18 +90,33 @@ def long_video(path: str) -> Packets | None:
     first = decode.stamps(path, _CHECKED)
     if packets is None or first is None:
         return None
-    expected = packets.times[: len(first)]
+    expected = packets.stamps[: len(first)] * packets.unit
     same = len(first) == len(expected) and (np.abs(first - expected) < _MICROSECOND).all()
     return packets if same else None
 
 
+def duration(path: str) -> float:
+    """Return the seconds that a file states, or those between its first and last packet; 0: neither is known.
+
+    Raises:
+        DecodeError: the file cannot be read.
+    """
+    stated = stated_seconds(path)
+    if not stated:
+        with contextlib.suppress(Irregular):
+            packets = scan(path)
+            return round(float(packets.stamps[-1] - packets.stamps[0]) * packets.unit, 3)
+    return stated
+
+
 def _scanned(path: str, video: Video) -> Packets:
+    """Return the packets of a file, or its frames' times in their place, see `Timelines.packets`."""
     with contextlib.suppress(Irregular):
         packets = scan(path)
         if len(packets.stamps) == video.frames:
             return packets
     times = decode.stamps(path)
     if times is None or len(times) != video.frames:
-        times = np.arange(video.frames) * (video.seconds or video.frames / 25) / video.frames
+        times = np.arange(video.frames) * ((video.seconds or video.frames / 25) / video.frames)
     stamps = np.rint(times / _MICROSECOND).astype(np.int64)
     return Packets(stamps, np.full(len(stamps), -1), np.empty(0, np.int64), 0, _MICROSECOND)

@@ -89,9 +89,8 @@ def read(
         found = picture_folder.read(path, ranks, scaler.pixels)
     else:
         worth = ranks[-1] > _WORTH_A_SEEK and frames
-        found = (_sought(path, ranks, frames, scaler, packets) if worth else None) or _passed(
-            path, ranks, scaler
-        )
+        sought = _sought(path, ranks, frames, scaler, packets) if worth else None
+        found = sought or _passed(path, ranks, scaler)
     return np.stack([found[index] for index in wanted])
 
 
@@ -108,14 +107,14 @@ def count(path: str | Path) -> int:
 
 
 def stamps(path: str | Path, first: int | None = None) -> np.ndarray | None:
-    """Return the time of each frame in seconds since the first one, (F,), by decoding the file.
+    """Return the time stamp of each frame in seconds, (F,), by decoding the file.
 
     Args:
         path: a video file.
         first: decode only so many frames; None: all.
 
     Returns:
-        The times; None: the frames have no time stamps, or these do not ascend.
+        The time stamps; None: frames have none, or they do not ascend.
 
     Raises:
         DecodeError: as in `decode`.
@@ -126,7 +125,7 @@ def stamps(path: str | Path, first: int | None = None) -> np.ndarray | None:
     known = [stamp for stamp in found if stamp is not None]
     if len(known) < len(found):
         return None
-    times = (np.array(known, np.int64) - known[0]) * unit
+    times = np.array(known, np.int64) * unit
     return times if (np.diff(times) > 0).all() else None
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from ssl_video.data.frames import known
 from ssl_video.data.frames.known import Video
+from ssl_video.data.frames.timeline import duration
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress
 from ssl_video.data.segments import file_of
-from ssl_video.data.video.container import DecodeError, decoder_name, stated_seconds
+from ssl_video.data.video.container import DecodeError, decoder_name
 from ssl_video.data.video.examine import TOO_SLOW, Probe, examine, too_slow
 from ssl_video.data.video.probe import Facts, probe
 from ssl_video.errors import InputError
@@ -101,10 +102,9 @@ def look(
             found[path] = facts
             if stamps[path]:
                 keep(file_of(index.ids[row]), stamps[path], facts)
-            if not facts.reason and not os.path.isdir(path):
-                with contextlib.suppress(DecodeError):
-                    video = Video(facts.content, facts.frames, stated_seconds(path))
-                    known.note(folder, path, video)
+            if not facts.reason:
+                with contextlib.suppress(DecodeError):  # it may be gone by now
+                    known.note(folder, path, Video(facts.content, facts.frames, duration(path)))
             if progress:
                 progress(done, len(missing))
     return DoctorReport([found[path] for path in files], len(missing))

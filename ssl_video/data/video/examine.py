@@ -104,8 +104,7 @@ def _serve(pipe: Connection, probe: Probe, seconds: float) -> None:
         # The alarm ends the process even inside FFmpeg, and even when the parent no longer waits for it.
         signal.setitimer(signal.ITIMER_REAL, seconds)
         with contextlib.suppress(DecodeError):
-            minutes = 1.0 if os.path.isdir(path) else stated_seconds(path) / 60
-            signal.setitimer(signal.ITIMER_REAL, seconds * max(minutes, 1.0))
+            signal.setitimer(signal.ITIMER_REAL, seconds * max(stated_seconds(path) / 60, 1.0))
         facts = probe(path)
         signal.setitimer(signal.ITIMER_REAL, 0)
         pipe.send(facts)

@@ -27,11 +27,6 @@ class Packets(NamedTuple):
     lead: int
     unit: float
 
-    @property
-    def times(self) -> np.ndarray:
-        """The time of each frame in seconds since the first one, (N,)."""
-        return np.asarray((self.stamps - self.stamps[0]) * self.unit)
-
     def rank(self, stamp: int) -> int:
         """Return the index of the frame with a time stamp; -1: there is none."""
         place = int(np.searchsorted(self.stamps, stamp))

@@ -1,8 +1,9 @@
 """Clips that are folders of pictures, one for each frame, as other code bases extract them (raw frames)."""
 
+import itertools
 import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -34,13 +35,12 @@ def names(folder: str | Path) -> list[str]:
         sequences.setdefault(_NUMBER.sub("", os.path.splitext(name)[0]), []).append(name)
     if len(sequences) > 1:
         sequences = {start: of for start, of in sequences.items() if not _FLOW.search(start)}
-    # Names without a number are in the order of the alphabet.
-    chosen = found if all(len(of) == 1 for of in sequences.values()) else next(iter(sequences.values()), [])
-    if not chosen:
+    if not sequences:
         raise DecodeError("no pictures in this folder")
-    if len(chosen) < sum(map(len, sequences.values())):
+    # Pictures that are named without numbers are each alone, and one sequence in the order of the alphabet.
+    if len(sequences) > 1 and any(len(of) > 1 for of in sequences.values()):
         raise DecodeError(f"pictures of several sequences: {some(sorted(sequences))}")
-    return sorted(chosen, key=_order)
+    return sorted(itertools.chain(*sequences.values()), key=_order)
 
 
 def read(
@@ -67,35 +67,9 @@ def read(
             raise DecodeError(f"{files[rank]}: {getattr(error, 'strerror', None) or error}") from None
         found[rank] = pixels(av.VideoFrame.from_ndarray(levels, format="rgb24"))
     if len(sizes := {frame.shape for frame in found.values()}) > 1:
-        raise _uneven(sizes)
+        sides = sorted(f"{width} x {height}" for height, width, _ in sizes)
+        raise DecodeError(f"the pictures have several sizes: {', '.join(sides[:5])}")
     return found
-
-
-def facts(folder: str | Path) -> dict[str, str | int]:
-    """Return container, codec, width, height and frames of a folder; every picture is read.
-
-    Raises:
-        DecodeError: as in `read`.
-    """
-    sizes = {read(folder, [rank], _shape)[rank].shape[:2] for rank in range(len(names(folder)))}
-    if len(sizes) > 1:
-        raise _uneven(sizes)
-    ((height, width),) = sizes
-    codec = os.path.splitext(names(folder)[0])[1][1:].lower()
-    return {
-        "container": "pictures", "codec": codec, "width": width, "height": height,
-        "frames": len(names(folder)),
-    }  # fmt: skip
-
-
-def _shape(frame: av.VideoFrame) -> np.ndarray:
-    """Return an empty array of a frame's size."""
-    return np.broadcast_to(np.uint8(0), (frame.height, frame.width, 3))
-
-
-def _uneven(sizes: Collection[tuple[int, ...]]) -> DecodeError:
-    sides = sorted(f"{width} x {height}" for height, width, *_ in sizes)
-    return DecodeError(f"the pictures have several sizes: {', '.join(sides[:5])}")
 
 
 def _order(name: str) -> tuple[int, str]:

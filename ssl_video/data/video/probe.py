@@ -9,7 +9,6 @@ import av
 import numpy as np
 
 from ssl_video.data.frames import known
-from ssl_video.data.video import picture_folder
 from ssl_video.data.video.container import DecodeError, opened, shown
 
 # First bytes of files that are often stored under a video's name, such as a page that says "not found".
@@ -93,9 +92,6 @@ def _decode(path: str, found: dict[str, Any]) -> None:
     Raises:
         DecodeError: the file cannot be decoded.
     """
-    if os.path.isdir(path):
-        found |= picture_folder.facts(path)
-        return
     with opened(path) as (container, stream):
         found["container"] = container.format.name
         found["misnamed"] = _misnamed(path, container.format.name)

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
+import pyarrow as pa
 import pytest
 from helpers.command_line import wait_for
 from helpers.partitions import make_index
 
+from ssl_video.data.columns import Category, Strings
 from ssl_video.data.frames import known
 from ssl_video.data.importers import read
 from ssl_video.data.index import Index
@@ -212,6 +215,24 @@ def test_crash_and_hang_are_reasons_and_the_others_go_on(
     assert (again.facts, trace()) == (report.facts, [])
     doctor.look(folder, index, 2, 1.6, probe=spying)
     assert trace() == ["hang.mkv"]
+
+
+def test_segments_of_a_file_are_one_file(folder: Path) -> None:
+    """It is decoded once, its findings hold for all of them, and they are no copies of each other."""
+    shutil.copy(folder / "bow" / "1.mkv", folder / "jump" / "3.mkv")
+    (folder / "jump" / "2.mkv").write_bytes(b"noise" * 1000)
+    whole = index_of(folder)
+    names = [f"{name}#t={start}" for name in whole.ids for start in (0, 0.2)]
+    twice = {name: Category(np.repeat(getattr(whole, name).codes, 2), getattr(whole, name).names)
+             for name in ("label", "splits")}  # fmt: skip
+    index = replace(whole, ids=Strings(pa.array(names)), **twice)
+    report = doctor.look(folder, index, 2, 30)
+    assert report.looked == len(whole) == 8
+    assert report.reasons(index).keys() == {"jump/2.mkv#t=0", "jump/2.mkv#t=0.2"}
+    assert [[index.ids[row] for row in rows] for rows in report.copies(index)] == [
+        ["bow/1.mkv#t=0", "jump/3.mkv#t=0"]
+    ]
+    assert doctor.look(folder, index, 2, 30).looked == 0
 
 
 def test_only_what_changed_is_looked_at_again(folder: Path, trace: Callable[[], list[str]]) -> None:

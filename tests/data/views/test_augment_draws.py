@@ -65,6 +65,13 @@ def test_draw_is_a_function_of_the_generator_and_the_frame() -> None:
     assert len({t.matrix.tobytes() for t in first}) == 20
 
 
+def test_magnitudes_are_multiplied_by_the_strength() -> None:
+    full, half = (draws(replace(RECIPES["strong"], strength=strength), 100) for strength in (1.0, 0.5))
+    for one, other in zip(full, half, strict=True):
+        assert [(name, magnitude / 2) for name, magnitude in one.colours] == list(other.colours)
+    assert any(transform.colours for transform in full)
+
+
 def test_every_operation_is_drawn_with_all_magnitudes() -> None:
     # 28 places for 14 names in 700 draws of two: 100 of each, six deviations are 60.
     found: dict[str, list[float]] = {}
