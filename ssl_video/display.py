@@ -104,8 +104,9 @@ class Display:
         running = self._leave(event.plan.name)
         if running:
             self._seconds.setdefault(running.configuration, []).append(time.monotonic() - running.began)
-        top1, seconds = 100 * event.result.top1, event.result.seconds
-        text = f"finished {self._title(event.plan)}: top-1 {top1:.1f} in {seconds:.0f} s"
+        top1, seconds = event.result.top1, event.result.seconds
+        score = "without test clips" if top1 is None else f"top-1 {100 * top1:.1f}"
+        text = f"finished {self._title(event.plan)}: {score} in {seconds:.0f} s"
         self.console.print(text, style="dim", markup=False, highlight=False)
 
     def _failed(self, event: "Event") -> None:

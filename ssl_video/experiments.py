@@ -45,6 +45,8 @@ def train(
 ) -> RunFolder:
     """Train and test one run, or resume it; a finished run is not repeated.
 
+    Without test clips it ends without an accuracy, and the notes of its result name the ways to get one.
+
     Every flag of `ssl-video train` is a keyword: the keys of a specification (data, protocol, steps,
     backbone, options={"threshold": 0.8}, ...) and device, threads, workers, devices, compile, results, ...
     On the demo clips the settings of the demo suite are the defaults.
@@ -133,7 +135,8 @@ def bench(
         The finished runs of this benchmark. Runs that failed are in `failures`.
 
     Raises:
-        InputError: every problem that can be found before the first run begins.
+        InputError: every problem that can be found before the first run begins; data without test clips and
+            without `folds` is one.
         KeyboardInterrupt: the benchmark was stopped; the same call resumes it.
     """
     chosen, specs, execution = arguments.benchmark(
@@ -141,7 +144,7 @@ def bench(
         match=match, suite=suite, baseline=baseline, overrides=overrides, **keywords,
     )  # fmt: skip
     check_names(specs, commands=chosen.data_commands)
-    return _carry_out(specs, execution, progress, match=chosen.match).results
+    return _carry_out(specs, execution, progress, match=chosen.match, compared=True).results
 
 
 @arguments.takes(like=bench)
@@ -184,6 +187,8 @@ def _carry_out(
     progress: bool | Observer | None,
     resume: RunFolder | None = None,
     match: str = "steps",
+    *,
+    compared: bool = False,
 ) -> "Outcome":
     from ssl_video.benchmarks.running.carry_out import (  # imports torch, which takes seconds
         carry_out,
@@ -192,4 +197,5 @@ def _carry_out(
     from ssl_video.training.execution import complete
 
     shown, completed = observer(progress), complete(execution)
-    return carry_out(matched(specs, match, completed, shown), completed, shown, resume)
+    runs = matched(specs, match, completed, shown)
+    return carry_out(runs, completed, shown, resume, compared=compared)

@@ -203,6 +203,11 @@ def evaluate(
             data, or a model's clips have another size.
     """
     rows = {"test": data.partition.test, "validation": data.partition.validation}.get(part)
+    if part == "test" and not len(data.partition.test):
+        raise InputError(
+            f"{data.data.index.name} has no test clip: load_data(..., folds=5) tests a fifth of the labeled "
+            'clips, and load_data(..., validation=0.2) keeps some for part="validation"'
+        )
     if rows is None or not len(rows):
         raise InputError(f"the data has no clip in its part {part!r}")
     if isinstance(algorithm, Model):

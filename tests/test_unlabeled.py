@@ -55,7 +55,7 @@ def test_training_is_the_same_from_every_source(lab: Path, tmp_path: Path) -> No
     inside, expected = trained(tmp_path / "inside", lab)
     result = inside.result
     assert (result.protocol, result.labeled, result.unlabeled, result.without_label, result.test) == (
-        "all", 6, 7, 7, 2,
+        "all", 8, 7, 7, 0,
     )  # fmt: skip
     own, archive = apart(lab, tmp_path)
     names = sorted(file.relative_to(archive).as_posix() for file in archive.rglob("*.mkv"))
@@ -114,7 +114,7 @@ def test_load_data_and_its_batches(lab: Path, tmp_path: Path) -> None:
         == outside.unlabeled
         == [f"unlabeled/day{n % 2}/{n}.mkv" for n in (0, 2, 4, 6, 1, 3, 5)]
     )
-    assert (len(inside.labeled), len(inside.test), inside.classes) == (6, 2, ("run", "walk"))
+    assert (len(inside.labeled), inside.test, inside.classes) == (8, [], ("run", "walk"))
     assert inside.spec.protocol == "all"
     algorithm = sv.create("fixmatch", data=inside, width=0.125)
     seen = set[int]()
@@ -122,21 +122,22 @@ def test_load_data_and_its_batches(lab: Path, tmp_path: Path) -> None:
         assert set(batch.labels.tolist()) <= {0, 1}
         seen |= set(batch.indices.tolist())
     assert seen == set(range(7))
-    assert set(sv.evaluate(algorithm, inside)) == {"model"}
+    tested = sv.load_data(str(lab), **keys, folds=2)
+    assert set(sv.evaluate(algorithm, tested)) == {"model"}
 
 
 def test_hidden_labels_come_first_and_partition_files_know_both(lab: Path, tmp_path: Path) -> None:
     made = sv.data.make_partition(str(lab), tmp_path / "p.txt", protocol="per-class:1")
     index, partition = made.index, made.partition
-    hidden, without = partition.unlabeled[:4], partition.unlabeled[4:]
+    hidden, without = partition.unlabeled[:6], partition.unlabeled[6:]
     assert (index.labels[hidden] >= 0).all()
     assert (index.labels[without] == -1).all()
     assert len(without) == 7
     again = sv.data.make_partition(str(lab), protocol=str(tmp_path / "p.txt")).partition
     assert again.fingerprint == partition.fingerprint
     np.testing.assert_array_equal(again.unlabeled, partition.unlabeled)
-    assert "# unlabeled: 11" in (tmp_path / "p.txt").read_text()
-    assert made.parts["unlabeled"].summary.clips == 11
+    assert "# unlabeled: 13" in (tmp_path / "p.txt").read_text()
+    assert made.parts["unlabeled"].summary.clips == 13
     frame = made.to_frame()
     assert frame[frame["id"].str.startswith("unlabeled/")]["label"].unique().tolist() == [""]
 
@@ -158,22 +159,23 @@ def test_the_commands(lab: Path, tmp_path: Path) -> None:
     made = call("data", "index", own, "--unlabeled", archive, "-o", "all.arrow", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "unlabeled       7" in made.stdout
-    assert "ssl-video bench --data all.arrow --algo cmpl\n" in made.stdout
+    assert "ssl-video bench --data all.arrow --algo cmpl --folds 5\n" in made.stdout
     shown = call("data", "split", "show", "all.arrow", "--protocol", "all", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert "all, draw 0" in shown.stdout
     both = ("--data", own, "--unlabeled", archive / "day0", "--unlabeled", archive / "day1/1.mkv")
-    done = call("bench", *both, "--algo", "fixmatch", "--seeds", 1, *TINY, cwd=tmp_path)
+    folds = ("--folds", 2, "--draws", 1, "--no-baseline")
+    done = call("bench", *both, *folds, "--algo", "fixmatch", *TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "lab: 6 labeled, 5 unlabeled and 2 test clips, 2 classes" in done.stderr
-    assert "lab all: 6 labeled, 5 unlabeled" in " ".join(done.stdout.split())
+    assert "lab: 8 labeled and 5 unlabeled clips, 2 classes" in done.stderr
+    assert "lab all (2 folds): 4 labeled, 5 unlabeled" in " ".join(done.stdout.split())
     (run,) = (tmp_path / "ssl-video-results/runs").glob("fixmatch-*")
     assert "unlabeled:" in (run / "spec.yaml").read_text()
     # What was not labeled is not needed to test the model.
     shutil.rmtree(archive)
     tested = call("evaluate", run, cwd=tmp_path)
     assert tested.returncode == 0, tested.stderr
-    lost = call("bench", *both, "--algo", "fixmatch", *TINY, cwd=tmp_path)
+    lost = call("bench", *both, *folds, "--algo", "fixmatch", *TINY, cwd=tmp_path)
     assert lost.returncode == 2
     assert "archive/day0" in lost.stderr
 

@@ -31,10 +31,12 @@ class Dynamics:
     Attributes:
         scores: by the folder of a run: accuracies in [0, 1] by network, change and measure.
         problems: a sentence for each run that cannot be used.
+        without: folders of runs that have no test clips.
     """
 
     scores: Mapping[Path, Scores]
     problems: tuple[str, ...] = ()
+    without: tuple[Path, ...] = ()
 
     @cached_property
     def effects(self) -> dict[str, Effects]:
@@ -89,15 +91,19 @@ def dynamics(
         runs = finished.in_folder(Path(results))
     listed = [runs] if isinstance(runs, str | PathLike | RunFolder) else list(runs)
     measure = _Measure(observer(progress), again, device, skip_broken, cache_gib)
-    scores, problems = dict[Path, Scores](), list[str]()
+    scores, problems, without = dict[Path, Scores](), list[str](), list[Path]()
     for run in map(RunFolder, listed):
         try:
-            scores[run.path] = measure(run)
+            if run.result.test:
+                scores[run.path] = measure(run)
+            else:
+                without.append(run.path)
         except InputError as error:
             problems += [p if run.name in p else f"{run.name}: {p}" for p in error.problems]
     if not scores:
+        problems += [f"{path} has no test clips to measure on" for path in without]
         raise InputError(*problems or ["there is no run to measure"])
-    return Dynamics(scores, tuple(problems))
+    return Dynamics(scores, tuple(problems), tuple(without))
 
 
 class _Measure:
@@ -124,7 +130,10 @@ class _Measure:
 
         model = run.model(self.device)
         spec = model.spec
-        key = spec.data, spec.root, spec.split, spec.size, spec.frame_format
+        key = (
+            *(spec.data, spec.root, spec.split, spec.unlabeled, spec.keep_classes),
+            *(spec.folds, spec.label_draw if spec.folds else None, spec.size, spec.frame_format),
+        )
         with self.observer.preparing() as progress:
             if key not in self._opened:
                 self._opened[key] = load(

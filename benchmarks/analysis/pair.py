@@ -156,6 +156,8 @@ def _side(folder: Path, network: str | None) -> Side:
         raise InputError(f"{folder} is a results folder: give the folder of one run, such as {run.folder}")
     for _ in run.refresh():
         pass
+    if run.result and not run.result.test:
+        raise InputError(f"{folder} has no test clips to compare predictions on")
     said = read(folder)
     if not run.result:
         raise InputError(f"{folder} is not finished: its {RESULT} is missing or damaged")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import pandas as pd
 
 from ssl_video.benchmarks.running import watch
+from ssl_video.benchmarks.tables import caveats
 from ssl_video.benchmarks.tables.cells import METHOD_KEYS, Comparison
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.errors import InputError
@@ -62,7 +63,8 @@ class Material:
 
     Args:
         results: the results folder.
-        frame: its runs, or some of them, as from `leaderboard.read`.
+        frame: its runs, or some of them, as from `leaderboard.read`; at least one with an accuracy. Those
+            without one are left out, and counted in `left_out`.
         problems: sentences on results that could not be used.
         baseline: see `compare.comparison`.
         gallery: show clips of the datasets.
@@ -76,7 +78,8 @@ class Material:
         baseline: str = "supervised",
         gallery: bool = True,
     ) -> None:
-        self.results, self.frame, self.problems, self.baseline = results, frame, list(problems), baseline
+        self.results, self.problems, self.baseline = results, list(problems), baseline
+        self.frame, self.left_out = frame[frame["top1"].notna()], caveats.untested(frame)
         self.gallery = gallery
         self.damaged = list[str]()
         self._read: dict[tuple[str, str], Any] = {}

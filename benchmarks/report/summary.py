@@ -24,6 +24,7 @@ def section(material: Material) -> Section:
     }
     shown = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
     html = f'<dl class="facts">{shown}</dl>' + "".join(map(paragraph, _findings(compared)))
+    html += "".join(paragraph(f"{sentence}.") for sentence in material.left_out)
     if material.problems:
         html += paragraph("Results that could not be used:") + notes(material.problems)
     return Section("summary", "In short", html)

@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from ssl_video.benchmarks.tables.results import BASELINE, Results, read_results
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 from ssl_video.names import Names
 from ssl_video.observer import Observer, observer
 
@@ -56,6 +56,8 @@ def write_report(
         if runs.is_published:
             raise InputError(f"{runs.folder} holds a published table without its runs, which a report needs")
         some = runs.select(*where, algorithm=algorithm, dataset=dataset, protocol=protocol, baseline=baseline)
+        if some.frame["top1"].isna().all():
+            raise InputError(f"{counted(len(some), 'run', 'have')} no test clips, so there are no accuracies")
         reference = some.configuration(baseline)
         page.make_folder(Path(output))
         material = Material(runs.folder, some.frame, runs.problems, reference, gallery=gallery)

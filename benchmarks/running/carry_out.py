@@ -41,7 +41,12 @@ class Outcome:
 
 
 def carry_out(
-    specs: Sequence[Spec], execution: Execution, observer: Observer, resume: RunFolder | None = None
+    specs: Sequence[Spec],
+    execution: Execution,
+    observer: Observer,
+    resume: RunFolder | None = None,
+    *,
+    compared: bool = False,
 ) -> Outcome:
     """Prepare and execute runs, and write the leaderboard; finished runs are not repeated.
 
@@ -50,6 +55,7 @@ def carry_out(
         execution: execution settings of the runs.
         observer: receiver of messages and progress.
         resume: the folder of a run, which must be that of the only specification.
+        compared: whether the runs are made to compare their accuracies, which needs test clips.
 
     Raises:
         InputError: every problem that can be found before the first run begins.
@@ -64,7 +70,7 @@ def carry_out(
         observer = Observer()
     # Before the data is prepared: its options may be wrong, or its scheduler out of reach.
     executor = executors.make(execution)
-    plans = _plans(specs, execution, observer)
+    plans = _plans(specs, execution, observer, compared=compared)
     _check_sendable(plans, execution)
     if resume:
         identity.check_same(plans[0].name, plans[0].spec, resume)
@@ -102,12 +108,12 @@ def matched(specs: Sequence[Spec], match: str, execution: Execution, observer: O
         return matching.matched(resolved, match, execution.results, device, progress)
 
 
-def _plans(specs: Sequence[Spec], execution: Execution, observer: Observer) -> list[Plan]:
+def _plans(specs: Sequence[Spec], execution: Execution, observer: Observer, *, compared: bool) -> list[Plan]:
     """Return the runs with their data; several specifications of the same run count once."""
     # Processes that a launcher started prepare the data in turn: the first does it for the machine.
     turn = nullcontext() if execution.launcher == "self" else prepare.in_turn()
     with observer.preparing() as progress, turn:
-        plans = prepare.plans(specs, execution, progress)
+        plans = prepare.plans(specs, execution, progress, compared=compared)
     return list({plan.name: plan for plan in plans}.values())
 
 

@@ -109,7 +109,7 @@ def dry_run(
     away = [spec for spec, is_here in zip(resolved, present, strict=True) if not is_here]
     with observer.preparing() as progress:
         prepare.check_methods(away, execution)
-        checked = prepare.check(here, execution, progress)
+        checked = prepare.check(here, execution, progress, compared=True)
         known = iter(checked)
         names = [next(known).name if is_here else None for is_here in present]
         lines = forecast(resolved, names, execution.results, device, measure=measure, progress=progress)

@@ -29,7 +29,11 @@ _ALONE = Execution()
 
 
 def plans(
-    specs: Sequence[Spec], execution: Execution = _ALONE, progress: Progress | None = None
+    specs: Sequence[Spec],
+    execution: Execution = _ALONE,
+    progress: Progress | None = None,
+    *,
+    compared: bool = False,
 ) -> list[Plan]:
     """Resolve specifications, open their data and draw their labels.
 
@@ -37,12 +41,13 @@ def plans(
         specs: the runs.
         execution: execution settings of the runs.
         progress: called while data is prepared.
+        compared: see `check`.
 
     Raises:
         InputError: all problems with names, options and protocols at once; then all with the labels that
             the protocols request; both before any video is decoded; then all broken videos.
     """
-    checked = check(resolve(specs, execution.torch_device), execution, progress)
+    checked = check(resolve(specs, execution.torch_device), execution, progress, compared=compared)
     indexes = {_index_key(found.spec): found.index for found in checked}
     resolved = [found.spec for found in checked]
     opened = dict[tuple[object, ...], Data]()
@@ -78,12 +83,20 @@ def check(
     specs: Sequence[Spec],
     execution: Execution = _ALONE,
     progress: Progress | None = None,
+    *,
+    compared: bool = False,
 ) -> list[Checked]:
     """Check resolved specifications as far as possible without decoding a video.
 
+    Args:
+        specs: the runs.
+        execution: execution settings of the runs.
+        progress: called while the demo clips are rendered.
+        compared: whether the runs are made to compare their accuracies, which needs test clips.
+
     Raises:
         InputError: all problems with algorithms, networks and batches at once; then data that cannot be read;
-            then all problems with labels.
+            then all problems with labels and test clips.
     """
     built = check_methods(specs, execution)
     indexes = dict[tuple[object, ...], Index]()
@@ -94,6 +107,11 @@ def check(
 
     def checked(spec: Spec) -> Checked:
         index = indexes[_index_key(spec)]
+        if compared and not len(index.rows("test")):
+            raise InputError(
+                f"{index.name}: there is no test part to compare methods on: --folds 5 tests every labeled "
+                "clip once, or give test clips"
+            )
         spec = with_protocol(spec, index)
         key = _partition_key(spec)
         if key not in drawn:

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ssl_video.benchmarks.tables.cells import SIZES, Column, Row
+from ssl_video.errors import counted
 
 # Below it, a method has trained almost as if there were no unlabeled clips.
 FEW = 0.1
+
+
+def untested(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence on the runs without an accuracy, if there are any; tables leave them out."""
+    number = int(frame["top1"].isna().sum())
+    return [f"{counted(number, 'run', 'have')} no test clips: left out"] if number else []
 
 
 def clips(columns: Sequence[Column]) -> list[str]:

@@ -39,7 +39,8 @@ def comparison(
     """Compare methods on protocols: mean top-1, and the gain over the baseline on the same labels and seed.
 
     Args:
-        frame: finished runs, as from `leaderboard.read` or from its CSV.
+        frame: finished runs, as from `leaderboard.read` or from its CSV. Those without an accuracy are left
+            out, and a note counts them.
         baseline: an algorithm, or one configuration if an algorithm has several.
         predictors: whether a method's further networks get rows, too; needs a frame from `leaderboard.read`.
         confidence: of the intervals.
@@ -47,8 +48,10 @@ def comparison(
     Raises:
         InputError: a confidence outside (0, 1), or further networks are requested and not in the frame.
     """
+    untested = caveats.untested(frame)
+    frame = frame[frame["top1"].notna()]
     if frame.empty:
-        return Comparison(baseline, confidence, (), (), ())
+        return Comparison(baseline, confidence, (), (), tuple(untested))
     # Only the first finished repetition counts, so that repeating a run for a better result has no effect.
     runs = frame.sort_values(["finished", "run"], ignore_index=True).assign(network="")
     # A CSV of an older version lacks these columns, and the operations of the smallest runs round to 0.
@@ -81,6 +84,7 @@ def comparison(
         *notes,
         *caveats.gaps(rows, baseline),
         *caveats.pseudo_labels(runs),
+        *untested,
     ]
     if repetitions:
         left_out = counted(repetitions, "repetition")

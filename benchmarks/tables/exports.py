@@ -78,7 +78,7 @@ def to_markdown(grid: Grid) -> str:
     """Return a GitHub table with a column of scores and one of gains for each set of labels."""
     beneath = _markdown_published(grid.published) if grid.published else ""
     if not grid.labels:
-        return f"{EMPTY}\n{beneath}"
+        return "\n".join([EMPTY, *(f"- {note}" for note in grid.comparison.notes), beneath])
     names = (
         f"{'&emsp;' if more else ''}{name}" for name, more in zip(grid.labels, grid.further, strict=True)
     )
@@ -135,7 +135,7 @@ def to_latex(grid: Grid) -> str:
     """
     beneath = _latex_published(grid.published) if grid.published else ""
     if not grid.labels:
-        return f"% {EMPTY}\n{beneath}"
+        return "".join(f"% {line}\n" for line in (EMPTY, *grid.comparison.notes)) + beneath
     titles, rules, place = [""], list[str](), 2
     for group, columns in groupby(grid.columns, key=lambda column: column.group):
         width = len(list(columns))

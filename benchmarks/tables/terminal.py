@@ -48,6 +48,8 @@ def to_terminal(grid: Grid, width: int = 80) -> Table:
         sheet.add_row(_listed(grid.notes))
     else:
         sheet.add_row(EMPTY)
+        if comparison.notes:
+            sheet.add_row(_listed(comparison.notes))
     if grid.published:
         for part in grid.published.blocks:
             sheet.add_row("")

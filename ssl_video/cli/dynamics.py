@@ -45,6 +45,10 @@ def command(runs: tuple[Path, ...], results: Path, again: bool, as_json: bool, *
             console.print(_table(title, networks))
             console.print()
         console.print(_LEGEND, style="dim", highlight=False)
+    if found.without:
+        without = len(found.without)
+        what = "1 run has" if without == 1 else f"{without} runs have"
+        plainly(Console(stderr=True), f"{what} no test clips: left out")
     for problem in found.problems:
         plainly(Console(stderr=True), f"error: {problem}")
     return 1 if found.problems else 0

@@ -96,6 +96,8 @@ def _show(made: "sv.data.IndexFile", console: Console) -> None:
     size = _size(made.path.stat().st_size)
     plainly(console, f"wrote {name} ({size}); the videos are those in {index.root}{seen}")
     command = f"ssl-video bench --data {name} --algo cmpl"
+    if not made.parts["test"].clips:
+        command += " --folds 5"
     if "unlabeled" not in made.parts:
         command += f" --protocol per-class:{max(1, min(10, made.parts['train'].least // 2))}"
     plainly(console, f"next:\n  {command}")

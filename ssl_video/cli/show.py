@@ -18,8 +18,11 @@ class Show(sv.ConsoleObserver):
     def conclude(self, runs: "sv.Results") -> None:
         """Print the table."""
         console = Console()
-        if len(runs):
+        if runs.frame["top1"].notna().any():
             console.print(runs.compare(BASELINE))
+        for run, tested in zip(runs.runs, runs.frame["top1"].notna(), strict=True):
+            for note in () if tested else run.result.notes:
+                plainly(console, f"{run.name}: {note}")
         plainly(console, f"leaderboard: {runs.folder / 'leaderboard.csv'}")
         if self.next_steps and len(runs) and not runs.failures:
             _next_steps(console, runs)

@@ -83,15 +83,22 @@ def _all(found: "Sequence[sv.Watched]") -> Table:
             run.state,
             f"{run.step}/{run.steps}",
             "" if run.loss is None else f"{run.loss:.3f}",
-            f"{100 * run.result.top1:.1f}" if run.result else "",
+            "" if (top1 := _top1(run)) is None else f"{top1:.1f}",
         )
     if hidden:
         table.add_row(f"and {len(hidden)} that finished earlier")
     return table
 
 
+def _top1(run: "sv.Watched") -> float | None:
+    """Return the accuracy of a run in percent; None: it is not finished, or has no test clips."""
+    top1 = run.result.top1 if run.result else None
+    return None if top1 is None else 100 * top1
+
+
 def _where(run: "sv.Watched") -> str:
     text = f"{run.state}, step {run.step} of {run.steps}"
     if run.result:
-        return f"{text}, top-1 {100 * run.result.top1:.1f} %"
+        top1 = _top1(run)
+        return f"{text}, {'no test clips' if top1 is None else f'top-1 {top1:.1f} %'}"
     return text if run.age is None else f"{text}, last record {run.age:.0f} s ago"

@@ -66,7 +66,8 @@ def read_index(
         spec: the run.
         progress: called while the demo clips are rendered.
         skip_broken: accept missing and empty files; `load` quarantines them and those that cannot be decoded.
-        unsplit: the part of labeled clips if no split is given; with folds they are all for training.
+        unsplit: the part of labeled clips if no split is given. With folds they are all for training, and
+            where a test part would be held out, also with unlabeled clips.
         training: check that the clips can be used for training.
 
     Raises:
@@ -111,16 +112,30 @@ def read_all(
     else:
         root = Path(spec.root).expanduser() if spec.root else None
         keep = spec.keep_classes
+        if spec.folds or (spec.unlabeled and unsplit == "hold-out"):
+            unsplit = "train"
         index = read(
             source(spec),
             root=root,
             split=spec.split,
             faulty=faulty,
             keep_classes=keep,
-            unsplit="train" if spec.folds else unsplit,
+            unsplit=unsplit,
             training=training,
         )
     return add_unlabeled(index, [absolute(place) for place in spec.unlabeled], faulty=faulty)
+
+
+def unsplit_in_training(spec: Spec, num_unlabeled: int) -> Unsplit:
+    """Return the part that labeled clips without a split had in a run, even if unlabeled ones are gone.
+
+    Args:
+        spec: the resolved specification of the run.
+        num_unlabeled: number of its unlabeled clips.
+    """
+    # Where every label is used, unlabeled clips have none, and no clip was held out beside them.
+    every_label = spec.protocol == DEFAULTS[0] and not spec.labeled_in_unlabeled
+    return "train" if spec.unlabeled or (every_label and num_unlabeled) else "hold-out"
 
 
 def source(spec: Spec) -> Path:

@@ -23,6 +23,8 @@ from ssl_video.data.columns import Category, Paths, Strings
 from ssl_video.errors import InputError, counted, some
 
 PARTS = ("", "train", "test", "unlabeled")  # "": not used
+# The ways to an accuracy on data without a test part.
+INSTEAD_OF_TEST = "--folds 5 tests every labeled clip once, --validation 0.2 keeps some for validation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ class Index:
         if self.folds:  # each labeled clip is tested in one of them
             return f"{train + test:,} labeled and {counted(unlabeled, 'unlabeled clip')}, {classes}"
         training = f"{train:,} labeled, {unlabeled:,} unlabeled" if unlabeled else f"{train:,} training"
-        return f"{training} and {counted(test, 'test clip')}, {classes}"
+        return f"{training} and {counted(test, 'test clip') if test else 'no test clips'}, {classes}"
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -120,7 +122,7 @@ class Index:
         """Return the index with some rows, (n,) integers, out of use; classes and row numbers stay.
 
         Raises:
-            InputError: no training clip or no test clip is left.
+            InputError: no training clip is left, or of a test part no clip.
         """
         codes = self.splits.codes.copy()
         codes[rows] = PARTS.index("")

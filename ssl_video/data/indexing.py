@@ -164,9 +164,9 @@ def _check(request: IndexRequest, output: Path) -> None:
         problems.append("there is nothing to index: give a SOURCE, or lists as --train LIST --test LIST")
     if request.sources and files:
         problems.append("a SOURCE and lists are given: expected only one of them; index them separately")
-    if files and len(request.lists) == 1:
-        part = next(iter(request.lists))
-        problems.append(f"only --{part} is given: expected lists for train and for test (or val)")
+    if files and "train" not in request.lists:
+        given = " and ".join(f"--{part}" for part in request.lists)
+        problems.append(f"only {given} is given: expected lists for train, and perhaps for test (or val)")
     if request.classes and not files:
         problems.append("--classes is for lists that are given as --train and --test: leave it out")
     if files and request.kind:

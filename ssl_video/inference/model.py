@@ -39,6 +39,7 @@ class Model:
         assembly: the algorithm with its networks.
         device: where they are.
         step: the number of steps of an unfinished run; None: it is finished.
+        num_unlabeled: number of unlabeled clips that the run had.
     """
 
     spec: Spec
@@ -46,6 +47,7 @@ class Model:
     assembly: Assembly
     device: torch.device
     step: int | None = None
+    num_unlabeled: int = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -165,18 +167,29 @@ class Model:
             spec = spec.model_copy(update={"folds": 0})
         with observer(progress).preparing() as report:
             # Of other data than the run's own, all clips are for testing, unless it has a split.
+            unsplit = dataset.unsplit_in_training(self.spec, self.num_unlabeled)
             index = dataset.read_index(
-                spec, report, skip_broken=skip_broken, unsplit="hold-out" if own else "test", training=False
+                spec, report, skip_broken=skip_broken, unsplit=unsplit if own else "test", training=False
             )
+            if own and not len(index.rows("test")):
+                raise InputError(
+                    f"{index.name}, which the run was trained on, has no test clips: give --data"
+                )
             self.check_classes(index)
             return dataset.load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)
 
     def check_classes(self, index: Index) -> None:
-        """Check that the model can be tested on a data set.
+        """Check that the model can be tested on a data set's test clips.
 
         Raises:
             InputError: the data set has classes that the model does not know, or no test clip.
         """
+        self._check_names(index)
+        if not len(index.rows("test")):
+            raise InputError(f"{index.name} has no test clip")
+
+    def _check_names(self, index: Index) -> None:
+        """Check that the model knows a data set's classes."""
         strange = [name for name in index.classes if name not in self.classes]
         if strange:
             raise InputError(
@@ -184,8 +197,6 @@ class Model:
                 f"{len(index.classes)}; {counted(len(strange), 'class', 'are')} not in the checkpoint: "
                 f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
             )
-        if not len(index.rows("test")):
-            raise InputError(f"{index.name} has no test clip")
 
     def evaluate(self, data: Data, rows: np.ndarray | None = None) -> dict[str, dict[str, float]]:
         """Measure the accuracy of every predictor on a data set's test clips, or on the clips of some rows.
@@ -257,8 +268,11 @@ class Model:
 
     def _clips(self, index: Index, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return rows, None being those of the test clips, and their class numbers as the model counts."""
-        self.check_classes(index)
-        rows = index.rows("test") if rows is None else rows
+        if rows is None:
+            self.check_classes(index)
+            rows = index.rows("test")
+        else:
+            self._check_names(index)
         numbers = np.array([self.classes.index(name) for name in index.classes])
         return rows, numbers[index.labels[rows]]
 
@@ -283,7 +297,8 @@ def load(path: Path, device: torch.device) -> Model:
         # Evaluation mode, so that a call of `Model.module` changes no batch-norm statistics.
         place(part, device).eval()
     step = state.get("step", spec.steps)
-    return Model(spec, list(state["classes"]), assembly, device, step if step < spec.steps else None)
+    unfinished = step if step < spec.steps else None
+    return Model(spec, list(state["classes"]), assembly, device, unfinished, state["num_unlabeled"])
 
 
 def _changed(clips: Tensor, change: str, seed: int, names: Sequence[str]) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_video.benchmarks.tables import leaderboard, published
+from ssl_video.benchmarks.tables import caveats, leaderboard, published
 from ssl_video.benchmarks.tables.cells import Row
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.naming import natural, variants
@@ -32,7 +32,10 @@ def measured(algorithm: str, results: Path) -> str:
     runs = [frame[frame["algorithm"] == algorithm] for frame in frames]
     if not sum(map(len, runs)):
         return ""
-    compared = comparison(pd.concat(runs), algorithm)
+    together = pd.concat(runs)
+    compared = comparison(together, algorithm)
+    if not compared.columns:  # no run has an accuracy
+        return ""
     names, notes = _variants(compared.rows)
     lines, hashes = list[list[str]](), list[str]()
     for place, column in enumerate(compared.columns):
@@ -48,6 +51,7 @@ def measured(algorithm: str, results: Path) -> str:
             variant = " ".join(filter(None, [texts[-1], *more]))
             lines.append([*texts[:-1], code(variant) if variant else "", *_score(score)])
             hashes += more
+    notes += caveats.untested(together)
     if hashes:
         notes.append(f"where a variant is called {hashes[0]} or the like, {_HASH}")
     beneath = "".join(f"\n{note[0].upper()}{note[1:]}.\n" for note in notes).replace("{}", algorithm)

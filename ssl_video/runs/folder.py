@@ -158,7 +158,7 @@ class RunFolder:
         """The likeliest classes of every test clip, by predictor.
 
         Raises:
-            InputError: the run is not finished, or the file is damaged.
+            InputError: the run is not finished or has no test clips, or the file is damaged.
         """
         from ssl_video.runs import predictions
 

@@ -61,7 +61,7 @@ def read(folder: Path) -> Predictions:
         InputError: there is none, or it is damaged.
     """
     path = folder / PREDICTIONS
-    content = npz.load(path, "the run is not finished, or was made by an older version")
+    content = npz.load(path, "the run is not finished, has no test clips, or was made by an older version")
     try:
         clips, classes, labels = (content[key] for key in ("clips", "classes", "labels"))
     except KeyError as error:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from ssl_video.data.index import INSTEAD_OF_TEST
 from ssl_video.spec import sentences
 
 FORMAT: Literal[2] = 2
@@ -39,7 +40,8 @@ class Environment(BaseModel):
 class Result(BaseModel):
     """The record of a finished run.
 
-    A field with a description is a column of leaderboard.csv; see `COLUMNS`.
+    A field with a description is a column of leaderboard.csv; see `COLUMNS`. Without a test part `test` is 0,
+    the accuracies are None, and `predictors` is empty.
     """
 
     model_config = _STRICT
@@ -82,15 +84,17 @@ class Result(BaseModel):
     test: int = Field(description="test clips")
     classes: int = Field(description="classes")
     predictor: str = Field(description="the network whose accuracies these are")
-    top1: float = Field(
-        ge=0, le=1, description="fraction of test clips whose class is the first guess, in [0, 1]"
+    top1: float | None = Field(
+        ge=0,
+        le=1,
+        description="fraction of test clips whose class is the first guess, in [0, 1]; empty: no test clip",
     )
-    top5: float = Field(
+    top5: float | None = Field(
         ge=0,
         le=1,
         description="fraction of test clips whose class is among the first five guesses, in [0, 1]",
     )
-    mean_class: float = Field(
+    mean_class: float | None = Field(
         ge=0,
         le=1,
         description="mean over classes of the fraction of their test clips guessed right, in [0, 1]",
@@ -116,6 +120,15 @@ class Result(BaseModel):
     spec: dict[str, Any]
     environment: Environment
     finished: str = Field(description="when the run ended, UTC")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a reader of the result should know: why there is no accuracy, and how to get one."""
+        if self.top1 is not None:
+            return ()
+        kept = [f"{name} {100 * scores.top1:.1f} %" for name, scores in self.validation_accuracies.items()]
+        measured = [f"top-1 on its validation clips: {', '.join(kept)}"] if kept else []
+        return f"no test clips, so the run has no accuracy: {INSTEAD_OF_TEST}", *measured
 
     @classmethod
     def read(cls, content: bytes | str) -> "Result":
@@ -167,7 +180,7 @@ _LAST = (
 # Columns of leaderboard.csv with their descriptions.
 COLUMNS = _columns()
 # Their types in a table: "int64", "float64", "bool" or "text".
-_NUMPY: dict[Any, str] = {int: "int64", float: "float64", bool: "bool"}
+_NUMPY: dict[Any, str] = {int: "int64", float: "float64", float | None: "float64", bool: "bool"}
 COLUMN_TYPES = {
     name: _NUMPY.get((Result.model_fields | Environment.model_fields)[name].annotation, "text")
     for name in COLUMNS

@@ -183,16 +183,18 @@ class Training:
         rows = self.partition.validation
         return self._accuracies(rows, self._probabilities(rows)) if len(rows) else {}
 
-    def test(self, report: Callable[[int, int], None] | None = None) -> tuple[Scores, Predictions]:
+    def test(self, report: Callable[[int, int], None] | None = None) -> tuple[Scores, Predictions | None]:
         """Evaluate every predictor on the test clips; this is the only place that reads them.
 
         Args:
             report: called with the number of clips done and in total.
 
         Returns:
-            Accuracies by predictor, and their predictions for each clip.
+            Accuracies by predictor, and their predictions for each clip; without a test part {} and None.
         """
         rows, index = self.partition.test, self.data.index
+        if not len(rows):
+            return {}, None
         scores = self._probabilities(rows, report)
         clips = [index.ids[row] for row in rows.tolist()]
         return self._accuracies(rows, scores), predictions(clips, index.classes, self.labels[rows], scores)

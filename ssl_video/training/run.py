@@ -156,7 +156,8 @@ def _finish(
     if training.processes.main:
         # In this order, a run that is killed here still has its checkpoint or its result.
         weight_file.save(training.state(), training.folder / checkpoint.FINAL)
-        predictions.write(training.folder, said)
+        if said:
+            predictions.write(training.folder, said)
         used = _write_pseudo_labels(training)
     result = _result(todo, training, counted, (trained, tested), scores, validation, used)
     if training.processes.main:
@@ -188,14 +189,14 @@ def _result(
     used: dict[str, float],
 ) -> Result:
     """Return the result of a run; `seconds` are those of training and of the test."""
-    spec, headline = todo.spec, next(iter(scores))
-    predictor = training.assembly.predictors()[headline]
+    spec = todo.spec
+    headline, predictor = next(iter(training.assembly.predictors().items()))
     return Result(
         run=todo.name,
         **_method(todo),
         **_labels(todo),
         predictor=headline,
-        **scores[headline],
+        **scores.get(headline, dict.fromkeys(Accuracies.model_fields)),
         predictors={name: Accuracies(**score) for name, score in scores.items()},
         validation_accuracies={name: Accuracies(**score) for name, score in validation.items()},
         seconds=round(sum(seconds), 2),

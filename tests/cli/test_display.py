@@ -22,13 +22,13 @@ def plan(dataset: str = "demo", **values: Any) -> Any:
     return made
 
 
-def shown(*plans: Any) -> list[str]:
+def shown(*plans: Any, **values: Any) -> list[str]:
     """The lines of runs that finish one after the other."""
     console = Console(file=io.StringIO(), width=160)
     with Display(console, plans, method_names({each.configuration: each.spec for each in plans})) as display:
         for each in plans:
             display.show(Event("started", each))
-            display.show(Event("finished", each, result=result(top1=0.5, seconds=7.2)))
+            display.show(Event("finished", each, result=result(**{"top1": 0.5, "seconds": 7.2} | values)))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -42,6 +42,13 @@ def test_variants_of_one_algorithm() -> None:
         "finished fixmatch threshold=0.95  per-class:3  seed 0: top-1 50.0 in 7 s",
         "finished fixmatch threshold=0.8  per-class:3  seed 0: top-1 50.0 in 7 s",
         "finished mine  per-class:3  draw 4  seed 1: top-1 50.0 in 7 s",
+    ]
+
+
+def test_a_run_without_test_clips() -> None:
+    """It is told without an accuracy."""
+    assert shown(plan(algorithm="cmpl"), top1=None, test=0) == [
+        "finished cmpl  per-class:3  seed 0: without test clips in 7 s"
     ]
 
 

@@ -128,7 +128,7 @@ def test_a_data_set_of_two_sizes_is_introduced_once() -> None:
 
     plans = [planned(64, "b has one clip"), planned(64, "all are labeled"), planned(96, "all are labeled")]
     assert _data_sets(plans) == [
-        "small: 4 training and 0 test clips, 2 classes",
+        "small: 4 training and no test clips, 2 classes",
         "  b has one clip",
         "  all are labeled",
         *(f"  left out a/{n}.mkv: empty (0 bytes)" for n in range(5)),

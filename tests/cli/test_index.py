@@ -6,6 +6,8 @@ import pytest
 from helpers.command_line import TINY, Call
 from helpers.sources import manifest, touch
 
+from ssl_video.data.importers import read
+
 
 @pytest.fixture
 def lists(tmp_path: Path) -> Path:
@@ -70,10 +72,31 @@ def test_all_problems_of_a_call_at_once(lists: Path, call: Call, tmp_path: Path)
     assert f"did you mean {lists}?" in found[0]
     for text in ("names does not exist", "vids does not exist", "--classes is for lists", "ends in .arrow"):
         assert any(text in line for line in found), text
-    done = call("data", "index", lists, "--train", "a", "--kind", "ucf", "-o", "two.arrow", cwd=tmp_path)
+    done = call("data", "index", lists, "--test", "a", "--kind", "ucf", "-o", "two.arrow", cwd=tmp_path)
     for text in ("a does not exist", "unknown kind 'ucf'; did you mean ucf101?", "expected only one of them",
-                 "only --train is given", "--kind is for a SOURCE"):  # fmt: skip
+                 "only --test is given", "--kind is for a SOURCE"):  # fmt: skip
         assert text in done.stderr
+
+
+@pytest.mark.parametrize("form", ["list", "unlabeled"])
+def test_nothing_for_testing(call: Call, tmp_path: Path, form: str) -> None:
+    """A list of training clips alone, or class folders beside unlabeled clips from elsewhere."""
+    touch(tmp_path / "lab", *(f"{label}/{clip}.mp4" for label in ("run", "sit") for clip in range(4)))
+    touch(tmp_path / "more", "x.mp4")
+    manifest(
+        tmp_path, *(f"{label}/{clip}.mp4" for label in ("run", "sit") for clip in range(4)), name="all.txt"
+    )
+    sources = {
+        "list": ["--train", "all.txt", "--videos", "lab"],
+        "unlabeled": ["lab", "--unlabeled", "more"],
+    }[form]
+    done = call("data", "index", *sources, "-o", "two.arrow", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "--folds 5 tests every labeled clip once" in done.stdout
+    index = read(tmp_path / "two.arrow")
+    assert [len(index.rows(part)) for part in ("train", "test")] == [8, 0]
+    more = " --protocol per-class:2" if form == "list" else ""
+    assert done.stdout.endswith(f"  ssl-video bench --data two.arrow --algo cmpl --folds 5{more}\n")
 
 
 def test_an_index_is_data_to_bench(dataset: Path, call: Call, tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.partitions import make_index
+from helpers.sources import manifest, touch
 
 from ssl_video.data.dataset import check_present, load, read_index
+from ssl_video.data.importers import index_file
 from ssl_video.data.video import quarantine
 from ssl_video.errors import InputError
 from ssl_video.spec import Spec, build
@@ -19,6 +22,27 @@ def spec(video_folder: Path, tmp_path: Path) -> Spec:
     shutil.copytree(video_folder, tmp_path / "data")
     (tmp_path / "data" / "jump" / "3.mkv").write_bytes(b"noise" * 1000)
     return build({"data": str(tmp_path / "data")})
+
+
+def test_further_unlabeled_clips_decide_whether_clips_are_held_out(tmp_path: Path) -> None:
+    touch(tmp_path / "lab", *(f"{label}/{clip}.mp4" for label in "ab" for clip in range(4)))
+    touch(tmp_path / "more", "x.mp4")
+    rows = [
+        f"{label}/{clip}.mp4,{label},{'test' if clip else 'train'}" for label in "ab" for clip in range(4)
+    ]
+    table = manifest(tmp_path / "lab", "path,label,split", *rows)
+
+    def sizes(data: Path, **more: Any) -> list[int]:
+        index = read_index(build({"data": str(data), **more}), unsplit="hold-out")
+        return [len(index.rows(part)) for part in ("train", "test", "unlabeled")]
+
+    more = {"unlabeled": str(tmp_path / "more")}
+    assert sizes(tmp_path / "lab") == [6, 2, 0]
+    assert sizes(tmp_path / "lab", **more) == [8, 0, 1]
+    assert sizes(tmp_path / "lab", **more, folds=4) == [6, 2, 1]
+    assert sizes(table, **more) == [2, 6, 1], "a split stays as it is"
+    index_file.write(read_index(build({"data": str(tmp_path / "lab")})), tmp_path / "lab.arrow")
+    assert sizes(tmp_path / "lab.arrow", **more) == [6, 2, 1]
 
 
 def test_broken_clips_stop_a_run_or_are_quarantined_for_all(spec: Spec, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ MACHINE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def run(algorithm: str, top1: float, seed: int = 0, **changes: Any) -> dict[str, Any]:
+def run(algorithm: str, top1: float | None, seed: int = 0, **changes: Any) -> dict[str, Any]:
     """One run; by default the draw of labels is the seed's, as in a benchmark, and names its partition."""
     facts = FACTS | {"algorithm": algorithm, "top1": top1, "seed": seed, "draw": seed} | changes
     labels = f"p{facts['draw']}{facts['protocol']}{facts['dataset']}".ljust(13, "0")[:13]

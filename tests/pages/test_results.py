@@ -43,6 +43,15 @@ def test_means_of_several_leaderboards(tmp_path: Path) -> None:
     ]
 
 
+def test_runs_without_test_clips_are_counted_alone(tmp_path: Path) -> None:
+    board(tmp_path, {"top1": 0.4}, {"top1": None, "test": 0})
+    _, _, line, *_ = lines(tmp_path)
+    assert line[-2:] == ["40.0", "1"]
+    assert results.measured("cmpl", tmp_path).endswith("\n1 run has no test clips: left out.\n")
+    board(tmp_path, {"top1": None, "test": 0})
+    assert results.measured("cmpl", tmp_path) == ""
+
+
 def test_a_table_that_is_no_leaderboard_is_told(tmp_path: Path) -> None:
     board(tmp_path, {"top1": 0.4}, without=("setting", "top5"))
     with pytest.raises(InputError, match=r"is no leaderboard of ssl-video: it lacks top5, setting$"):

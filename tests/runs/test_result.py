@@ -46,6 +46,22 @@ def test_operations_that_were_not_counted_come_back() -> None:
     assert math.isnan(row(again)["gflops"])
 
 
+def test_a_run_without_test_clips_has_no_accuracy() -> None:
+    none = {"test": 0, "top1": None, "top5": None, "mean_class": None, "predictors": {}}
+    made = result(**none)
+    assert Result.read(made.write()) == made
+    assert made.top1 is row(made)["mean_class"] is None
+    assert COLUMN_TYPES["top1"] == COLUMN_TYPES["mean_class"] == "float64"
+    (note,) = made.notes
+    assert note.startswith("no test clips, so the run has no accuracy: --folds 5 tests every labeled clip")
+    kept = {name: {"top1": share, "top5": 1.0, "mean_class": 0.5} for name, share in (("a", 0.5), ("b", 1.0))}
+    assert result(**none, validation_accuracies=kept).notes[1:] == (
+        "top-1 on its validation clips: a 50.0 %, b 100.0 %",
+    )
+    assert result(validation_accuracies=kept).notes == ()
+    assert "top1" in refused({key: value for key, value in record(**none).items() if key != "top1"})
+
+
 def test_a_record_says_its_format_and_is_readable_by_people() -> None:
     content = result().write()
     values = json.loads(content)

@@ -49,8 +49,9 @@ def read(
     whichever holds more of the files. Paths that lead out of that folder are rejected, since a manifest may
     come from an untrusted source.
 
-    Without a split, a quarter of each class is held out as test, by whole source videos if they are known.
-    They are chosen by a hash of the names, and are therefore the same everywhere.
+    Without a split and without unlabeled clips, a quarter of each class is held out as test, by whole source
+    videos if they are known. They are chosen by a hash of the names, and are therefore the same everywhere.
+    Beside unlabeled clips, all labeled ones are for training.
 
     Args:
         path: an index file (.arrow), a CSV or TSV file, or a folder.
@@ -59,12 +60,13 @@ def read(
         check: look for a manifest's files; an index file's are never looked for.
         faulty: accept missing and empty files, unless all are missing, because the caller handles them.
         keep_classes: classes whose names would otherwise stand for "no label".
-        unsplit: the part of labeled clips if no split is given: "train", "test", or "hold-out" for both.
+        unsplit: the part of labeled clips if no split is given: "train", "test", or "hold-out", see above.
         training: check that the clips can be used for training; otherwise a part, or all classes but one, may
             be absent, and a folder may hold unlabeled videos alone.
 
     Raises:
-        InputError: every problem found. A class without a training clip is one, without a test clip not.
+        InputError: every problem found. A class without a training clip is one, without a test clip not, nor
+            is an empty test part.
     """
     path = absolute(path)
     root = None if root is None else absolute(root)

@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.importers import labels
 from ssl_video.data.importers.draft import Draft, text
-from ssl_video.data.index import PARTS, Index, digest
+from ssl_video.data.index import INSTEAD_OF_TEST, PARTS, Index, digest
 from ssl_video.data.names import UCF_NAME
 from ssl_video.errors import InputError, counted, some
 
-HELD_OUT = 0.25  # fraction of each class that becomes the test part if no split is given
+# Fraction of each class that becomes the test part if no split is given and every clip has a label.
+HELD_OUT = 0.25
 Unsplit = Literal["hold-out", "train", "test"]
 
 
@@ -30,7 +31,8 @@ def finish(
     Args:
         draft: the clips as read. Those without a label are unlabeled, unless they are for testing.
         keep_classes: classes whose names would otherwise stand for "no label", see `labels.NO_LABEL`.
-        unsplit: the part of labeled clips if no split is given; "hold-out": a test part is held out.
+        unsplit: the part of labeled clips if no split is given; "hold-out": a test part is held out, unless
+            there are clips without a label, beside which the labeled ones are few.
         training: check that the clips can be used for training.
 
     Raises:
@@ -97,10 +99,12 @@ def _splits(
     problems: list[str],
 ) -> Category:
     """Return the part of each clip, and extend notes and problems about this way to divide the clips."""
+    if draft.splits is None and unsplit == "hold-out" and (label.codes < 0).any():
+        unsplit = "train"
     if draft.splits is None and unsplit != "hold-out":
         splits = Category(np.where(label.codes < 0, PARTS.index("unlabeled"), PARTS.index(unsplit)), _parts())
-        if unsplit == "test":
-            notes.append(f"no split is given: all {len(splits.rows('test'))} labeled clips are tested")
+        purpose = "tested" if unsplit == "test" else f"for training, none is for testing ({INSTEAD_OF_TEST})"
+        notes.append(f"no split is given: all {(label.codes >= 0).sum()} labeled clips are {purpose}")
         return splits
     if draft.splits is None:
         splits = _hold_out(draft, label, groups, notes, problems)
@@ -218,14 +222,16 @@ def check_parts(label: Category, splits: Category, notes: list[str], problems: l
     for part in ("train", "test"):
         counts = np.bincount(label.codes[splits.rows(part)], minlength=len(label.names))
         lacking[part] = label.names[counts == 0].tolist()
-        if not counts.any():
-            problems.append(f"there is no {part} clip: expected some whose split is {part}")
-    if 0 < len(lacking["train"]) < len(label.names):
+    if len(lacking["train"]) == len(label.names):
+        problems.append("there is no train clip: expected some whose split is train")
+    elif lacking["train"]:
         problems.append(
             f"{counted(len(lacking['train']), 'class', 'have')} no training clip: {some(lacking['train'])}; "
             "remove their other clips or add training clips"
         )
-    if lacking["test"]:
+    if len(lacking["test"]) == len(label.names):
+        notes.append(f"there is no test clip: runs have no accuracy ({INSTEAD_OF_TEST})")
+    elif lacking["test"]:
         notes.append(
             f"{counted(len(lacking['test']), 'class', 'have')} no test clip: {some(lacking['test'])}"
         )

@@ -101,15 +101,11 @@ def _class_folders(
     if not ({"train"} < found or alone):
         return [(label, label, None) for label in top]
     ignored["folders beside train/ and test/"] += len(top) - len(parts) - len(unlabeled)
-    # The test part is held out of a train part that is alone.
-    of_part = {name: SPLITS[name.lower()] if found != {"train"} else None for name in parts}
-    places: list[tuple[str, str, str | None]] = [
-        (name, name, "train" if found != {"train"} else None) for name in unlabeled
-    ]
+    places: list[tuple[str, str, str | None]] = [(name, name, "train") for name in unlabeled]
     for part in parts:
         videos, labels = _scan(folder / part, ignored)
         ignored[outside] += len(videos)
-        places += [(f"{part}/{label}", label, of_part[part]) for label in labels]
+        places += [(f"{part}/{label}", label, SPLITS[part.lower()]) for label in labels]
     return places
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
 from ssl_video.data.importers.draft import Draft, home, reading
-from ssl_video.data.importers.finish import finish
+from ssl_video.data.importers.finish import Unsplit, finish
 from ssl_video.data.importers.folder import from_folder
 from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, check_sources, recognise
 from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing
@@ -103,7 +103,8 @@ def make(request: IndexRequest, name: str, progress: Progress | None = None) -> 
             *(f"{draft.source}: {problem}" for problem in draft.problems or ["there are no clips"])
         )
     with reading():
-        return add(finish(draft, request.keep_classes), request.unlabeled)
+        unsplit: Unsplit = "train" if request.unlabeled else "hold-out"
+        return add(finish(draft, request.keep_classes, unsplit), request.unlabeled)
 
 
 def _read(request: IndexRequest) -> Draft:

@@ -367,3 +367,19 @@ def test_methods_that_used_few_pseudo_labels_are_named() -> None:
         "cmpl used 9.0% of the pseudo-labels of its network 'primary'",
         "fixmatch used 5.0% of the pseudo-labels of its network 'model'",
     ]
+
+
+def test_runs_without_test_clips_are_in_no_mean() -> None:
+    untested = [run("supervised", None, 7, test=0), run("cmpl", None, 0, test=0, protocol="all")]
+    tested = [*draws("supervised", 0.4, 0.6), *draws("cmpl", 0.5, 0.7)]
+    result = compare(*tested, *untested)
+    assert titles(result) == ["demo per-class:4"]
+    assert [row.cells[0].score.mean for row in result.rows if row.cells[0]] == pytest.approx([0.5, 0.6])
+    assert result.notes == (*compare(*tested).notes, "2 runs have no test clips: left out")
+    alone = compare(untested[0])
+    assert (alone.rows, alone.notes) == ((), ("1 run has no test clips: left out",))
+    lines = shown(alone)
+    assert lines == [
+        "No finished runs to show; `ssl-video bench` produces them.",
+        "- 1 run has no test clips: left out",
+    ]

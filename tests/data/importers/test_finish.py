@@ -9,6 +9,7 @@ from helpers.paths import SHARED
 from helpers.sources import manifest, parts, touch
 
 from ssl_video.data.importers import read
+from ssl_video.data.partitions.folds import fold
 
 UCF = SHARED / "data/ucf101_5c"
 
@@ -70,6 +71,25 @@ def test_holding_out_depends_on_names_only(tmp_path: Path) -> None:
     assert held[0] != held[1]  # a hash, not the first names of each class
     assert {name: part for name, part in larger.items() if name[0] != "c"} == parts(folder)
     assert forwards.fingerprint == backwards.fingerprint == folder.fingerprint
+
+
+@pytest.mark.parametrize("form", ["folder", "manifest"])
+def test_nothing_is_held_out_beside_unlabeled_clips(tmp_path: Path, form: str) -> None:
+    names = [f"{label}/{clip}.mp4" for label in ("a", "b", "unlabeled") for clip in range(4)]
+    touch(tmp_path, *names, "c/1.mp4")
+    rows = [f"{name},{name[0].strip('u')}" for name in (*names, "c/1.mp4")]
+    index = read(tmp_path if form == "folder" else manifest(tmp_path, "path,label", *rows))
+    assert [len(index.rows(part)) for part in ("train", "test", "unlabeled")] == [9, 0, 4]
+    note = (
+        "no split is given: all 9 labeled clips are for training, none is for testing (--folds 5 tests every "
+        "labeled clip once, --validation 0.2 keeps some for validation)"
+    )
+    assert index.of_split == (note,)
+    assert note in index.notes
+    assert index.sizes == "9 labeled, 4 unlabeled and no test clips, 3 classes"
+    folded = fold(index, 2, 0)
+    assert note not in folded.notes, "of another way to divide the clips"
+    assert len(folded.rows("test")) == 4
 
 
 def test_a_class_that_cannot_be_divided(tmp_path: Path) -> None:

@@ -47,11 +47,15 @@ def test_folder_of_parts(tmp_path: Path, names: tuple[str, ...], expected: dict[
 
 
 def test_a_train_part_alone(tmp_path: Path) -> None:
-    """The test part is held out of it; beside other class folders it would be a class."""
+    """Nothing is held out of it; beside other class folders it would be a class."""
     touch(tmp_path, *(f"train/{label}/{clip}.mp4" for label in "ab" for clip in range(4)), "unlabeled/x.mp4")
     index = read(tmp_path)
     assert index.classes == ("a", "b")
-    assert sorted(parts(index).values()) == ["test"] * 2 + ["train"] * 6 + ["unlabeled"]
+    assert sorted(parts(index).values()) == ["train"] * 8 + ["unlabeled"]
+    assert any(note.startswith("there is no test clip: runs have no accuracy") for note in index.notes)
+    (tmp_path / "unlabeled/x.mp4").unlink()
+    (tmp_path / "unlabeled").rmdir()
+    assert sorted(parts(read(tmp_path)).values()) == ["train"] * 8
     touch(tmp_path, *(f"plane/{clip}.mp4" for clip in range(4)))
     assert read(tmp_path).classes == ("plane", "train")
 

@@ -66,6 +66,18 @@ def test_another_split_is_chosen_later(file: Path) -> None:
     assert "column 'labeled' has '0', '1'; expected train" in problems(read, file, split="labeled")[0]
 
 
+def test_another_split_may_have_no_test_clip(tmp_path: Path) -> None:
+    touch(tmp_path, *FILES[:4])
+    rows = [
+        f"{name},{name[0]},{part},train" for name, part in zip(FILES, ("train", "test") * 2, strict=False)
+    ]
+    index_file.write(read(manifest(tmp_path, "path,label,split,all", *rows)), tmp_path / "x.arrow")
+    everything = read(tmp_path / "x.arrow", split="all")
+    assert everything.splits.tolist() == ["train"] * 4
+    (note,) = everything.notes
+    assert note.startswith("there is no test clip: runs have no accuracy (--folds 5")
+
+
 def test_the_root_moves_with_the_file_or_is_given(file: Path, tmp_path: Path) -> None:
     shutil.move(tmp_path / "set", tmp_path / "elsewhere/set")
     shutil.move(file, tmp_path / "elsewhere/small.arrow")

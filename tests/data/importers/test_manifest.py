@@ -192,14 +192,13 @@ def test_all_problems_of_a_manifest_at_once(tmp_path: Path) -> None:
         ),
     )
     text = "\n".join(found)
-    assert len(found) == 7, "a clip without a label is no problem"
+    assert len(found) == 6, "a clip without a label is no problem, nor a test part without clips"
     assert "path is empty in line 7" in text
     assert "1 of 7 files do not exist in" in text
     assert "'gone.mp4'" in text
     assert "1 path is listed more than once: 'a/1.mp4'" in text
     assert "column 'split' has 'tset'; expected train, test, val or nothing" in text
     assert "1 file is empty (0 bytes): 'a/2.mp4'" in text
-    assert "there is no test clip" in text
     assert "1 class has no training clip: 'C'" in text
 
 
@@ -245,9 +244,8 @@ def test_what_is_no_manifest(tmp_path: Path, text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("splits", "expected"),
     [
-        (("train", "train", "train", "train"), ["there is no test clip"]),
         (("test", "test", "test", "test"), ["there is no train clip"]),
-        (("", "", "", ""), ["there is no train clip", "there is no test clip"]),
+        (("", "", "", ""), ["there is no train clip"]),
         (("train", "test", "test", "test"), ["1 class has no training clip: 'B'"]),
         (("train", "test", "test", ""), ["1 class has no training clip: 'B'"]),
     ],
@@ -258,6 +256,21 @@ def test_parts_that_lack_clips(tmp_path: Path, splits: tuple[str, ...], expected
     found = problems(read, manifest(tmp_path, "path,label,split", *rows))
     assert len(found) == len(expected)
     assert all(sentence in problem for sentence, problem in zip(expected, found, strict=True))
+
+
+def test_a_split_without_test_clips_is_for_training(tmp_path: Path) -> None:
+    touch(tmp_path, *FILES)
+    rows = [f"{name},{name[0].upper()},{'train' if name != FILES[4] else ''}" for name in FILES]
+    index = read(manifest(tmp_path, "path,label,split", *rows))
+    assert [len(index.rows(part)) for part in ("train", "test", "")] == [4, 0, 1]
+    assert index.notes == (
+        "1 clip is neither train nor test: not used",
+        "there is no test clip: runs have no accuracy (--folds 5 tests every labeled clip once, "
+        "--validation 0.2 keeps some for validation)",
+    )
+    assert index.sizes == "4 training and no test clips, 2 classes"
+    # Rows out of use are no reason to refuse it, either.
+    assert len(index.without(index.rows("train")[:1]).rows("train")) == 3
 
 
 def test_a_class_without_a_test_clip_is_pointed_out(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def lab(tmp_path: Path) -> Path:
 def test_a_folder_beside_class_folders(lab: Path) -> None:
     index = read(lab)
     assert without_label(index) == ["unlabeled/a.mp4", "unlabeled/day/2/b.mp4"]
-    # Of four labeled clips of each class one is held out, and no unlabeled one.
-    assert (len(index.rows("train")), len(index.rows("test"))) == (6, 2)
+    # No labeled clip is held out.
+    assert (len(index.rows("train")), len(index.rows("test"))) == (8, 0)
     assert [note for note in index.notes if "unlabeled" in note] == []
     assert index.paths[0] == str(lab / index.ids[0])
 
@@ -134,7 +134,7 @@ def test_every_source_gives_the_clips_of_the_folder(tmp_path: Path, lab: Path, k
         names += ["b3.mp4", "day/2/b2.mp4"]
     if kind == "videos":
         names = names[:1]
-    index = unlabeled.add(read(lab), sources)
+    index = unlabeled.add(read(lab, unsplit="train"), sources)
     assert without_label(index) == sorted(f"unlabeled/{name}" for name in names)
     for row in index.rows("unlabeled").tolist():
         assert index.paths[row] == str(archive / index.ids[row].removeprefix("unlabeled/"))
