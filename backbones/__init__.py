@@ -40,6 +40,7 @@ def create(
     size: int = 224,
     weights: str | Path | None = None,
     partial: bool = False,
+    prefix: str | None = None,
     loaded: Callable[[WeightReport], None] = lambda _: None,
 ) -> nn.Module:
     """Build a network from clips (N, 3, T, H, W) to logits (N, num_classes), for training and evaluation.
@@ -53,6 +54,7 @@ def create(
         weights: source of the initial weights, see `ssl_video.backbones.pretrained.find`; without it, the
             network is initialised at random from torch's generator.
         partial: load the tensors that fit, and leave all others of the network at their initial values.
+        prefix: prefix of the network's tensors in the weights, see `ssl_video.backbones.weights.load`.
         loaded: callback for the report on loaded weights, if any.
 
     Raises:
@@ -86,7 +88,8 @@ def create(
     if inputs == "imagenet":
         adjust(network, IMAGENET)
     if weights is not None:
-        report = load(network, pretrained.find(weights, name), size, partial=partial)
+        source = pretrained.find(weights, name)
+        report = load(network, source, size, partial=partial, prefix=prefix or "", num_classes=num_classes)
         log.log(logging.WARNING if report.partial else logging.INFO, "%s: %s", name, report)
         loaded(report)
     return network

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import pickle
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,22 +14,55 @@ import torch
 from torch import Tensor
 
 from ssl_video.backbones.libraries import importing
+from ssl_video.backbones.prefixes import NESTED
 from ssl_video.errors import DAMAGED, InputError, some, unknown
 
 _SAFETENSORS = ".safetensors"
-_NESTED = ("state_dict", "model_state", "model")
+# Objects that training scripts save beside the tensors: the best accuracy as a number of numpy, the random
+# state, the arguments, folders. NumPy 1 and 2 have other names for the same functions.
+_BESIDE_TENSORS = {
+    "numpy": ("dtype", "ndarray"),
+    "numpy.core.multiarray": ("scalar", "_reconstruct"),
+    "numpy._core.multiarray": ("scalar", "_reconstruct"),
+    "argparse": ("Namespace",),
+    "pathlib": ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
+    "pathlib._local": ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
+    "datetime": ("datetime", "date", "time", "timedelta", "timezone"),
+}
+
+
+class _Nothing:
+    """Stands for an object that is not read: nothing of its own class is called."""
+
+    def __new__(cls, *_: Any) -> "_Nothing":
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+# torch finds the stand-in for a class by these two names.
+_HARMLESS = tuple(
+    type(name, (_Nothing,), {"__module__": module})
+    for module, names in _BESIDE_TENSORS.items()
+    for name in names
+)
 
 
 def read(weights: str | Path) -> dict[str, Tensor]:
-    """Read the tensors of a file by name.
+    """Read the tensors of a file by name; dots join the names of nested mappings: "state_dict.conv1.weight".
 
     Args:
-        weights: a state dict as .safetensors or saved by torch, bare or under one of the keys "state_dict",
-            "model_state", "model"; or a run's final.safetensors or checkpoint.pt. If a run has several
-            networks, `FILE#network` selects one.
+        weights: tensors by name, as .safetensors or saved by torch, perhaps nested and beside other values,
+            which are left out; or a run's final.safetensors or checkpoint.pt. If a run has several networks,
+            `FILE#network` selects one.
 
     Raises:
-        InputError: no such file, a file that does not hold only tensors, or a network that it lacks.
+        InputError: no such file, a file without tensors or with objects that could run code, or a network
+            that it lacks.
     """
     check(weights)
     path, chosen = _split(weights)
@@ -113,10 +147,13 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], list[str]]:
 def _read_torch(path: Path) -> tuple[Any, list[str]]:
     """Read a file saved by torch, and the roles of the networks if a run wrote it."""
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(_HARMLESS)):
+            saved = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise InputError(
-            f"weights {path}: refused, as it holds objects other than tensors, and loading those can run any "
+            f"weights {path}: refused, as it holds objects other than tensors"
+            f"{f' ({named[1]})' if named else ''}, and loading those can run any "
             "code (or it is damaged); save only the tensors, torch.save(model.state_dict(), path)"
         ) from error
     except DAMAGED as error:
@@ -125,11 +162,7 @@ def _read_torch(path: Path) -> tuple[Any, list[str]]:
     if not isinstance(saved, Mapping):
         raise InputError(f"weights {path}: holds a {type(saved).__name__}, expected tensors by name")
     roles = _roles(saved.get("spec"))
-    if roles:
-        parts = {part: saved[part] for part in ("algorithm", "ema") if part in saved}
-        return {f"{part}.{n}": tensor for part, state in parts.items() for n, tensor in state.items()}, roles
-    nested = (saved[key] for key in _NESTED if isinstance(saved.get(key), Mapping))
-    return next(nested, saved), []
+    return ({part: saved[part] for part in ("algorithm", "ema") if part in saved} if roles else saved), roles
 
 
 def _roles(spec: Any) -> list[str]:
@@ -158,15 +191,25 @@ def _lead(path: Path, names: Iterable[str], roles: list[str], chosen: str) -> st
 
 
 def _tensors(path: Path, content: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """Check that the content of a file is tensors by name, and return it."""
+    """Return the tensors of a file by name, and check that there are any."""
     if not content:
         raise InputError(f"weights {path}: empty, expected tensors by name")
-    strays = [
-        str(n) for n, value in content.items() if not (isinstance(n, str) and isinstance(value, Tensor))
-    ]
-    if strays:
+    tensors = _flat(content)
+    if not tensors:
         raise InputError(
-            f"weights {path}: {len(strays)} entries other than tensors by name ({some(strays, 3)}); expected "
-            f"a state dict, bare or under one of the keys {', '.join(_NESTED)}"
+            f"weights {path}: {len(content)} entries other than tensors by name "
+            f"({some([str(key) for key in content], 3)}); expected a state dict, bare or under a key such as "
+            f"{', '.join(NESTED)}"
         )
-    return dict(content)
+    return tensors
+
+
+def _flat(content: Mapping[Any, Any], lead: str = "") -> dict[str, Tensor]:
+    """Return the tensors of nested mappings by joined names; optimizers number theirs, so they have none."""
+    found = dict[str, Tensor]()
+    for name, value in content.items():
+        if isinstance(name, str) and isinstance(value, Mapping):
+            found |= _flat(value, f"{lead}{name}.")
+        elif isinstance(name, str) and isinstance(value, Tensor):
+            found[lead + name] = value
+    return found

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssl_video.backbones import positions
 from ssl_video.backbones.libraries import importing
 from ssl_video.backbones.limits import check_clip
-from ssl_video.backbones.weights import Fitted
+from ssl_video.backbones.matching import Fitted
 from ssl_video.errors import InputError
 from ssl_video.registry import backbone
 
@@ -85,18 +86,11 @@ class TimeSformer(nn.Module):
                     fitted[name.replace(f".{part[0]}.", f".temporal_{part[0]}.")] = tensor.clone()
             new = [name for name in self.state_dict() if _is_temporal(name) and name not in fitted]
         places, moments = fitted.get("pos_embed"), fitted.get("time_embed")
-        if places is not None and places.shape[1] != self.pos_embed.shape[1]:
-            fitted["pos_embed"] = self._resample_places(places)
+        if places is not None:
+            fitted["pos_embed"] = positions.resample(places, self.patch_embed.grid_size)
         if moments is not None:
             fitted["time_embed"] = _resample(moments, self.time_embed.shape[1])
         return Fitted(fitted, tuple(new))
-
-    def _resample_places(self, places: Tensor) -> Tensor:
-        """Interpolate the positions of another grid of patches, (1, 1 + P, C) -> (1, 1 + P', C)."""
-        with importing("timm"):
-            from timm.layers.pos_embed import resample_abs_pos_embed
-        resampled: Tensor = resample_abs_pos_embed(places, list(self.patch_embed.grid_size))
-        return resampled
 
 
 class SpaceTimeBlock(nn.Module):

@@ -7,7 +7,9 @@ frames of a clip also exchange features, see `ssl_video.backbones.shift`.
 import torch
 from torch import Tensor, nn
 
+from ssl_video.backbones import positions
 from ssl_video.backbones.libraries import importing
+from ssl_video.backbones.matching import Fitted
 from ssl_video.backbones.shift import add_shifts, set_frames
 from ssl_video.errors import InputError, unknown
 from ssl_video.registry import backbone
@@ -70,3 +72,13 @@ class FrameAverage(nn.Module):
         set_frames(self.network, length)
         logits: Tensor = self.network(images)  # (N*T, classes)
         return logits.unflatten(0, (count, length)).mean(1)  # (N, T, classes) -> (N, classes)
+
+    def fit(self, tensors: dict[str, Tensor]) -> Fitted:
+        """Fit a vision transformer's tensors for images of another size: its positions are resampled."""
+        name, network = "network.pos_embed", self.network
+        grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
+        tokens = getattr(network, "num_prefix_tokens", None)
+        if name not in tensors or grid is None or tokens is None:
+            return Fitted(tensors)
+        tokens = 0 if getattr(network, "no_embed_class", False) else int(tokens)
+        return Fitted(tensors | {name: positions.resample(tensors[name], grid, tokens)})

@@ -25,6 +25,7 @@ def create(
     backbone: str | Any = "tiny3d",
     width: float = 1.0,
     weights: str | None = None,
+    weights_prefix: str | None = None,
     networks: Mapping[str, nn.Module | Mapping[str, Any]] | None = None,
     frames: int = 8,
     stride: int = 4,
@@ -42,6 +43,7 @@ def create(
         backbone: the backbone of every network without one of its own: a name or a function.
         width: multiplier of the backbone's channels.
         weights: initial weights of the first network: a file, "pretrained" or "imagenet-lite".
+        weights_prefix: prefix of the network's tensors in the file, if several fit: "encoder_q".
         networks: by role the caller's module, or settings: {"auxiliary": {"backbone": "x3d_s"}}. A module
             takes clips (N, 3, T, H, W) and returns logits (N, num_classes).
         frames: frames per clip.
@@ -69,8 +71,9 @@ def create(
         "backbone": backbones.adopt(backbone),
         "networks": {role: {} if role in modules else value for role, value in given.items()},
     }
-    scalars = {"width": width, "weights": weights, "frames": frames, "stride": stride, "size": size}
-    spec = resolve(build(values | scalars | {"seed": seed}), torch.device("cpu"))
+    scalars = {"width": width, "frames": frames, "stride": stride, "size": size, "seed": seed}
+    source = {"weights": weights, "weights_prefix": weights_prefix}
+    spec = resolve(build(values | scalars | source), torch.device("cpu"))
     task = Task(num_classes, max(1, num_unlabeled))
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
         built = assemble(spec, task, modules=modules).algorithm

@@ -56,6 +56,9 @@ class NetworkSpec(BaseModel):
     weights: str | None = Field(
         None, description="initial weights: a local file, `pretrained` or `imagenet-lite`"
     )
+    weights_prefix: str | None = Field(
+        None, description="prefix of the network's tensors in the file, if several fit: encoder_q"
+    )
 
 
 class AugmentationSpec(BaseModel):
@@ -86,6 +89,9 @@ class Spec(BaseModel):
     weights: str | None = Field(
         None,
         description="initial weights of the first network: a local file, `pretrained` or `imagenet-lite`",
+    )
+    weights_prefix: str | None = Field(
+        None, description="prefix of the network's tensors in the file, if several fit: encoder_q"
     )
     partial_weights: bool = Field(
         False, description="load the tensors that fit, and leave the others at their initial values"

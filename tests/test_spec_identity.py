@@ -38,6 +38,7 @@ SETTING = {
     "backbone": "other",
     "width": 0.5,
     "weights": "file.pt",
+    "weights_prefix": "encoder_q",
     "partial_weights": True,
     "frames": 4,
     "stride": 2,

@@ -248,12 +248,20 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
                 f"networks.{role}.stride and networks.{role}.frames"
             )
         stride = spec.stride // request.rate
+    weights = given.weights or (spec.weights if first else None)
+    prefix = given.weights_prefix or (spec.weights_prefix if first else None)
+    if prefix and not weights:
+        raise InputError(
+            f"weights_prefix {prefix!r} chooses a part of a file, and the network {role!r} of "
+            f"{spec.algorithm} has no weights: give them as well, or leave weights_prefix out"
+        )
     return NetworkSpec(
         backbone=name,
         width=given.width or spec.width * request.width,
         frames=given.frames or spec.frames * request.rate,
         stride=stride,
-        weights=given.weights or (spec.weights if first else None),
+        weights=weights,
+        weights_prefix=prefix,
     )
 
 
@@ -280,6 +288,7 @@ def _networks(
                 size=spec.size,
                 weights=None if trained else network.weights,
                 partial=spec.partial_weights,
+                prefix=network.weights_prefix,
                 loaded=functools.partial(loaded.__setitem__, role),
             )
         except InputError as error:

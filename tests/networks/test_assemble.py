@@ -146,6 +146,37 @@ def test_initial_weights_are_read_for_a_new_run_only(tmp_path: Path) -> None:
     assemble(spec, TASK, trained=True)
 
 
+def test_a_prefix_chooses_the_initial_weights_of_each_network(tmp_path: Path) -> None:
+    """The run's for the first network alone, as its weights."""
+    halves = [backbones.create("tiny3d", 3, width=width, frames=4, size=16) for width in (0.5, 0.5, 0.125)]
+    keys = ("encoder_q", "encoder_k", "small")
+    file = str(tmp_path / "several.pt")
+    torch.save({key: made.state_dict() for key, made in zip(keys, halves, strict=True)}, file)
+    given = {"algorithm": "cmpl", "weights": file, "weights_prefix": "encoder_k"}
+    spec = resolved(**given, networks={"auxiliary": {"weights": file}})
+    made = assemble(spec, TASK).algorithm
+    for role, expected in (("primary", halves[1]), ("auxiliary", halves[2])):
+        found = made.get_submodule(role).state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in expected.state_dict().items())
+    assert spec.weights_prefix == spec.networks["primary"].weights_prefix == "encoder_k"
+    assert spec.networks["auxiliary"].weights_prefix is None
+    own = {
+        "primary": {"weights_prefix": "encoder_q"},
+        "auxiliary": {"weights": file, "weights_prefix": "large"},
+    }
+    with pytest.raises(InputError) as caught:
+        assemble(resolved(**given, networks=own), TASK)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"networks.auxiliary: {file}: no tensor of it is under the prefix 'large'")
+
+
+def test_a_prefix_needs_weights() -> None:
+    assert problems(algorithm="supervised", weights_prefix="encoder_q") == (
+        "weights_prefix 'encoder_q' chooses a part of a file, and the network 'model' of supervised has no "
+        "weights: give them as well, or leave weights_prefix out",
+    )
+
+
 def test_the_label_of_networks() -> None:
     assert label(resolved(width=1)) == "tiny3d"
     assert label(resolved(width=0.5)) == "tiny3d*0.5"
@@ -253,6 +284,10 @@ def test_networks_that_are_not_trained_must_know_the_classes(tmp_path: Path) -> 
     assert len(caught.value.problems) == 1
     with pytest.raises(InputError, match=r"networks.distinctive.weights: .* 5 classes"):
         assemble(spec.model_copy(update={"partial_weights": True}), TASK)
+    encoder = {name: tensor for name, tensor in made.state_dict().items() if not name.startswith("6.")}
+    torch.save(encoder, tmp_path / "distinctive.pt")
+    with pytest.raises(InputError, match=r"networks.distinctive.weights: .* as the file has none"):
+        assemble(spec, TASK)
     # Of networks that are trained the classifier may be new.
     assemble(resolved(algorithm="timebalance", networks=networks), TASK)
 
