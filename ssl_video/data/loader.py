@@ -1,5 +1,6 @@
 """Batches for the training loop, prepared in this process or ahead of time by worker processes."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from ssl_video.contract import Batch
 from ssl_video.data.frames.store import Statistics
 from ssl_video.data.pool import Pool
 from ssl_video.errors import InputError
+from ssl_video.processes import end_with_parent
 from ssl_video.signals import STOPPING, held_back, release
 
 _WHOLE = range(1)
@@ -107,7 +109,7 @@ def batches(
                 prefetch_factor=4 if workers else None,
                 # Without its own generator it would draw from torch's, and a resumed run once more often.
                 generator=torch.Generator(),
-                worker_init_fn=_outlive_signals,
+                worker_init_fn=_begin,
             )
         )
     try:
@@ -122,7 +124,13 @@ def batches(
         del loaded
 
 
-def _outlive_signals(_: int) -> None:
+def _begin(_: int) -> None:
+    """Prepare a loader's process."""
+    end_with_parent()
+    _outlive_signals()
+
+
+def _outlive_signals() -> None:
     """Ignore stop signals in a loader's process, because the run has to save itself first.
 
     Schedulers signal every process of a job, and torch ends the run as soon as one of its loader's processes
@@ -138,8 +146,11 @@ def _outlive_signals(_: int) -> None:
 
 
 def _end_when_the_run_says() -> None:
-    """Exit on SIGTERM from the parent process only: the loader ends its processes by the same signal."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+    """Exit on SIGTERM from the run only: the loader ends its processes by the same signal."""
+    # Not os.getppid(), which may be a server of processes.
+    run = multiprocessing.parent_process()
+    assert run is not None
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
         pass
     os._exit(0)
 

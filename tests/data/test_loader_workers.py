@@ -140,9 +140,9 @@ def test_workers_outlive_signals_that_come_before_they_listen(monkeypatch: pytes
     """A worker that has just been started is still importing, and must not be ended by what comes then."""
     listen, before = loader._outlive_signals, {*multiprocessing.active_children()}
 
-    def late(number: int) -> None:
+    def late() -> None:
         time.sleep(0.5)
-        listen(number)
+        listen()
 
     def send() -> None:
         while len(workers := {*multiprocessing.active_children()} - before) < 2:

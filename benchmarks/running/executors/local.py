@@ -25,7 +25,7 @@ from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.data.paths import CACHE
 from ssl_video.errors import InputError
 from ssl_video.networks.assemble import plugins
-from ssl_video.processes import without_main
+from ssl_video.processes import end_with_parent, without_main
 from ssl_video.registry import algorithms, backbones
 from ssl_video.runs.folder import LOG
 from ssl_video.runs.lock import lock_folder
@@ -37,6 +37,8 @@ from ssl_video.training.run import Execution, Plan, Stopped, run
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 30.0
 _LAST_SECONDS = 3.0
+# For the last step and a checkpoint of a run whose parent has died.
+_ORPHAN_SECONDS = 1.5
 # The exit code that multiprocessing reports for a process whose server is gone.
 _SERVER_LOST = 255
 _TRIES = 5
@@ -239,10 +241,11 @@ def _work(
 
     Relative file names start from `directory`. The signals in `heard` stop the run; its parent sends SIGTERM.
     """
+    asked = threading.Event()
+    end_with_parent(asked.set, _ORPHAN_SECONDS)
     os.chdir(directory)
     os.environ.update(place)
     main = launch.rank(execution) == 0
-    asked = threading.Event()
     for number in heard:
         signal.signal(number, lambda *_: asked.set())
 

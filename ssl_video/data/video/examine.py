@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from ssl_video.data.video.container import DecodeError, stated_seconds
 from ssl_video.data.video.probe import Facts, probe
-from ssl_video.processes import without_main
+from ssl_video.processes import end_with_parent, without_main
 from ssl_video.signals import held_back, release
 
 Probe = Callable[[str], Facts]
@@ -91,6 +91,7 @@ def _give(worker: _Worker, task: tuple[int, str] | None) -> None:
 
 
 def _serve(pipe: Connection, probe: Probe, seconds: float) -> None:
+    end_with_parent()
     # Ctrl-C reaches every process of the terminal; the parent decides how to react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     release()
