@@ -24,8 +24,18 @@ from ssl_video.spec import Spec, build
 
 _KEYS = (
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists", "root", "split"),
-    *("unlabeled", "keep_classes", "folds", "balance"),
-    *("size", "frames", "stride", "sampling", "frame_format", "augmentation", "test_clips", "test_crops"),
+    *("unlabeled", "segment", "keep_classes", "folds", "balance"),
+    *(
+        "size",
+        "frames",
+        "stride",
+        "fps",
+        "sampling",
+        "frame_format",
+        "augmentation",
+        "test_clips",
+        "test_crops",
+    ),
 )
 
 

@@ -106,6 +106,11 @@ class Spec(BaseModel):
     unlabeled: Several = Field(
         (), description="more unlabeled clips: a folder, manifest, list, index file or video; repeatable"
     )
+    segment: float = Field(
+        10.0,
+        ge=0,
+        description="seconds per clip of an unlabeled recording, which is cut if twice as long; 0: never",
+    )
     keep_classes: Several = Field(
         (), description="classes that are called unlabeled, unknown, none, -1 or ?; repeatable"
     )
@@ -126,6 +131,12 @@ class Spec(BaseModel):
 
     frames: int = Field(8, ge=1, description="frames per clip")
     stride: int = Field(4, ge=1, description="distance between frames of a clip, in frames of the file")
+    fps: float | None = Field(
+        None,
+        gt=0,
+        description="frames of a clip per second, by time stamps, in place of the distance; the rate of "
+        "folders of pictures",
+    )
     sampling: Literal["dense", "segments"] = Field(
         "dense",
         description="frames of a clip: dense, a window of frames `stride` apart; segments, one frame from "
@@ -189,7 +200,7 @@ class Spec(BaseModel):
 
 # Keys that distinguish the runs of one row of a table: its columns, and the repetitions in a cell.
 CELL = (
-    *("data", "root", "split", "unlabeled", "keep_classes", "folds"),
+    *("data", "root", "split", "unlabeled", "segment", "keep_classes", "folds"),
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists"),
 )
 # Keys in which compared rows may differ.

@@ -125,15 +125,12 @@ class _Measure:
         result = run.result
         if not self.again and (run.path / DYNAMICS).exists():
             return temporal_robustness.read(run.path)
-        from ssl_video.data.dataset import load
+        from ssl_video.data.dataset import frames_key, load
         from ssl_video.training.run import environment  # imports torch, which takes seconds
 
         model = run.model(self.device)
         spec = model.spec
-        key = (
-            *(spec.data, spec.root, spec.split, spec.unlabeled, spec.keep_classes),
-            *(spec.folds, spec.label_draw if spec.folds else None, spec.size, spec.frame_format),
-        )
+        key = frames_key(spec)
         with self.observer.preparing() as progress:
             if key not in self._opened:
                 self._opened[key] = load(

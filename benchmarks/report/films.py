@@ -70,7 +70,11 @@ class FilmSource:
         dataset.check_present(index)
         # Frames that training stored are read from the cache; none are added.
         self._store = FrameStore(
-            index.paths, dataset.short_side(built.size), limit=0, frame_format=built.frame_format
+            index.paths,
+            dataset.short_side(built.size),
+            limit=0,
+            frame_format=built.frame_format,
+            clock=dataset.clock(built),
         )
         self._rows = {name: row for row, name in enumerate(index.ids)}
         self._films: dict[str, Film | None] = {}

@@ -222,6 +222,15 @@ def _data_sets(plans: Sequence[Plan]) -> list[str]:
     return sentences
 
 
+def _frames(spec: Spec) -> str:
+    """Return the frames of a clip in words."""
+    if spec.sampling == "segments":
+        return f"{spec.frames} frames, one of each part of the video,"
+    return (
+        f"{spec.frames} frames, {spec.fps:g} a second," if spec.fps else f"{spec.frames}x{spec.stride} frames"
+    )
+
+
 def _settings(specs: Sequence[Spec]) -> list[str]:
     """Return a sentence for each setting: its networks, and the values that all of its runs share."""
     sharing = dict[str, list[Spec]]()
@@ -232,7 +241,7 @@ def _settings(specs: Sequence[Spec]) -> list[str]:
         networks = dict.fromkeys(map(label, (spec, *others)))
         steps = f"{spec.match} for each method, in steps" if spec.match else f"{spec.steps} steps"
         sentences.append(
-            f"{', '.join(networks)}; {spec.frames}x{spec.stride} frames of {spec.size} px; {steps} of "
+            f"{', '.join(networks)}; {_frames(spec)} of {spec.size} px; {steps} of "
             f"{spec.labeled_batch}+{spec.unlabeled_batch} clips; {spec.optimizer}"
         )
     return sentences

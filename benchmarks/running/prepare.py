@@ -10,6 +10,7 @@ import torch
 from filelock import FileLock
 
 from ssl_video.contract import Algorithm
+from ssl_video.data import dataset
 from ssl_video.data.dataset import Data, draw, load, read_index, with_protocol
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
@@ -48,20 +49,21 @@ def plans(
             the protocols request; both before any video is decoded; then all broken videos.
     """
     checked = check(resolve(specs, execution.torch_device), execution, progress, compared=compared)
-    indexes = {_index_key(found.spec): found.index for found in checked}
+    indexes = {dataset.index_key(found.spec): found.index for found in checked}
     resolved = [found.spec for found in checked]
     opened = dict[tuple[object, ...], Data]()
     for spec in resolved:
-        if _data_key(spec) not in opened:
-            opened[_data_key(spec)] = load(
+        if dataset.frames_key(spec) not in opened:
+            opened[dataset.frames_key(spec)] = load(
                 spec,
-                indexes[_index_key(spec)],
+                indexes[dataset.index_key(spec)],
                 skip_broken=execution.skip_broken,
                 cache_gib=execution.cache_gib,
+                long_video=execution.long_video,
                 progress=progress,
             )
     device = execution.torch_device
-    return _collect(resolved, lambda spec: plan(spec, opened[_data_key(spec)], device))
+    return _collect(resolved, lambda spec: plan(spec, opened[dataset.frames_key(spec)], device))
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,12 @@ def check(
     built = check_methods(specs, execution)
     indexes = dict[tuple[object, ...], Index]()
     for spec in specs:
-        if _index_key(spec) not in indexes:
-            indexes[_index_key(spec)] = read_index(spec, progress, skip_broken=execution.skip_broken)
+        if dataset.index_key(spec) not in indexes:
+            indexes[dataset.index_key(spec)] = read_index(spec, progress, skip_broken=execution.skip_broken)
     drawn = dict[tuple[object, ...], Partition]()
 
     def checked(spec: Spec) -> Checked:
-        index = indexes[_index_key(spec)]
+        index = indexes[dataset.index_key(spec)]
         if compared and not len(index.rows("test")):
             raise InputError(
                 f"{index.name}: there is no test part to compare methods on: --folds 5 tests every labeled "
@@ -195,18 +197,9 @@ def _build(spec: Spec, execution: Execution) -> Algorithm:
     return algorithm
 
 
-def _index_key(spec: Spec) -> tuple[object, ...]:
-    chosen = (spec.folds, spec.label_draw) if spec.folds else ()
-    return spec.data, spec.root, spec.split, spec.unlabeled, spec.keep_classes, *chosen
-
-
 def _partition_key(spec: Spec) -> tuple[object, ...]:
     own = spec.protocol, spec.label_draw, spec.labeled_in_unlabeled, spec.validation, spec.lists
-    return *_index_key(spec), *own
-
-
-def _data_key(spec: Spec) -> tuple[object, ...]:
-    return *_index_key(spec), spec.size, spec.frame_format
+    return *dataset.index_key(spec), *own
 
 
 def _collect(specs: Sequence[Spec], make: Callable[[Spec], Made]) -> list[Made]:

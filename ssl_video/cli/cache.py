@@ -36,6 +36,10 @@ _FORMATS = get_args(sv.Spec.model_fields["frame_format"].annotation)
     help="size limit of the whole cache",
 )
 @click.option(
+    "--long-video", type=click.FloatRange(0), default=60.0, show_default=True,
+    help="seconds above which a video is stored frame by frame as it is used",
+)  # fmt: skip
+@click.option(
     "--jobs", type=click.IntRange(1), help="number of videos decoded in parallel  [number of cores]"
 )
 @click.option("--status", is_flag=True, help="show the stored clips of DATA, or of all data sets")
@@ -48,6 +52,7 @@ def command(
     size: int,
     frame_format: str,
     cache_gib: float,
+    long_video: float,
     jobs: int | None,
     status: bool,
     clear: bool,
@@ -65,8 +70,8 @@ def command(
     else:
         progress = FilesPerSecond(lambda: f"cache {_gib(sv.data.cache_size())}")
         filled = sv.data.fill_cache(
-            data, root, split, size=size, frame_format=frame_format, cache_gib=cache_gib, jobs=jobs,
-            progress=progress,
+            data, root, split, size=size, frame_format=frame_format, cache_gib=cache_gib,
+            long_video=long_video, jobs=jobs, progress=progress,
         )  # fmt: skip
         _filled(filled)
         if filled.stored:

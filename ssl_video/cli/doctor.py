@@ -90,7 +90,7 @@ def _videos(console: Console, found: "sv.data.Diagnosis") -> None:
     for title, values in {
         "codec": [f"{facts.codec} in {facts.container.split(',')[0]}" for facts in usable],
         "size": [f"{facts.width}x{facts.height}" for facts in usable],
-        "frames/s": [f"{facts.rate:.4g}" for facts in usable],
+        "frames/s": [f"{facts.rate:.4g}" if facts.rate else "unknown" for facts in usable],
     }.items():
         common = Counter(values).most_common()
         shown = ", ".join(f"{value} ({count:,})" for value, count in common[:5])

@@ -164,6 +164,14 @@ def execution_options(function: Function) -> Function:
     others = _all(
         data_options(function),
         click.option(
+            "--long-video",
+            type=click.FloatRange(0),
+            default=60.0,
+            metavar="SECONDS",
+            show_default=True,
+            help="length above which a video is read by seeking, and stored frame by frame as it is used",
+        ),
+        click.option(
             "--evaluate-every",
             type=click.IntRange(0),
             default=0,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ssl_video.data.dataset import read_index, short_side
 from ssl_video.data.frames import cache, known
-from ssl_video.data.frames.store import GIB, FrameStore
+from ssl_video.data.frames.store import GIB, LONG, FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import Progress
@@ -104,12 +104,13 @@ def fill_cache(
     size: int = 64,
     frame_format: str = "raw",
     cache_gib: float = 20.0,
+    long_video: float = LONG,
     jobs: int | None = None,
     progress: bool | Observer | None = None,
 ) -> Filled:
     """Decode every clip of a data set into the frame cache ahead of the first run.
 
-    Runs find the clips if they have the same size, frame format and bound of the cache.
+    Runs find the clips if they have the same size, frame format, bound of the cache and `long_video`.
 
     Args:
         data: "demo", a folder of class folders, a manifest (CSV), or an index file.
@@ -118,6 +119,7 @@ def fill_cache(
         size: side of the crop of the planned runs, in pixels.
         frame_format: "raw": exact; "jpeg": lossy, a tenth of the size, ten times slower to read.
         cache_gib: bound of the whole cache, in GiB.
+        long_video: seconds above which a video is not decoded as a whole.
         jobs: number of videos decoded at a time; None: the number of cores.
         progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
 
@@ -126,7 +128,8 @@ def fill_cache(
     """
     with observer(progress).preparing() as report:
         index = _index(data, root, split, report)
-        store = FrameStore(index.paths, short_side(size), int(cache_gib * GIB), _folder(), frame_format)
+        limit = int(cache_gib * GIB)
+        store = FrameStore(index.paths, short_side(size), limit, _folder(), frame_format, long_video)
         rows = index.used.tolist()
         broken = store.fill(rows, lambda done, total: report("decoding", done, total), jobs)
     # Long videos are stored as they are used.
@@ -199,7 +202,7 @@ def _folder() -> Path:
 
 
 def _index(data: Place, root: Place | None, split: str | None, report: Progress | None = None) -> Index:
-    given = {"data": data, "root": root, "split": split}
+    given = {"data": data, "root": root, "split": split, "segment": 0}
     spec = build({name: value for name, value in given.items() if value is not None})
     return read_index(spec, report, training=False)
 

@@ -2,14 +2,16 @@
 
 import errno
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ssl_video.data import demo
-from ssl_video.data.frames.store import GIB, FrameStore
+from ssl_video.data import demo, recordings
+from ssl_video.data.frames.extent import FILES_OWN, Clock
+from ssl_video.data.frames.store import GIB, LONG, FrameStore
 from ssl_video.data.importers import absolute, read
 from ssl_video.data.importers.finish import Unsplit
 from ssl_video.data.importers.unlabeled import add as add_unlabeled
@@ -48,6 +50,15 @@ class Data:
 def short_side(size: int) -> int:
     """Return the short side of stored frames for crops of `size` pixels."""
     return round(size * _MARGIN)
+
+
+def clock(spec: Spec) -> Clock:
+    """Return the rates at which a run reads files.
+
+    With `fps`, a clip has so many frames per second that frames `stride` apart are 1 / fps seconds apart. A
+    network with another stride has another rate.
+    """
+    return Clock(spec.fps * spec.stride, spec.fps) if spec.fps else FILES_OWN
 
 
 def read_index(
@@ -98,8 +109,9 @@ def read_all(
     """Return the clips of a run's data set, including those that are quarantined.
 
     Args:
-        spec: the run, of which `data`, `root`, `split`, `unlabeled`, `keep_classes` and `folds` are used.
-        progress: called while the demo clips are rendered.
+        spec: the run, of which `data`, `root`, `split`, `unlabeled`, `segment`, `keep_classes` and `folds`
+            are used, and `fps` for folders of pictures.
+        progress: called while the demo clips are rendered, and while unlabeled recordings are cut.
         faulty: accept missing and empty files.
         unsplit: see `read_index`.
         training: see `read_index`.
@@ -123,7 +135,9 @@ def read_all(
             unsplit=unsplit,
             training=training,
         )
-    return add_unlabeled(index, [absolute(place) for place in spec.unlabeled], faulty=faulty)
+    index = add_unlabeled(index, [absolute(place) for place in spec.unlabeled], faulty=faulty)
+    shown = _under("looking at unlabeled videos", progress)
+    return recordings.cut(index, spec.segment, cache_dir() / "frames", clock(spec).pictures, shown)
 
 
 def unsplit_in_training(spec: Spec, num_unlabeled: int) -> Unsplit:
@@ -138,6 +152,18 @@ def unsplit_in_training(spec: Spec, num_unlabeled: int) -> Unsplit:
     return "train" if spec.unlabeled or (every_label and num_unlabeled) else "hold-out"
 
 
+def index_key(spec: Spec) -> tuple[object, ...]:
+    """Return the settings that determine the index of a run: runs with an equal key share one."""
+    fold = (spec.folds, spec.label_draw) if spec.folds else ()
+    # The duration of a folder of pictures depends on their rate.
+    return spec.data, spec.root, spec.split, spec.unlabeled, spec.segment, spec.keep_classes, spec.fps, *fold
+
+
+def frames_key(spec: Spec) -> tuple[object, ...]:
+    """Return the settings that determine the index of a run and the frames of its clips."""
+    return *index_key(spec), spec.size, spec.frame_format, clock(spec)
+
+
 def source(spec: Spec) -> Path:
     """Return the folder, manifest or index file that a run reads; its quarantine list lies beside it."""
     return cache_dir() / "demo" if spec.data == "demo" else Path(spec.data).expanduser()
@@ -149,6 +175,7 @@ def load(
     *,
     skip_broken: bool = False,
     cache_gib: float = 20.0,
+    long_video: float = LONG,
     progress: Progress | None = None,
 ) -> Data:
     """Open a run's data: decode every clip whose length is not known yet, and stop if one is broken.
@@ -158,6 +185,7 @@ def load(
         index: its clips, if already read.
         skip_broken: quarantine broken clips instead of stopping.
         cache_gib: size limit of the frame cache in GiB; 0: no cache.
+        long_video: seconds above which a video is not decoded as a whole.
         progress: called with the current task, the number of items done and the total.
 
     Raises:
@@ -169,13 +197,18 @@ def load(
     check_present(index)
     listed = {index.ids[row]: reason for row, reason in _quarantined(spec, index).items()}
     store = FrameStore(
-        index.paths, short_side(spec.size), int(cache_gib * GIB), frame_format=spec.frame_format
+        index.paths,
+        short_side(spec.size),
+        int(cache_gib * GIB),
+        frame_format=spec.frame_format,
+        long=long_video,
+        clock=clock(spec),
     )
     used = index.used
     reasons = store.prepare(used.tolist(), _under("checking the videos", progress))
     if not reasons:
         return Data(index, store, listed)
-    broken = {index.ids[row]: reason for row, reason in sorted(reasons.items())}
+    broken = _by_file(index, reasons)
     if not skip_broken:
         raise InputError(_complaint(broken, len(used), spec))
     for place, some in _by_source(spec, index, broken).items():
@@ -238,13 +271,35 @@ def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
     }
     if not listed:
         return {}
-    found = {row: listed[name] for row, name in enumerate(index.ids) if name in listed}
+    # A file that cannot be read is listed once for all of its segments.
+    found = {
+        row: listed.get(name) or listed[file_of(name)]
+        for row, name in enumerate(index.ids)
+        if name in listed or ("#" in name and file_of(name) in listed)
+    }
     # A file that could not be opened once may be back.
     return {
         row: reason
         for row, reason in found.items()
         if reason not in _PASSING or not os.access(file_of(index.paths[row]), os.R_OK)
     }
+
+
+def _by_file(index: Index, reasons: Mapping[int, str]) -> dict[str, str]:
+    """Return the reason for each broken clip by id, or once by file if it holds for all clips of the file."""
+    files = {file_of(index.ids[row]) for row in reasons}
+    clips = defaultdict[str, list[int]](list)
+    for row in index.used.tolist():
+        if (file := file_of(index.ids[row])) in files:
+            clips[file].append(row)
+    broken = dict[str, str]()
+    for file, rows in clips.items():
+        found = {reasons.get(row, "") for row in rows}
+        if len(rows) > 1 and len(found) == 1:
+            broken[file] = found.pop()
+        else:
+            broken |= {index.ids[row]: reasons[row] for row in rows if row in reasons}
+    return broken
 
 
 def _by_source(spec: Spec, index: Index, broken: Mapping[str, str]) -> dict[Path, dict[str, str]]:

@@ -152,7 +152,7 @@ def doctor(
         InputError: the data cannot be read, none of its files exists, or a file cannot be written.
         KeyboardInterrupt: it was stopped; the same call resumes it.
     """
-    shown, given = observer(progress), {"data": data, "root": root, "split": split}
+    shown, given = observer(progress), {"data": data, "root": root, "split": split, "segment": 0}
     spec = build({name: value for name, value in given.items() if value is not None})
     with shown.preparing() as preparing:
         index, place = read_all(spec, preparing, training=False), source(spec)

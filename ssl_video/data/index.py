@@ -18,8 +18,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Paths, Strings
+from ssl_video.data.segments import PART
 from ssl_video.errors import InputError, counted, some
 
 PARTS = ("", "train", "test", "unlabeled")  # "": not used
@@ -136,6 +139,18 @@ class Index:
             if lost:
                 notes.append(f"no {part} clip is left of {some(lost)}")
         return dataclasses.replace(left, notes=(*self.notes, *notes))
+
+
+def in_segments(ids: Strings, label: Category) -> bool:
+    """Return True if labeled clips are parts of files.
+
+    A file may then have clips of several classes, and its source video is one across classes.
+    """
+    parts = pc.match_substring(ids.values, "#")
+    if not pc.any(parts).as_py():
+        return False
+    labeled = ids.values.filter(pc.and_(parts, pa.array(label.codes >= 0)))
+    return bool(pc.any(pc.match_substring_regex(labeled, rf"{PART}$")).as_py())
 
 
 def digest(rows: Iterable[tuple[str, ...]]) -> str:

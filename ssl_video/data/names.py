@@ -11,6 +11,7 @@ EXTENSIONS = frozenset(
         *(".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".ogv", ".vob", ".mxf", ".divx", ".gif", ".y4m", ".mjpeg"),
     }
 )
+VIDEO = rf"(?i:{'|'.join(map(re.escape, sorted(EXTENSIONS)))})$"  # the end of a video's name
 # A folder of such files is a clip.
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 # UCF-101 and its relatives: v_<class>_g<source video>_c<clip>

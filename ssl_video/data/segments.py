@@ -9,6 +9,8 @@ import re
 from typing import NamedTuple
 
 _NUMBER = r"\d{1,9}(?:\.\d{1,6})?"
+# The part alone, for Arrow's functions on columns.
+PART = rf"#[tf]=(?:{_NUMBER})?(?:,{_NUMBER})?"
 _FORM = re.compile(rf"(?P<file>.+)#(?P<unit>[tf])=(?P<start>{_NUMBER})?(?:,(?P<end>{_NUMBER}))?", re.DOTALL)
 
 
@@ -32,6 +34,20 @@ def parse(name: str) -> tuple[str, Segment | None]:
         return name, None
     end = math.inf if match["end"] is None else float(match["end"])
     return match["file"], Segment(float(match["start"] or 0), end, match["unit"] == "f")
+
+
+def written(start: float | None, end: float | None, unit: str = "t") -> str:
+    """Return the part of a name that says which part of the file a clip is; empty: all of it.
+
+    Args:
+        start: the first second or frame; None: that of the file.
+        end: the second or frame after the last; None: the end of the file.
+        unit: "t" for seconds, of which microseconds are kept, or "f" for frames.
+    """
+    if start is None and end is None:
+        return ""
+    first, last = ("" if edge is None else f"{edge:.6f}".rstrip("0").rstrip(".") for edge in (start, end))
+    return f"#{unit}={first},{last}" if last else f"#{unit}={first}"
 
 
 def file_of(name: str) -> str:

@@ -117,7 +117,9 @@ class Model:
         """
         network = self._predictor(predictor)
         files = [str(video) for video in videos]
-        store = FrameStore(files, short_side(self.spec.size), limit=0, frame_format=self.spec.frame_format)
+        spec = self.spec
+        side, clock = short_side(spec.size), dataset.clock(spec)
+        store = FrameStore(files, side, limit=0, frame_format=spec.frame_format, clock=clock)
         found, broken = dict[Path, np.ndarray](), dict[Path, str]()
         for row, file in enumerate(videos):
             try:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from ssl_video.data.frames.store import LONG
 from ssl_video.errors import InputError, unknown
 from ssl_video.networks.assemble import choose_device
 
@@ -20,6 +21,7 @@ RESULTS = Path("ssl-video-results")
 _MOST_JOBS = 4
 _LEAST = {
     "threads": 1, "workers": 0, "devices": 1, "num_nodes": 1, "evaluate_every": 0, "jobs": 1, "cache_gib": 0,
+    "long_video": 0,
 }  # fmt: skip
 _CHOICES = {
     "strategy": get_args(Strategy),
@@ -54,6 +56,7 @@ class Execution:
         executor_options: options of Ray's tasks or Slurm's jobs.
         skip_broken: quarantine videos that cannot be decoded instead of stopping.
         cache_gib: size limit of the cache of decoded frames, in GiB.
+        long_video: seconds above which a video is read by seeking, and stored frame by frame as it is used.
 
     Raises:
         InputError: every invalid value; both `compile` and `activation_checkpointing`.
@@ -77,6 +80,7 @@ class Execution:
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     skip_broken: bool = False
     cache_gib: float = 20.0
+    long_video: float = LONG
 
     def __post_init__(self) -> None:
         problems = [

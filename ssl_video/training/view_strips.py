@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_video.data.dataset import short_side
+from ssl_video.data.dataset import clock, short_side
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.pool import Pool, requests
 from ssl_video.data.video.container import DecodeError
@@ -35,7 +35,9 @@ def strips(spec: Spec, video: Path, draws: int) -> list[list[Strip]]:
         role: ClipShape(network.frames or spec.frames, network.stride or spec.stride)
         for role, network in spec.networks.items()
     }
-    store = FrameStore([str(video)], short_side(spec.size), limit=0, frame_format=spec.frame_format)
+    store = FrameStore(
+        [str(video)], short_side(spec.size), limit=0, frame_format=spec.frame_format, clock=clock(spec)
+    )
     in_parts = spec.sampling == "segments"
     made: list[list[Strip]] = [[] for _ in range(draws)]
     for purpose, views in (("labeled", algorithm.labeled), ("unlabeled", algorithm.unlabeled)):

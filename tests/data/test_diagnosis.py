@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from ssl_video.data import doctor
 
 SCRIPT = """
 import sys
@@ -41,3 +44,25 @@ def test_a_script_without_a_main_guard_is_not_run_again(
         f"{[('wave/0.mkv', reason)]} 8 True (8, 16)",
         "[('wave', 4, 1), ('bow', 4, 0)]",
     ]
+
+
+@pytest.mark.slow
+def test_folders_of_pictures_are_examined(tmp_path: Path) -> None:
+    for clip, sizes in (("run/a", (8, 8)), ("sit/b", (8, 8)), ("sit/odd", (8, 9))):
+        (tmp_path / "lab" / clip).mkdir(parents=True)
+        for number, side in enumerate(sizes):
+            Image.new("RGB", (side, 6)).save(tmp_path / "lab" / clip / f"{number}.png")
+    found = doctor(tmp_path / "lab")
+    facts = found.facts[0]
+    assert (facts.container, facts.codec, facts.width, facts.height, facts.frames) == (
+        "pictures",
+        "png",
+        8,
+        6,
+        2,
+    )
+    assert found.reasons == {"sit/odd": "the pictures have several sizes: 8 x 6, 9 x 6"}
+    assert doctor(tmp_path / "lab").looked == 0
+    Image.new("RGB", (9, 6)).save(tmp_path / "lab/sit/odd/0.png")
+    again = doctor(tmp_path / "lab")
+    assert (again.looked, again.reasons) == (1, {})

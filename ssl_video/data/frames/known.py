@@ -57,14 +57,23 @@ def note(folder: Path, path: str, video: Video) -> None:
 
 def _link(folder: Path, path: str) -> str:
     # Strings, because path objects take several times as long, and data sets are large.
-    status = os.stat(path)
-    size, changed = status.st_size, status.st_mtime_ns
-    if stat.S_ISDIR(status.st_mode):
-        files = list(_pictures(path).values())
-        size, changed = sum(file.st_size for file in files), max(file.st_mtime_ns for file in files)
+    size, changed = stamp(path)
     text = f"{os.path.abspath(path)}|{size}|{changed}"
     name = hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
     return f"{folder}/files/{name[:2]}/{name}"
+
+
+def stamp(path: str) -> tuple[int, int]:
+    """Return numbers that change with a file or a folder of pictures: size in bytes, and time in nanoseconds.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        files = _pictures(path).values()
+        return sum(file.st_size for file in files), max(file.st_mtime_ns for file in files)
+    return status.st_size, status.st_mtime_ns
 
 
 def digest(path: str) -> str:

@@ -5,7 +5,6 @@ until the cache is filled. Of a long video only the frames that are used are dec
 there is no room, only the requested frames are decoded. The pixels are the same in all cases.
 """
 
-import bisect
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -19,12 +18,13 @@ import numpy as np
 
 from ssl_video.data.frames import blocks, known
 from ssl_video.data.frames.cache import FrameCache
+from ssl_video.data.frames.extent import FILES_OWN, Clock, Extent, Times, extent
 from ssl_video.data.frames.formats import FORMATS
 from ssl_video.data.frames.known import Video
 from ssl_video.data.frames.timeline import Timelines, duration, long_video
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress
-from ssl_video.data.segments import Segment, file_of, parse
+from ssl_video.data.segments import file_of, parse
 from ssl_video.data.video import decode
 from ssl_video.data.video.container import DecodeError
 
@@ -33,8 +33,7 @@ GIB = 2**30
 _DECODER = f"ffmpeg{av.library_versions['libavcodec'][0]}"
 
 _REMEMBERED = 2**16  # files whose facts a process keeps in memory
-_LONG = 60.0  # seconds above which a video is long
-_PICTURE_RATE = 25.0  # pictures per second of a folder of pictures, which does not state it
+LONG = 60.0  # seconds above which a video is long
 _AT_ONCE = 1000  # files that one thread looks at, one after the other
 
 
@@ -68,6 +67,7 @@ class FrameStore:
         frame_format: storage format: "raw" (as decoded) or "jpeg" (a tenth of the size). With "jpeg" all
             frames are encoded and decoded, stored or not: pixels never depend on the cache's content.
         long: seconds above which a video is not decoded and stored as a whole.
+        clock: the rate at which frames are counted.
     """
 
     def __init__(
@@ -77,9 +77,10 @@ class FrameStore:
         limit: int = 20 * GIB,
         folder: Path | None = None,
         frame_format: str = "raw",
-        long: float = _LONG,
+        long: float = LONG,
+        clock: Clock = FILES_OWN,
     ) -> None:
-        self.paths, self.short_side, self.limit, self.long = paths, short_side, limit, long
+        self.paths, self.short_side, self.limit, self.long, self.clock = paths, short_side, limit, long, clock
         self.folder, self.frame_format = folder or cache_dir() / "frames", frame_format
         self._cache = FrameCache(self.folder, frame_format, f"{short_side}-{_DECODER}", limit)
         self._statistics, self._process = Statistics(), os.getpid()
@@ -90,7 +91,7 @@ class FrameStore:
         self._timelines = Timelines(self.folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = (self.short_side, self.limit, self.folder, self.frame_format, self.long)
+        settings = (self.short_side, self.limit, self.folder, self.frame_format, self.long, self.clock)
         return FrameStore, (self.paths, *settings)
 
     @property
@@ -133,7 +134,7 @@ class FrameStore:
 
     def is_long(self, video: Video) -> bool:
         """Return True if a video is not decoded and stored as a whole."""
-        return (video.seconds or video.frames / _PICTURE_RATE) > self.long
+        return (video.seconds or video.frames / self.clock.pictures) > self.long
 
     def count(self, row: int) -> int:
         """Return the number of frames of a clip.
@@ -142,9 +143,7 @@ class FrameStore:
             DecodeError: the number is not known, and the video cannot be decoded; or the clip is a segment
                 that begins after the end of its file.
         """
-        path, segment = parse(self.paths[row])
-        first, end = self._bounds(path, self._video(path), segment)
-        return end - first
+        return len(self._extent(row))
 
     def read(self, row: int, indices: np.ndarray) -> np.ndarray:
         """Return frames of one clip by index, in the order of the indices: uint8 (len(indices), H, W, 3).
@@ -152,11 +151,10 @@ class FrameStore:
         Raises:
             DecodeError: the video is neither stored nor decodable.
         """
-        path, segment = parse(self.paths[row])
+        path, of_clip = file_of(self.paths[row]), self._extent(row)
         video = self._video(path)
-        first, end = self._bounds(path, video, segment)
-        assert not len(indices) or indices.max() < end - first, "the clip has fewer frames"
-        indices = indices + first
+        assert not len(indices) or indices.max() < len(of_clip), "the clip has fewer frames"
+        indices = of_clip.at(indices)
         recent, self._recent = self._recent, None
         if recent and recent[0] == path:
             frames, hits, misses = self._settled(recent[1][indices]), 0, 1
@@ -305,26 +303,20 @@ class FrameStore:
         self._recent = (path, decoded)
         return len(decoded)
 
-    def _bounds(self, path: str, video: Video, segment: Segment | None) -> tuple[int, int]:
-        """Return the first frame of a clip in its file, and the one after its last."""
-        if segment is None:
-            return 0, video.frames
-        scale: np.ndarray | range = range(video.frames)
-        start, end = segment.start, segment.end
-        if not segment.in_frames and os.path.isdir(path):
-            start, end = start * _PICTURE_RATE, end * _PICTURE_RATE
-        elif not segment.in_frames:
-            packets = self._timelines.packets(path, video)
-            # Containers round time stamps, to milliseconds at worst.
-            start, end = (packets.stamps[0] + (edge - 1e-3) / packets.unit for edge in (start, end))
-            scale = packets.stamps
-        first, last = bisect.bisect_left(scale, start), bisect.bisect_left(scale, end)
-        if first >= last:
-            raise DecodeError(
-                f"the clip begins at {segment.words} and has no frame; the video has {video.frames} frames"
-                + (f" in {video.seconds:g} s" if video.seconds else "")
-            )
-        return first, last
+    def _extent(self, row: int) -> Extent:
+        """Return the frames of a clip in its file."""
+        path, segment = parse(self.paths[row])
+        video, rate, times = self._video(path), self.clock.rate, None
+        if rate is not None or (segment is not None and not segment.in_frames):
+            times = self._times(path, video)
+        return extent(video, segment, rate, times)
+
+    def _times(self, path: str, video: Video) -> Times:
+        """Return the time stamps of a file's frames."""
+        if os.path.isdir(path):
+            return Times(np.arange(video.frames), 1 / self.clock.pictures)
+        packets = self._timelines.packets(path, video)
+        return Times(packets.stamps, packets.unit)
 
     def _fresh(self, path: str, video: Video, indices: np.ndarray) -> np.ndarray:
         """Return decoded frames: from a whole video if there is room for it, otherwise only those needed."""

@@ -14,7 +14,7 @@ from ssl_video.data.video.container import stated_seconds
 from ssl_video.data.video.packets import Irregular, Packets, scan
 from ssl_video.files import replacing
 
-_REMEMBERED = 16  # files whose packets a process keeps in memory
+_REMEMBERED = 2**21  # frames whose packets a process keeps in memory
 _MICROSECOND = 1e-6
 _CHECKED = 8  # frames at the start of a long file that are decoded
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -29,7 +29,7 @@ class Timelines:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._recent = dict[str, Packets]()
+        self._recent, self._frames = dict[str, Packets](), 0
 
     def packets(self, path: str, video: Video) -> Packets:
         """Return the packets of a file; those without keys cannot be used to find frames.
@@ -45,9 +45,10 @@ class Timelines:
             if found is None:
                 found = _scanned(path, video)
                 self.store(video.content, found)
-            if len(self._recent) >= _REMEMBERED:
-                self._recent.pop(next(iter(self._recent)))
-            self._recent[video.content] = found
+            kept = self._frames + len(found.stamps)
+            while self._recent and kept > _REMEMBERED:
+                kept -= len(self._recent.pop(next(iter(self._recent))).stamps)
+            self._recent[video.content], self._frames = found, kept
         return self._recent[video.content]
 
     def _file(self, content: str) -> Path:

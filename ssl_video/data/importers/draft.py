@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ssl_video.data.segments import PART
 from ssl_video.errors import InputError, some
 
 # Values of a split column and names of a folder's parts.
@@ -30,7 +31,8 @@ class Draft:
         source: name of the source, for messages.
         name: the dataset's name.
         root: absolute path of the folder that ids are relative to.
-        ids: (N,) paths as written; once the files have been located, relative to the root.
+        ids: (N,) paths of files as written; once the files have been located, relative to the root.
+        segments: (N,) parts of the files, such as "#t=20,30", "" for whole files; None: all are whole.
         sizes: (N,) int64 bytes of the files; None: they were not looked at.
         groups: (N,) source videos, "" where unknown; None: none is known.
         columns: (N,) strings by name. Those that hold splits are other ways to divide the clips.
@@ -42,6 +44,7 @@ class Draft:
     root: str = ""
     ids: pa.Array = field(default_factory=lambda: text([]))
     labels: pa.Array = field(default_factory=lambda: text([]))
+    segments: pa.Array | None = None
     sizes: np.ndarray | None = None
     groups: pa.Array | None = None
     splits: pa.Array | None = None
@@ -50,9 +53,24 @@ class Draft:
     problems: list[str] = field(default_factory=list)
     lines: Callable[[np.ndarray], list[int]] | None = None
 
+    @property
+    def clips(self) -> pa.Array:
+        """(N,) ids of the clips: the files with their segments."""
+        return self.ids if self.segments is None else joined("", self.ids, self.segments)
+
+    def split_off_segments(self) -> None:
+        """Move the segments at the end of paths, as in `day1.mp4#t=20,30`, from `ids` to `segments`."""
+        if not pc.any(pc.match_substring_regex(self.ids, rf"{PART}$")).as_py():
+            return
+        found = pc.extract_regex(self.ids, rf"(?s)^(?P<file>.+?)(?P<segment>(?:{PART})?)$")
+        self.ids, self.segments = (
+            pc.fill_null(pc.struct_field(found, name), "") for name in ("file", "segment")
+        )
+
     def take(self, rows: np.ndarray) -> None:
         """Keep the given rows, (n,) integers, in the given order."""
         self.ids, self.labels = self.ids.take(rows), self.labels.take(rows)
+        self.segments = None if self.segments is None else self.segments.take(rows)
         self.sizes = None if self.sizes is None else self.sizes[rows]
         self.groups = None if self.groups is None else self.groups.take(rows)
         self.splits = None if self.splits is None else self.splits.take(rows)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.importers import labels
 from ssl_video.data.importers.draft import Draft, text
-from ssl_video.data.index import INSTEAD_OF_TEST, PARTS, Index, digest
+from ssl_video.data.index import INSTEAD_OF_TEST, PARTS, Index, digest, in_segments
 from ssl_video.data.names import UCF_NAME
 from ssl_video.errors import InputError, counted, some
 
@@ -40,7 +40,7 @@ def finish(
     """
     labels.remove_words(draft, keep_classes)
     _sort(draft)
-    ids, label = Strings(draft.ids), _classes(draft)
+    ids, label = Strings(draft.clips), _classes(draft)
     empty = ids[draft.sizes == 0] if draft.sizes is not None else ids[:0]
     if len(empty):
         draft.problems.append(
@@ -50,7 +50,8 @@ def finish(
     if training:
         draft.problems += _too_few_classes(label)
     groups, of_split, problems = _groups(draft), list[str](), list[str]()
-    splits = _splits(draft, label, groups, unsplit, of_split, problems)
+    across = in_segments(ids, label)
+    splits = _splits(draft, label, groups, unsplit, of_split, problems, across=across)
     draft.problems += problems if training else []
     if draft.problems:
         raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
@@ -97,6 +98,8 @@ def _splits(
     unsplit: Unsplit,
     notes: list[str],
     problems: list[str],
+    *,
+    across: bool,
 ) -> Category:
     """Return the part of each clip, and extend notes and problems about this way to divide the clips."""
     if draft.splits is None and unsplit == "hold-out" and (label.codes < 0).any():
@@ -107,9 +110,10 @@ def _splits(
         notes.append(f"no split is given: all {(label.codes >= 0).sum()} labeled clips are {purpose}")
         return splits
     if draft.splits is None:
-        splits = _hold_out(draft, label, groups, notes, problems)
+        units = groups or Category(np.arange(len(draft.ids)), Strings(draft.clips))
+        splits = _hold_out(units, label, "source video" if groups else "clip", notes, problems, across=across)
     else:
-        splits = given_splits(Category.of(draft.splits), label, groups, notes)
+        splits = given_splits(Category.of(draft.splits), label, groups, notes, across=across)
     check_parts(label, splits, notes, problems)
     return splits
 
@@ -117,17 +121,20 @@ def _splits(
 def _groups(draft: Draft) -> Category | None:
     """Return source videos, given or from file names; None: they are not known."""
     groups = _groups_by_name(draft) if draft.groups is None else draft.groups
-    if groups is None:
+    if groups is None and draft.segments is None:
         return None
+    if groups is None:
+        draft.notes.append("clips are parts of files: those of one file count as one source video (group)")
+        return Category.of(draft.ids)
     # A clip without a source video is a source video of its own.
     return Category.of(pc.if_else(pc.equal(groups, ""), draft.ids, groups))
 
 
 def _sort(draft: Draft) -> None:
     """Sort the rows of a draft by id, and find those listed twice."""
-    order = Strings(draft.ids).order()
-    draft.take(order)
-    again = pc.unique(draft.ids[1:].filter(pc.equal(draft.ids[1:], draft.ids[:-1])))
+    draft.take(Strings(draft.clips).order())
+    clips = draft.clips
+    again = pc.unique(clips[1:].filter(pc.equal(clips[1:], clips[:-1])))
     twice = Strings(again.filter(pc.not_equal(again, "")))
     if len(twice):
         draft.problems.append(f"{counted(len(twice), 'path', 'are')} listed more than once: {some(twice)}")
@@ -143,7 +150,9 @@ def _groups_by_name(draft: Draft) -> pa.Array | None:
     return pc.coalesce(found, draft.ids)
 
 
-def given_splits(given: Category, label: Category, groups: Category | None, notes: list[str]) -> Category:
+def given_splits(
+    given: Category, label: Category, groups: Category | None, notes: list[str], *, across: bool = False
+) -> Category:
     """Return given parts as train, test and "" (not used), and add a note for everything unusual.
 
     Args:
@@ -151,6 +160,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
         label: (N,) classes; a clip without one is unlabeled, unless it is for testing.
         groups: (N,) source videos, if known.
         notes: sentences for the user, extended here.
+        across: a source video may have clips of several classes, because clips are parts of files.
     """
     names = given.names.tolist()
     held = "test" if len(given.rows("test")) or not len(given.rows("val")) else "val"
@@ -171,7 +181,7 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
         notes.append(f"{counted(unused, 'clip', 'are')} neither train nor test: not used")
     if groups is not None:
         # The same name stands for different source videos in different classes.
-        pairs = label.codes * len(groups.names) + groups.codes
+        pairs = groups.codes if across else label.codes * len(groups.names) + groups.codes
         shared = np.intersect1d(pairs[splits.rows("train")], pairs[splits.rows("test")]) % len(groups.names)
         if len(shared):
             notes.append(
@@ -182,27 +192,43 @@ def given_splits(given: Category, label: Category, groups: Category | None, note
 
 
 def _hold_out(
-    draft: Draft, label: Category, groups: Category | None, notes: list[str], problems: list[str]
+    units: Category, label: Category, kind: str, notes: list[str], problems: list[str], *, across: bool
 ) -> Category:
-    """Hold out a test part of each class by source videos (single clips if unknown), in order of a hash."""
-    units = groups or Category(np.arange(len(draft.ids)), Strings(draft.ids))
+    """Hold out a test part of each class by whole units, in order of a hash.
+
+    Args:
+        units: (N,) the source video of each clip, or the clip itself.
+        label: (N,) classes; clips without one are unlabeled.
+        kind: the unit in words.
+        notes: sentences for the user, extended here.
+        problems: sentences about classes of one unit, extended here.
+        across: see `given_splits`. A unit is then held out for all of its classes, or for none.
+    """
     codes = np.full(len(label), PARTS.index("train"), np.int64)
     codes[label.codes < 0] = PARTS.index("unlabeled")
-    stuck = []
     sizes = np.bincount(label.codes[label.codes >= 0], minlength=len(label.names))
     labeled = np.argsort(label.codes, kind="stable")[(label.codes < 0).sum() :]
-    by_class = np.split(labeled, np.cumsum(sizes)[:-1]) if len(sizes) else []
-    for name, members in zip(label.names, by_class, strict=True):
-        found, unit, sizes = np.unique(units.codes[members], return_inverse=True, return_counts=True)
-        if len(found) < 2:
-            stuck.append(name)
-        order = sorted(range(len(found)), key=lambda k: digest([(name, units.names[int(found[k])])]))
-        wanted = max(1, int(HELD_OUT * len(members) + 0.5))
-        before = np.cumsum(sizes[order]) - sizes[order]
-        # The last one always stays in train.
-        held = np.array(order)[:-1][before[:-1] < wanted]
-        codes[members[np.isin(unit, held)]] = PARTS.index("test")
-    kind = "source video" if groups else "clip"
+    members = np.split(labeled, np.cumsum(sizes)[:-1]) if len(sizes) else []
+    found = [np.unique(units.codes[rows], return_counts=True) for rows in members]
+    stuck = [label.names[k] for k, (of_class, _) in enumerate(found) if len(of_class) < 2]
+    held, kept = set[int](), set[int]()
+    # A class with few units has the least choice, and chooses first.
+    for k in sorted(range(len(found)), key=lambda k: len(found[k][0])) if across else range(len(found)):
+        if not across:
+            held, kept = set(), set()
+        clips = dict(zip(*(numbers.tolist() for numbers in found[k]), strict=True))
+        order = sorted(clips, key=lambda unit: digest([(label.names[k], units.names[unit])]))
+        free = [unit for unit in order if unit not in held and unit not in kept]
+        # One unit always stays in train, the last one.
+        free = free if any(unit in kept for unit in order) else free[:-1]
+        wanted = max(1, int(HELD_OUT * len(members[k]) + 0.5))
+        wanted -= sum(clips[unit] for unit in order if unit in held)
+        for unit in free:
+            if wanted > 0:
+                held.add(unit)
+                wanted -= clips[unit]
+        kept.update(unit for unit in order if unit not in held)
+        codes[members[k][np.isin(units.codes[members[k]], list(held))]] = PARTS.index("test")
     if stuck:
         problems.append(
             "no split is given and no test part can be held out of "

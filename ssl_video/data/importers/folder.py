@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssl_video.data.importers.draft import SPLITS, Draft, text
 from ssl_video.data.importers.labels import is_unlabeled
 from ssl_video.data.importers.locate import ABSENT, UNDECODABLE, file_size, videos_below
-from ssl_video.data.names import EXTENSIONS
+from ssl_video.data.names import EXTENSIONS, VIDEO, is_picture
 from ssl_video.errors import InputError, counted, some
+
+_PICTURES = "pictures in folders of videos or classes (a clip of pictures is a folder with nothing else)"
 
 
 def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool = False) -> Draft:
@@ -62,6 +65,11 @@ def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool 
             f"{folder}: {counted(len(broken), 'file name', 'are')} not UTF-8: {some(broken)}; rename them"
         )
     draft.ids, draft.labels, draft.sizes = pa.concat_arrays(ids), text(labels), np.array(sizes)
+    pictures = draft.ids.filter(pc.invert(pc.match_substring_regex(draft.ids, VIDEO))).to_pylist()
+    if pictures:
+        draft.notes.append(
+            f"{counted(len(pictures), 'folder')} of pictures: each is a clip: {some(pictures)}"
+        )
     draft.splits = None if None in splits else text(splits)
     _set_groups(draft, groups)
     absent = draft.ids.filter(pa.array(draft.sizes == ABSENT)).to_pylist()
@@ -126,5 +134,6 @@ def _scan(folder: Path, ignored: Counter[str]) -> tuple[dict[str, int], list[str
             elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
                 files[entry.name] = file_size(entry.path)
             else:
-                ignored["files that are not videos"] += 1
+                alone = is_picture(entry.name)
+                ignored[_PICTURES if alone else "files that are not videos"] += 1
     return dict(sorted(files.items())), sorted(folders)

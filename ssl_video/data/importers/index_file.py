@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ssl_video.data.columns import Category, Origin, Strings, mapped
 from ssl_video.data.importers.draft import as_splits, text
 from ssl_video.data.importers.finish import check_parts, given_splits
-from ssl_video.data.index import PARTS, Index
+from ssl_video.data.index import PARTS, Index, in_segments
 from ssl_video.errors import InputError, unknown
 from ssl_video.files import replacing
 
@@ -99,7 +99,8 @@ def read(path: Path, root: Path | None = None, split: str = "split") -> Index:
         problems = list[str]()
         given = as_splits(batch.column(split), split, problems)
         notes, of_split = [note for note in notes if note not in of_split], []
-        splits = given_splits(Category.of(given), label, groups, of_split)
+        across = in_segments(Strings(batch.column("id")), label)
+        splits = given_splits(Category.of(given), label, groups, of_split, across=across)
         check_parts(label, splits, of_split, problems)
         if problems:
             raise InputError(*(f"{path}: {problem}" for problem in problems))

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
 from ssl_video.data.importers.draft import Draft, joined, rows, text
-from ssl_video.data.names import EXTENSIONS
+from ssl_video.data.names import EXTENSIONS, is_picture
 from ssl_video.data.partitions.stems import stems
 from ssl_video.data.progress import Progress
 from ssl_video.errors import counted, some
@@ -181,16 +181,34 @@ def _sizes(base: str, ids: pa.Array, progress: Progress | None) -> np.ndarray:
 
 
 def file_size(path: str) -> int:
-    """Return the size of a file in bytes, or `ABSENT`."""
+    """Return the size of a file in bytes, 1 for a folder of pictures, or `ABSENT`."""
     try:
         status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            return 1 if is_clip(path) else ABSENT
     except (OSError, ValueError):
         return ABSENT
     return status.st_size if stat.S_ISREG(status.st_mode) else ABSENT
 
 
+def is_clip(folder: str | Path) -> bool:
+    """Return True if a folder is a clip: it holds pictures, but neither videos nor folders.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+        others = any(_is_video(entry.name) or entry.is_dir() for entry in shown)
+        return not others and any(is_picture(entry.name) for entry in shown)
+
+
+def _is_video(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
+
+
 def videos_below(folder: Path, draft: Draft, progress: Progress | None = None) -> pa.Array:
-    """Return every video below a folder, relative to it, as a column."""
+    """Return every video and folder of pictures (`is_clip`) below a folder, relative to it, as a column."""
     chunks, broken = [], 0
     for place, names in _walk(str(folder), "", set(), progress):
         whole = [place + name for name in names if not UNDECODABLE.search(place + name)]
@@ -204,20 +222,24 @@ def videos_below(folder: Path, draft: Draft, progress: Progress | None = None) -
 def _walk(
     folder: str, place: str, above: set[tuple[int, int]], progress: Progress | None = None
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield each place below a folder, ending in a slash, and its videos' names; links are followed."""
+    """Yield each place below a folder, ending in a slash, and its clips' names; links are followed."""
     status = os.stat(folder)
     if (status.st_dev, status.st_ino) in above:
         return  # a link to a folder above itself
     above = above | {(status.st_dev, status.st_ino)}
-    names, folders = [], []
+    names, folders, pictures = [], [], False
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+            if _is_video(entry.name):
                 names.append(entry.name)
             elif entry.is_dir():
                 folders.append(entry.name)
+            pictures = pictures or is_picture(entry.name)
+    if place and pictures and not names and not folders:
+        yield "", [place.rstrip("/")]
+        return
     yield place, sorted(names)
     for number, name in enumerate(sorted(folders), 1):
         yield from _walk(f"{folder}/{name}", f"{place}{name}/", above)

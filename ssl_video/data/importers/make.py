@@ -1,6 +1,5 @@
 """Make an index from sources of any kind, with files found by name, for `ssl-video data index`."""
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_m
 from ssl_video.data.importers.plain_lists import from_lists
 from ssl_video.data.importers.unlabeled import add
 from ssl_video.data.index import Index
-from ssl_video.data.names import EXTENSIONS
+from ssl_video.data.names import VIDEO
 from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError, some
 
@@ -24,7 +23,6 @@ _HINT = (
     "give the folder that they lie in as --videos, or leave clips out whose files are missing by "
     "--skip-missing"
 )
-_EXTENSION = rf"(?i:{'|'.join(map(re.escape, sorted(EXTENSIONS)))})$"
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _locate(draft: Draft, request: IndexRequest, progress: Progress | None) -> N
         bases = [folder] if request.videos or request.kind != MANIFEST else [folder, folder.parent]
         tried = at_their_paths(draft, bases, check=request.check, progress=progress)
     leave_out_missing(draft, tried, _HINT, allowed=request.skip_missing)
-    videos = pc.match_substring_regex(draft.ids, _EXTENSION)
+    videos = pc.match_substring_regex(draft.ids, VIDEO)
     if not request.check and not pc.all(videos).as_py():
         others = Strings(draft.ids.filter(pc.invert(videos)))
         draft.problems.append(

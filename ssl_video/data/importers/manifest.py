@@ -3,7 +3,9 @@
 import csv
 import functools
 import io
+import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from ssl_video.data.importers.draft import Draft, as_splits, rows
+from ssl_video.data.importers.draft import Draft, as_splits, joined, rows, text
+from ssl_video.data.segments import written
 from ssl_video.errors import InputError, some, unknown
 from ssl_video.files import read_text
 
+# Columns that say which part of a file a clip is: in seconds, or from a frame on and how many.
+_EDGES = (("start", "end"), ("offset", "frames"))
 # They say nothing of the data, so the folder names it.
 _ORDINARY = ("annotations", "clips", "data", "dataset", "index", "labels", "manifest", "videos")
 
@@ -50,8 +55,73 @@ def from_manifest(path: Path, split: str) -> Draft:
         draft.groups = groups
     if split in columns:
         draft.splits = as_splits(columns[split], split, draft.problems)
-    draft.columns = {k: v for k, v in columns.items() if k not in ("path", "label", "group", split)}
+    draft.ids = with_segments(draft.ids, columns, draft)
+    draft.split_off_segments()
+    used = ("path", "label", "group", split, *_edges(columns))
+    draft.columns = {k: v for k, v in columns.items() if k not in used}
     return draft
+
+
+def with_segments(paths: pa.Array, columns: dict[str, pa.Array], draft: Draft) -> pa.Array:
+    """Return paths with the segments that a table's columns give: `start`, `end`, or `offset`, `frames`.
+
+    Args:
+        paths: (N,) paths; an empty start or end is that of the file.
+        columns: the table's columns by name.
+        draft: values that are none are added to its problems, with their lines.
+    """
+    names = _edges(columns)
+    if not names:
+        return paths
+    in_frames = "offset" in names
+    edges = [_numbers(columns[name], name, in_frames, draft) for name in names]
+    starts = edges[0] if names[0] in ("start", "offset") else [None] * len(paths)
+    ends = edges[-1] if names[-1] in ("end", "frames") else [None] * len(paths)
+    if in_frames:
+        ends = [None if n is None else (start or 0) + n for start, n in zip(starts, ends, strict=True)]
+    late = [k for k, (a, b) in enumerate(zip(starts, ends, strict=True)) if b is not None and b <= (a or 0)]
+    if late:
+        _complain(draft, late, "frames must be at least 1" if in_frames else "end must be after start")
+    unit = "f" if in_frames else "t"
+    segments = text([written(start, end, unit) for start, end in zip(starts, ends, strict=True)])
+    both = rows(pc.and_(pc.match_substring_regex(paths, r"#[tf]=[\d.,]+$"), pc.not_equal(segments, "")))
+    if len(both):
+        _complain(draft, both.tolist(), f"a path with #t= or #f= and a value of {names[0]}: give one of them")
+    return joined("", paths, segments)
+
+
+def _edges(columns: dict[str, pa.Array]) -> tuple[str, ...]:
+    """Return the names of the columns that hold segments."""
+    seconds, frames = (tuple(name for name in pair if name in columns) for pair in _EDGES)
+    # A number of frames alone is that of the file.
+    return seconds or (frames if len(frames) == 2 else ())
+
+
+def _numbers(values: pa.Array, name: str, whole: bool, draft: Draft) -> list[float | None]:
+    """Return a column's numbers, None for empty fields; others are added to the problems."""
+    kind: Callable[[str], float] = int if whole else float
+    found, wrong = list[float | None](), list[int]()
+    for row, value in enumerate(values.to_pylist()):
+        try:
+            number = kind(value) if value else None
+        except ValueError:
+            number = math.nan
+        if number is not None and not 0 <= number < 1e9:
+            wrong.append(row)
+            number = None
+        found.append(number)
+    if wrong:
+        examples = some([values[row].as_py() for row in wrong[:5]])
+        _complain(
+            draft, wrong, f"{name}: expected {'a number' if whole else 'seconds, 12.5'}, found {examples}"
+        )
+    return found
+
+
+def _complain(draft: Draft, wrong: list[int], problem: str) -> None:
+    """Add a problem of some rows, with their lines, to a draft's problems."""
+    lines = draft.lines(np.array(wrong)) if draft.lines else wrong
+    draft.problems.append(f"{problem} (line {some(lines)})")
 
 
 def _name(path: Path) -> str:

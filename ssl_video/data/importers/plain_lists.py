@@ -40,7 +40,7 @@ def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Dra
             found = entries.read(file)
             labels = _labels(file, found, names, draft)
             for entry, label in zip(found, labels, strict=True):
-                before = clips.setdefault((part, entry.path), label)
+                before = clips.setdefault((part, entry.path + entry.segment), label)
                 repeated += before == label
                 if before != label:
                     draft.problems.append(f"{file}: {entry.path} is of class {label!r} and of {before!r}")
@@ -50,6 +50,7 @@ def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Dra
     draft.ids = text([path for _, path in clips])
     draft.splits = text([part for part, _ in clips])
     draft.labels = text(list(clips.values()))
+    draft.split_off_segments()
     return draft
 
 

@@ -4,6 +4,7 @@ Their ids begin with "unlabeled/", as if they lay in a folder of this name besid
 is therefore the same whether they are given as a source, or lie there.
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,8 +18,8 @@ from ssl_video.data.columns import Category, Strings
 from ssl_video.data.importers import entries, index_file, no_such
 from ssl_video.data.importers.draft import Draft, text
 from ssl_video.data.importers.labels import UNLABELED
-from ssl_video.data.importers.locate import at_their_paths, file_size, videos_below
-from ssl_video.data.importers.manifest import read_table
+from ssl_video.data.importers.locate import at_their_paths, file_size, is_clip, videos_below
+from ssl_video.data.importers.manifest import lines_of, read_table, with_segments
 from ssl_video.data.index import PARTS, Index
 from ssl_video.data.names import EXTENSIONS
 from ssl_video.data.segments import file_of
@@ -57,19 +58,23 @@ def _read(source: Path, faulty: bool) -> Draft:
     if not source.exists():
         raise InputError(no_such(source))
     draft = Draft(str(source), root=str(source if source.is_dir() else source.parent))
-    if source.is_dir():
+    if source.is_dir() and is_clip(source):
+        draft.root, draft.ids = str(source.parent), text([source.name])
+    elif source.is_dir():
         draft.ids = videos_below(source, draft)
         draft.sizes = np.array([file_size(f"{source}/{name}") for name in draft.ids.to_pylist()], np.int64)
     elif source.suffix == index_file.SUFFIX:
         found = index_file.read(source)
         used = found.used
         draft.root, draft.ids = found.root, found.ids[used].values
+        draft.split_off_segments()
         if found.elsewhere:
             raise InputError(f"{source} has clips of several folders: give these as --unlabeled")
     elif source.suffix.lower() in EXTENSIONS:
         draft.ids, draft.sizes = text([source.name]), np.array([file_size(str(source))], np.int64)
     else:
-        draft.ids = _listed(source)
+        draft.ids = _listed(source, draft)
+        draft.split_off_segments()
         # The user names this list, so that it may name any file.
         anywhere = pc.all(pc.starts_with(draft.ids, "/")).as_py()
         bases = [Path("/")] if anywhere else [source.parent, source.parent.parent]
@@ -90,18 +95,22 @@ def _read(source: Path, faulty: bool) -> Draft:
     return draft
 
 
-def _listed(source: Path) -> pa.Array:
-    """Return the paths in a manifest or a list, each once."""
+def _listed(source: Path, draft: Draft) -> pa.Array:
+    """Return the paths in a manifest or a list, with their segments, each once."""
     if source.suffix.lower() in (".csv", ".tsv"):
         columns = read_table(source)
         if "path" in columns:
-            return pc.unique(columns["path"].cast(pa.large_string()))
-    return pc.unique(text([entry.path for entry in entries.read(source)]))
+            draft.lines = functools.partial(lines_of, source)
+            return pc.unique(with_segments(columns["path"].cast(pa.large_string()), columns, draft))
+    return pc.unique(text([entry.path + entry.segment for entry in entries.read(source)]))
 
 
 def _with(index: Index, draft: Draft) -> Index:
-    """Return an index with a draft's clips, without those that it has already."""
-    names = draft.ids.to_pylist()
+    """Return an index with a draft's clips, without those that it has already.
+
+    A file of which the data set has segments is added: `recordings.cut` leaves these out.
+    """
+    names = draft.clips.to_pylist()
     known = set(map(_file, index.paths)) - {None}
     new = [name for name in names if _file(os.path.join(draft.root, name)) not in known]
     notes = [*index.notes, *draft.notes]
@@ -125,13 +134,14 @@ def _with(index: Index, draft: Draft) -> Index:
     )
 
 
-def _file(path: str) -> tuple[int, int] | None:
-    """Return a file's identity, the same through all links; None: it cannot be found."""
+def _file(path: str) -> tuple[int, int, str] | None:
+    """Return the identity of a file and its segment, the same through all links; None: it cannot be found."""
+    file = file_of(path)
     try:
-        status = os.stat(file_of(path))
+        status = os.stat(file)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, path[len(file) :]
 
 
 def _prefix(index: Index) -> str:

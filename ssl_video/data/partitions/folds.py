@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ssl_video.data.columns import Category
-from ssl_video.data.index import PARTS, Index, digest
+from ssl_video.data.index import PARTS, Index, digest, in_segments
 from ssl_video.errors import InputError, counted, some
 
 
@@ -18,7 +18,8 @@ def fold(index: Index, folds: int, draw: int) -> Index:
 
     Each class is divided by whole source videos if they are known, in an order by a hash of their names. The
     first one of a class follows the last one of the class before, so that folds are equally large. A class
-    with a single source video stays in training. Clips of the index's own test part are not used.
+    with a single source video stays in training. Clips of the index's own test part are not used. A source
+    video whose clips are parts of files is in one fold with those of all classes.
 
     Args:
         index: the clips.
@@ -33,19 +34,27 @@ def fold(index: Index, folds: int, draw: int) -> Index:
     division, number = divmod(draw, folds)
     train, own = index.rows("train"), index.rows("test")
     units = index.groups.codes if index.groups else np.arange(len(index))
-    codes, single, start = index.splits.codes.copy(), list[str](), 0
+    codes, start = index.splits.codes.copy(), 0
     codes[own] = PARTS.index("")
-    for label, name in enumerate(index.classes):
-        members = train[index.labels[train] == label]
-        found = np.unique(units[members])
-        if len(found) < 2:
-            single += [name] if len(found) else []
-            continue
-        names = {int(unit): index.groups.names[unit] if index.groups else index.ids[unit] for unit in found}
-        order = sorted(names, key=lambda unit: digest([(f"fold {division}", name, names[unit])]))
-        held = [unit for place, unit in enumerate(order, start) if place % folds == number]
-        start += len(order)
-        codes[members[np.isin(units[members], held)]] = PARTS.index("test")
+    across = in_segments(index.ids, index.label)
+    members = [train[index.labels[train] == label] for label in range(len(index.classes))]
+    found = [np.unique(units[rows]).tolist() for rows in members]
+    single = [name for name, of_class in zip(index.classes, found, strict=True) if len(of_class) == 1]
+    # Folds by source video; those that stay in training have none.
+    alone = {of_class[0] for of_class in found if len(of_class) == 1}
+    fold_of = dict[int, int]()
+    for label in sorted(range(len(found)), key=lambda k: len(found[k])) if across else range(len(found)):
+        name, rows, of_class = index.classes[label], members[label], found[label]
+        # A class with few source videos comes first, or another one may have put them into one fold.
+        fold_of = fold_of if across else {}
+        names = {unit: index.groups.names[unit] if index.groups else index.ids[unit] for unit in of_class}
+        free = [unit for unit in names if unit not in fold_of and not (across and unit in alone)]
+        if across or len(free) > 1:
+            order = sorted(free, key=lambda unit: digest([(f"fold {division}", name, names[unit])]))
+            fold_of |= {unit: place % folds for place, unit in enumerate(order, start)}
+            start += len(order)
+        held = [unit for unit in of_class if fold_of.get(unit) == number]
+        codes[rows[np.isin(units[rows], held)]] = PARTS.index("test")
     kind = "source video" if index.groups else "clip"
     if start < folds:
         raise InputError(f"{counted(start, kind)} cannot be divided into {folds} folds: use fewer")

@@ -104,7 +104,8 @@ def look(
                 keep(file_of(index.ids[row]), stamps[path], facts)
             if not facts.reason:
                 with contextlib.suppress(DecodeError):  # it may be gone by now
-                    known.note(folder, path, Video(facts.content, facts.frames, duration(path)))
+                    stated = 0.0 if os.path.isdir(path) else duration(path)
+                    known.note(folder, path, Video(facts.content, facts.frames, stated))
             if progress:
                 progress(done, len(missing))
     return DoctorReport([found[path] for path in files], len(missing))
@@ -190,7 +191,6 @@ class _Kept:
 def _stamp(path: str) -> str:
     """Return a stamp that changes with a file: size and modification time; empty if there is no file."""
     try:
-        status = os.stat(path)
+        return "-".join(map(str, known.stamp(path)))
     except OSError:
         return ""
-    return f"{status.st_size}-{status.st_mtime_ns}"

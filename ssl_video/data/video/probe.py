@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from ssl_video.data.frames import known
+from ssl_video.data.video import picture_folder
 from ssl_video.data.video.container import DecodeError, opened, shown
 
 # First bytes of files that are often stored under a video's name, such as a page that says "not found".
@@ -74,6 +75,8 @@ def probe(path: str) -> Facts:
         content = known.digest(path)
     except OSError as error:
         return Facts((error.strerror or str(error)).lower())
+    if os.path.isdir(path):
+        return _pictures(path, content)
     if not os.path.getsize(path):
         return Facts("empty (0 bytes)", content)
     found: dict[str, Any] = {"content": content}
@@ -84,6 +87,17 @@ def probe(path: str) -> Facts:
         found.pop("cut", None)
         reason = _kind(path, str(error))
     return Facts(reason, **found)
+
+
+def _pictures(path: str, content: str) -> Facts:
+    """Return facts about a folder of pictures, whose rate and duration are unknown."""
+    try:
+        ending = os.path.splitext(picture_folder.names(path)[0])[1]
+        frames = picture_folder.read(path, None, lambda frame: np.empty((frame.height, frame.width, 0)))
+    except DecodeError as error:
+        return Facts(str(error), content)
+    height, width, _ = frames[0].shape
+    return Facts("", content, "pictures", ending[1:].lower(), width, height, len(frames))
 
 
 def _decode(path: str, found: dict[str, Any]) -> None:
