@@ -19,6 +19,7 @@ from torch import nn
 
 from ssl_video.backbones import pretrained
 from ssl_video.backbones.inputs import IMAGENET, adjust, make_adjustable
+from ssl_video.backbones.probe import Kind, Probe
 from ssl_video.backbones.weights import WeightReport, load
 from ssl_video.errors import InputError
 from ssl_video.registry import backbones
@@ -41,6 +42,7 @@ def create(
     weights: str | Path | None = None,
     partial: bool = False,
     prefix: str | None = None,
+    probe: Kind | None = None,
     loaded: Callable[[WeightReport], None] = lambda _: None,
 ) -> nn.Module:
     """Build a network from clips (N, 3, T, H, W) to logits (N, num_classes), for training and evaluation.
@@ -55,6 +57,8 @@ def create(
             network is initialised at random from torch's generator.
         partial: load the tensors that fit, and leave all others of the network at their initial values.
         prefix: prefix of the network's tensors in the weights, see `ssl_video.backbones.weights.load`.
+        probe: kind of the trained head on the frozen network, see `ssl_video.backbones.probe`; None: all of
+            the network is trained.
         loaded: callback for the report on loaded weights, if any.
 
     Raises:
@@ -92,7 +96,7 @@ def create(
         report = load(network, source, size, partial=partial, prefix=prefix or "", num_classes=num_classes)
         log.log(logging.WARNING if report.partial else logging.INFO, "%s: %s", name, report)
         loaded(report)
-    return network
+    return Probe(network, probe, num_classes, frames=frames, size=size) if probe else network
 
 
 def find(name: str) -> Callable[..., nn.Module]:

@@ -132,8 +132,13 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _spec(file: Any) -> Any:
     """Return the specification that a run writes into the header of its weights."""
+    return _metadata(file, "spec")
+
+
+def _metadata(file: Any, key: str) -> Any:
+    """Return a value that a run writes into the header of its weights; None if there is none."""
     try:
-        return json.loads((file.metadata() or {}).get("spec", "null"))
+        return json.loads((file.metadata() or {}).get(key, "null"))
     except json.JSONDecodeError:
         return None  # written by another program
 
@@ -141,7 +146,11 @@ def _spec(file: Any) -> Any:
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], list[str]]:
     """Read tensors, and the roles of the networks if a run wrote them."""
     with _opened(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, _roles(_spec(file))  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
+        # Names of a tensor that a run stored once for several networks, see `ssl_video.runs.weight_file`.
+        roles = _roles(_spec(file))
+        same = _metadata(file, "shared") if roles else None
+        return tensors | {name: tensors[first] for name, first in (same or {}).items()}, roles
 
 
 def _read_torch(path: Path) -> tuple[Any, list[str]]:

@@ -73,7 +73,7 @@ def match(model: nn.Module, part: FilePart, num_classes: int | None = None) -> M
     """
     ours = model.state_dict()
     needed = [name for name in ours if _is_needed(name)]
-    head = _classifier(model, num_classes)
+    head = find_classifier(model, num_classes)
     own = [name for name in needed if head and name.rpartition(".")[0] == head]
     absent = tuple(own) if not any(name in part.tensors for name in own) else ()
     scope = [name for name in part.tensors if name in ours or not (absent and _apart(name, head, ours))]
@@ -112,7 +112,7 @@ def _is_needed(name: str) -> bool:
     return not name.endswith("num_batches_tracked") and name not in inputs.NAMES
 
 
-def _classifier(model: nn.Module, num_classes: int | None) -> str:
+def find_classifier(model: nn.Module, num_classes: int | None) -> str:
     """Return the name of the last layer with that many outputs; empty if there is none."""
     for name, layer in reversed(list(model.named_modules())):
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.Conv3d) and len(layer.weight) == num_classes:

@@ -69,7 +69,8 @@ class TimeSformer(nn.Module):
         token = (self.cls_token + self.pos_embed[:, :1]).expand(count, -1, -1)  # (N, 1, C)
         for block in self.blocks:
             token, patches = block(token, patches)
-        logits: Tensor = self.head(self.norm(token[:, 0]))
+        tokens = self.norm(torch.cat([token, patches.flatten(1, 2)], 1))  # all, for probes: (N, 1 + T*P, C)
+        logits: Tensor = self.head(tokens[:, 0])
         return logits
 
     def fit(self, tensors: dict[str, Tensor]) -> Fitted:

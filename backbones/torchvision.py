@@ -50,6 +50,7 @@ def s3d(num_classes: int, *, frames: int, size: int) -> nn.Module:
     check_clip("s3d", frames, size, "it leaves 1/8 of the frames and 1/32 of the size", at_least=(5, 17))
     network = architecture("s3d", num_classes)
     network.avgpool = AtMostPool()
+    network.tokens_from = "features"  # its pooling leaves several places of long clips
     return network
 
 

@@ -10,7 +10,7 @@ from ssl_video.contract import Algorithm, Task
 from ssl_video.errors import InputError
 from ssl_video.networks.assemble import assemble, resolve
 from ssl_video.registry import algorithms, backbones
-from ssl_video.spec import build
+from ssl_video.spec import ProbeKind, build
 
 if TYPE_CHECKING:
     from ssl_video.labeled_data import LabeledData
@@ -26,6 +26,7 @@ def create(
     width: float = 1.0,
     weights: str | None = None,
     weights_prefix: str | None = None,
+    probe: ProbeKind = "none",
     networks: Mapping[str, nn.Module | Mapping[str, Any]] | None = None,
     frames: int = 8,
     stride: int = 4,
@@ -44,6 +45,7 @@ def create(
         width: multiplier of the backbone's channels.
         weights: initial weights of the first network: a file, "pretrained" or "imagenet-lite".
         weights_prefix: prefix of the network's tensors in the file, if several fit: "encoder_q".
+        probe: head on the frozen networks: "linear", "mlp" or "attentive"; the caller's modules have none.
         networks: by role the caller's module, or settings: {"auxiliary": {"backbone": "x3d_s"}}. A module
             takes clips (N, 3, T, H, W) and returns logits (N, num_classes).
         frames: frames per clip.
@@ -69,10 +71,10 @@ def create(
         "algorithm": algorithms.adopt(algorithm),
         "options": options,
         "backbone": backbones.adopt(backbone),
-        "networks": {role: {} if role in modules else value for role, value in given.items()},
+        "networks": {role: {"probe": "none"} if role in modules else value for role, value in given.items()},
     }
     scalars = {"width": width, "frames": frames, "stride": stride, "size": size, "seed": seed}
-    source = {"weights": weights, "weights_prefix": weights_prefix}
+    source = {"weights": weights, "weights_prefix": weights_prefix, "probe": probe}
     spec = resolve(build(values | scalars | source), torch.device("cpu"))
     task = Task(num_classes, max(1, num_unlabeled))
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are

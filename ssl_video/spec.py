@@ -40,6 +40,7 @@ def _several(value: Any) -> Any:
 _Path = Annotated[str, BeforeValidator(_text)]
 # A key that may be given several times.
 Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
+ProbeKind = Literal["none", "linear", "mlp", "attentive"]
 # The protocol that depends on the data.
 AUTO = "auto"
 
@@ -59,6 +60,7 @@ class NetworkSpec(BaseModel):
     weights_prefix: str | None = Field(
         None, description="prefix of the network's tensors in the file, if several fit: encoder_q"
     )
+    probe: ProbeKind | None = Field(None, description="head on the frozen network; none: train all of it")
 
 
 class AugmentationSpec(BaseModel):
@@ -95,6 +97,11 @@ class Spec(BaseModel):
     )
     partial_weights: bool = Field(
         False, description="load the tensors that fit, and leave the others at their initial values"
+    )
+    probe: ProbeKind = Field(
+        "none",
+        description="freeze the networks and train a head on their features: linear, mlp (one hidden layer), "
+        "or attentive (a query that attends to places and frames)",
     )
     networks: dict[str, NetworkSpec] = Field({}, description="settings of individual networks, by role")
 

@@ -41,6 +41,7 @@ SETTING = {
     "weights": "file.pt",
     "weights_prefix": "encoder_q",
     "partial_weights": True,
+    "probe": "linear",
     "frames": 4,
     "stride": 2,
     "fps": 8.0,

@@ -1,6 +1,7 @@
 """Teachers, which are not trained: frozen networks, and the moving average of the student."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ class Teacher(Frozen):
     """Exponential moving average of a network.
 
     Floating-point buffers (batch-norm statistics) are averaged like the parameters, integer ones copied.
+    Modules that a copy of the student shares with it, as the frozen network of a probe, stay as they are.
     """
 
     def __init__(self, student: nn.Module, decay: float) -> None:
@@ -45,13 +47,23 @@ class Teacher(Frozen):
         """Update teacher <- d * teacher + (1 - d) * student, with the d of `averages.effective_decay`."""
         self.updates += 1
         decay = effective_decay(self.updates, self.decay)
-        for mine, theirs in zip(
-            self.network.state_dict().values(), student.state_dict().values(), strict=True
-        ):
+        for mine, theirs in _pairs(self.network, student):
             if mine.is_floating_point():
                 mine.lerp_(theirs, (1 - decay).to(mine.dtype))
             else:
                 mine.copy_(theirs)
+
+
+def _pairs(teacher: nn.Module, student: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the tensors of both states, without those of modules that both share, as a probe's backbone."""
+    if teacher is student:
+        return
+    passing = teacher._non_persistent_buffers_set
+    yield from zip(teacher.parameters(recurse=False), student.parameters(recurse=False), strict=True)
+    buffers = zip(teacher.named_buffers(recurse=False), student.buffers(recurse=False), strict=True)
+    yield from ((mine, theirs) for (name, mine), theirs in buffers if name not in passing)
+    for part, other in zip(teacher.children(), student.children(), strict=True):
+        yield from _pairs(part, other)
 
 
 class EMATeacherAlgorithm(Algorithm):

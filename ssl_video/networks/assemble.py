@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ssl_video import Teacher, backbones
 from ssl_video.backbones import pretrained
+from ssl_video.backbones.probe import Probe
 from ssl_video.backbones.weights import WeightReport
 from ssl_video.contract import Algorithm, Network, Task
 from ssl_video.data.pool import requests
@@ -147,6 +148,12 @@ def assemble(
         for role in algorithm.frozen
         if role in loaded and (loaded[role].classes or (spec.partial_weights and loaded[role].partial))
     ]
+    problems += [
+        f"networks.{role}.probe: {spec.algorithm} does not train this network, so the head of a probe would "
+        f"stay random: --set networks.{role}.probe=none"
+        for role in algorithm.frozen
+        if isinstance(networks[role], Probe)
+    ]
     if problems:
         raise InputError(*problems)
     shapes = {role: _shape(network) for role, network in spec.networks.items()}
@@ -224,9 +231,13 @@ def plugins(spec: Spec) -> list[tuple[Registry, str]]:
 
 
 def label(spec: Spec) -> str:
-    """Return a label of the networks: "slow_r50", or "primary=slow_r50 auxiliary=slow_r50*0.25"."""
+    """Return a label of the networks: "slow_r50", or "primary=slow_r50 auxiliary=slow_r50*0.25".
+
+    A probe is named behind its backbone: "slow_r50 (linear probe)".
+    """
     words = {
-        role: f"{n.backbone}*{n.width:g}" if n.width != 1 else str(n.backbone)
+        role: (f"{n.backbone}*{n.width:g}" if n.width != 1 else str(n.backbone))
+        + (f" ({n.probe} probe)" if n.probe and n.probe != "none" else "")
         for role, n in spec.networks.items()
     }
     if len(words) == 1:
@@ -255,6 +266,13 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
             f"weights_prefix {prefix!r} chooses a part of a file, and the network {role!r} of "
             f"{spec.algorithm} has no weights: give them as well, or leave weights_prefix out"
         )
+    probe = given.probe or spec.probe
+    if probe != "none" and not weights:
+        raise InputError(
+            f"a probe freezes the network {role!r} of {spec.algorithm}, which has no weights, so its "
+            f"features would be random: give them, --set networks.{role}.weights=FILE (for the first network "
+            f"also --weights), or train all of it, --set networks.{role}.probe=none"
+        )
     return NetworkSpec(
         backbone=name,
         width=given.width or spec.width * request.width,
@@ -262,6 +280,7 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
         stride=stride,
         weights=weights,
         weights_prefix=prefix,
+        probe=probe,
     )
 
 
@@ -289,6 +308,7 @@ def _networks(
                 weights=None if trained else network.weights,
                 partial=spec.partial_weights,
                 prefix=network.weights_prefix,
+                probe=None if network.probe == "none" else network.probe,
                 loaded=functools.partial(loaded.__setitem__, role),
             )
         except InputError as error:

@@ -1,7 +1,9 @@
 """Trained weights as safetensors: tensors and text, without code that could run when loaded.
 
 Tensor names start with the part they belong to ("algorithm.model.head.weight", "ema.network.head.weight").
-The metadata holds the specification and the classes as JSON, and a checksum, which safetensors lacks.
+The metadata holds the specification and the classes as JSON, and a checksum, which safetensors lacks. A
+tensor of several parts, as of the frozen network that a teacher shares with its student, is stored once; the
+metadata "shared" holds its other names.
 """
 
 import hashlib
@@ -19,7 +21,7 @@ from ssl_video.errors import InputError
 from ssl_video.files import replacing
 from ssl_video.networks.assemble import ALGORITHM, EMA
 
-FORMAT = "ssl-video 1"
+FORMAT, SHARED = "ssl-video 1", "shared"
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:
@@ -33,13 +35,16 @@ def save(state: Mapping[str, Any], path: Path) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
+    given = {f"{p}.{name}": tensor for p in (ALGORITHM, EMA) for name, tensor in state.get(p, {}).items()}
+    same = _shared(given)
     # Copies, because safetensors does not accept tensors that share memory.
     tensors = {
-        f"{part}.{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for part in (ALGORITHM, EMA)
-        for name, tensor in state.get(part, {}).items()
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in given.items()
+        if name not in same
     }
     text = {key: json.dumps(state[key]) for key in ("spec", "classes", "num_unlabeled")}
+    text |= {SHARED: json.dumps(same)} if same else {}
     content = _sorted(to_bytes(tensors, {"format": FORMAT, **text, "sha256": _checksum(tensors, text)}))
     try:
         with replacing(path) as file:
@@ -68,10 +73,22 @@ def load(path: Path) -> dict[str, Any]:
     if _checksum(tensors, metadata) != checksum:
         raise InputError(f"{path} is damaged: its checksum is wrong")
     state: dict[str, Any] = {key: json.loads(text) for key, text in metadata.items()}
+    tensors |= {name: tensors[first] for name, first in state.pop(SHARED, {}).items()}
     for name, tensor in tensors.items():
         part, _, inner = name.partition(".")
         state.setdefault(part, {})[inner] = tensor
     return state
+
+
+def _shared(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return the names of tensors that are others once more, by the name of the first of the same memory."""
+    first, same = dict[tuple[Any, ...], str](), dict[str, str]()
+    for name, tensor in tensors.items():
+        if tensor.numel():
+            place = tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+            if first.setdefault(place, name) != name:
+                same[name] = first[place]
+    return same
 
 
 def _sorted(content: bytes) -> bytes:

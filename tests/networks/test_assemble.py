@@ -31,10 +31,10 @@ def problems(**values: Any) -> tuple[str, ...]:
 
 def test_cmpl_by_default() -> None:
     """The auxiliary network: a quarter of the run's width, twice the frames, half the stride."""
-    networks = resolved(algorithm="cmpl").networks
+    networks, whole = resolved(algorithm="cmpl").networks, {"probe": "none"}
     assert {role: network.model_dump(exclude_none=True) for role, network in networks.items()} == {
-        "primary": {"backbone": "tiny3d", "width": 0.5, "frames": 4, "stride": 6},
-        "auxiliary": {"backbone": "tiny3d", "width": 0.125, "frames": 8, "stride": 3},
+        "primary": {"backbone": "tiny3d", "width": 0.5, "frames": 4, "stride": 6} | whole,
+        "auxiliary": {"backbone": "tiny3d", "width": 0.125, "frames": 8, "stride": 3} | whole,
     }
 
 
@@ -42,14 +42,21 @@ def test_networks_can_be_changed_one_by_one() -> None:
     spec = resolved(
         algorithm="cmpl",
         weights="first.pt",
+        probe="linear",
         networks={
-            "auxiliary": {"width": 1.5, "frames": 2, "stride": 5, "weights": "second.pt"},
+            "auxiliary": {"width": 1.5, "frames": 2, "stride": 5, "weights": "second.pt", "probe": "none"},
             "primary": {"width": 2},
         },
     )
     assert {role: n.model_dump(exclude_none=True) for role, n in spec.networks.items()} == {
-        "primary": {"backbone": "tiny3d", "width": 2, "frames": 4, "stride": 6, "weights": "first.pt"},
-        "auxiliary": {"backbone": "tiny3d", "width": 1.5, "frames": 2, "stride": 5, "weights": "second.pt"},
+        "primary": {
+            **{"backbone": "tiny3d", "width": 2, "frames": 4, "stride": 6, "weights": "first.pt"},
+            "probe": "linear",
+        },
+        "auxiliary": {
+            **{"backbone": "tiny3d", "width": 1.5, "frames": 2, "stride": 5, "weights": "second.pt"},
+            "probe": "none",
+        },
     }
     assert list(spec.networks) == ["primary", "auxiliary"]
 
