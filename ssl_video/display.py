@@ -54,6 +54,7 @@ class Display:
         self._methods = methods
         self._several = len({plan.data.index.name for plan in plans}) > 1
         self._total, self._done, self._printed = len(plans), 0, time.monotonic()
+        self._warnings = set[str]()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -97,6 +98,13 @@ class Display:
         running.move(event.report.done, event.report.total, event.report.clips, event.report.phase)
         note = running.speed + ("  testing" if event.report.phase == "test" else "")
         self._progress.update(running.task, completed=running.done, total=running.total, note=note)
+
+    def _warned(self, event: "Event") -> None:
+        """Show a warning, which many runs may have, once."""
+        if event.reason not in self._warnings:
+            self._warnings.add(event.reason)
+            text = f"{self._title(event.plan)}: {event.reason}"
+            self.console.print(text, style="yellow", markup=False, soft_wrap=True)
 
     def _finished(self, event: "Event") -> None:
         assert event.result is not None

@@ -48,12 +48,13 @@ def train(
     Without test clips it ends without an accuracy, and the notes of its result name the ways to get one.
 
     Every flag of `ssl-video train` is a keyword: the keys of a specification (data, protocol, steps,
-    backbone, options={"threshold": 0.8}, ...) and device, threads, workers, devices, compile, results, ...
+    backbone, options={"threshold": 0.8}, ...) and device, threads, workers, devices, compile, results,
+    logger (a name or several), ...
     On the demo clips the settings of the demo suite are the defaults.
 
     Args:
         algorithm: a name, "path/to/file.py:name", or a class; None: that of `config`, else supervised.
-        config: a YAML file with keys of a specification; keywords override it.
+        config: a YAML file with keys of a specification, and `logger`; keywords override it.
         resume: the folder of a run that was stopped; replaces `config`.
         overrides: values by dotted key, which override all others: {"networks.auxiliary.width": 0.5}.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
@@ -78,7 +79,10 @@ def train(
         config, execution["results"] = resume.path / SPEC, resume.results
     if algorithm is not None:
         given = merge(arguments.entry(algorithm), given)
-    values = merge(read_yaml(Path(config)) if config else {}, given)
+    in_file = read_yaml(Path(config)) if config else {}
+    # The only setting of the execution that is rather a project's than a machine's.
+    execution = {"logger": in_file.pop("logger", None)} | execution
+    values = merge(in_file, given)
     spec = arguments.single(values, given, overrides)
     check_names([spec])
     outcome = _carry_out([spec], execution | {"jobs": 1}, progress, resume)

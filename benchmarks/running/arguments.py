@@ -21,7 +21,7 @@ EXECUTION = {
     "device": "auto", "threads": None, "workers": None, "devices": None, "num_nodes": None,
     "strategy": "auto", "compile": False, "activation_checkpointing": False, "evaluate_every": 0,
     "on_nonfinite": "stop", "results": "ssl-video-results", "jobs": None, "executor": "local",
-    "executor_options": None, "skip_broken": False, "cache_gib": 20.0, "long_video": 60.0,
+    "executor_options": None, "skip_broken": False, "cache_gib": 20.0, "long_video": 60.0, "logger": (),
 }  # fmt: skip
 # A benchmark starts every run in its own processes on one device.
 TRAIN_ONLY = ("devices", "num_nodes", "strategy")

@@ -20,7 +20,7 @@ from ssl_video.runs import identity
 from ssl_video.runs.folder import RESULT, RunFolder, run_folder
 from ssl_video.runs.result import Result
 from ssl_video.spec import Spec, setting
-from ssl_video.training import launch
+from ssl_video.training import launch, trackers
 from ssl_video.training.execution import Execution
 from ssl_video.training.run import Plan
 
@@ -68,6 +68,7 @@ def carry_out(
         prepare.check_writable(results)
     else:
         observer = Observer()
+    trackers.check(execution.logger)
     # Before the data is prepared: its options may be wrong, or its scheduler out of reach.
     executor = executors.make(execution)
     plans = _plans(specs, execution, observer, compared=compared)

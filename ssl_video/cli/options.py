@@ -186,6 +186,12 @@ def execution_options(function: Function) -> Function:
             show_default=True,
             help="on a loss or gradient that is not finite, stop the run or skip that step's update",
         ),
+        click.option(
+            "--logger",
+            multiple=True,
+            metavar="wandb|mlflow|tensorboard",
+            help="also report runs to this experiment tracker; may be repeated",
+        ),
     )
     return step_options(others)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SPEC, PARTITION, LEFT_OUT, LOG = "spec.yaml", "partition.txt", "left-out.txt", "log.txt"
 METRICS, VALIDATION, RESULT = "metrics.jsonl", "validation.jsonl", "result.json"
+TRACKERS = "trackers.json"
 PREDICTIONS, PSEUDO_LABELS, DYNAMICS = "predictions.npz", "pseudo-labels.npz", "dynamics.json"
 UNFINISHED_PSEUDO_LABELS = "pseudo-labels.jsonl"
 CHECKPOINT, PREVIOUS_CHECKPOINT, NEXT_CHECKPOINT = (

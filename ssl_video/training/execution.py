@@ -10,14 +10,17 @@ import torch
 
 from ssl_video.data.frames.store import LONG
 from ssl_video.errors import InputError, unknown
+from ssl_video.names import listed
 from ssl_video.networks.assemble import choose_device
 
 Launcher = Literal["self", "torchrun", "slurm"]
 Strategy = Literal["auto", "ddp"]
 OnNonfinite = Literal["stop", "skip"]
 Executor = Literal["local", "ray", "slurm"]
+Logger = Literal["wandb", "mlflow", "tensorboard"]
 
 RESULTS = Path("ssl-video-results")
+LOGGERS = get_args(Logger)
 _MOST_JOBS = 4
 _LEAST = {
     "threads": 1, "workers": 0, "devices": 1, "num_nodes": 1, "evaluate_every": 0, "jobs": 1, "cache_gib": 0,
@@ -57,6 +60,7 @@ class Execution:
         skip_broken: quarantine videos that cannot be decoded instead of stopping.
         cache_gib: size limit of the cache of decoded frames, in GiB.
         long_video: seconds above which a video is read by seeking, and stored frame by frame as it is used.
+        logger: experiment trackers that runs report to, besides their own files.
 
     Raises:
         InputError: every invalid value; both `compile` and `activation_checkpointing`.
@@ -81,6 +85,7 @@ class Execution:
     skip_broken: bool = False
     cache_gib: float = 20.0
     long_video: float = LONG
+    logger: tuple[Logger, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [
@@ -94,6 +99,7 @@ class Execution:
             for name, values in _CHOICES.items()
             if (value := getattr(self, name)) not in values
         ]
+        problems += [unknown("logger", name, LOGGERS) for name in self.logger if name not in LOGGERS]
         if problems:
             raise InputError(*problems)
         # torch's compiler does not support checkpointing with a custom context; here a context keeps batch
@@ -120,7 +126,7 @@ def complete(keywords: Mapping[str, Any]) -> Execution:
 
     Args:
         keywords: fields of `Execution`; absent or None: unspecified. Unspecified `jobs` is one run per core
-            on the CPU, at most 4, one per GPU, and any number elsewhere.
+            on the CPU, at most 4, one per GPU, and any number elsewhere. `logger` may be a single name.
 
     Raises:
         InputError: an invalid value, no such device, or a number of processes that the launcher did not
@@ -130,6 +136,8 @@ def complete(keywords: Mapping[str, Any]) -> Execution:
     from ssl_video.training import launch
 
     given = {key: value for key, value in keywords.items() if value is not None}
+    # Once each: a run has one run in a tracker.
+    given["logger"] = tuple(dict.fromkeys(listed(given.get("logger"))))
     wanted = Execution(**given)
     local, name = wanted.executor == "local", wanted.device
     device = choose_device(name) if local else _device_elsewhere(name)

@@ -30,6 +30,7 @@ from ssl_video.training.optimizer import clip_gradients, finite, make_optimizer,
 from ssl_video.training.preflight import check_clips, check_shares
 from ssl_video.training.pseudo_label_log import PseudoLabelLog, pseudo_label_metrics
 from ssl_video.training.recorder import Ratio, Recorder, Validations
+from ssl_video.training.trackers import Trackers
 
 # Metrics are buffered on the device for this many steps, so that a GPU does not synchronise at each one.
 _FLUSH_EVERY = 20
@@ -247,6 +248,7 @@ def fit(
     run: Training,
     report: Callable[[RunProgress], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
+    trackers: Trackers | None = None,
 ) -> None:
     """Train to the end, writing metrics and checkpoints.
 
@@ -255,10 +257,10 @@ def fit(
         InputError: a loss is not finite, or the folder cannot be written.
     """
     spec, processes = run.spec, run.processes
-    recorder = Recorder(run.folder, run.step, processes)
+    recorder = Recorder(run.folder, run.step, processes, trackers)
     keeper = PseudoLabelLog(run.folder, run.step, processes)
     update = _Update(run, keeper)
-    validations = Validations(run.folder, run.step, processes)
+    validations = Validations(run.folder, run.step, processes, trackers)
     every = run.execution.evaluate_every
     began = saved = time.monotonic()
     before, clips = run.seconds, run.clips_per_step()

@@ -10,6 +10,7 @@ from torch import Tensor
 from ssl_video.runs.folder import METRICS, VALIDATION
 from ssl_video.runs.jsonl import ResumableLines
 from ssl_video.training.distributed import Processes
+from ssl_video.training.trackers import Trackers
 
 
 class Ratio(NamedTuple):
@@ -37,9 +38,13 @@ class Recorder:
         folder: the run's folder.
         start: the first step to record.
         processes: the run's processes; each of them records and flushes the same steps.
+        trackers: trackers that get the records, too; None: none.
     """
 
-    def __init__(self, folder: Path, start: int, processes: Processes) -> None:
+    def __init__(
+        self, folder: Path, start: int, processes: Processes, trackers: Trackers | None = None
+    ) -> None:
+        self._trackers = trackers
         self.processes, self._lines = processes, ResumableLines(folder / METRICS, start, processes.main)
         self._pending: list[tuple[int, float, dict[str, Ratio]]] = []
 
@@ -64,6 +69,8 @@ class Recorder:
             finite = {name: round(v, 6) if math.isfinite(v) else None for name, v in row.items()}
             rows.append({"step": step, "learning_rate": round(learning_rate, 9), **finite})
         self._lines.write(rows)
+        if self._trackers:
+            self._trackers.metrics(rows)
         self._pending.clear()
         return bad
 
@@ -82,15 +89,21 @@ class Validations:
     """Accuracies on the validation clips, one line per evaluation, with the last finished step.
 
     Args:
-        folder, start, processes: see `Recorder`.
+        folder, start, processes, trackers: see `Recorder`.
     """
 
-    def __init__(self, folder: Path, start: int, processes: Processes) -> None:
+    def __init__(
+        self, folder: Path, start: int, processes: Processes, trackers: Trackers | None = None
+    ) -> None:
+        self._trackers = trackers
         self._lines = ResumableLines(folder / VALIDATION, start, processes.main)
 
     def write(self, step: int, scores: dict[str, dict[str, float]]) -> None:
         """Add a line."""
-        self._lines.write([{"step": step, **scores}])
+        row = {"step": step, **scores}
+        self._lines.write([row])
+        if self._trackers:
+            self._trackers.validation(row)
 
 
 def _quotient(above: float, below: float) -> float:

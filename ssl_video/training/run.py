@@ -28,6 +28,7 @@ from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import RunProgress, Scores, Stopped, Training, fit
 from ssl_video.training.resource_errors import as_input_errors
+from ssl_video.training.trackers import Trackers
 
 __all__ = ["Execution", "Plan", "RunProgress", "Stopped", "plan", "run", "run_name"]
 
@@ -105,8 +106,11 @@ def run(
         counted = _count(todo, training.processes, warn)
         for sentence in training.resume():
             warn(sentence)
-        fit(training, report, stopping)
-        return _finish(todo, training, counted, report, stopping)
+        with _trackers(todo, training, warn) as trackers:
+            fit(training, report, stopping, trackers)
+            result = _finish(todo, training, counted, report, stopping)
+            trackers.result(result)
+        return result
 
 
 def _open(todo: Plan, folder: Path) -> None:
@@ -117,6 +121,13 @@ def _open(todo: Plan, folder: Path) -> None:
     if todo.data.broken:
         lines = [f"{clip}\t{reason}\n" for clip, reason in todo.data.broken.items()]
         replace_text(folder / LEFT_OUT, "".join(lines))
+
+
+def _trackers(todo: Plan, training: Training, warn: Callable[[str], None]) -> Trackers:
+    """Return the trackers that the run reports to; only its first process has any."""
+    names = training.execution.logger if training.processes.main else ()
+    settings = {"run": todo.name, "configuration": todo.configuration, **plain(todo.spec)}
+    return Trackers(names, training.folder, settings, training.step, Stopped, warn)
 
 
 def _count(todo: Plan, processes: Processes, warn: Callable[[str], None]) -> Operations:

@@ -57,3 +57,14 @@ def test_several_data_sets(other: str) -> None:
     lines = shown(plan(algorithm="cmpl"), plan(other, algorithm="cmpl", data="mine.csv"))
     second = "finished cmpl  per-class:3" if other == "demo" else "finished cmpl  mine  per-class:3"
     assert lines[1].startswith(second)
+
+
+def test_a_warning_of_many_runs_is_shown_once() -> None:
+    one, other = plan(algorithm="cmpl"), plan(algorithm="cmpl", seed=1)
+    console = Console(file=io.StringIO(), width=160)
+    with Display(console, [one, other], method_names({one.configuration: one.spec})) as display:
+        for each in (one, other):
+            display.show(Event("started", each))
+            display.show(Event("warned", each, reason="the server is gone"))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == ["cmpl  per-class:3  seed 0: the server is gone"]

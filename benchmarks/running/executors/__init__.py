@@ -25,13 +25,13 @@ class Event:
     """An event of a run.
 
     Attributes:
-        kind: "started", "moved", or an end: "finished", "failed", "lost" (its process or machine is gone),
-            "busy" (another process holds the run) or "stopped" (all runs were asked to stop). The matrix
-            turns the first "lost" of a run into "crashed", and retries the run.
+        kind: "started", "moved", "warned", or an end: "finished", "failed", "lost" (its process or machine
+            is gone), "busy" (another process holds the run) or "stopped" (all runs were asked to stop). The
+            matrix turns the first "lost" of a run into "crashed", and retries the run.
         plan: the run.
         report: the progress of a run that moved.
         result: the record of a run that finished.
-        reason: the reason of a failure.
+        reason: the reason of a failure, or the text of a warning.
         said: whether the run's process reported the event itself.
     """
 
@@ -45,7 +45,7 @@ class Event:
     @property
     def is_end(self) -> bool:
         """True if the run has left its executor."""
-        return self.kind not in ("started", "moved")
+        return self.kind not in ("started", "moved", "warned")
 
 
 class Executor(Protocol):

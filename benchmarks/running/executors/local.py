@@ -10,7 +10,7 @@ import sysconfig
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -29,6 +29,7 @@ from ssl_video.processes import end_with_parent, without_main
 from ssl_video.registry import algorithms, backbones
 from ssl_video.runs.folder import LOG
 from ssl_video.runs.lock import lock_folder
+from ssl_video.runs.result import Result
 from ssl_video.signals import STOPPING, stopping
 from ssl_video.training import launch
 from ssl_video.training.resource_errors import of_disk
@@ -47,6 +48,8 @@ _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "
 # The forkserver keeps the environment that it began with. These variables are also set later: by the
 # assignment of GPUs to runs, and by an order from another machine.
 _CHANGING = ("CUDA_VISIBLE_DEVICES", CACHE)
+# Experiment trackers are set up by variables, in a notebook perhaps after the first run.
+_TRACKERS = ("WANDB_", "MLFLOW_")
 _POLICY = "OMP_WAIT_POLICY"
 _REGISTRIES = (algorithms, backbones)
 
@@ -132,8 +135,8 @@ class _Worker:
         if len(ends) == len(self.members) and not self.ended:
             # The report of one process explains the failures of the others, which lost it.
             self.ended = min(ends, key=_telling)
-            events = [event for event in events if event.kind == "moved"] + [self.ended]
-        return [event for event in events if event.kind == "moved" or event is self.ended]
+            events = [event for event in events if not event.is_end] + [self.ended]
+        return [event for event in events if not event.is_end or event is self.ended]
 
     def _end_the_others(self) -> None:
         """End the other processes of a run that lost one, after waiting for their last reports."""
@@ -152,7 +155,7 @@ class _Member:
         self.plan, self.folder = plan, folder
         self.ended: Event | None = None
         self.pipe, theirs = _CONTEXT.Pipe(duplex=False)
-        place = {name: os.environ[name] for name in _CHANGING if name in os.environ} | place
+        place = {name: value for name, value in os.environ.items() if _changes(name)} | place
         own = _session_code(plan)
         self.process = _started((plan, folder, execution, place, os.getcwd(), stopping(), theirs, own))
         theirs.close()
@@ -189,6 +192,10 @@ class _Member:
         with contextlib.suppress(OSError):
             how += _end_of((self.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines())
         return Event(kind, self.plan, reason=f"{how} (see {self.folder / LOG})", said=False)
+
+
+def _changes(name: str) -> bool:
+    return name in _CHANGING or name.startswith(_TRACKERS)
 
 
 def _end_of(log: Sequence[str]) -> str:
@@ -245,7 +252,6 @@ def _work(
     end_with_parent(asked.set, _ORPHAN_SECONDS)
     os.chdir(directory)
     os.environ.update(place)
-    main = launch.rank(execution) == 0
     for number in heard:
         signal.signal(number, lambda *_: asked.set())
 
@@ -259,22 +265,7 @@ def _work(
     try:
         for registry, entries in zip(_REGISTRIES, cloudpickle.loads(own), strict=True):
             registry.receive(entries)
-        folder.mkdir(parents=True, exist_ok=True)
-        # The first process locks the run for all.
-        with lock_folder(folder) if main else contextlib.nullcontext():
-            with (folder / LOG).open("a", encoding="utf-8") as log:
-                # The run's log also gets the output of libraries and the traceback of a crash.
-                os.dup2(log.fileno(), sys.stdout.fileno())
-                os.dup2(log.fileno(), sys.stderr.fileno())
-            result = run(
-                plan,
-                folder,
-                execution,
-                report=lambda report: say("moved", report=report) if main else None,
-                stopping=asked.is_set,
-                warn=lambda text: print(text, flush=True),
-            )
-        say("finished", result=result)
+        say("finished", result=_logged_run(plan, folder, execution, asked.is_set, say))
     except Timeout:
         say("busy")
     except Stopped:
@@ -285,6 +276,37 @@ def _work(
         if not of_disk(error, folder):
             raise
         say("failed", reason=f"{error.strerror or error}: {error.filename or folder}")
+
+
+def _logged_run(
+    plan: Plan,
+    folder: Path,
+    execution: Execution,
+    asked: Callable[[], bool],
+    say: Callable[..., None],
+) -> Result:
+    """Carry out a run under its folder's lock, with this process's output in its log."""
+    main = launch.rank(execution) == 0
+
+    def warn(text: str) -> None:
+        print(text, flush=True)
+        say("warned", reason=text)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # The first process locks the run for all.
+    with lock_folder(folder) if main else contextlib.nullcontext():
+        with (folder / LOG).open("a", encoding="utf-8") as log:
+            # The run's log also gets the output of libraries and the traceback of a crash.
+            os.dup2(log.fileno(), sys.stdout.fileno())
+            os.dup2(log.fileno(), sys.stderr.fileno())
+        return run(
+            plan,
+            folder,
+            execution,
+            report=lambda report: say("moved", report=report) if main else None,
+            stopping=asked,
+            warn=warn,
+        )
 
 
 def _sleep_until_news(workers: Sequence[_Worker]) -> None:
