@@ -1,11 +1,17 @@
 """Batches for the training loop, prepared in this process or ahead of time by worker processes."""
 
 import multiprocessing
+import multiprocessing.queues
 import os
+import pickle
 import signal
+import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ssl_video.contract import Batch
+from ssl_video.data import shared_memory
 from ssl_video.data.frames.store import Statistics
 from ssl_video.data.pool import Pool
 from ssl_video.errors import InputError
@@ -20,6 +27,9 @@ from ssl_video.processes import end_with_parent
 from ssl_video.signals import STOPPING, held_back, release
 
 _WHOLE = range(1)
+# A wait for a batch is interrupted after so many seconds, by an error of torch with this message.
+_WAIT_SECONDS = 1
+_WAITED = "DataLoader timed out"
 
 
 class _Places:
@@ -48,7 +58,28 @@ class _Pinnable:
         return _Pinnable(_each(self.batch, Tensor.pin_memory), self.read)
 
 
-class _Steps(Dataset["_Pinnable | InputError"]):
+class _Packed:
+    """A worker's batch as bytes, with its tensors in shared memory.
+
+    torch would pack it in a thread of the worker, where an error is printed and the run waits for ever.
+    """
+
+    def __init__(self, batch: _Pinnable) -> None:
+        self.content = bytes(ForkingPickler.dumps(batch))
+
+    def pin_memory(self) -> "_Pinnable | InputError":
+        batch = self.unpacked()
+        return batch if isinstance(batch, InputError) else batch.pin_memory()
+
+    def unpacked(self) -> "_Pinnable | InputError":
+        try:
+            batch: _Pinnable = pickle.loads(self.content)
+        except (OSError, RuntimeError) as error:
+            return _in_words(error)
+        return batch
+
+
+class _Steps(Dataset["_Pinnable | _Packed | InputError"]):
     """Map a step and a shard of it to a batch; the workers of a loader share this object.
 
     An error is returned like a batch, because a raised one gets the worker's traceback as its message.
@@ -57,12 +88,17 @@ class _Steps(Dataset["_Pinnable | InputError"]):
     def __init__(self, labeled: Pool, labels: np.ndarray, unlabeled: Pool | None) -> None:
         self.labeled, self.labels, self.unlabeled = labeled, labels, unlabeled
 
-    def __getitem__(self, place: tuple[int, int]) -> _Pinnable | InputError:
+    def __getitem__(self, place: tuple[int, int]) -> _Pinnable | _Packed | InputError:
         try:
             batch = self.batch(*place)
-            return _Pinnable(batch, self.labeled.store.take() if get_worker_info() else Statistics())
         except InputError as error:
             return error
+        if not get_worker_info():
+            return _Pinnable(batch, Statistics())
+        try:
+            return _Packed(_Pinnable(batch, self.labeled.store.take()))
+        except (OSError, RuntimeError) as error:
+            return _in_words(error)
 
     def batch(self, step: int, shard: int) -> Batch:
         labels = torch.from_numpy(self.labels[self.labeled.places(step, shard)])
@@ -81,6 +117,9 @@ def batches(
     device: torch.device,
     workers: int = 0,
     shards: range = _WHOLE,
+    held: int = 1,
+    processes: int = 1,
+    waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
     """Yield the batches of the given steps, on the device: for each step, one batch per given shard.
 
@@ -92,42 +131,94 @@ def batches(
         device: the target device.
         workers: processes that prepare batches ahead of time; 0 prepares them in this process.
         shards: this process's shards of each step, out of the pools' number of shards.
+        held: batches that the caller holds at a time.
+        processes: processes on this machine that load as many batches at the same time.
+        waiting: called every second while a batch of a worker is waited for; it may raise an error.
 
     Raises:
-        InputError: a video cannot be decoded, although it could be when the run began.
+        InputError: a video cannot be decoded, although it could be when the run began; the batches of the
+            workers do not fit into shared memory; a worker has died.
     """
+    size = labeled.bytes + (unlabeled.bytes if unlabeled else 0)
+    ahead = shared_memory.prefetch(workers, size, held, processes) if workers else None
     with warnings.catch_warnings(), held_back():
         # The loader recommends one worker per core, which is wrong if runs share the machine.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
-        loaded = iter(
-            DataLoader(
-                _Steps(labeled, labels, unlabeled),
-                sampler=_Places(steps, shards),
-                batch_size=None,
-                num_workers=workers,
-                pin_memory=device.type == "cuda",
-                prefetch_factor=4 if workers else None,
-                # Without its own generator it would draw from torch's, and a resumed run once more often.
-                generator=torch.Generator(),
-                worker_init_fn=_begin,
-            )
+        loader = DataLoader(
+            _Steps(labeled, labels, unlabeled),
+            sampler=_Places(steps, shards),
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=device.type == "cuda",
+            prefetch_factor=ahead,
+            timeout=_WAIT_SECONDS if workers else 0,
+            # Without its own generator it would draw from torch's, and a resumed run once more often.
+            generator=torch.Generator(),
+            worker_init_fn=_begin,
         )
+        received = _received(iter(loader), waiting)
+    for item in received:
+        labeled.store.add(item.read)
+        yield to_device(item.batch, device)
+
+
+def _received(loaded: Any, waiting: Callable[[], None]) -> Iterator[_Pinnable]:
+    """Yield the batches of a loader.
+
+    Raises:
+        InputError: see `batches`.
+    """
     try:
-        for item in loaded:
+        while True:
+            try:
+                item = next(loaded)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                item = shared_memory.ended(error)
+                if not item and (_WAITED not in str(error) or not _pins(loaded)):
+                    raise
+            if item is None:
+                waiting()
+            elif isinstance(item, _Packed):
+                item = item.unpacked()
             if isinstance(item, InputError):
                 raise item
-            labeled.store.add(item.read)
-            yield to_device(item.batch, device)
+            if isinstance(item, _Pinnable):
+                yield item
     finally:
         # Deleting the loader ends its processes. The garbage collector may delete the loader's queues first;
         # then each process would be waited for and killed after five seconds.
         del loaded
 
 
+def _pins(loaded: Any) -> bool:
+    """Return whether the thread that pins a loader's batches is alive; it may have none."""
+    thread = getattr(loaded, "_pin_memory_thread", None)
+    return thread is None or thread.is_alive()
+
+
+def _in_words(error: Exception) -> InputError:
+    """Return the error for the user if a batch could not be shared, or raise it again."""
+    told = shared_memory.no_room(error)
+    if told is None:
+        raise error
+    return told
+
+
 def _begin(_: int) -> None:
     """Prepare a loader's process."""
     end_with_parent()
+    # Also a thread's error has to end the process, or the run would wait for its batch for ever.
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_fail)  # type: ignore[attr-defined]
     _outlive_signals()
+
+
+def _fail(error: Exception, _: object) -> None:
+    """End a loader's process with the traceback of an error."""
+    traceback.print_exception(error)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _outlive_signals() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ssl_video.contract import View
@@ -78,6 +79,12 @@ class Pool:
             name: (request, f"own/{name}" if request.window == "own" else "shared")
             for name, request in views.items()
         }
+
+    @property
+    def bytes(self) -> int:
+        """Size of a shard's views in memory; see `clips`."""
+        frames = sum(request.shape.frames for request, _ in set(self._clip.values()))
+        return len(self.slots(0)) * 3 * frames * self.size**2 * torch.float32.itemsize
 
     def slots(self, shard: int) -> range:
         """Return the places of one shard in a step's batch."""

@@ -160,8 +160,12 @@ class Training:
             counts = {"step": self.step, "seconds": self.seconds, "skipped": self.skipped}
             checkpoint.save(self.state() | moving | counts, self.folder)
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield this process's batches of the remaining steps, `accumulate` of them per step."""
+    def batches(self, waiting: Callable[[], None] = lambda: None) -> Iterator[Batch]:
+        """Yield this process's batches of the remaining steps, `accumulate` of them per step.
+
+        Args:
+            waiting: called every second while a batch is waited for.
+        """
         parts, rank = self.spec.accumulate, self.processes.rank
         labeled, unlabeled = self._pool("labeled"), self._pool("unlabeled")
         return batches(
@@ -172,6 +176,9 @@ class Training:
             self.device,
             self._workers(),
             range(rank * parts, (rank + 1) * parts),
+            parts,
+            self.execution.devices,
+            waiting,
         )
 
     @property
@@ -264,11 +271,26 @@ def fit(
     every = run.execution.evaluate_every
     began = saved = time.monotonic()
     before, clips = run.seconds, run.clips_per_step()
-    batches = run.batches()
+
+    def flush() -> None:
+        bad = recorder.flush()
+        keeper.flush()
+        if bad and run.execution.on_nonfinite == "stop":
+            raise _not_finite(run, *bad)
+
+    def waiting() -> None:
+        # Several processes have to end after the same step.
+        if processes.size == 1 and stopping():
+            flush()
+            run.save()
+            raise Stopped
+
+    batches = run.batches(waiting)
     for first in batches:
         parts = [first, *islice(batches, spec.accumulate - 1)]
         rate = set_learning_rate(run.optimizer, spec, run.step)
         recorder.step(run.step, rate, update(parts, run.step / spec.steps))
+        del first, parts  # the next batches arrive in their memory
         run.step += 1
         run.seconds = before + time.monotonic() - began
         # Each process has its own clock and receives its own signals.
@@ -276,10 +298,7 @@ def fit(
         stop, late = processes.any(stopping(), late)
         due = stop or late or run.step == spec.steps
         if due or run.step % _FLUSH_EVERY == 0:
-            bad = recorder.flush()
-            keeper.flush()
-            if bad and run.execution.on_nonfinite == "stop":
-                raise _not_finite(run, *bad)
+            flush()
             report(RunProgress("train", run.step, spec.steps, clips * run.step))
         if every and (run.step % every == 0 or run.step == spec.steps):
             validations.write(run.step - 1, run.validate())

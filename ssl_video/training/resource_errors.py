@@ -1,4 +1,4 @@
-"""Turn out-of-memory and disk errors into actionable messages."""
+"""Turn errors of memory, disk and loading processes into actionable messages."""
 
 import errno
 import os
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ssl_video.data import shared_memory
 from ssl_video.errors import InputError, counted
 from ssl_video.registry import algorithms
 from ssl_video.spec import Spec
@@ -21,7 +22,7 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 @contextmanager
 def as_input_errors(folder: Path, spec: Spec) -> Iterator[None]:
-    """Convert a full disk, an unwritable folder and exhausted memory into an InputError.
+    """Convert a full disk or memory, an unwritable folder and a dead loading process into an InputError.
 
     Other errors of the operating system, such as a file that a method cannot find, are not converted.
 
@@ -33,6 +34,8 @@ def as_input_errors(folder: Path, spec: Spec) -> Iterator[None]:
     except (MemoryError, torch.cuda.OutOfMemoryError):
         raise _out_of_memory(spec) from None
     except RuntimeError as error:
+        if told := shared_memory.ended(error):
+            raise told from None
         if _NO_MEMORY not in str(error):
             raise
         raise _out_of_memory(spec) from None

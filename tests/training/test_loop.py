@@ -182,6 +182,27 @@ def test_stopping_leaves_a_checkpoint_of_that_step(make_training: MakeTraining, 
     assert len(metrics(tmp_path)) == 3
 
 
+def test_stopping_while_a_batch_is_waited_for(
+    make_training: MakeTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that loads clips may take long, or be stuck."""
+    run = make_training(steps=6)
+    batches = run.batches
+
+    def slow(waiting: Callable[[], None]) -> Iterator[Batch]:
+        for number, batch in enumerate(batches()):
+            for _ in range(100 if number == 2 else 0):
+                waiting()
+            yield batch
+
+    monkeypatch.setattr(run, "batches", slow)
+    answers = iter([False] * 10 + [True])
+    with pytest.raises(Stopped):
+        fit(run, stopping=lambda: next(answers))
+    assert checkpoint.load(tmp_path / checkpoint.CURRENT)["step"] == 2
+    assert len(metrics(tmp_path)) == 2
+
+
 def poison(run: Training, step: int, where: str) -> None:
     """Makes the loss, or the weights, not finite at a step."""
     loss, parameter = run.algorithm.loss, next(iter(run.algorithm.parameters()))

@@ -175,6 +175,15 @@ def test_parts_are_no_remedy_for_what_looks_at_the_whole(make_plan: MakePlan, tm
         raise MemoryError
 
 
+def test_a_loading_process_that_dies_during_a_step(make_plan: MakePlan, tmp_path: Path) -> None:
+    """torch raises its error from a signal handler, wherever the run is."""
+    with (
+        pytest.raises(InputError, match=r"a loading process has ended \(killed by signal: Killed\): "),
+        as_input_errors(tmp_path, make_plan().spec),
+    ):
+        raise RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
+
+
 def test_other_errors_are_left_alone(make_plan: MakePlan, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="shape"), as_input_errors(tmp_path, make_plan().spec):
         raise RuntimeError("shape")
