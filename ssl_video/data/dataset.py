@@ -32,6 +32,7 @@ _MARGIN = 8 / 7
 
 # What the protocol `auto` stands for: with and without unlabeled clips.
 DEFAULTS = ("all", "per-class:10")
+_QUARANTINED = "quarantined ("
 # Reasons that say nothing about the file itself: it was away.
 _PASSING = {
     os.strerror(number).lower() for number in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ESTALE)
@@ -93,7 +94,7 @@ def read_index(
     listed = _quarantined(spec, index)
     if not listed:
         return index
-    note = f"{counted(len(listed), 'clip', 'are')} quarantined ({quarantine.place(source(spec))})"
+    note = f"{counted(len(listed), 'clip', 'are')} {_QUARANTINED}{quarantine.place(source(spec))})"
     left = index.without(np.array(sorted(listed)))
     return replace(left, notes=(*left.notes, note))
 
@@ -231,14 +232,18 @@ def draw(spec: Spec, index: Index) -> Partition:
     Raises:
         InputError: see `partition.make`.
     """
-    return make(
-        index,
-        with_protocol(spec, index).protocol,
-        draw=spec.label_draw,
-        labeled_in_unlabeled=spec.labeled_in_unlabeled,
-        validation=spec.validation,
-        lists=Path(spec.lists) if spec.lists else None,
-    )
+    try:
+        return make(
+            index,
+            with_protocol(spec, index).protocol,
+            draw=spec.label_draw,
+            labeled_in_unlabeled=spec.labeled_in_unlabeled,
+            validation=spec.validation,
+            lists=Path(spec.lists) if spec.lists else None,
+        )
+    except InputError as error:
+        # Clips that are wanted may be there, but quarantined.
+        raise InputError(*error.problems, *(note for note in index.notes if _QUARANTINED in note)) from None
 
 
 def check_present(index: Index, looks: int = 50) -> None:

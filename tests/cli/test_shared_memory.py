@@ -10,7 +10,7 @@ import pytest
 from helpers.command_line import TINY_STEP, results
 
 pytestmark = pytest.mark.slow
-_SECONDS = 120.0  # a run that waited for its batches for ever would take all of them
+_SECONDS = 300.0  # a run that waited for its batches for ever would take all of them
 # Four labeled clips and two views of four unlabeled ones, each of 4 frames of 16 pixels: 144 KiB a batch.
 RUN = ("--protocol", "per-class:2", "--steps", "60", *TINY_STEP, "--workers", "2")
 FILLING = '''import contextlib, multiprocessing

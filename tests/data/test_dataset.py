@@ -9,7 +9,7 @@ import pytest
 from helpers.partitions import make_index
 from helpers.sources import manifest, touch
 
-from ssl_video.data.dataset import check_present, load, read_index
+from ssl_video.data.dataset import check_present, draw, load, read_index
 from ssl_video.data.importers import index_file
 from ssl_video.data.video import quarantine
 from ssl_video.errors import InputError
@@ -103,6 +103,14 @@ def test_a_class_that_is_quarantined_whole_is_said(spec: Spec, tmp_path: Path) -
     quarantine.write(tmp_path / "data", everything)
     with pytest.raises(InputError, match="data: no usable train clip is left"):
         read_index(spec)
+
+
+def test_clips_that_a_protocol_lacks_may_be_quarantined(spec: Spec, tmp_path: Path) -> None:
+    quarantine.write(tmp_path / "data", {f"jump/{clip}.mkv": "cut off" for clip in range(6)})
+    spec = spec.model_copy(update={"protocol": "per-class:1"})
+    with pytest.raises(InputError, match=r"'jump \(0\)'") as caught:
+        draw(spec, read_index(spec))
+    assert caught.value.problems[-1] == f"6 clips are quarantined ({tmp_path}/data.quarantine.csv)"
 
 
 def test_a_disk_that_is_not_mounted_is_told_from_broken_files(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Videos of every kind that decoding has to cope with, made on the spot."""
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -66,4 +67,39 @@ def encode(path: Path, kind: Kind, frames: int = LENGTH) -> Path:
             frame.pts = kind.stamps[number] if kind.stamps else number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def cut(whole: Path, path: Path, key: int, first: int) -> Path:
+    """Cut a file without encoding it again, from a key frame that stands before its first shown frame.
+
+    Args:
+        whole: a file at 25 frames a second, in MP4.
+        path: the cut file, in MP4: an edit list hides the frames before the first.
+        key: number of the key frame from which data is copied.
+        first: number of the first frame that is shown.
+    """
+    options = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
+    with av.open(str(whole)) as source, av.open(str(path), "w", options=options) as target:
+        stream = source.streams.video[0]
+        copied = target.add_stream_from_template(stream)
+        frame = round(1 / 25 / float(stream.time_base))
+        for packet in source.demux(stream):
+            if packet.size and packet.pts >= key * frame:
+                packet.stream = copied
+                packet.pts, packet.dts = packet.pts - first * frame, packet.dts - first * frame
+                target.mux(packet)
+    return path
+
+
+def trim(whole: Path, path: Path, first: int, frames: int) -> Path:
+    """Copy an MP4 file at 25 frames a second with another edit list, as phones trim: all data stays."""
+    content = bytearray(whole.read_bytes())
+    # After the name: version and flags, number of entries; duration in milliseconds, first time stamp.
+    entry = content.index(b"elst") + 12
+    with av.open(str(whole)) as container:
+        frame = round(1 / 25 / float(container.streams.video[0].time_base))
+    delay = int.from_bytes(content[entry + 4 : entry + 8], "big")
+    content[entry : entry + 8] = struct.pack(">II", 40 * frames, delay + first * frame)
+    path.write_bytes(content)
     return path

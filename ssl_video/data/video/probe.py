@@ -128,7 +128,7 @@ def _decode(path: str, found: dict[str, Any]) -> None:
         even = stated_rate and abs(mean * stated_rate - 1) < 0.05 and not found["variable"]
         found["rate"] = round(stated_rate if even or not mean else 1 / mean, 3)
         found["seconds"] = round(mean * number if mean else number / (stated_rate or 1), 3)
-        stated = stream.frames or _stated(container, stream, found["rate"])
+        stated = _stated(container, stream, found["rate"])
         if number < _WHOLE * stated:
             found["cut"] = f"cut off or damaged: {number} of {stated} frames can be decoded"
 
@@ -144,11 +144,16 @@ def _steps(stamps: Sequence[int], unit: float) -> tuple[float, bool]:
 
 
 def _stated(container: av.container.InputContainer, stream: av.video.stream.VideoStream, rate: float) -> int:
-    """Return the frames that a file should have by its stated duration; 0 if there is none."""
+    """Return the frames that a file should show by its header; 0 if this says nothing."""
     seconds = float(stream.duration * (stream.time_base or 0)) if stream.duration else 0.0
     if not seconds and container.duration and len(container.streams) == 1:
         seconds = container.duration / av.time_base
-    return round(seconds * rate)
+    by_time = round(seconds * rate)
+    # In MP4, the number includes frames that an edit list hides, as in files that were cut without encoding
+    # them again. The duration does not. Of other files that are cut off, FFmpeg estimates the duration.
+    if "mp4" in container.format.name and by_time:
+        return min(stream.frames or by_time, by_time)
+    return stream.frames or by_time
 
 
 def _misnamed(path: str, name: str) -> bool:

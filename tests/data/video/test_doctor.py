@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from helpers.command_line import wait_for
 from helpers.partitions import make_index
+from helpers.videos import KINDS, cut, encode, trim
 
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.frames import known
@@ -140,6 +141,38 @@ def test_cut_off_files(tmp_path: Path, make_video: MakeVideo, name: str) -> None
     left = len(decode(path))
     assert 5 < left < 24
     assert reason(path) == f"cut off or damaged: {left} of 28 frames can be decoded"
+
+
+@pytest.mark.parametrize("kind", ["h264", "one group", "hevc, open groups"])
+def test_files_that_were_cut_without_encoding_again_are_whole(tmp_path: Path, kind: str) -> None:
+    """Their headers count frames that an edit list hides, before and after those that are shown."""
+    whole = encode(tmp_path / "whole.mp4", KINDS[kind])
+    key = 0 if kind == "one group" else 12
+    for path, frames in (
+        (cut(whole, tmp_path / "cut.mp4", key, 19), 31),
+        (trim(whole, tmp_path / "end.mp4", 0, 15), 15),
+        (trim(whole, tmp_path / "middle.mp4", 30, 10), 10),
+    ):
+        assert len(decode(path)) == frames
+        found = probe(str(path))
+        assert (found.reason, found.frames, found.rate) == ("", frames, 25.0)
+
+
+def test_a_file_that_is_trimmed_and_cut_off(tmp_path: Path) -> None:
+    """With its header in front, as files on the web: the edit list hides no damage of what is shown."""
+    whole = encode(tmp_path / "whole.mp4", KINDS["one group"])
+    front = tmp_path / "front.mp4"
+    with av.open(str(whole)) as source, av.open(str(front), "w", options={"movflags": "faststart"}) as target:
+        copied = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = copied
+                target.mux(packet)
+    trimmed = trim(front, tmp_path / "trimmed.mp4", 10, 40)
+    assert probe(str(trimmed)).reason == ""
+    content = trimmed.read_bytes()
+    trimmed.write_bytes(content[: len(content) * 2 // 3])
+    assert reason(trimmed)
 
 
 # The look at a data set

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 from helpers.paths import FIXTURES
-from helpers.videos import KINDS, LENGTH, encode
+from helpers.videos import KINDS, LENGTH, cut, encode
 
 from ssl_video.data.video import decode as module
 from ssl_video.data.video.container import DecodeError
@@ -191,17 +191,7 @@ def test_music_with_a_cover_is_no_video(tmp_path: Path) -> None:
 def test_frames_of_a_file_cut_without_encoding_again(tmp_path: Path, from_the_start: list[str]) -> None:
     """Cut at frame 30 of key frames 24 and 36: an edit list hides frames 24 to 29, which others depend on."""
     whole = encode(tmp_path / "whole.mp4", KINDS["h264"], 100)
-    path = tmp_path / "cut.mp4"
-    options = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
-    with av.open(str(whole)) as source, av.open(str(path), "w", options=options) as target:
-        stream = source.streams.video[0]
-        copied = target.add_stream_from_template(stream)
-        frame = round(1 / 25 / float(stream.time_base))
-        for packet in source.demux(stream):
-            if packet.size and packet.pts >= 24 * frame:
-                packet.stream = copied
-                packet.pts, packet.dts = packet.pts - 30 * frame, packet.dts - 30 * frame
-                target.mux(packet)
+    path = cut(whole, tmp_path / "cut.mp4", 24, 30)
     expected = decode(whole)[30:]
     assert np.array_equal(decode(path), expected)
     for indices in ([9, 3], [5, 6, 7, 40], [69, 12], [10]):
