@@ -13,6 +13,7 @@ from ssl_video.benchmarks.running import executors, matching, matrix, prepare
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.benchmarks.tables.results import Results, read_results
+from ssl_video.data import frame_rates
 from ssl_video.errors import InputError, counted
 from ssl_video.networks.assemble import label, plugins
 from ssl_video.observer import Observer
@@ -143,6 +144,8 @@ def _introduce(
     """Report the runs, their data and their settings before the start."""
     for sentence in (*_data_sets(plans), *_settings([plan.spec for plan in plans]), *_without_source(plans)):
         observer.say(sentence)
+    for sentence in _frame_rates(plans):
+        observer.warn(sentence)
     folders = [run_folder(results, plan.name) for plan in todo]
     for folder in folders:
         if folder.has_result:
@@ -230,6 +233,13 @@ def _frames(spec: Spec) -> str:
     return (
         f"{spec.frames} frames, {spec.fps:g} a second," if spec.fps else f"{spec.frames}x{spec.stride} frames"
     )
+
+
+def _frame_rates(plans: Sequence[Plan]) -> list[str]:
+    """Return a sentence for each data set whose frame rates differ, unless its runs sample by time."""
+    by_frames = [plan for plan in plans if plan.spec.sampling == "dense" and not plan.spec.fps]
+    sets = {plan.data.index.fingerprint: plan.data for plan in by_frames}
+    return [sentence for data in sets.values() if (sentence := frame_rates.remark(data))]
 
 
 def _settings(specs: Sequence[Spec]) -> list[str]:

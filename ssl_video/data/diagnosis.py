@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ssl_video.data.dataset import check_present, read_all, source
+from ssl_video.data.frame_rates import far_off
 from ssl_video.data.index import Index
 from ssl_video.data.video import doctor as examination
 from ssl_video.data.video import quarantine
@@ -97,6 +98,11 @@ class Diagnosis:
                 rows for rows in copies if len({int(index.labels[row]) for row in rows} - {-1}) > 1
             ],
         }
+        usual, far = far_off({name: facts.rate for name, facts in usable if facts.rate})
+        found[
+            f"frame rate that differs by half or more from the usual {usual:.4g} per second, so that clips "
+            "last longer or shorter; --fps samples by time"
+        ] = far
         for text, some in groups.items():
             found[text] = [" = ".join(index.ids[row] for row in rows[:3]) for rows in some]
         return {text: names for text, names in found.items() if names}

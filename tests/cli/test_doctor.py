@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.command_line import Call, call_here, start, wait_for
+from helpers.command_line import TINY, Call, call_here, start, wait_for
 
 from ssl_video.data.video import quarantine
 
@@ -112,3 +112,19 @@ def test_stopped_by_the_user(
     first, *_ = again.stdout.splitlines()
     assert re.match(r"many: \d+ of 120 files decoded in ", first)
     assert not first.startswith("many: 120 ")
+
+
+def test_frame_rates_that_differ(make_video: Callable[..., Path], call: Call, tmp_path: Path) -> None:
+    """The doctor names the clips, and a run counts them before it begins."""
+    for name in ("bow", "wave"):
+        for clip in range(4):
+            rate = 60 if (name, clip) == ("wave", 3) else 15
+            make_video(tmp_path / "gym" / name / f"{clip}.mkv", 12, 20, 24, fps=rate, clip=clip)
+    done = call("data", "doctor", "gym", cwd=tmp_path)
+    assert "differs by half or more from the usual 15 per second" in done.stdout
+    assert "--fps samples by time: 1 (wave/3.mkv)" in " ".join(done.stdout.split())
+    for sampling in ("dense", "segments"):
+        flags = ("--data", "gym", "--protocol", "per-class:1", "--sampling", sampling, *TINY)
+        done = call("train", *flags, cwd=tmp_path)
+        warned = "warning: gym: the frame rate of 1 video of 8 differs" in done.stderr
+        assert warned == (sampling == "dense"), done.stderr
