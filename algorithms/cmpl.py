@@ -9,6 +9,7 @@ frame rates; only the primary network is used for inference.
 from torch import nn
 from torch.nn import functional as F
 
+from ssl_video.algorithms.parts.alignment import Alignment
 from ssl_video.algorithms.parts.passes import Passes, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, Network, NonNegative, Paper, Task, View
@@ -26,6 +27,8 @@ class CMPL(Algorithm):
         threshold: minimum confidence of a used prediction (ours).
         weight: weight of the unlabeled terms (ours).
         passes: "separate" or "joint", see `parts.passes.in_passes` (ours).
+        alignment: correct each network's predictions so that classes are labeled as often as they occur, see
+            `parts.alignment` (ours).
     """
 
     paper = Paper(
@@ -59,9 +62,14 @@ class CMPL(Algorithm):
         threshold: Fraction = 0.8,
         weight: NonNegative = 1.0,
         passes: Passes = "separate",
+        alignment: bool = False,
     ) -> None:
         super().__init__()
         self.primary, self.auxiliary = primary, auxiliary
+        self.align = (
+            nn.ModuleDict({r: Alignment(task.num_classes) for r in self.roles}) if alignment else None
+        )
+        self.whole_batch = self.whole_batch or alignment
         self.select, self.weight, self.passes = Threshold(threshold), weight, passes
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
@@ -73,6 +81,9 @@ class CMPL(Algorithm):
         a_labeled, a_weak, a_strong = in_passes(
             self.auxiliary, clips["auxiliary"], u["weak/auxiliary"], u["strong/auxiliary"], self.passes
         )
+        if self.align:
+            p_weak = self.align["primary"](p_weak, batch.labels)
+            a_weak = self.align["auxiliary"](a_weak, batch.labels)
         by_primary = self.select(p_weak, batch.indices)
         by_auxiliary = self.select(a_weak, batch.indices)
         terms = {

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssl_video.algorithms.parts.alignment import Alignment
 from ssl_video.algorithms.parts.passes import Passes, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task, View
@@ -19,6 +20,8 @@ class FixMatch(Algorithm):
         threshold: minimum confidence of a used prediction (tau; the paper's value).
         weight: weight of the unlabeled term (lambda_u; the paper's value).
         passes: "separate" or "joint", see `parts.passes.in_passes`.
+        alignment: correct the predictions so that classes are labeled as often as they occur, see
+            `parts.alignment` (not in the paper).
     """
 
     paper = Paper(
@@ -49,9 +52,12 @@ class FixMatch(Algorithm):
         threshold: Fraction = 0.95,
         weight: NonNegative = 1.0,
         passes: Passes = "separate",
+        alignment: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.weight, self.passes = model, weight, passes
+        self.align = Alignment(task.num_classes) if alignment else None
+        self.whole_batch = self.whole_batch or alignment
         # Turns weak predictions into pseudo-labels; methods with another rule replace it.
         self.select: nn.Module = Threshold(threshold)
 
@@ -61,7 +67,7 @@ class FixMatch(Algorithm):
         labeled, weak, strong = in_passes(
             self.model, batch.labeled["weak"], u["weak"], u["strong"], self.passes
         )
-        pseudo = self.select(weak, batch.indices)
+        pseudo = self.select(self.align(weak, batch.labels) if self.align else weak, batch.indices)
         terms = {
             "labeled": F.cross_entropy(labeled, batch.labels),
             "unlabeled": self.weight * masked_cross_entropy(strong, pseudo),

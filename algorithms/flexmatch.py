@@ -58,6 +58,8 @@ class FlexMatch(FixMatch):
             thresholds rise from 0 (the paper's choice).
         weight: weight of the unlabeled term (the paper's value).
         passes: "separate" or "joint", see `parts.passes.in_passes`.
+        alignment: correct the predictions so that classes are labeled as often as they occur, see
+            `parts.alignment` (not in the paper).
     """
 
     paper = Paper(
@@ -87,6 +89,7 @@ class FlexMatch(FixMatch):
         threshold_warmup: bool = True,
         weight: NonNegative = 1.0,
         passes: Passes = "separate",
+        alignment: bool = False,
     ) -> None:
-        super().__init__(task, model, threshold=threshold, weight=weight, passes=passes)
+        super().__init__(task, model, threshold=threshold, weight=weight, passes=passes, alignment=alignment)
         self.select = CurriculumThreshold(task, threshold, threshold_warmup)

@@ -3,6 +3,7 @@
 from torch import nn
 from torch.nn import functional as F
 
+from ssl_video.algorithms.parts.alignment import Alignment
 from ssl_video.algorithms.parts.passes import together
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Task, View
@@ -19,6 +20,8 @@ class PseudoLabel(Algorithm):
         threshold: minimum confidence of a used prediction.
         weight: weight of the unlabeled term after the ramp.
         ramp: fraction of training over which that weight rises from 0.
+        alignment: correct the predictions so that classes are labeled as often as they occur, see
+            `parts.alignment` (not in the paper).
     """
 
     paper = Paper(
@@ -47,15 +50,18 @@ class PseudoLabel(Algorithm):
         threshold: Fraction = 0.95,
         weight: NonNegative = 1.0,
         ramp: Fraction = 0.4,
+        alignment: bool = False,
     ) -> None:
         super().__init__()
+        self.align = Alignment(task.num_classes) if alignment else None
+        self.whole_batch = self.whole_batch or alignment
         self.model, self.select = model, Threshold(threshold)
         self.weight, self.ramp = weight, ramp
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled cross-entropy + ramped cross-entropy with the network's own labels (eq. 15)."""
         labeled, weak = together(self.model, batch.labeled["weak"], batch.unlabeled["weak"])
-        pseudo = self.select(weak, batch.indices)
+        pseudo = self.select(self.align(weak, batch.labels) if self.align else weak, batch.indices)
         weight = self.weight * ramp(progress, self.ramp)
         return LossOutput(
             {

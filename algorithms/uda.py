@@ -35,6 +35,8 @@ class UDA(FixMatch):
         temperature: of the sharpening; smaller is sharper, 0 gives hard labels (tau; the paper's value).
         weight: weight of the unlabeled term (lambda; the paper's value).
         passes: "separate" or "joint", see `parts.passes.in_passes`.
+        alignment: correct the predictions so that classes are labeled as often as they occur, see
+            `parts.alignment` (not in the paper).
     """
 
     paper = Paper(
@@ -63,6 +65,7 @@ class UDA(FixMatch):
         temperature: NonNegative = 0.4,
         weight: NonNegative = 1.0,
         passes: Passes = "separate",
+        alignment: bool = False,
     ) -> None:
-        super().__init__(task, model, threshold=threshold, weight=weight, passes=passes)
+        super().__init__(task, model, threshold=threshold, weight=weight, passes=passes, alignment=alignment)
         self.select = SharpenedThreshold(threshold, temperature)
