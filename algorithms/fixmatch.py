@@ -67,7 +67,9 @@ class FixMatch(Algorithm):
         labeled, weak, strong = in_passes(
             self.model, batch.labeled["weak"], u["weak"], u["strong"], self.passes
         )
-        pseudo = self.select(self.align(weak, batch.labels) if self.align else weak, batch.indices)
+        if self.align:
+            weak = self.align(weak, batch.labels)
+        pseudo = self.select(weak, batch.indices)
         terms = {
             "labeled": F.cross_entropy(labeled, batch.labels),
             "unlabeled": self.weight * masked_cross_entropy(strong, pseudo),

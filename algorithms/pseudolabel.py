@@ -61,7 +61,8 @@ class PseudoLabel(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled cross-entropy + ramped cross-entropy with the network's own labels (eq. 15)."""
         labeled, weak = together(self.model, batch.labeled["weak"], batch.unlabeled["weak"])
-        pseudo = self.select(self.align(weak, batch.labels) if self.align else weak, batch.indices)
+        aligned = self.align(weak, batch.labels) if self.align else weak
+        pseudo = self.select(aligned, batch.indices)
         weight = self.weight * ramp(progress, self.ramp)
         return LossOutput(
             {

@@ -14,7 +14,7 @@ CHANGES = [
     M("pseudolabel.py", "ramp(progress, self.ramp)", "(1 - ramp(progress, self.ramp))", "ramp falls"),
     M("pseudolabel.py", "masked_cross_entropy(weak, pseudo)", "masked_cross_entropy(weak.detach(), pseudo)",
       "no gradient"),
-    M("pseudolabel.py", "self.select(weak,", "self.select(weak.flip(0),", "labels of other clips"),
+    M("pseudolabel.py", "self.select(aligned,", "self.select(aligned.flip(0),", "labels of other clips"),
     M("pseudolabel.py", "cross_entropy(labeled, batch.labels)",
       "cross_entropy(labeled, batch.labels.flip(0))",
       "labels of other clips"),
