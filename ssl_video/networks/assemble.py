@@ -259,23 +259,26 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
                 f"networks.{role}.stride and networks.{role}.frames"
             )
         stride = spec.stride // request.rate
-    weights = given.weights or (spec.weights if first else None)
-    prefix = given.weights_prefix or (spec.weights_prefix if first else None)
+    probe = given.probe or spec.probe
+    # A frozen network needs weights, and those of the run fit if it is the same network.
+    same = first or (probe != "none" and name == backbone_registry.full_name(spec.backbone))
+    weights = given.weights or (spec.weights if same else None)
+    prefix = given.weights_prefix or (spec.weights_prefix if same else None)
     if prefix and not weights:
         raise InputError(
             f"weights_prefix {prefix!r} chooses a part of a file, and the network {role!r} of "
             f"{spec.algorithm} has no weights: give them as well, or leave weights_prefix out"
         )
-    probe = given.probe or spec.probe
     if probe != "none" and not weights:
         raise InputError(
             f"a probe freezes the network {role!r} of {spec.algorithm}, which has no weights, so its "
-            f"features would be random: give them, --set networks.{role}.weights=FILE (for the first network "
-            f"also --weights), or train all of it, --set networks.{role}.probe=none"
+            f"features would be random: give them, --weights or --set networks.{role}.weights=FILE, or train "
+            f"all of it, --set networks.{role}.probe=none"
         )
     return NetworkSpec(
         backbone=name,
-        width=given.width or spec.width * request.width,
+        # Weights exist at full width, and a frozen network costs no training.
+        width=given.width or spec.width * (request.width if probe == "none" else 1),
         frames=given.frames or spec.frames * request.rate,
         stride=stride,
         weights=weights,

@@ -105,11 +105,24 @@ def test_a_checkpoint_holds_the_frozen_network_once(
 def test_a_probe_needs_weights_and_a_network_that_is_trained(
     make_training: Callable[..., Training], weights: str
 ) -> None:
+    with pytest.raises(InputError, match=r"'primary' of cmpl, which has no weights.*primary\.weights"):
+        make_training(algorithm="cmpl", probe="linear")
+    other = {"auxiliary": {"backbone": "timm/resnet10t"}}
     with pytest.raises(InputError, match=r"'auxiliary' of cmpl, which has no weights.*auxiliary\.weights"):
-        make_training(algorithm="cmpl", probe="linear", weights=weights)
+        make_training(algorithm="cmpl", probe="linear", weights=weights, networks=other)
     given = settings("timebalance", weights)
     with pytest.raises(InputError, match="the head of a probe would stay random"):
         make_training(**given, options={"teachers": "frozen"})
+
+
+def test_further_networks_take_the_weights_of_the_run(
+    make_training: Callable[..., Training], weights: str
+) -> None:
+    made = make_training(algorithm="cmpl", probe="linear", weights=weights)
+    primary, auxiliary = (made.algorithm.get_submodule(role) for role in ("primary", "auxiliary"))
+    assert torch.equal(primary.backbone[0][0].weight, auxiliary.backbone[0][0].weight)
+    assert not torch.equal(primary.head.weight, auxiliary.head.weight)
+    assert made.spec.networks["auxiliary"].width == made.spec.networks["primary"].width
 
 
 def test_one_network_may_be_trained_as_a_whole(make_training: Callable[..., Training], weights: str) -> None:
