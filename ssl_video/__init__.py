@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # `as` says that a name is public
     from ssl_video.catalog import list_data as list_data
     from ssl_video.catalog import list_file as list_file
     from ssl_video.catalog import list_protocols as list_protocols
+    from ssl_video.catalog import list_recipes as list_recipes
     from ssl_video.catalog import list_suites as list_suites
     from ssl_video.contract import Algorithm as Algorithm
     from ssl_video.contract import Batch as Batch
@@ -142,6 +143,7 @@ _HOME = {
     "list_data": "catalog",
     "list_file": "catalog",
     "list_protocols": "catalog",
+    "list_recipes": "catalog",
     "list_suites": "catalog",
     "load_data": "labeled_data",
     "load_model": "runs.folder",

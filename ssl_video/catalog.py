@@ -58,6 +58,13 @@ def list_suites() -> dict[str, str]:
     return suite.describe()
 
 
+def list_recipes() -> dict[str, str]:
+    """Return every recipe that comes with the package, with a one-line description."""
+    from ssl_video.benchmarks.running import recipe
+
+    return recipe.describe()
+
+
 def list_file(path: str) -> dict[str, dict[str, str]]:
     """Return a Python file's entries: {"algorithms": {"path:name": description}, "backbones": {...}}.
 

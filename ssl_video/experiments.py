@@ -39,6 +39,7 @@ def train(
     *,
     config: str | PathLike[str] | None = None,
     resume: str | PathLike[str] | RunFolder | None = None,
+    recipe: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: bool | Observer | None = None,
     **keywords: Any,
@@ -56,6 +57,7 @@ def train(
         algorithm: a name, "path/to/file.py:name", or a class; None: that of `config`, else supervised.
         config: a YAML file with keys of a specification, and `logger`; keywords override it.
         resume: the folder of a run that was stopped; replaces `config`.
+        recipe: settings that replace the defaults: "probe", "finetune", "scratch", or a YAML file.
         overrides: values by dotted key, which override all others: {"networks.auxiliary.width": 0.5}.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
         keywords: see above.
@@ -70,8 +72,9 @@ def train(
     """
     given, execution = arguments.split(keywords, without=BENCH_ONLY)
     if resume is not None:
-        if config is not None:
-            raise InputError("--resume takes its settings from the run's folder: leave out RUN.yaml")
+        if config is not None or recipe is not None:
+            what = "RUN.yaml" if config is not None else "--recipe"
+            raise InputError(f"--resume takes its settings from the run's folder: leave out {what}")
         # Resolved, so that relative paths and links have the name of the run, too.
         resume = RunFolder(Path(resume).resolve())
         if keywords.get("results") and Path(keywords["results"]).resolve() != resume.results:
@@ -83,7 +86,7 @@ def train(
     # The only setting of the execution that is rather a project's than a machine's.
     execution = {"logger": in_file.pop("logger", None)} | execution
     values = merge(in_file, given)
-    spec = arguments.single(values, given, overrides)
+    spec = arguments.single(values, given, overrides, recipe)
     check_names([spec])
     outcome = _carry_out([spec], execution | {"jobs": 1}, progress, resume)
     (name,) = outcome.names
@@ -107,6 +110,7 @@ def bench(
     seeds: int | None = None,
     match: str | None = None,
     suite: str | None = None,
+    recipe: str | None = None,
     baseline: str | None = BASELINE,
     overrides: Mapping[str, Any] | None = None,
     progress: bool | Observer | None = None,
@@ -130,6 +134,7 @@ def bench(
         match: quantity that is equal for all methods: "steps", "clips", "forwards" or "seconds"; the last
             three also with an amount, as in "clips:54000".
         suite: a benchmark by name or from a YAML file.
+        recipe: settings that replace the suite's: "probe", "finetune", "scratch", or a YAML file.
         baseline: an algorithm that is added if it is missing, for gains: see `Results.compare`; None: none.
         overrides: values by dotted key, which override all others: {"options.threshold": 0.8}.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
@@ -145,7 +150,7 @@ def bench(
     """
     chosen, specs, execution = arguments.benchmark(
         algorithms, data=data, protocols=protocols, backbones=backbones, draws=draws, seeds=seeds,
-        match=match, suite=suite, baseline=baseline, overrides=overrides, **keywords,
+        match=match, suite=suite, recipe=recipe, baseline=baseline, overrides=overrides, **keywords,
     )  # fmt: skip
     check_names(specs, commands=chosen.data_commands)
     return _carry_out(specs, execution, progress, match=chosen.match, compared=True).results

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from ssl_video.benchmarks.running import recipe as recipes
 from ssl_video.benchmarks.running import suite as suites
 from ssl_video.benchmarks.running.given import specify
-from ssl_video.benchmarks.running.suite import Suite, with_demo_settings
+from ssl_video.benchmarks.running.suite import Suite, merge, with_demo_settings
 from ssl_video.errors import InputError, unknown
 from ssl_video.names import Names, listed
 from ssl_video.registry import algorithms as registry
@@ -82,17 +83,24 @@ def split(
     return given, {"results": EXECUTION["results"], **execution}
 
 
-def single(values: Mapping[str, Any], given: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> Spec:
+def single(
+    values: Mapping[str, Any],
+    given: Mapping[str, Any],
+    overrides: Mapping[str, Any] | None,
+    recipe: str | None = None,
+) -> Spec:
     """Return the specification of one run; on the demo clips the demo's settings are the defaults.
 
     Args:
         values: keys of a specification, including those of a file.
         given: the keys that the caller gave as keywords.
         overrides: values by dotted key, which override all others.
+        recipe: settings that replace the defaults, see `recipe.load`.
 
     Raises:
-        InputError: see `given.specify`.
+        InputError: see `given.specify`; no such recipe.
     """
+    values = merge(recipes.load(recipe), values) if recipe else values
     return specify(with_demo_settings(values), given, overrides or {})
 
 
@@ -119,6 +127,7 @@ def benchmark(
     seeds: int | None = None,
     match: str | None = None,
     suite: str | None = None,
+    recipe: str | None = None,
     baseline: str | None,
     overrides: Mapping[str, Any] | None = None,
     **keywords: Any,
@@ -133,6 +142,8 @@ def benchmark(
     others = (*TRAIN_ONLY, "backbone", "protocol", "seed")
     given, execution = split(keywords, others, own=("backbones", "draws", "protocols", "seeds"))
     chosen = _suite(suite, algorithms, data, protocols, backbones)
+    if recipe:
+        chosen = replace(chosen, settings=merge(chosen.settings, recipes.load(recipe)))
     chosen = _counts(chosen, draws, seeds, match, {**chosen.settings, **given, **(overrides or {})})
     if baseline is not None:
         chosen = chosen.with_baseline(baseline)

@@ -29,7 +29,7 @@ _TRAIN = (
 
 
 @dataclass(frozen=True)
-class Cost:
+class RecordingCost:
     """The cost of a run with a recording.
 
     Attributes:
@@ -65,7 +65,7 @@ def repeated(source: Path, target: Path, seconds: float) -> None:
                     container.mux(packet)
 
 
-def measure(folder: Path, seconds: float) -> Cost:
+def measure(folder: Path, seconds: float) -> RecordingCost:
     """Train two steps with a recording of this length in a new process with an empty cache.
 
     Raises:
@@ -88,7 +88,7 @@ def measure(folder: Path, seconds: float) -> Cost:
         raise InputError(f"the run failed, see {log.name}: {' '.join(command)}")
     (run,) = run_folders(results)
     size = sum(file.stat().st_blocks * 512 for file in (cache / "frames").rglob("*") if file.is_file())
-    return Cost(run.result.without_label, elapsed - run.result.seconds, usage.ru_maxrss * 1024, size)
+    return RecordingCost(run.result.without_label, elapsed - run.result.seconds, usage.ru_maxrss * 1024, size)
 
 
 def main(folder: Path) -> None:

@@ -49,6 +49,7 @@ EXECUTORS = ("local", "ray", "slurm")
     "--measure", is_flag=True, help="with --dry-run: time a few steps of methods without finished runs"
 )
 @options.results_option
+@options.recipe_option
 @options.spec_options("algorithm", "backbone", "data", "protocol", "seed")
 @options.set_option
 @options.execution_options

@@ -1,4 +1,4 @@
-"""`ssl-video list`: algorithms, backbones, data sets, protocols and suites, with one line each."""
+"""`ssl-video list`: algorithms, backbones, data sets, protocols, suites and recipes, with one line each."""
 
 from collections.abc import Mapping
 
@@ -10,16 +10,16 @@ from rich.text import Text
 import ssl_video as sv
 from ssl_video.cli import reference
 
-_KINDS = ("algorithms", "backbones", "datasets", "protocols", "suites")
+_KINDS = ("algorithms", "backbones", "datasets", "protocols", "suites", "recipes")
 _UNCUT = 10_000
 
 
 @click.command("list")
 @click.argument("kind", metavar="[KIND|FILE.py]", required=False)
 def command(kind: str | None) -> None:
-    """List algorithms, backbones, data sets, protocols and suites, with one line each.
+    """List algorithms, backbones, data sets, protocols, suites and recipes, with one line each.
 
-    KIND is algorithms, backbones, datasets, protocols or suites. Algorithms and backbones of installed
+    KIND is algorithms, backbones, datasets, protocols, suites or recipes. Algorithms and backbones of installed
     packages are included; FILE.py lists those in a file of your own.
     """
     found = {
@@ -27,6 +27,7 @@ def command(kind: str | None) -> None:
         "datasets": sv.list_data,
         "protocols": sv.list_protocols,
         "suites": sv.list_suites,
+        "recipes": sv.list_recipes,
     }
     console = Console()
     if not console.is_terminal:

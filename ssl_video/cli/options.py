@@ -73,6 +73,10 @@ def split_list(values: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(item.strip() for value in values for item in value.split(",") if item.strip()))
 
 
+recipe_option = click.option(
+    "--recipe", metavar="NAME|FILE",
+    help="settings of networks and training that go together: probe, finetune, scratch; flags override them",
+)  # fmt: skip
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE",
     help="set any key of the specification, including nested ones: options.threshold=0.9",

@@ -16,6 +16,7 @@ from ssl_video.cli.show import Show
 @click.option(
     "--algo", "--algorithm", "algorithm", metavar="NAME", help="name or path/to/file.py:name  [supervised]"
 )
+@options.recipe_option
 @options.spec_options("algorithm")
 @options.set_option
 @click.option(
