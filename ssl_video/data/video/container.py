@@ -50,17 +50,14 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def shown(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Yield all frames from the file's current position, as FFmpeg delivers them, of one size.
+    """Yield all frames from the file's current position, as FFmpeg delivers them; their size may change.
 
     Raises:
-        DecodeError: damaged data, a change of frame size, or no frame at all.
+        DecodeError: damaged data, or no frame at all.
     """
-    size, number = None, 0
+    number = 0
     try:
         for frame in container.decode(stream):
-            size = size or (frame.height, frame.width)
-            if size != (frame.height, frame.width):
-                raise DecodeError("the frame size changes inside the file")
             number += 1
             yield frame
     except (av.FFmpegError, OSError) as error:

@@ -1,7 +1,8 @@
 """Frames from video files and from folders of pictures.
 
 Pixels are taken as stored, even if a file declares them as not square: the usual decoders do the same, so
-results stay comparable. Rotated and mirrored videos (phones) are turned upright.
+results stay comparable. Rotated and mirrored videos (phones) are turned upright. If the size changes inside a
+file, as in joined recordings, all frames are scaled to the size of the first, as the ffmpeg command does.
 """
 
 import itertools
@@ -49,7 +50,8 @@ def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
     if os.path.isdir(path):
         return np.stack(list(picture_folder.read(path, None, scaler.pixels).values()))
     with opened(path) as (container, stream):
-        return np.stack([scaler.pixels(frame) for frame in shown(container, stream)])
+        frames = scaler.of_one_size(shown(container, stream))
+        return np.stack([scaler.pixels(frame) for frame in frames])
 
 
 def read(
@@ -160,11 +162,18 @@ class _Scaler:
 
     def __init__(self, short_side: int | None) -> None:
         self.short_side = short_side
+        self._first: tuple[int, int] | None = None
         self._scale, self._pack = VideoReformatter(), VideoReformatter()
+
+    def of_one_size(self, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """Yield the frames of a file, and convert all of them to pixels of the size of its first frame."""
+        for frame in frames:
+            self._first = self._first or (frame.height, frame.width)
+            yield frame
 
     def pixels(self, frame: av.VideoFrame) -> np.ndarray:
         """Return a frame upright: uint8 (H, W, 3)."""
-        height, width = scaled(frame.height, frame.width, self.short_side)
+        height, width = scaled(*(self._first or (frame.height, frame.width)), self.short_side)
         if (height, width) != (frame.height, frame.width):
             # Scaling to planes takes half the time of scaling to packed pixels. For a factor of two it also
             # avoids FFmpeg's fast path, which is darker by 1 to 2 of 255.
@@ -186,7 +195,7 @@ def _passed(path: str | Path, ranks: list[int], scaler: _Scaler) -> dict[int, np
     wanted = set(ranks)
     number = 0
     with opened(path) as (container, stream):
-        for number, frame in enumerate(shown(container, stream)):
+        for number, frame in enumerate(scaler.of_one_size(shown(container, stream))):
             if number in wanted:
                 found[number] = scaler.pixels(frame)
                 if len(found) == len(ranks):
@@ -204,12 +213,15 @@ def _sought(
             packets = packets or of_stream(container, stream)
             if len(packets.stamps) != frames or not len(packets.keys):
                 return None
+            size = stream.codec_context.height, stream.codec_context.width
             place, source = 0, iter(list[av.VideoFrame]())
             for rank in ranks:
                 key = packets.key_before(rank)
                 if not place or key - place > _WORTH_A_SEEK:
                     source, place = _from(container, stream, packets, key), key
                 frame = next(itertools.islice(source, rank - place, None))
+                if (frame.height, frame.width) != size:
+                    raise Irregular
                 found[rank], place = scaler.pixels(frame), rank + 1
     except (Irregular, DecodeError, StopIteration):
         return None

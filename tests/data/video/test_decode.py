@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ import pytest
 from helpers.paths import FIXTURES
 
 from ssl_video.data.video.container import DecodeError
-from ssl_video.data.video.decode import decode, scaled
+from ssl_video.data.video.decode import count, decode, read, scaled
 
 GOOD = {"qmin": "1", "qmax": "2"}  # fine enough for frames' colours to be told apart
 
@@ -173,13 +174,41 @@ def test_header_without_frames(tmp_path: Path, make_video: MakeVideo) -> None:
     assert reason(path) in ("no frame can be decoded", "invalid data found when processing input")
 
 
-def test_frame_size_that_changes(tmp_path: Path, make_video: MakeVideo) -> None:
-    parts = [
-        make_video(tmp_path / f"{width}.ts", 5, 48, width, codec="libx264", pixels="yuv420p")
-        for width in (64, 96)
-    ]
-    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
-    assert "size changes" in reason(tmp_path / "a.ts")
+# Files whose frame size changes
+
+
+def joined(path: Path, sizes: list[tuple[int, int]], frames: int = 15) -> Path:
+    """Join recordings of several sizes (H, W): the frames of each become brighter."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = sizes[0]
+        encoders = [av.CodecContext.create("libx264", "w") for _ in sizes]
+        for part, (encoder, (height, width)) in enumerate(zip(encoders, sizes, strict=True)):
+            encoder.height, encoder.width, encoder.pix_fmt = height, width, "yuv420p"
+            encoder.time_base = Fraction(1, 25)
+            encoder.options = {"bf": "0", "g": "5"}
+            images = [np.full((height, width, 3), 30 + 10 * number, np.uint8) for number in range(frames)]
+            made = [av.VideoFrame.from_ndarray(image, format="rgb24") for image in images]
+            for number, frame in enumerate(made):
+                frame.pts, frame.time_base = part * frames + number, Fraction(1, 25)
+            for packet in [packet for frame in (*made, None) for packet in encoder.encode(frame)]:
+                packet.stream, packet.time_base = stream, Fraction(1, 25)
+                container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv"])
+@pytest.mark.parametrize("short_side", [None, 24])
+def test_frames_of_one_size(tmp_path: Path, suffix: str, short_side: int | None) -> None:
+    path = joined(tmp_path / f"a.{suffix}", [(48, 64), (32, 96), (64, 48)])
+    expected = decode(path, short_side)
+    assert expected.shape == ((45, 48, 64, 3) if short_side is None else (45, 24, 32, 3))
+    # Whole frames, not parts of them.
+    assert np.abs(expected - expected[:, :1, :1].astype(int)).max() <= 4
+    assert np.abs(expected[15:30, 0, 0].astype(int) - expected[:15, 0, 0]).max() <= 4
+    assert count(path) == 45
+    for indices in ([40, 12], [20, 21, 22], [44], [31, 2]):
+        assert np.array_equal(read(path, indices, short_side, frames=45), expected[indices])
 
 
 # Files that are damaged
