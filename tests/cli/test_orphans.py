@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -100,5 +101,24 @@ def test_a_killed_run_leaves_no_process(dataset: Path, environment: dict[str, st
         os.kill(run, signal.SIGKILL)
         assert_all_end(started)
         assert alive({bench.pid, other}) == {bench.pid, other}
+    finally:
+        end(bench, started)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a server of processes")
+def test_the_server_of_loading_processes_imports_little(
+    dataset: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """What it imports delays the first batch, and its end after that of the run, by seconds."""
+    bench, runs = begun(environment, dataset, tmp_path)
+    started = descendants(bench.pid)
+    try:
+        lines = subprocess.run(
+            ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+        )
+        commands = dict(line.split(maxsplit=1) for line in lines.stdout.splitlines())
+        own = [commands.get(str(number), "") for run in runs for number in descendants(run)]
+        assert any("ssl_video.data.loader" in command for command in own)
+        assert not any("torch._dynamo" in command for command in own)
     finally:
         end(bench, started)

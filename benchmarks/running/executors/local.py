@@ -250,6 +250,8 @@ def _work(
     """
     asked = threading.Event()
     end_with_parent(asked.set, _ORPHAN_SECONDS)
+    # The run's own server starts loading processes. Whatever it imports delays its start and its end.
+    _CONTEXT.set_forkserver_preload(["ssl_video.data.loader"])
     os.chdir(directory)
     os.environ.update(place)
     for number in heard:
