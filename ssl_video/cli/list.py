@@ -19,8 +19,8 @@ _UNCUT = 10_000
 def command(kind: str | None) -> None:
     """List algorithms, backbones, data sets, protocols, suites and recipes, with one line each.
 
-    KIND is algorithms, backbones, datasets, protocols, suites or recipes. Algorithms and backbones of installed
-    packages are included; FILE.py lists those in a file of your own.
+    KIND is algorithms, backbones, datasets, protocols, suites or recipes. Algorithms and backbones of
+    installed packages are included; FILE.py lists those in a file of your own.
     """
     found = {
         "algorithms": sv.list_algorithms,
