@@ -65,6 +65,7 @@ class CutMix(FixMatch):
     )
 
     whole_batch = True
+    works_on_pixels = True
 
     def __init__(
         self,

@@ -69,6 +69,7 @@ class LTG(Algorithm):
     labeled = {role: View("weak", network=role) for role in roles}
     unlabeled = {f"{kind}/{role}": View(kind, network=role) for role in roles for kind in ("weak", "strong")}
     whole_batch = True
+    works_on_pixels = True
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class MixMatch(Algorithm):
 
     unlabeled = {"first": View("weak"), "second": View("weak", copy=1)}
     whole_batch = True
+    works_on_pixels = True
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class MvPL(Algorithm):
     )
 
     unlabeled = {"weak": View("weak"), "strong": View("strong")}
+    works_on_pixels = True
 
     def __init__(
         self,

@@ -69,6 +69,7 @@ class SVFormer(EMATeacherAlgorithm):
 
     unlabeled = {"weak": View("weak"), "strong": View("strong"), "warped": View("strong+timewarp")}
     whole_batch = True
+    works_on_pixels = True
 
     def __init__(
         self,

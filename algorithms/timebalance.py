@@ -85,6 +85,7 @@ class TimeBalance(Algorithm):
     labeled = {"weak": View("weak"), "halves": View("weak", rate=2)}
     unlabeled = {**labeled, "halves/again": View("weak", rate=2, copy=1)}
     whole_batch = True
+    works_on_pixels = True
 
     def __init__(
         self,

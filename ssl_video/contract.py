@@ -126,7 +126,7 @@ class Batch(NamedTuple):
     for the whole run, and the index reveals nothing about its class.
 
     Attributes:
-        labeled: the labeled clips by view, each (B, 3, T, H, W).
+        labeled: the labeled clips by view, each (B, 3, T, H, W), or their features, see `works_on_pixels`.
         labels: (B,) their classes, in [0, Task.num_classes).
         unlabeled: the unlabeled clips by view, each (U, 3, T, H, W).
         indices: (U,) their places in the unlabeled set, in [0, Task.num_unlabeled).
@@ -185,6 +185,9 @@ class Algorithm(nn.Module):
         whole_batch: whether it compares, averages, remembers or mixes the clips of a batch with each other.
             The losses of micro-batches then do not average to the loss of the whole batch, and runs with
             `accumulate` are rejected.
+        works_on_pixels: whether it does anything with clips but to concatenate and select whole ones and pass
+            them to its networks, for example mixes them or takes differences of frames. Otherwise, with a
+            probe, a batch holds the features of clips in place of the clips, and the networks take both.
         paper: the publication of the method.
         based_on: further publications that parts of it are taken from.
         differences: sentences on each difference from the paper or from common practice.
@@ -198,6 +201,7 @@ class Algorithm(nn.Module):
     unlabeled: Mapping[str, View] = {}
     frozen: tuple[str, ...] = ()
     whole_batch: bool = False
+    works_on_pixels: bool = False
     paper: Paper | None = None
     based_on: tuple[Paper, ...] = ()
     differences: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Networks for checks: a small trainable one, and one with known logits."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 CLASSES = 3
 
@@ -23,6 +23,32 @@ class Small(nn.Sequential):
         with torch.no_grad():
             last.weight.copy_(6 * (last.weight - last.weight.mean(1, keepdim=True)))
             last.bias.zero_()
+
+
+class SmallProbe(nn.Module):
+    """A frozen `Small` and a trained last layer, which takes clips (N, 3, T, H, W) or features (N, 6)."""
+
+    def __init__(self, norm: bool) -> None:
+        super().__init__()
+        *body, self.head = Small(norm)
+        self.backbone = nn.Sequential(*body).requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "SmallProbe":
+        """Set the mode of the last layer; the rest stays in evaluation mode."""
+        super().train(mode)
+        self.backbone.train(False)
+        return self
+
+    @torch.no_grad()
+    def features(self, clip: Tensor) -> Tensor:
+        """Map a clip (N, 3, T, H, W) -> features (N, 6)."""
+        found: Tensor = self.backbone(clip)
+        return found
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Map a clip or its features -> logits (N, 3)."""
+        logits: Tensor = self.head(self.features(clip) if clip.ndim == 5 else clip)
+        return logits
 
 
 class Readout(nn.Sequential):

@@ -55,6 +55,12 @@ def test_what_looks_at_a_batch_as_a_whole() -> None:
     assert {name for name in algorithms.builtin() if declared(name).whole_batch} == expected
 
 
+def test_what_works_on_pixels() -> None:
+    """By mixing clips, by differences of their frames, or by cutting them into halves."""
+    expected = {"cutmix", "ltg", "mixmatch", "mvpl", "svformer", "timebalance"}
+    assert {name for name in algorithms.builtin() if declared(name).works_on_pixels} == expected
+
+
 @pytest.mark.parametrize("name", algorithms.builtin())
 def test_options_that_make_no_sense_are_refused(name: str) -> None:
     """A negative weight or temperature would be trained on to the end, and 0 is the least of all numbers."""

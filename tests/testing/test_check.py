@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ssl_video import Algorithm, Batch, InputError, LossOutput, Task, View, templates
 from ssl_video.cli import cli
+from ssl_video.registry import algorithms
 from ssl_video.testing import CHECKS, ContractError, check_algorithm, results
 
 OF_STYLE = {name for name, check in CHECKS.items() if check.style}
@@ -65,6 +66,16 @@ def test_all_failures_are_told_together_with_what_why_and_how() -> None:
         assert f"found: {failure.found}" in message
         assert f"why: {failure.check.why}" in message
         assert f"fix: {failure.check.fix}" in message
+
+
+@pytest.mark.parametrize("name", ["cutmix", "ltg", "mixmatch", "mvpl", "svformer", "timebalance"])
+def test_a_method_that_takes_features_for_pixels(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It fails, or it is another method, as MixUp of features."""
+    entry = algorithms.get(name)
+    monkeypatch.setattr(entry, "works_on_pixels", False)
+    (result,) = results(entry, "features")
+    assert result.outcome == "fail"
+    assert "features in place of clips" in result.found
 
 
 def test_checks_of_style_are_for_the_zoo() -> None:
