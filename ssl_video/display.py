@@ -96,7 +96,8 @@ class Display:
         running = self._running[event.plan.name]
         assert event.report is not None
         running.move(event.report.done, event.report.total, event.report.clips, event.report.phase)
-        note = running.speed + ("  testing" if event.report.phase == "test" else "")
+        notes = {"features": "computing features", "test": f"{running.speed}  testing"}
+        note = notes.get(event.report.phase, running.speed)
         self._progress.update(running.task, completed=running.done, total=running.total, note=note)
 
     def _warned(self, event: "Event") -> None:
@@ -186,7 +187,8 @@ class _Running:
     def move(self, done: int, total: int, clips: int, phase: str) -> None:
         self.done, self.total = done, total
         # Testing is a small part of a run, so a fixed fraction of 0.1 is accurate enough for an estimate.
-        self.fraction = done / total * 0.9 if phase == "train" else 0.9 + 0.1 * done / total
+        started = {"features": 0.0, "train": done / total * 0.9}
+        self.fraction = started.get(phase, 0.9 + 0.1 * done / total)
         self._marks = [*self._marks[-20:], (time.monotonic(), clips)]
         (first, before), (last, now) = self._marks[0], self._marks[-1]
         if last > first:

@@ -103,6 +103,11 @@ class Spec(BaseModel):
         description="freeze the networks and train a head on their features: linear, mlp (one hidden layer), "
         "or attentive (a query that attends to places and frames)",
     )
+    feature_copies: int = Field(
+        8,
+        ge=0,
+        description="augmented copies of a clip whose features a probe stores and trains on; 0: augment anew",
+    )
     networks: dict[str, NetworkSpec] = Field({}, description="settings of individual networks, by role")
 
     data: _Path = Field(

@@ -45,8 +45,9 @@ MAY_IMPORT = {
     "data": {"contract", "errors", "files", "lazy", "names", "observer", "processes", "signals", "spec"},
     "networks": {"contract", "data", "backbones", "ssl_video", *BOTTOM},
     "runs": {"data", *BOTTOM},
+    "features": {"backbones", "contract", "data", "networks", *BOTTOM},
     "inference": {"contract", "data", "networks", "observer", "runs", *BOTTOM},
-    "training": {"contract", "data", "networks", "runs", "inference", "ssl_video", *BOTTOM},
+    "training": {"contract", "data", "features", "networks", "runs", "inference", "ssl_video", *BOTTOM},
     "benchmarks": {
         *(
             "contract",

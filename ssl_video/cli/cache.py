@@ -42,8 +42,8 @@ _FORMATS = get_args(sv.Spec.model_fields["frame_format"].annotation)
 @click.option(
     "--jobs", type=click.IntRange(1), help="number of videos decoded in parallel  [number of cores]"
 )
-@click.option("--status", is_flag=True, help="show the stored clips of DATA, or of all data sets")
-@click.option("--clear", is_flag=True, help="remove the stored clips of DATA, or of all data sets")
+@click.option("--status", is_flag=True, help="show the stored clips of DATA, or of all, with the features")
+@click.option("--clear", is_flag=True, help="remove the stored clips of DATA, or of all, with the features")
 @click.option("--yes", is_flag=True, help="remove without asking")
 def command(
     data: str | None,
@@ -63,6 +63,8 @@ def command(
         raise sv.InputError("give either --status or --clear")
     if status:
         _status(sv.data.cache_contents(data, root, split))
+        if data is None:
+            _features(sv.data.feature_sets())
     elif clear:
         _clear(data, root, split, yes)
     elif data is None:
@@ -116,16 +118,39 @@ def _status(found: "sv.data.CacheContents") -> None:
     Console().print(table if table.rows else nothing, highlight=False, soft_wrap=True)
 
 
+def _features(found: "list[sv.data.StoredFeatures]") -> None:
+    """Print a table of the stored features of frozen networks, if there are any."""
+    if not found:
+        return
+    table = Table(title=f"features {found[0].folder.parent}", title_justify="left", box=None, title_style="")
+    for heading in ("network", "features", "clips of"):
+        table.add_column(heading)
+    for heading in ("clips", "size", "last used"):
+        table.add_column(heading, justify="right")
+    for stored in found:
+        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(stored.used))
+        view = f"{stored.view}, {stored.frames} x {stored.size}"
+        table.add_row(stored.network, stored.features, view, f"{stored.clips:,}", _gib(stored.bytes), day)
+    Console().print(table, highlight=False, soft_wrap=True)
+
+
 def _clear(data: str | None, root: str | None, split: str | None, yes: bool) -> None:
     console = Console()
     found = sv.data.cache_contents(data, root, split)
-    if not found.clips:
+    features = [] if data else sv.data.feature_sets()
+    if not found.clips and not features:
         plainly(console, f"nothing is stored in {found.folder}")
         return
-    if not yes and not click.confirm(f"remove {_described(found)}?"):
+    if not yes and not click.confirm(f"remove {_described(found)}{_and(features)}?"):
         return
     removed = sv.data.clear_cache(data, root, split)
-    plainly(console, f"removed {_described(removed)}")
+    gone = [] if data else sv.data.clear_features()
+    plainly(console, f"removed {_described(removed)}{_and(gone)}")
+
+
+def _and(features: "list[sv.data.StoredFeatures]") -> str:
+    clips, size = sum(found.clips for found in features), sum(found.bytes for found in features)
+    return f", and features of {clips:,} clips, {_gib(size)}" if features else ""
 
 
 def _described(found: "sv.data.CacheContents") -> str:

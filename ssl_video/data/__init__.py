@@ -12,10 +12,13 @@ from ssl_video import lazy as _lazy
 if TYPE_CHECKING:  # `as` says that a name is public
     from ssl_video.data.caching import CacheContents as CacheContents
     from ssl_video.data.caching import Filled as Filled
+    from ssl_video.data.caching import StoredFeatures as StoredFeatures
     from ssl_video.data.caching import StoredFrames as StoredFrames
     from ssl_video.data.caching import cache_contents as cache_contents
     from ssl_video.data.caching import cache_size as cache_size
     from ssl_video.data.caching import clear_cache as clear_cache
+    from ssl_video.data.caching import clear_features as clear_features
+    from ssl_video.data.caching import feature_sets as feature_sets
     from ssl_video.data.caching import fill_cache as fill_cache
     from ssl_video.data.diagnosis import ClassLoss as ClassLoss
     from ssl_video.data.diagnosis import Diagnosis as Diagnosis
@@ -51,12 +54,15 @@ _HOME = {
     "PartitionComparison": "data.partitioning",
     "PublishedProtocol": "data.partitions.published",
     "Spread": "data.partitions.summary",
+    "StoredFeatures": "data.caching",
     "StoredFrames": "data.caching",
     "cache_contents": "data.caching",
     "cache_size": "data.caching",
     "clear_cache": "data.caching",
+    "clear_features": "data.caching",
     "compare_partitions": "data.partitioning",
     "doctor": "data.diagnosis",
+    "feature_sets": "data.caching",
     "fill_cache": "data.caching",
     "find_published": "data.partitioning",
     "list_published": "data.partitioning",

@@ -1,4 +1,4 @@
-"""Fill, survey and clear the cache of decoded frames: the calls behind `ssl-video data cache`."""
+"""Fill, survey and clear the caches of frames and features: the calls behind `ssl-video data cache`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssl_video.data.dataset import read_index, short_side
+from ssl_video.data.features import store as features
 from ssl_video.data.frames import cache, known
 from ssl_video.data.frames.store import GIB, LONG, FrameStore
 from ssl_video.data.index import Index
@@ -62,6 +63,33 @@ class StoredFrames:
     """
 
     setting: str
+    clips: int
+    bytes: int
+    used: float
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """The stored features of one frozen network for one kind of clip.
+
+    Attributes:
+        folder: their folder.
+        network: name of the backbone.
+        features: "pooled" or "tokens".
+        view: name of the augmentation, or "test".
+        frames: frames per clip.
+        size: side of the crop in pixels.
+        clips: number of clips; each copy of a video is one.
+        bytes: their size on the disk.
+        used: time of the last use, in seconds since 1970.
+    """
+
+    folder: Path
+    network: str
+    features: str
+    view: str
+    frames: int
+    size: int
     clips: int
     bytes: int
     used: float
@@ -190,6 +218,36 @@ def clear_cache(
     if found:
         cache.clear(_folder(), {entry.content for entry in found} if index else None)
     return _summary(found)
+
+
+def feature_sets() -> list[StoredFeatures]:
+    """Return the stored features of frozen networks, the most recently used first."""
+    return [_set(found) for found in features.survey(feature_folder())]
+
+
+def clear_features() -> list[StoredFeatures]:
+    """Remove the stored features that no run uses, and return them; later runs compute them again."""
+    return [_set(found) for found in features.clear(feature_folder())]
+
+
+def feature_folder() -> Path:
+    """Return the folder of the features of frozen networks."""
+    return cache_dir() / "features"
+
+
+def _set(found: features.SetFiles) -> StoredFeatures:
+    about, view = found.about, found.about["view"]
+    return StoredFeatures(
+        folder=found.folder,
+        network=str(about["network"]),
+        features=str(about["features"]),
+        view=str(view["augmentation"]),
+        frames=int(view["frames"]),
+        size=int(about["size"]),
+        clips=found.items,
+        bytes=found.size,
+        used=found.used,
+    )
 
 
 def cache_size() -> int:

@@ -27,6 +27,8 @@ from ssl_video.errors import InputError
 from ssl_video.spec import Spec
 
 _DEFAULTS = Spec()
+# The clip of a view: its request, and the name of the window that it is cut from.
+Cut = tuple[ViewRequest, str]
 
 
 class Pool:
@@ -62,6 +64,7 @@ class Pool:
         assert batch % shards == 0
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
         self.size, self.seed, self.store, self.shards = size, seed, store, shards
+        self.settings = settings
         self._in_parts, self._recipes = (
             settings.sampling == "segments",
             augment.recipes(settings.augmentation),
@@ -73,12 +76,15 @@ class Pool:
         )
         # Rows are in the order of names, which mostly begin with the class, so row numbers would leak it.
         self._index_of = Stream(seed, f"positions/{purpose}").permutation(len(rows))
-        # The clip of a view: its request, and the window that it is cut from. A view that starts on its own
-        # shares its clip with no other view, not even one with an equal request.
-        self._clip = {
+        # A view that starts on its own shares its clip with no other, not even one with an equal request.
+        self.cuts: dict[str, Cut] = {
             name: (request, f"own/{name}" if request.window == "own" else "shared")
             for name, request in views.items()
         }
+        # Frames of the file that a window spans: those of the longest of its clips.
+        self.spans = dict[str, int]()
+        for request, window in self.cuts.values():
+            self.spans[window] = max(self.spans.get(window, 0), request.shape.span)
 
     @property
     def bytes(self) -> int:
@@ -119,9 +125,24 @@ class Pool:
         Raises:
             InputError: a video cannot be decoded, although it could be when the run began.
         """
-        wanted = list(dict.fromkeys(self._clip.values()))
-        rows, slots = self.rows[self.places(step, shard)], self.slots(shard)
-        cut = [self._cut(row, wanted, step, slot) for slot, row in zip(slots, rows, strict=True)]
+        rows, draws = self.rows[self.places(step, shard)], [(step, slot) for slot in self.slots(shard)]
+        made = self.made(rows, draws, list(dict.fromkeys(self.cuts.values())))
+        return {name: made[clip] for name, clip in self.cuts.items()}
+
+    def made(
+        self, rows: np.ndarray, draws: Sequence[tuple[int, int]], wanted: Sequence[Cut]
+    ) -> dict[Cut, Tensor]:
+        """Return some clips of videos, each (len(rows), 3, T, size, size).
+
+        Args:
+            rows: rows of the index.
+            draws: for each row the step and slot whose random choices it gets.
+            wanted: the clips.
+
+        Raises:
+            InputError: a video cannot be decoded, although it could be when the run began.
+        """
+        cut = [self._cut(row, wanted, *draw) for draw, row in zip(draws, rows, strict=True)]
         made = {}
         for number, clip in enumerate(wanted):
             augmentation = clip[0].augmentation
@@ -130,24 +151,22 @@ class Pool:
             transforms = [
                 augment.draw(
                     self._recipes[augmentation],
-                    Stream(self.seed, purpose, step, slot),
+                    Stream(self.seed, purpose, *drawn),
                     *sample.shape[1:3],
                 )
-                for slot, sample in zip(slots, frames, strict=True)
+                for drawn, sample in zip(draws, frames, strict=True)
             ]
             made[clip] = augment.apply(frames, transforms, self.size)
-        return {name: made[clip] for name, clip in self._clip.items()}
+        return made
 
     def frames(self, step: int, slot: int) -> dict[str, np.ndarray]:
         """Return the indices of the frames in every view of one of a step's clips, (T,) each."""
-        wanted = list(dict.fromkeys(self._clip.values()))
+        wanted = list(dict.fromkeys(self.cuts.values()))
         row = self.rows[self.order.at(step * self.batch + slot)]
         found = dict(zip(wanted, self._indices(wanted, self.store.count(row), step, slot), strict=True))
-        return {name: found[clip] for name, clip in self._clip.items()}
+        return {name: found[clip] for name, clip in self.cuts.items()}
 
-    def _cut(
-        self, row: int, wanted: Sequence[tuple[ViewRequest, str]], step: int, slot: int
-    ) -> list[np.ndarray]:
+    def _cut(self, row: int, wanted: Sequence[Cut], step: int, slot: int) -> list[np.ndarray]:
         """Read one sample's frames for every wanted clip, each uint8 (T, H, W, 3), at once."""
         try:
             count = self.store.count(row)
@@ -158,13 +177,8 @@ class Pool:
             raise unreadable(self.store.paths[row], error) from None
         return [frames[part] for part in np.split(where, np.cumsum([len(i) for i in indices])[:-1])]
 
-    def _indices(
-        self, wanted: Sequence[tuple[ViewRequest, str]], count: int, step: int, slot: int
-    ) -> list[np.ndarray]:
+    def _indices(self, wanted: Sequence[Cut], count: int, step: int, slot: int) -> list[np.ndarray]:
         """Return the indices, out of a video's `count` frames, for every wanted clip, (T,) each."""
-        spans: dict[str, int] = {}
-        for request, window in wanted:
-            spans[window] = max(spans.get(window, 0), request.shape.span)
         chosen = []
         for request, window in wanted:
             # From the start for each request, so that views of one window draw the same numbers.
@@ -173,7 +187,7 @@ class Pool:
                 places = np.array([stream.uniform() for _ in range(request.shape.frames)])
                 indices = part_indices(places, count)
             else:
-                indices = frame_indices(random_start(stream, spans[window], count), request.shape, count)
+                indices = frame_indices(random_start(stream, self.spans[window], count), request.shape, count)
             temporal = self._recipes[request.augmentation].temporal
             if temporal:
                 purpose = f"temporal/{self.purpose}/{temporal}{_suffix(request)}"

@@ -41,6 +41,7 @@ def probabilities(
     progress: Callable[[int, int], None] | None = None,
     processes: ProcessGroup | None = None,
     changed: Callable[[str, torch.Tensor, Sequence[int]], torch.Tensor] | None = None,
+    features: Callable[[str, Sequence[int]], torch.Tensor | None] = lambda *_: None,
 ) -> dict[str, np.ndarray]:
     """Return every predictor's class probabilities for videos.
 
@@ -57,6 +58,8 @@ def probabilities(
         processes: the processes that share the work, all of which call this; None: only this one.
         changed: maps a predictor's name, the clips (videos * views, 3, T, H, W) of some rows and these rows
             to the clips that the predictor sees instead; None: no change.
+        features: maps a predictor's name and rows to the features that the predictor takes in place of clips
+            (videos * views, ...); None: it takes clips.
 
     Returns:
         By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax.
@@ -74,12 +77,13 @@ def probabilities(
             some = rows[first : first + at_once]
             made: dict[ClipShape, torch.Tensor] = {}
             for name, network in predictors.items():
-                shape = shape_for(name)
-                if shape not in made:
+                shape, stored = shape_for(name), features(name, some)
+                if stored is None and shape not in made:
                     made[shape] = _clips(store, some, shape, spec).to(
                         device, memory_format=torch.channels_last_3d
                     )
-                clips = changed(name, made[shape], some) if changed else made[shape]
+                clips = made[shape] if stored is None else stored.to(device)
+                clips = changed(name, clips, some) if changed else clips
                 with autocast(spec, device):
                     logits = network(clips)
                 parts[name][first] = _mean_over_views(name, logits, len(some))

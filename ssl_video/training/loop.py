@@ -15,7 +15,10 @@ from ssl_video.data.dataset import Data
 from ssl_video.data.loader import batches
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
+from ssl_video.data.progress import CountProgress
 from ssl_video.errors import InputError, counted, some
+from ssl_video.features.pool import FeaturePool
+from ssl_video.features.run import RunFeatures
 from ssl_video.inference.evaluate import accuracy, probabilities
 from ssl_video.networks.activation_checkpointing import save_activations
 from ssl_video.networks.assemble import Assembly, assemble
@@ -44,7 +47,10 @@ Scores = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of a run: its phase ("train" or "test"), units done and in total, and clips read so far."""
+    """Progress of a run: its phase, units done and in total, and clips read so far.
+
+    The phases are "features" (only of probes), "train" and "test".
+    """
 
     phase: str
     done: int
@@ -86,6 +92,8 @@ class Training:
         self.algorithm: Algorithm = self.assembly.algorithm
         check_clips(spec, self.algorithm, partition, execution)
         check_shares(spec, self.algorithm, self.processes.size)
+        self.features = RunFeatures(spec, self.assembly, data, self.device)
+        self._pools = dict[str, Pool]()
         self.optimizer = make_optimizer(self.algorithm, spec)
         self.step, self.seconds, self.skipped = 0, 0.0, 0
         # Model randomness (dropout, mixing) uses torch's generator, whose state is in the checkpoint. Each
@@ -160,6 +168,21 @@ class Training:
             counts = {"step": self.step, "seconds": self.seconds, "skipped": self.skipped}
             checkpoint.save(self.state() | moving | counts, self.folder)
 
+    def prepare(self, progress: CountProgress | None = None) -> None:
+        """Compute the features of frozen networks that are not stored yet.
+
+        Args:
+            progress: called with the number of clips done and in total; if it raises an error, what is stored
+                stays.
+
+        Raises:
+            InputError: there is no room for them, or a video cannot be decoded.
+        """
+        for kind in ("labeled", "unlabeled"):
+            pool = self._pool(kind)
+            if isinstance(pool, FeaturePool):
+                pool.fill(progress)
+
     def batches(self, waiting: Callable[[], None] = lambda: None) -> Iterator[Batch]:
         """Yield this process's batches of the remaining steps, `accumulate` of them per step.
 
@@ -212,6 +235,7 @@ class Training:
     ) -> dict[str, np.ndarray]:
         # Each process evaluates a part of the clips.
         self.processes.same_buffers(self.assembly.parts())
+        self.features.fill(rows, report)
         return probabilities(
             self.assembly.predictors(),
             self.assembly.shape_for,
@@ -221,6 +245,7 @@ class Training:
             self.device,
             report,
             self.processes,
+            features=self.features.of_videos,
         )
 
     def _accuracies(self, rows: np.ndarray, scores: dict[str, np.ndarray]) -> Scores:
@@ -237,14 +262,31 @@ class Training:
         return [str(self.data.index.ids[row]) for pool in pools for row in pool.rows_of(step)]
 
     def _pool(self, purpose: str) -> Pool:
-        spec, views = self.spec, requests(getattr(self.algorithm, purpose), self.assembly.shapes)
+        if purpose not in self._pools:
+            self._pools[purpose] = self._make_pool(purpose)
+        return self._pools[purpose]
+
+    def _make_pool(self, purpose: str) -> Pool:
+        spec, declared = self.spec, getattr(self.algorithm, purpose)
+        views = requests(declared, self.assembly.shapes)
         rows, batch = getattr(self.partition, purpose), getattr(spec, f"{purpose}_batch")
         # Clips that are not read need no equal shards.
         shards = self.processes.size * spec.accumulate if views else 1
         labels = self.labels[rows] if spec.balance and purpose == "labeled" else None
-        return Pool(purpose, rows, views, batch, spec.size, spec.seed, self.data.store, shards, labels, spec)
+        arguments = (
+            *(purpose, rows, views, batch, spec.size, spec.seed),
+            *(self.data.store, shards, labels, spec),
+        )
+        extractors = self.features.of_views(declared)
+        if not extractors:
+            return Pool(*arguments)
+        make, copies = self.features.make, spec.feature_copies
+        return FeaturePool(*arguments, copies=copies, extractors=extractors, make=make)
 
     def _workers(self) -> int:
+        read = [pool for kind in ("labeled", "unlabeled") if (pool := self._pool(kind)).views]
+        if all(isinstance(pool, FeaturePool) and pool.only_features for pool in read):
+            return 0  # reading takes less time than handing over
         # On a CPU the networks use every core; with a GPU the cores are free to prepare batches.
         if self.execution.workers is not None:
             return self.execution.workers
@@ -264,6 +306,14 @@ def fit(
         InputError: a loss is not finite, or the folder cannot be written.
     """
     spec, processes = run.spec, run.processes
+
+    def filling(done: int, total: int) -> None:
+        report(RunProgress("features", done, total, 0))
+        # Of several processes, each would have to stop at the same place.
+        if processes.size == 1 and stopping():
+            raise Stopped
+
+    run.prepare(filling)
     recorder = Recorder(run.folder, run.step, processes, trackers)
     keeper = PseudoLabelLog(run.folder, run.step, processes)
     update = _Update(run, keeper)

@@ -145,6 +145,15 @@ class FrameStore:
         """
         return len(self._extent(row))
 
+    def content(self, row: int) -> str:
+        """Return a digest of a clip's video, with the clip's part of it.
+
+        Raises:
+            DecodeError: the video is not known and cannot be decoded.
+        """
+        path, segment = parse(self.paths[row])
+        return self._video(path).content + (f"#{segment}" if segment else "")
+
     def read(self, row: int, indices: np.ndarray) -> np.ndarray:
         """Return frames of one clip by index, in the order of the indices: uint8 (len(indices), H, W, 3).
 

@@ -1,0 +1,1 @@
+"""The cache of features: their files, size limit and removal."""

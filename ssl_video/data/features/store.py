@@ -1,0 +1,252 @@
+"""Files of the features of clips: float16 arrays by what determines them, within a size limit.
+
+    <set>/about.json     what determines the numbers of the set; its time is that of the last use
+    <set>/used           locked by the processes that use the set, for as long as they live
+    <set>/<pack>.items   the items of a pack, a line each; locked by the process that computes them
+    <set>/<pack>.f16     their features, once all of them are computed
+
+A set is named by a digest of `about.json`. An item is a clip: its video's content, and the number of the copy
+that was drawn from it. Items that a set lacks make new packs. Processes that need the same items share the
+work: each takes packs that no living process is computing. A process that is killed loses one pack. When the
+limit is reached, the sets that no process uses are removed, the least recently used first.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from ssl_video.data.progress import CountProgress
+from ssl_video.errors import InputError
+from ssl_video.files import replacing
+
+# (content of the video, number of the copy)
+Item = tuple[str, int]
+
+_ABOUT, _USED, _ITEMS, _ARRAY = "about.json", "used", ".items", ".f16"
+_TYPE = np.dtype(np.float16)
+# Packs of new items: this many, as far as their sizes stay within the bounds.
+_PACKS, _SMALLEST, _LARGEST = 32, 32, 4096
+_POLL = 0.2  # seconds between looks at the packs that other processes compute
+
+
+class SetFiles(NamedTuple):
+    """A stored set: what it holds, its number of items, bytes, and last use in seconds since 1970."""
+
+    folder: Path
+    about: dict[str, Any]
+    items: int
+    size: int
+    used: float
+
+
+class FeatureSet:
+    """The stored features of one network for one kind of clip.
+
+    Args:
+        folder: the folder of all sets.
+        about: what determines the numbers, as values for JSON.
+        shape: shape of an item's features.
+        limit: largest size of all sets in bytes.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any], shape: tuple[int, ...], limit: int) -> None:
+        text = json.dumps(about, sort_keys=True, indent=1)
+        self.all, self.shape, self.limit = folder, shape, limit
+        self.folder = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._bytes = int(np.prod(shape)) * _TYPE.itemsize
+        self._packs: list[str] = []
+        self._where: dict[Item, tuple[int, int]] = {}
+        self._arrays: dict[int, np.memmap[Any, Any]] = {}
+        try:
+            self._claim = _claimed(self.folder)
+            if not (self.folder / _ABOUT).exists():
+                with replacing(self.folder / _ABOUT) as file:
+                    file.write(text.encode())
+            os.utime(self.folder / _ABOUT)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+
+    def fill(
+        self,
+        items: Sequence[Item],
+        compute: Callable[[Sequence[Item]], Iterator[np.ndarray]],
+        progress: CountProgress | None = None,
+    ) -> None:
+        """Compute and store the features of the items that the set lacks.
+
+        Args:
+            items: the items.
+            compute: returns the features of some items, one array of shape `shape` after the other.
+            progress: called before each pack with the number of items that are stored, and of all. If it
+                raises an error, the stored packs stay.
+
+        Raises:
+            InputError: there is no room, or the folder cannot be written.
+        """
+        items = list(dict.fromkeys(items))
+        try:
+            with _locked(self.folder / "packs"):
+                self._look()
+                self._add([item for item in items if item not in self._where])
+            needed = sorted({self._where[item][0] for item in items})
+            waiting = [number for number in needed if not self._path(number, _ARRAY).exists()]
+            of_pack = Counter(self._where[item][0] for item in items)
+            missing = sum(of_pack[number] for number in waiting)
+            while waiting:
+                if progress:
+                    progress(len(items) - missing, len(items))
+                found = next((number for number in waiting if self._compute(number, compute)), None)
+                if found is None:
+                    time.sleep(_POLL)
+                else:
+                    waiting.remove(found)
+                    missing -= of_pack[found]
+        except OSError as error:
+            raise _unwritable(self.all, error) from None
+
+    def places(self, items: Sequence[Item]) -> np.ndarray:
+        """Return the places of stored items, (len(items), 2), as `read` takes them."""
+        return np.array([self._where[item] for item in items], np.int64).reshape(-1, 2)
+
+    def read(self, places: np.ndarray) -> np.ndarray:
+        """Return features by place, float16 (len(places), *shape)."""
+        found = np.empty((len(places), *self.shape), _TYPE)
+        for target, (number, slot) in zip(found, places.tolist(), strict=True):
+            target[...] = self._array(number)[slot]
+        return found
+
+    def _look(self) -> None:
+        """Read the items of all packs that were added since the last look."""
+        for path in sorted(self.folder.glob(f"*{_ITEMS}")):
+            if path.stem not in self._packs:
+                for slot, line in enumerate(path.read_text().splitlines()):
+                    content, _, copy = line.rpartition(" ")
+                    self._where.setdefault((content, int(copy)), (len(self._packs), slot))
+                self._packs.append(path.stem)
+
+    def _add(self, items: Sequence[Item]) -> None:
+        """Make packs of new items, if there is room for them."""
+        if not items:
+            return
+        _make_room(self.all, self.limit, len(items) * self._bytes)
+        size = min(max(-(-len(items) // _PACKS), _SMALLEST), _LARGEST)
+        for start in range(0, len(items), size):
+            lines = "".join(f"{content} {copy}\n" for content, copy in items[start : start + size])
+            name = hashlib.sha256(lines.encode()).hexdigest()[:16]
+            with replacing(self.folder / (name + _ITEMS)) as file:
+                file.write(lines.encode())
+        self._look()
+
+    def _compute(self, number: int, compute: Callable[[Sequence[Item]], Iterator[np.ndarray]]) -> bool:
+        """Compute a pack unless another process does; return whether it is stored."""
+        with self._path(number, _ITEMS).open("r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return self._path(number, _ARRAY).exists()
+            if not self._path(number, _ARRAY).exists():
+                for rest in self.folder.glob(f".{self._packs[number]}{_ARRAY}.*"):
+                    rest.unlink()  # of a process that was killed
+                lines = [line.rpartition(" ") for line in file.read().decode().splitlines()]
+                with replacing(self._path(number, _ARRAY)) as target:
+                    for features in compute([(content, int(copy)) for content, _, copy in lines]):
+                        target.write(np.ascontiguousarray(features, _TYPE).tobytes())
+        return True
+
+    def _array(self, number: int) -> "np.memmap[Any, Any]":
+        if number not in self._arrays:
+            path = self._path(number, _ARRAY)
+            count = path.stat().st_size // self._bytes
+            self._arrays[number] = np.memmap(path, _TYPE, "r", shape=(count, *self.shape))
+        return self._arrays[number]
+
+    def _path(self, number: int, ending: str) -> Path:
+        return self.folder / (self._packs[number] + ending)
+
+
+def survey(folder: Path) -> list[SetFiles]:
+    """Return the stored sets, the most recently used first."""
+    found = []
+    for path in folder.glob(f"*/{_ABOUT}"):
+        with contextlib.suppress(OSError, ValueError):
+            about, used = json.loads(path.read_text()), path.stat().st_mtime
+            arrays = list(path.parent.glob(f"*{_ARRAY}"))
+            items = sum(array.with_suffix(_ITEMS).read_bytes().count(b"\n") for array in arrays)
+            size = sum(array.stat().st_size for array in arrays)
+            found.append(SetFiles(path.parent, about, items, size, used))
+    return sorted(found, key=lambda found: -found.used)
+
+
+def clear(folder: Path) -> list[SetFiles]:
+    """Remove every set that no living process uses, and return them."""
+    return [found for found in survey(folder) if _remove(found.folder)]
+
+
+def _make_room(folder: Path, limit: int, size: int) -> None:
+    """Remove unused sets, the least recently used first, until there is room.
+
+    Raises:
+        InputError: there is not enough.
+    """
+    with _locked(folder / ".lock"):
+        stored = survey(folder)
+        total = sum(found.size for found in stored)
+        while stored and total + size > limit:
+            last = stored.pop()
+            total -= last.size if _remove(last.folder) else 0
+        if total + size > limit:
+            raise InputError(
+                f"the features take {size / 2**30:.2g} GiB, and the cache {folder} has room for "
+                f"{max(limit - total, 0) / 2**30:.2g} GiB: raise --cache-gib, give fewer --feature-copies, "
+                "or --feature-copies 0 to compute features as they are needed"
+            )
+
+
+def _remove(folder: Path) -> bool:
+    """Remove a set, unless a living process uses it; return whether it is removed."""
+    with contextlib.suppress(OSError), (folder / _USED).open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+        return True
+    return False
+
+
+def _claimed(folder: Path) -> BinaryIO:
+    """Create a set's folder if needed, and return the locked file that protects it from removal."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            file = (folder / _USED).open("ab")
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if os.path.exists(folder / _USED) and os.path.samestat(
+                os.fstat(file.fileno()), os.stat(folder / _USED)
+            ):
+                return file
+            file.close()  # the set was removed in between
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot write the feature cache {folder}: {error.strerror or error}; set SSL_VIDEO_CACHE to another "
+        "folder, or give --feature-copies 0 to compute features as they are needed"
+    )

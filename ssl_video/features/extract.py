@@ -1,0 +1,77 @@
+"""Compute the features of one frozen network, and name what determines them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssl_video.backbones import pretrained
+from ssl_video.backbones.probe import Probe
+from ssl_video.networks.assemble import plugins
+from ssl_video.networks.precision import autocast
+from ssl_video.spec import NetworkSpec, Spec
+
+# Raised when the same settings give other numbers than before, so that old features are not read.
+_VERSION = 1
+_AT_ONCE = 8
+
+
+class Extractor:
+    """The frozen network of a role.
+
+    Args:
+        probe: the role's network.
+        network: the role's resolved settings.
+        spec: the resolved specification.
+        setting: name of the settings that determine the pixels of stored frames.
+        device: the device of the network.
+    """
+
+    def __init__(
+        self, probe: Probe, network: NetworkSpec, spec: Spec, setting: str, device: torch.device
+    ) -> None:
+        self.probe, self.spec, self.device = probe, spec, device
+        backbone, weights = str(network.backbone), str(network.weights)
+        code = [registry.code(name) for registry, name in plugins(spec)[1:] if backbone.startswith(name)]
+        self.about: dict[str, Any] = {
+            "version": _VERSION,
+            "network": backbone,
+            "code": "".join(text for text in code if text),
+            "width": network.width,
+            "frames": network.frames,
+            "weights": pretrained.find(weights, backbone).identity(),
+            "weights_prefix": network.weights_prefix,
+            "partial_weights": spec.partial_weights,
+            "features": "tokens" if probe.kind == "attentive" else "pooled",
+            "precision": spec.precision,
+            "size": spec.size,
+            "stored_frames": setting,
+        }
+
+    def shape(self, frames: int) -> tuple[int, ...]:
+        """Return the shape of the features of a clip of so many frames."""
+        clip = torch.zeros(1, 3, frames, self.spec.size, self.spec.size, device=self.device)
+        return tuple(self.probe.features(clip).shape[1:])
+
+    def features(self, clips: Iterator[Tensor]) -> Iterator[np.ndarray]:
+        """Return features clip by clip, float32, of clips (3, T, size, size).
+
+        They pass in batches of one size, so those of a clip do not depend on the others.
+        """
+        some = list[Tensor]()
+        for clip in clips:
+            some.append(clip)
+            if len(some) == _AT_ONCE:
+                yield from self._batch(some)
+                some = []
+        if some:
+            yield from self._batch(some)
+
+    def _batch(self, clips: Sequence[Tensor]) -> np.ndarray:
+        filled = [*clips, *[clips[-1]] * (_AT_ONCE - len(clips))]
+        batch = torch.stack(filled).to(self.device, memory_format=torch.channels_last_3d)
+        with autocast(self.spec, self.device):
+            found = self.probe.features(batch)
+        return found[: len(clips)].float().cpu().numpy()

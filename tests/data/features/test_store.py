@@ -1,0 +1,156 @@
+"""Files of features: packs, shared work, the limit, and removal."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_video.data.features.store import FeatureSet, Item, clear, survey
+from ssl_video.errors import InputError
+
+ABOUT = {"network": "tiny", "view": {"frames": 2}}
+
+
+def items(count: int, copies: int = 2) -> list[Item]:
+    return [(f"video{number}", copy) for number in range(count) for copy in range(copies)]
+
+
+def features(some: Sequence[Item]) -> Iterator[np.ndarray]:
+    """Three numbers that name the item."""
+    return (np.array([int(content[5:]), copy, 0.1], np.float32) for content, copy in some)
+
+
+def opened(folder: Path, limit: int = 2**20, about: dict[str, object] = ABOUT) -> FeatureSet:
+    return FeatureSet(folder, about, (3,), limit)
+
+
+def assert_stored(made: FeatureSet, wanted: Sequence[Item]) -> None:
+    found = made.read(made.places(wanted))
+    assert found.dtype == np.float16
+    assert np.array_equal(found, np.stack(list(features(wanted))).astype(np.float16))
+
+
+def test_what_is_stored_is_not_computed_again(tmp_path: Path) -> None:
+    asked = list[Item]()
+
+    def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
+        asked.extend(some)
+        return features(some)
+
+    made = opened(tmp_path)
+    made.fill(items(40), compute)
+    assert_stored(made, items(40)[::-1])
+    assert sorted(asked) == sorted(items(40))
+    asked.clear()
+    again = opened(tmp_path)
+    again.fill(items(50), compute)
+    assert sorted(asked) == sorted(set(items(50)) - set(items(40)))
+    assert_stored(again, items(50))
+    (found,) = survey(tmp_path)
+    assert (found.about, found.items, found.size) == (ABOUT, 100, 100 * 6)
+
+
+def test_other_settings_are_another_set(tmp_path: Path) -> None:
+    opened(tmp_path).fill(items(2), features)
+    opened(tmp_path, about={**ABOUT, "view": {"frames": 3}}).fill(items(2), features)
+    assert len(survey(tmp_path)) == 2
+
+
+def test_an_error_leaves_the_finished_packs(tmp_path: Path) -> None:
+    """64 items are two packs of 32; progress is told before each, and after the first it stops."""
+    told = list[tuple[int, int]]()
+
+    def stop(done: int, total: int) -> None:
+        told.append((done, total))
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        opened(tmp_path).fill(items(32), features, stop)
+    assert told == [(0, 64), (32, 64)]
+    assert survey(tmp_path)[0].items == 32
+    asked = list[Item]()
+
+    def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
+        asked.extend(some)
+        return features(some)
+
+    made = opened(tmp_path)
+    made.fill(items(32), compute)
+    assert len(asked) == 32
+    assert_stored(made, items(32))
+
+
+def test_a_failed_computation_stores_nothing_of_its_pack(tmp_path: Path) -> None:
+    def broken(some: Sequence[Item]) -> Iterator[np.ndarray]:
+        yield next(features(some))
+        raise InputError("broken")
+
+    with pytest.raises(InputError, match="broken"):
+        opened(tmp_path).fill(items(3), broken)
+    assert survey(tmp_path)[0].items == 0
+    assert not list(tmp_path.glob("*/.*.part"))
+
+
+def test_unused_sets_make_room_and_used_ones_do_not(tmp_path: Path) -> None:
+    """12 items take 72 bytes each set; 150 is room for two."""
+    names = [{"network": name} for name in "abc"]
+    for age, about in zip((20, 10), names, strict=False):
+        made = opened(tmp_path, 150, about)
+        made.fill(items(6), features)
+        os.utime(made.folder / "about.json", (time.time() - age,) * 2)
+        del made
+    third = opened(tmp_path, 150, names[2])
+    third.fill(items(6), features)
+    assert sorted(found.about["network"] for found in survey(tmp_path)) == ["b", "c"]
+    second = opened(tmp_path, 150, names[1])
+    with pytest.raises(InputError, match=r"fewer --feature-copies, or --feature-copies 0"):
+        opened(tmp_path, 150, names[0]).fill(items(6), features)
+    assert_stored(third, items(6))
+    del second
+    (removed,) = (found for found in clear(tmp_path) if found.items)
+    assert removed.about["network"] == "b", "the other one is in use"
+    assert_stored(third, items(6))
+
+
+def _fill(folder: Path, seconds: float, made: list[str]) -> None:
+    def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
+        for item in some:
+            time.sleep(seconds)
+            made.append(f"{item[0]} {item[1]}")
+            yield next(features([item]))
+
+    opened(folder).fill(items(64), compute)
+
+
+@pytest.mark.slow
+def test_processes_share_the_work_and_take_over_that_of_killed_ones(tmp_path: Path) -> None:
+    with multiprocessing.Manager() as manager:
+        made = manager.list()
+
+        def start(seconds: float) -> multiprocessing.Process:
+            return multiprocessing.Process(target=_fill, args=(tmp_path, seconds, made))
+
+        killed = start(0.05)
+        killed.start()
+        while len(made) < 3:
+            time.sleep(0.01)
+        assert killed.pid is not None
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.join()
+        lost = len(made)
+        others = [start(0.002) for _ in range(3)]
+        for process in others:
+            process.start()
+        for process in others:
+            process.join()
+            assert process.exitcode == 0
+        assert len(made) - lost == 128, "none was computed twice"
+    done = opened(tmp_path)
+    done.fill(items(64), lambda some: pytest.fail("computed again"))
+    assert_stored(done, items(64))

@@ -1,0 +1,198 @@
+"""Runs that read stored features: the same as with clips, and the same again after a stop."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ssl_video import backbones
+from ssl_video.contract import Batch
+from ssl_video.data.features import store
+from ssl_video.data.pool import Pool
+from ssl_video.data.views.sampling import Stream
+from ssl_video.features.extract import Extractor
+from ssl_video.features.pool import FeaturePool
+from ssl_video.registry import algorithms
+from ssl_video.runs import checkpoint
+from ssl_video.training.execution import Execution
+from ssl_video.training.loop import RunProgress, Training, fit
+from ssl_video.training.run import Plan, Stopped, run
+
+CPU = torch.device("cpu")
+ON_FEATURES = [n for n in algorithms.builtin() if not getattr(algorithms.get(n), "works_on_pixels", False)]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of features of the test's own; frames stay where they are."""
+    folder = tmp_path_factory.mktemp("features")
+    monkeypatch.setattr("ssl_video.features.run.feature_folder", lambda: folder / "features")
+    return folder / "features"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(4)
+    network = backbones.create("tiny3d", 3, width=0.125, frames=2, size=8)
+    file = tmp_path_factory.mktemp("weights") / "tiny.pt"
+    torch.save(network.state_dict(), file)
+    return str(file)
+
+
+def settings(name: str, weights: str, **values: Any) -> dict[str, Any]:
+    roles = getattr(algorithms.get(name), "roles", {})
+    network = {"backbone": "tiny3d", "width": 0.125, "weights": weights}
+    return {"algorithm": name, "probe": "linear", "networks": dict.fromkeys(roles, network)} | values
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    return dict(checkpoint.load(folder / checkpoint.FINAL)["algorithm"])
+
+
+def equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def views(batch: Batch) -> dict[str, torch.Tensor]:
+    return {f"l/{n}": t for n, t in batch.labeled.items()} | {f"u/{n}": t for n, t in batch.unlabeled.items()}
+
+
+@pytest.mark.parametrize("kind", ["linear", "attentive"])
+@pytest.mark.parametrize("name", ["fixmatch", "cmpl", "tcl"])
+def test_features_are_those_of_the_clips_but_for_rounding(
+    make_training: Callable[..., Training], weights: str, name: str, kind: str
+) -> None:
+    """A clip's features, computed here from the clips of the same copies."""
+    made = make_training(**settings(name, weights, probe=kind), feature_copies=3)
+    for step, batch in zip(range(2), made.batches(), strict=False):
+        for purpose, shown in (("labeled", batch.labeled), ("unlabeled", batch.unlabeled)):
+            pool = made._pool(purpose)
+            assert isinstance(pool, FeaturePool)
+            copies = _copies(pool, step)
+            rows = pool.rows[pool.places(step)]
+            draws = [
+                (copy, pool._numbers[place]) for copy, place in zip(copies, pool.places(step), strict=True)
+            ]
+            clips = pool._draws.made(rows, draws, list(dict.fromkeys(pool.cuts.values())))
+            for view, features in shown.items():
+                probe = pool.extractors[view].probe
+                expected = probe.features(clips[pool.cuts[view]])
+                assert features.dtype == torch.float32
+                assert features.shape == expected.shape
+                assert torch.allclose(features, expected, rtol=2**-10, atol=1e-6)
+                assert torch.equal(features, features.half().float())
+
+
+def _copies(pool: Pool, step: int) -> list[int]:
+    return [Stream(pool.seed, f"copies/{pool.purpose}", step, s).integer(3) for s in range(pool.batch)]
+
+
+@pytest.mark.parametrize("name", ON_FEATURES)
+def test_every_algorithm_on_features_sees_no_clip(
+    make_training: Callable[..., Training], weights: str, name: str
+) -> None:
+    made = make_training(**settings(name, weights), steps=3)
+    for batch in made.batches():
+        assert {tensor.ndim for tensor in views(batch).values()} == {2}
+    fit(made)
+
+
+@pytest.mark.parametrize("name", ["mvpl", "mixmatch"])
+def test_algorithms_on_pixels_see_clips(
+    make_training: Callable[..., Training], weights: str, cache: Path, name: str
+) -> None:
+    made = make_training(**settings(name, weights), steps=1)
+    (batch,) = made.batches()
+    assert {tensor.ndim for tensor in views(batch).values()} == {5}
+    assert not cache.exists()
+
+
+def test_a_trained_network_beside_a_frozen_one_sees_clips(
+    make_training: Callable[..., Training], weights: str
+) -> None:
+    """Its clip is that of the same copy: CMPL's networks see one window."""
+    given = settings("cmpl", weights)
+    given["networks"] = {
+        "primary": given["networks"]["primary"],
+        "auxiliary": {"probe": "none", "width": 0.125},
+    }
+    made = make_training(**given, steps=2)
+    for batch in made.batches():
+        assert batch.unlabeled["strong/primary"].ndim == 2
+        assert batch.unlabeled["strong/auxiliary"].shape[1:] == (3, 4, 8, 8)
+    fit(made)
+
+
+def test_runs_share_features(
+    make_plan: Callable[..., Plan], weights: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other seeds, labels, algorithms and heads; not those of other sizes or augmentations."""
+    once = Execution("cpu", checkpoint_seconds=1e9)
+    run(make_plan(**settings("fixmatch", weights)), tmp_path / "one", once)
+    before = {path: path.stat().st_mtime_ns for path in cache.glob("*/*.f16")}
+    assert len(list(cache.glob("*/about.json"))) == 3, "weak and strong clips, and those of the test"
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("computed again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Extractor, "_batch", never)
+        other = settings("flexmatch", weights, probe="mlp")
+        run(make_plan(**other, seed=1, draw=0, steps=4), tmp_path / "two", once)
+    assert {path: path.stat().st_mtime_ns for path in cache.glob("*/*.f16")}.items() >= before.items()
+    run(make_plan(**settings("fixmatch", weights), augmentation={"flip": 0.0}), tmp_path / "three", once)
+    assert len(list(cache.glob("*/about.json"))) == 5
+
+
+def test_a_stopped_run_ends_as_if_it_had_not_been(
+    make_plan: Callable[..., Plan], weights: str, tmp_path: Path, cache: Path
+) -> None:
+    """Stopped before any feature, in the middle, and with the cache gone afterwards."""
+    always = Execution("cpu", checkpoint_seconds=0.0)
+    made = make_plan(**settings("freematch", weights), steps=6, ema=0.5)
+    run(made, tmp_path / "whole", always)
+    for path in cache.iterdir():
+        for file in path.iterdir() if path.is_dir() else []:
+            file.unlink()
+    phases = list[str]()
+
+    def report(progress: RunProgress) -> None:
+        phases.append(progress.phase)
+
+    with pytest.raises(Stopped):
+        run(made, tmp_path / "parts", always, report, lambda: phases == ["features"])
+    steps = iter(range(100))
+    with pytest.raises(Stopped):
+        run(made, tmp_path / "parts", always, lambda _: None, lambda: next(steps) > 6)
+    run(made, tmp_path / "parts", always)
+    assert equal(outcome(tmp_path / "parts"), outcome(tmp_path / "whole"))
+    names = ("metrics.jsonl",)
+    assert all((tmp_path / "parts" / n).read_bytes() == (tmp_path / "whole" / n).read_bytes() for n in names)
+
+
+def test_without_copies_clips_are_augmented_anew(
+    make_plan: Callable[..., Plan], weights: str, tmp_path: Path, cache: Path
+) -> None:
+    once = Execution("cpu", checkpoint_seconds=1e9)
+    made = make_plan(**settings("fixmatch", weights), feature_copies=0)
+    run(made, tmp_path / "clips", once)
+    assert not cache.exists()
+
+
+def test_test_scores_are_those_of_the_clips_but_for_rounding(
+    make_training: Callable[..., Training], weights: str, cache: Path
+) -> None:
+    made = make_training(**settings("meanteacher", weights), ema=0.5, learning_rate=0.1)
+    fit(made)
+    rows = made.partition.test
+    stored = made._probabilities(rows)
+    assert any(found.about["view"]["augmentation"] == "test" for found in store.survey(cache))
+    made.features.extractors.clear()
+    computed = made._probabilities(rows)
+    assert list(computed) == ["teacher", "model", "ema"]
+    for name, scores in computed.items():
+        assert np.allclose(stored[name], scores, atol=1e-3), name
+        assert not np.array_equal(stored[name], scores), "they were rounded"
