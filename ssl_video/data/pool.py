@@ -89,7 +89,7 @@ class Pool:
     @property
     def bytes(self) -> int:
         """Size of a shard's views in memory; see `clips`."""
-        frames = sum(request.shape.frames for request, _ in set(self._clip.values()))
+        frames = sum(request.shape.frames for request, _ in set(self.cuts.values()))
         return len(self.slots(0)) * 3 * frames * self.size**2 * torch.float32.itemsize
 
     def slots(self, shard: int) -> range:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ssl_video.backbones import pretrained
 from ssl_video.backbones.probe import Probe
+from ssl_video.data.dataset import clock
 from ssl_video.networks.assemble import plugins
 from ssl_video.networks.precision import autocast
 from ssl_video.spec import NetworkSpec, Spec
@@ -48,6 +49,8 @@ class Extractor:
             "precision": spec.precision,
             "size": spec.size,
             "stored_frames": setting,
+            # Which frames a clip with this stride has.
+            "clock": list(clock(spec)),
         }
 
     def shape(self, frames: int) -> tuple[int, ...]:
