@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ssl_video.data import loader
 from ssl_video.data.frames.store import FrameStore, Statistics
-from ssl_video.data.loader import _Pinnable, batches, to_device
+from ssl_video.data.loader import _Packed, _Pinnable, batches, to_device
 from ssl_video.errors import InputError
 
 # What is read
@@ -86,11 +86,13 @@ def test_shared_tensors_stay_shared(workers: int) -> None:
     ]
 
 
-def test_pinning_keeps_tensors_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_pinning_keeps_tensors_shared(monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
     (batch,) = all_batches(Noise(), range(1))
     # Only machines with a GPU can pin; a copy does what pinning does to sharing.
     monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor.clone())
-    pinned = torch.utils.data._utils.pin_memory.pin_memory(_Pinnable(batch, Statistics())).batch
+    item = _Pinnable(batch, Statistics())
+    pinned = torch.utils.data._utils.pin_memory.pin_memory(_Packed(item) if packed else item).batch
     assert pinned.unlabeled["weak"] is pinned.unlabeled["again"]
     assert pinned.unlabeled["weak"] is not batch.unlabeled["weak"]
     assert_same([pinned], [batch])
