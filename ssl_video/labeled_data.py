@@ -197,7 +197,7 @@ def load_data(
 
 def evaluate(
     algorithm: Algorithm | Model, data: LabeledData, *, part: str = "test"
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """Measure the accuracy of every predictor of an algorithm.
 
     Args:
@@ -206,7 +206,8 @@ def evaluate(
         part: "test" or "validation".
 
     Returns:
-        Fractions in [0, 1] by predictor: {"primary": {"top1": ..., "top5": ..., "mean_class": ...}}.
+        Fractions in [0, 1] by predictor: {"primary": {"top1": ..., "top5": ..., "mean_class": ...}}; top5 is
+        None for five classes or fewer.
 
     Raises:
         InputError: there is no clip to test on, outputs are not finite, the classes are not those of the

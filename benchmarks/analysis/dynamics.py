@@ -149,7 +149,10 @@ def _effects(runs: list[Scores]) -> Effects:
     """Return the means over runs: accuracies on original clips, and differences on changed ones."""
     found: Effects = {}
     for network in runs[0]:
-        tops = {change: [scores[network][change]["top1"] for scores in runs] for change in CHANGES}
+        tops = {
+            change: [temporal_robustness.top1(scores, network, change) for scores in runs]
+            for change in CHANGES
+        }
         original = tops[ORIGINAL]
         found[network] = {ORIGINAL: interval(original)}
         for change, changed in tops.items():

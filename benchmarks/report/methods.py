@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 
+import pandas as pd
+
 from ssl_video.benchmarks.report import sheet
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
@@ -124,7 +126,8 @@ def _run_rows(material: Material) -> Iterator[list[str | sheet.MarkedText]]:
     for run, *words, draw, seed, top1, top5, mean_class, steps, seconds, labels, finished in material.frame[
         keys
     ].itertuples(index=False, name=None):
-        shares = [f"{100 * share:.1f}" for share in (top1, top5, mean_class)]
+        # Five classes or fewer have no top-5.
+        shares = [NO_RUN if pd.isna(share) else f"{100 * share:.1f}" for share in (top1, top5, mean_class)]
         numbers = [str(draw), str(seed), *shares, str(steps), f"{seconds:.0f}"]
         ended = str(finished).replace("T", " ").removesuffix("Z")
         yield [material.labels[run], *words, *numbers, labels, ended, run]

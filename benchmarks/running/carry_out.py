@@ -1,7 +1,6 @@
 """Carry out experiments: prepare runs, execute them, write the leaderboard."""
 
 import pickle
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ import cloudpickle
 
 from ssl_video.benchmarks.running import executors, matching, matrix, prepare
 from ssl_video.benchmarks.tables import leaderboard
+from ssl_video.benchmarks.tables.caveats import FEW
 from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.benchmarks.tables.results import Results, read_results
 from ssl_video.data import frame_rates
@@ -195,19 +195,24 @@ def _without_source(plans: Sequence[Plan]) -> list[str]:
 
 
 def _unused(results: Sequence[Result]) -> list[str]:
-    """Return a sentence for each algorithm and network whose pseudo-labels were never used in some run."""
-    unused = Counter(
-        (result.algorithm, network)
-        for result in results
-        for network, fraction in result.pseudo_labels_used.items()
-        if not fraction
-    )
-    runs = Counter(result.algorithm for result in results)
-    return [
-        f"{algorithm} used no pseudo-label of its network {network!r} in {count} of "
-        f"{counted(runs[algorithm], 'run')}: is its threshold too high?"
-        for (algorithm, network), count in unused.items()
-    ]
+    """Return a sentence for each algorithm and network whose pseudo-labels were never used in some run.
+
+    Where the notes of the table report it, because few were used on average, there is none.
+    """
+    used = dict[tuple[str, str], list[Result]]()
+    for result in results:
+        for network in result.pseudo_labels_used:
+            used.setdefault((result.algorithm, network), []).append(result)
+    sentences = []
+    for (algorithm, network), runs in used.items():
+        fractions = [run.pseudo_labels_used[network] for run in runs]
+        in_table = any(run.test for run in runs) and sum(fractions) / len(fractions) < FEW
+        if (count := fractions.count(0)) and not in_table:
+            sentences.append(
+                f"{algorithm} used no pseudo-label of its network {network!r} in {count} of "
+                f"{counted(len(runs), 'run')}: is its threshold too high?"
+            )
+    return sentences
 
 
 def _data_sets(plans: Sequence[Plan]) -> list[str]:

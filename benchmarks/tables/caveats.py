@@ -109,7 +109,8 @@ def pseudo_labels(runs: pd.DataFrame) -> list[str]:
                 used.setdefault((label, network), []).append(fraction)
     means = {key: sum(values) / len(values) for key, values in used.items()}
     return [
-        f"{label} used {mean:.1%} of the pseudo-labels of its network {network!r}"
+        f"{label} used {f'{mean:.1%}' if mean else 'none'} of the pseudo-labels of its network {network!r}"
+        + ("" if mean else ": is its threshold too high?")
         for (label, network), mean in means.items()
         if mean < FEW
     ]

@@ -45,5 +45,6 @@ def command(
     for name in ("top-1 %", "top-5 %", "mean class %"):
         table.add_column(name, justify="right")
     for name, score in scores.items():
-        table.add_row(name, *(f"{100 * score[key]:.1f}" for key in ("top1", "top5", "mean_class")))
+        shares = [score[key] for key in ("top1", "top5", "mean_class")]
+        table.add_row(name, *("–" if share is None else f"{100 * share:.1f}" for share in shares))
     Console().print(table)

@@ -102,7 +102,7 @@ def _mean_over_views(name: str, logits: torch.Tensor, videos: int) -> np.ndarray
     return np.asarray(scores)
 
 
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
     """Return top-1, top-5 and mean-class accuracy.
 
     Args:
@@ -110,8 +110,8 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         labels: (N,).
 
     Returns:
-        Fractions in [0, 1]: "top1", "top5" (1 for five classes or fewer), and "mean_class", the mean top-1
-        accuracy over the classes that occur.
+        Fractions in [0, 1]: "top1", "top5" (None for five classes or fewer, of which every guess is right),
+        and "mean_class", the mean top-1 accuracy over the classes that occur.
     """
     # A label's rank is the number of classes scored higher; ties go to the lower class number.
     own = scores[np.arange(len(labels)), labels][:, None]
@@ -120,7 +120,7 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     by_class = [(rank[labels == label] == 0).mean() for label in np.unique(labels)]
     return {
         "top1": float((rank == 0).mean()),
-        "top5": float((rank < 5).mean()),
+        "top5": float((rank < 5).mean()) if scores.shape[1] > 5 else None,
         "mean_class": float(np.mean(by_class)),
     }
 

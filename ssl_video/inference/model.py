@@ -200,13 +200,14 @@ class Model:
                 f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
             )
 
-    def evaluate(self, data: Data, rows: np.ndarray | None = None) -> dict[str, dict[str, float]]:
+    def evaluate(self, data: Data, rows: np.ndarray | None = None) -> dict[str, dict[str, float | None]]:
         """Measure the accuracy of every predictor on a data set's test clips, or on the clips of some rows.
 
         The data set's classes are matched by name; it may have fewer than the model.
 
         Returns:
             Accuracies in [0, 1] by predictor: {"primary": {"top1": ..., "top5": ..., "mean_class": ...}}.
+            top5 is None where the model has five classes or fewer.
 
         Raises:
             InputError: see `check_classes`.

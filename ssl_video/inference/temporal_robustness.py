@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ORIGINAL = "original"
 
-Scores = dict[str, dict[str, dict[str, float]]]
+Scores = dict[str, dict[str, dict[str, float | None]]]
 """Accuracies ("top1", "top5", "mean_class") by predictor and change."""
 
 
@@ -63,10 +63,17 @@ def positions(change: str, frames: int, seed: int, clip: str) -> np.ndarray:
     return CHANGES[change](frames, Stream(seed, f"dynamics/{change}/{clip}"))
 
 
+def top1(scores: Scores, predictor: str, change: str) -> float:
+    """Return the top-1 accuracy of a predictor on changed clips, which every test has."""
+    found = scores[predictor][change]["top1"]
+    assert found is not None
+    return found
+
+
 def differences(scores: Scores, result: Result) -> list[str]:
     """Return a sentence for every predictor whose accuracy on the original clips differs from its record."""
     return [
-        f"{name} has top-1 {100 * scores[name][ORIGINAL]['top1']:.2f} % on the original clips, but "
+        f"{name} has top-1 {100 * top1(scores, name, ORIGINAL):.2f} % on the original clips, but "
         f"{100 * result.predictors[name].top1:.2f} % in its record: "
         "the clips, the machine or the versions differ"
         for name in scores
@@ -100,7 +107,11 @@ def read(folder: Path) -> Scores:
         found = json.loads(path.read_text(encoding="utf-8"))["predictors"]
         return {
             str(name): {
-                change: {key: float(scores[change][key]) for key in ("top1", "top5", "mean_class")}
+                change: {
+                    "top1": float(scores[change]["top1"]),
+                    "top5": None if (top5 := scores[change]["top5"]) is None else float(top5),
+                    "mean_class": float(scores[change]["mean_class"]),
+                }
                 for change in CHANGES
             }
             for name, scores in found.items()

@@ -13,12 +13,12 @@ _STRICT = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
 class Accuracies(BaseModel):
-    """Accuracies of one network, as fractions in [0, 1]."""
+    """Accuracies of one network, as fractions in [0, 1]; with five classes or fewer there is no top5."""
 
     model_config = _STRICT
 
     top1: float = Field(ge=0, le=1)
-    top5: float = Field(ge=0, le=1)
+    top5: float | None = Field(ge=0, le=1)
     mean_class: float = Field(ge=0, le=1)
 
 
@@ -92,7 +92,8 @@ class Result(BaseModel):
     top5: float | None = Field(
         ge=0,
         le=1,
-        description="fraction of test clips whose class is among the first five guesses, in [0, 1]",
+        description="fraction of test clips whose class is among the first five guesses, in [0, 1]; empty: "
+        "five classes or fewer",
     )
     mean_class: float | None = Field(
         ge=0,

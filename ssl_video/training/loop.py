@@ -42,7 +42,7 @@ _REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm; --
 
 
 # Accuracies by predictor: {"primary": {"top1": 0.5, ...}}.
-Scores = dict[str, dict[str, float]]
+Scores = dict[str, dict[str, float | None]]
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class Validations:
         self._trackers = trackers
         self._lines = ResumableLines(folder / VALIDATION, start, processes.main)
 
-    def write(self, step: int, scores: dict[str, dict[str, float]]) -> None:
+    def write(self, step: int, scores: dict[str, dict[str, float | None]]) -> None:
         """Add a line."""
         row = {"step": step, **scores}
         self._lines.write([row])

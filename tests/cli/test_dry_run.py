@@ -110,11 +110,18 @@ def test_weights_that_are_nearly_a_word(tmp_path: Path) -> None:
 def test_pseudo_labels_that_were_never_used_are_told() -> None:
     results = [
         result(algorithm="cmpl", pseudo_labels_used={"primary": 0.0, "auxiliary": 0.5}),
-        result(algorithm="cmpl", pseudo_labels_used={"primary": 0.1, "auxiliary": 0.5}),
+        result(algorithm="cmpl", pseudo_labels_used={"primary": 0.2, "auxiliary": 0.5}),
         result(algorithm="supervised", pseudo_labels_used={}),
+        # Notes of the table report these.
+        result(algorithm="fixmatch", pseudo_labels_used={"model": 0.0}),
+        result(algorithm="uda", pseudo_labels_used={"model": 0.0}),
+        result(algorithm="uda", pseudo_labels_used={"model": 0.1}),
+        # This one is in no table.
+        result(algorithm="freematch", pseudo_labels_used={"model": 0.0}, test=0),
     ]
     assert _unused(results) == [
-        "cmpl used no pseudo-label of its network 'primary' in 1 of 2 runs: is its threshold too high?"
+        "cmpl used no pseudo-label of its network 'primary' in 1 of 2 runs: is its threshold too high?",
+        "freematch used no pseudo-label of its network 'model' in 1 of 1 run: is its threshold too high?",
     ]
 
 

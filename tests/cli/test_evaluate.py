@@ -15,6 +15,14 @@ def test_evaluate_gives_the_runs_own_numbers(run: Path, call: Call) -> None:
     )
 
 
+def test_two_classes_have_no_top5(run: Path, call: Call) -> None:
+    """Every guess would be right: nothing is shown in its place, as in leaderboard.csv."""
+    done = call("evaluate", run, cwd=run)
+    (row,) = [line.split("│")[1:-1] for line in done.stdout.splitlines() if line.startswith("│")][:1]
+    assert [cell.strip() for cell in row][2] == "–"
+    assert (run / "result.json").read_text().count('"top5": null') >= 2
+
+
 def test_a_checkpoint_of_other_classes(run: Path, call: Call, tmp_path: Path) -> None:
     for label in ("dark", "bright", "grey"):
         for number in range(4):

@@ -50,8 +50,10 @@ def test_ties_go_to_the_lower_class() -> None:
     assert accuracy(np.full((2, 6), 1 / 6), np.array([4, 5]))["top5"] == 0.5
 
 
-def test_top5_of_five_classes_is_always_right() -> None:
-    assert accuracy(np.eye(5), np.array([4, 3, 2, 1, 0]))["top5"] == 1
+def test_five_classes_have_no_top5() -> None:
+    """Every guess would be right."""
+    assert accuracy(np.eye(5), np.array([4, 3, 2, 1, 0])) == {"top1": 0.2, "top5": None, "mean_class": 0.2}
+    assert accuracy(np.eye(6), np.array([4, 3, 2, 1, 0, 5]))["top5"] == 1
 
 
 # -- probabilities

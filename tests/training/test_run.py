@@ -122,7 +122,7 @@ FIELDS = {
     "seed": int, "fingerprint": str, "setting": str, "configuration": str, "labeled": int, "unlabeled": int,
     "without_label": int,
     "test": int, "classes": int, "frames": int, "stride": int, "size": int, "steps": int, "predictor": str,
-    "top1": float, "top5": float, "mean_class": float, "predictors": dict, "seconds": float,
+    "top1": float, "top5": type(None), "mean_class": float, "predictors": dict, "seconds": float,
     "train_seconds": float, "test_seconds": float, "clips_seen": int, "parameters": int,
     "parameters_trained": int, "gflops": float, "training_gflops": float,
     "skipped_steps": int, "left_out": int, "spec": dict,

@@ -362,10 +362,12 @@ def test_methods_that_used_few_pseudo_labels_are_named() -> None:
         run("fixmatch", 0.4, 1, pseudo_labels_used={"model": 0.1}),
         run("cmpl", 0.4, 0, pseudo_labels_used={"primary": 0.09, "auxiliary": 0.1}),
         run("supervised", 0.4, 0, pseudo_labels_used={}),
+        run("uda", 0.4, 0, pseudo_labels_used={"model": 0.0}),
     )
     assert [note for note in result.notes if "pseudo-label" in note] == [
         "cmpl used 9.0% of the pseudo-labels of its network 'primary'",
         "fixmatch used 5.0% of the pseudo-labels of its network 'model'",
+        "uda used none of the pseudo-labels of its network 'model': is its threshold too high?",
     ]
 
 
