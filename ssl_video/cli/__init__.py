@@ -159,6 +159,8 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
 
 def _say_how_options_are_given(error: click.NoSuchOption) -> None:
     """Print how an algorithm's own options are given, for which commands have no flags."""
-    if error.ctx and "assignments" in (parameter.name for parameter in error.ctx.command.params):
+    # Options of algorithms are words.
+    is_word = error.option_name.startswith("--")
+    if is_word and error.ctx and "assignments" in (parameter.name for parameter in error.ctx.command.params):
         key = error.option_name.lstrip("-").replace("-", "_")
         print(f"An option of an algorithm is given as --set options.{key}=VALUE.", file=sys.stderr)

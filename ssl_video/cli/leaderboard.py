@@ -13,6 +13,7 @@ _FORMS = ("terminal", "markdown", "latex", "csv", "json")
 
 
 @click.command()
+@click.argument("place", metavar="[RESULTS]", type=click.Path(path_type=Path), required=False)
 @options.results_option
 @options.runs_options
 @click.option("--mean-gain", is_flag=True, help="also show mean gains over the columns")
@@ -21,6 +22,7 @@ _FORMS = ("terminal", "markdown", "latex", "csv", "json")
 @click.option("--predictors", is_flag=True, help="also show networks other than the headline")
 @click.option("--format", "form", type=click.Choice(_FORMS), default="terminal", show_default=True)
 def command(
+    place: Path | None,
     results: Path,
     algorithm: tuple[str, ...],
     dataset: tuple[str, ...],
@@ -35,8 +37,10 @@ def command(
 ) -> None:
     """Compare all finished runs of a results folder, and write its leaderboard.csv (one row per run).
 
-    A published leaderboard.csv, whose runs are not in the folder, is read and left as it is.
+    A published leaderboard.csv, whose runs are not in the folder, is read and left as it is. RESULTS is the
+    same as --results RESULTS.
     """
+    results = place or results
     if mean_gain and form == "csv":
         raise sv.InputError("--format csv has one record per cell and no mean gains: use --format json")
     names = {"dataset": options.split_list(dataset), "algorithm": options.split_list(algorithm)}

@@ -20,7 +20,7 @@ _NOT_HERE = [key for key in sv.Spec.model_fields if key not in _TAKEN]
 @options.set_option
 @click.option("--draws", type=click.IntRange(1), default=3, show_default=True, help="number of draws")
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), default="views.png", show_default=True,
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="views.png", show_default=True,
     help="the picture to write",
 )  # fmt: skip
 def command(

@@ -47,6 +47,12 @@ def test_the_screen(results: Path) -> None:
     assert header.split(",") == list(COLUMNS)
 
 
+def test_the_folder_as_an_argument(results: Path) -> None:
+    done = CliRunner().invoke(command, [str(results)])
+    assert done.exit_code == 0, done.output
+    assert done.output == call(results).output
+
+
 def test_filters(results: Path) -> None:
     lines = shown(results, "--where", "algorithm=c*", "--protocol", "per-class:1")
     assert lines[1].split() == ["method", "per-class:1"]

@@ -44,6 +44,10 @@ def test_a_flag_or_a_command_that_is_not_there(call: Call, tmp_path: Path) -> No
     done = call("bench", "--flip-share", "0.3", cwd=tmp_path)
     assert done.returncode == 2
     assert "An option of an algorithm is given as --set options.flip_share=VALUE." in done.stderr
+    # A letter is no option of an algorithm.
+    done = call("bench", "-z", "0.3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "options." not in done.stderr
     # Where no algorithm is chosen, none has options.
     done = call("analyze", "audit", "--flip-share", cwd=tmp_path)
     assert done.returncode == 2

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers.command_line import Call
+from helpers.command_line import TINY, Call, results
 
 from ssl_video.benchmarks.running.suite import merge
 from ssl_video.cli import options, train
@@ -44,3 +44,16 @@ def test_flags_of_keys_inside_a_key(tmp_path: Path) -> None:
     assert flags["augmentation"] == {"flip": "0", "area": "1"}
     spec = build(merge(read_yaml(file), {"augmentation": flags["augmentation"]}))
     assert spec.augmentation == AugmentationSpec(flip=0, area=1, cutout=0)
+
+
+def test_the_log_names_the_weights_that_a_run_started_from(
+    run: Path, dataset: Path, call: Call, tmp_path: Path
+) -> None:
+    weights = run / "final.safetensors"
+    flags = ("--protocol", "per-class:2", "--weights", weights, *TINY)
+    done = call("train", "--data", dataset, *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (record,) = results(tmp_path)
+    notes = [line for line in (record.parent / "log.txt").read_text().splitlines() if "tensors" in line]
+    assert len(notes) == 1
+    assert f"tensors loaded from {weights}" in notes[0]

@@ -18,11 +18,12 @@ def run(*arguments: object) -> None:
 def test_views_writes_a_picture(dataset: Path, call: Call, tmp_path: Path) -> None:
     video = dataset / "train" / "light" / "0.mp4"
     small = ("--size", 16, "--frames", 4, "--stride", 2)
-    done = call("data", "views", video, "--algo", "cmpl", *small, "--draws", 2, cwd=tmp_path)
+    flags = ("--algo", "cmpl", *small, "--draws", 2, "-o", "drawn.png")
+    done = call("data", "views", video, *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    picture = Image.open(tmp_path / "views.png")
+    picture = Image.open(tmp_path / "drawn.png")
     picture.load()
-    assert done.stdout == f"views.png: 6 x 2 clips, {picture.width} x {picture.height} pixels\n"
+    assert done.stdout == f"drawn.png: 6 x 2 clips, {picture.width} x {picture.height} pixels\n"
 
 
 def test_views_takes_the_size_of_the_demo(

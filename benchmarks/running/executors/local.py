@@ -1,6 +1,7 @@
 """Runs in separate processes of this machine, so that a crash of one leaves the others alone."""
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import re
@@ -301,6 +302,7 @@ def _logged_run(
             # The run's log also gets the output of libraries and the traceback of a crash.
             os.dup2(log.fileno(), sys.stdout.fileno())
             os.dup2(log.fileno(), sys.stderr.fileno())
+        _log_notes()
         return run(
             plan,
             folder,
@@ -309,6 +311,14 @@ def _logged_run(
             stopping=asked,
             warn=warn,
         )
+
+
+def _log_notes() -> None:
+    """Write the project's own notes to this process's output, such as the tensors of initial weights."""
+    notes = logging.getLogger("ssl_video")
+    notes.setLevel(logging.INFO)
+    notes.addHandler(logging.StreamHandler())
+    notes.propagate = False
 
 
 def _sleep_until_news(workers: Sequence[_Worker]) -> None:
