@@ -15,8 +15,13 @@ import ssl_video as sv
 @click.command()
 @click.argument("algorithm", metavar="NAME|FILE.py[:NAME]", required=False)
 @click.option("--only", "only", metavar="CHECK", multiple=True, help="run this check; may be repeated")
+@click.option(
+    "--style/--no-style",
+    default=None,
+    help="also check the form that algorithms of the zoo have: docstrings, names of terms  [for those alone]",
+)
 @click.option("--list", "listed", is_flag=True, help="describe every check without running any")
-def command(algorithm: str | None, only: tuple[str, ...], listed: bool) -> int:
+def command(algorithm: str | None, only: tuple[str, ...], style: bool | None, listed: bool) -> int:
     """Check an algorithm: its declarations, loss terms, gradients, teachers, state, and processes.
 
     NAME is given as for bench --algo. A failed check reports the finding, why it matters, and the usual fix.
@@ -38,7 +43,7 @@ def command(algorithm: str | None, only: tuple[str, ...], listed: bool) -> int:
         raise sv.InputError(*problems)
     console.print(name, style="bold", markup=False, highlight=False, soft_wrap=True)
     found = []
-    for result in sv.testing.results(name, *only):
+    for result in sv.testing.results(name, *only, style=style):
         found.append(result)
         mark = {"pass": "[green]pass[/green]", "fail": "[red]FAIL[/red]"}.get(result.outcome, "n/a ")
         note = {"not applicable": result.found, "waived": f"waived: {result.found}"}.get(result.outcome, "")

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import ssl_video as sv
 from ssl_video import Algorithm, Batch, InputError, LossOutput, Task, View, templates
 from ssl_video.cli import cli
 from ssl_video.registry import algorithms
@@ -214,6 +215,16 @@ def test_the_command_explains_a_failure(starting_file: Path, capsys: pytest.Capt
     assert f"why {entry.why}" in out
     assert f"fix {entry.fix}" in out
     assert "1 passed, 1 failed, 0 not applicable, in" in out
+
+
+@pytest.mark.parametrize(("flags", "style"), [((), None), (("--style",), True), (("--no-style",), False)])
+def test_the_command_is_asked_for_style(
+    flags: tuple[str, ...], style: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(sv.testing, "results", lambda name, *_, style: asked.append((name, style)) or [])
+    assert run("algorithm", "check", "supervised", *flags) == 0
+    assert asked == [("supervised", style)]
 
 
 def test_the_command_lists_all_checks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,7 +120,9 @@ def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(
     with pytest.raises(Stopped):
         run(make_plan(), tmp_path / "run", execution("wandb", "mlflow"), stopping=stops, warn=warnings.append)
     assert warnings == ["W&B failed, and the run goes on without it: ConnectionError: the server is gone"]
-    assert calls(noted)[-1] == {"call": "finish", "state": "KILLED"}  # MLflow's
+    assert [call["state"] for call in calls(noted) if call["call"] == "finish"] == [
+        "KILLED"
+    ]  # MLflow's alone
     before = len(logged_by_wandb(noted))
     monkeypatch.delenv(BROKEN_FROM)
     result = run(make_plan(), tmp_path / "run", execution("wandb"))

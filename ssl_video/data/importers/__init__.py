@@ -42,6 +42,8 @@ def read(
     (the source video), a split column, and any others. The split column holds train, test or val. If there
     is no test, val is used as test; otherwise val is not used. Clips with an empty field are not used.
 
+    Folders inside class folders count as source videos.
+
     A clip with an empty label is unlabeled. So is one whose label is a word of `labels.NO_LABEL`, or that
     lies in a folder `unlabeled` beside class folders or beside train/ and test/.
 
