@@ -59,6 +59,13 @@ def test_the_page_is_whole_html(document: Document) -> None:
     assert all("src" not in attributes for _, attributes in document.elements)
 
 
+def test_a_run_without_top5(tmp_path: Path) -> None:
+    """That of five classes or fewer."""
+    folder = write(tmp_path, *draws("supervised", 0.4, classes=3, top5=None))
+    (row,) = rows_of(Document(page.page(material(folder))).scripts["runs-data"])
+    assert (row["top-1 %"], row["top-5 %"]) == ("40.0", "–")
+
+
 def test_its_data_are_the_leaderboards(results: Path, document: Document) -> None:
     rows = rows_of(document.scripts["leaderboard-data"])
     shown = {(row["method"], row["protocol"]): row for row in rows}
