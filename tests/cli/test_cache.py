@@ -5,12 +5,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers.command_line import TINY, Call
 from helpers.videos import KINDS, encode
 
 from ssl_video.cli import cli
+from ssl_video.data.features.store import FeatureSet, survey
 
 
 @pytest.fixture
@@ -31,6 +33,12 @@ def data(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Pat
     return folder
 
 
+ABOUT = {
+    **{"network": "timm/lite0", "features": "pooled", "size": 112},
+    "view": {"augmentation": "weak", "frames": 4},
+}
+
+
 def clips(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*-*-*/*/*") if path.is_file()]
 
@@ -47,6 +55,11 @@ def test_fill_show_and_clear(data: Path, call: Call, own: Path, tmp_path: Path) 
     assert re.search(r"raw, 18, ffmpeg\d+ +12 +0\.2 MiB +20\d\d-", shown)
     assert call("data", "cache", data, "--status", cwd=tmp_path).stdout == shown
 
+    features = FeatureSet(own.parent / "features", ABOUT, (1280,), 2**20)
+    features.fill([("video", copy) for copy in range(8)], lambda some: (np.zeros(1280) for _ in some))
+    del features
+    shown = call("data", "cache", "--status", cwd=tmp_path).stdout
+    assert re.search(r"timm/lite0 +pooled +weak, 4 x 112 +8 +0\.0 MiB +20\d\d-", shown)
     no = CliRunner().invoke(
         cli, ["data", "cache", "--clear"], input="n\n", env={"SSL_VIDEO_CACHE": str(own.parent)}
     )
@@ -54,13 +67,14 @@ def test_fill_show_and_clear(data: Path, call: Call, own: Path, tmp_path: Path) 
     assert len(clips(own)) == 12
     asked = call("data", "cache", "--clear", cwd=tmp_path)
     assert asked.returncode == 130
-    assert f"remove 12 clips, 0.2 MiB, from {own}?" in asked.stdout
+    assert f"remove 12 clips, 0.2 MiB, from {own}, and features of 8 clips, 0.0 MiB?" in asked.stdout
     assert len(clips(own)) == 12
     assert (
-        f"removed 12 clips, 0.2 MiB, from {own}"
+        f"removed 12 clips, 0.2 MiB, from {own}, and features of 8 clips, 0.0 MiB"
         in call("data", "cache", "--clear", "--yes", cwd=tmp_path).stdout
     )
     assert not clips(own)
+    assert not survey(own.parent / "features")
     assert f"nothing is stored in {own}" in call("data", "cache", "--status", cwd=tmp_path).stdout
 
 
