@@ -90,8 +90,8 @@ class FeatureSet:
         Args:
             items: the items.
             compute: returns the features of some items, one array of shape `shape` after the other.
-            progress: called before each pack with the number of items that are stored, and of all. If it
-                raises an error, the stored packs stay.
+            progress: called before each pack, and at the end, with the number of items that are stored, and
+                of all. If it raises an error, the stored packs stay.
 
         Raises:
             InputError: there is no room, or the folder cannot be written.
@@ -114,6 +114,8 @@ class FeatureSet:
                 else:
                     waiting.remove(found)
                     missing -= of_pack[found]
+            if progress:
+                progress(len(items), len(items))
         except OSError as error:
             raise _unwritable(self.all, error) from None
 
