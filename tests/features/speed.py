@@ -2,8 +2,8 @@
 
 python tests/features/speed.py [STEPS]
 
-EfficientNet-Lite0, 4 frames of 112 pixels, FixMatch on the demo data, one thread. The features are computed first, which
-takes minutes; a second call finds them.
+EfficientNet-Lite0, 4 frames of 112 pixels, FixMatch on the demo data, one thread. The features are computed
+first, which takes minutes; a second call finds them.
 """
 
 import statistics
