@@ -8,7 +8,7 @@ import torch
 from helpers.numbers import assert_close, close
 from torch import Tensor, nn
 
-from ssl_video.algorithms.parts.teacher import Teacher
+from ssl_video.algorithms.parts.teacher import Teacher, _pairs
 from ssl_video.backbones import create
 from ssl_video.backbones.probe import KINDS, AttentiveHead, Kind, Probe
 from ssl_video.errors import InputError
@@ -113,6 +113,7 @@ def test_a_copy_shares_the_frozen_network() -> None:
         made.head.weight.add_(2)
     before = copy.deepcopy(made.backbone.state_dict())
     expected = made.head.weight - 1
+    assert len(list(_pairs(twin, made))) == 2, "the weight and the bias of the head"
     teacher.update(made)
     assert_close(twin.head.weight, expected)
     assert all(torch.equal(value, before[name]) for name, value in made.backbone.state_dict().items())

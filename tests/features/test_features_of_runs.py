@@ -173,6 +173,24 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert all((tmp_path / "parts" / n).read_bytes() == (tmp_path / "whole" / n).read_bytes() for n in names)
 
 
+def test_networks_see_batches_of_one_size(
+    make_training: Callable[..., Training], weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounding depends on the size, and packs end anywhere."""
+    made, sizes = make_training(**settings("fixmatch", weights), feature_copies=3), list[int]()
+    probe = made.features.extractors["model"].probe
+    features = probe.features
+
+    def noted(clip: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(clip))
+        return features(clip)
+
+    monkeypatch.setattr(probe, "features", noted)
+    made.prepare()
+    assert set(sizes) == {1, 8}, "1 to find the shape"
+    assert sizes.count(8) == 3 + 2 * 3, "18 labeled clips, and twice 18 unlabeled ones"
+
+
 def test_without_copies_clips_are_augmented_anew(
     make_plan: Callable[..., Plan], weights: str, tmp_path: Path, cache: Path
 ) -> None:
