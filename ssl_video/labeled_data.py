@@ -175,8 +175,8 @@ def load_data(
         skip_broken: quarantine videos that cannot be decoded, instead of stopping.
         cache_gib: size limit of the cache of decoded frames, in GiB; 0: no cache.
         keywords: keys of a specification that are about data: protocol, draw, seed, labeled_in_unlabeled,
-            validation, lists, root, split, unlabeled, keep_classes, folds, balance, size, frames,
-            stride, sampling, frame_format, augmentation, test_clips, test_crops. One whose value is None
+            validation, lists, root, split, unlabeled, segment, keep_classes, folds, balance, size, frames,
+            stride, fps, sampling, frame_format, augmentation, test_clips, test_crops. One whose value is None
             counts as not given.
 
     Raises:

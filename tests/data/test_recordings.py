@@ -8,7 +8,7 @@ from helpers.sources import manifest
 from helpers.videos import KINDS, encode, pictures
 from PIL import Image
 
-from ssl_video.data import dataset
+from ssl_video.data import dataset, make_partition
 from ssl_video.data.index import Index
 from ssl_video.spec import Spec, build
 
@@ -98,3 +98,8 @@ def test_a_file_that_cannot_be_read_is_quarantined_once(lab: Path) -> None:
     assert list(data.broken) == ["unlabeled/long.mkv"]
     assert unlabeled(data.index) == ["unlabeled/short.mkv"]
     assert unlabeled(dataset.read_index(spec(lab))) == ["unlabeled/short.mkv"]
+
+
+def test_a_partition_counts_the_segments_that_are_asked_for(lab: Path) -> None:
+    sizes = [len(make_partition(lab, segment=seconds).partition.unlabeled) for seconds in (0, 0.6, 0.5)]
+    assert sizes == [2, 4, 6]
