@@ -1,8 +1,9 @@
 """Probes: a frozen network and a small trained head on its features.
 
-linear is a linear layer on the pooled features, mlp has one hidden layer. attentive is the probe of V-JEPA
-(Bardes et al. 2024, arXiv:2404.08471, "Revisiting Feature Prediction for Learning Visual Representations
-from Video"): one learned query attends to the tokens of all places and frames, a perceptron follows.
+linear is a linear layer on the normalised pooled features, mlp has one hidden layer. attentive is the probe
+of V-JEPA (Bardes et al. 2024, arXiv:2404.08471, "Revisiting Feature Prediction for Learning Visual
+Representations from Video"): one learned query attends to the tokens of all places and frames, a perceptron
+follows.
 
 Difference from V-JEPA's code: a head of attention has about 64 channels, where theirs have as many as the
 frozen transformer's, because not every backbone is a transformer.
@@ -135,9 +136,11 @@ class AttentiveHead(nn.Module):
 def _head(kind: Kind, channels: int, num_classes: int) -> nn.Module:
     if kind == "attentive":
         return AttentiveHead(channels, num_classes)
+    # The features of networks differ in scale. Normalised, one learning rate fits all.
+    norm = nn.LayerNorm(channels, elementwise_affine=False)
     if kind == "mlp":
-        return nn.Sequential(nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, num_classes))
-    return nn.Linear(channels, num_classes)
+        return nn.Sequential(norm, nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, num_classes))
+    return nn.Sequential(norm, nn.Linear(channels, num_classes))
 
 
 class _Source:

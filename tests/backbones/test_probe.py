@@ -67,9 +67,13 @@ def test_tokens_are_the_places_of_the_last_map() -> None:
 
 def test_heads() -> None:
     linear, mlp, attentive = (probe(kind).head for kind in KINDS)
-    assert isinstance(linear, nn.Linear)
-    assert isinstance(mlp, nn.Sequential)
-    assert [tuple(layer.weight.shape) for layer in mlp if isinstance(layer, nn.Linear)] == [(16, 16), (5, 16)]
+    for head, shapes in ((linear, [(5, 16)]), (mlp, [(16, 16), (5, 16)])):
+        assert isinstance(head, nn.Sequential)
+        assert [tuple(layer.weight.shape) for layer in head if isinstance(layer, nn.Linear)] == shapes
+        # Eight features of 1 and eight of 3 have the mean 2 and the standard deviation 1.
+        features = torch.tensor([1.0, 3.0] * 8)
+        assert head[0](features).tolist() == pytest.approx([-1.0, 1.0] * 8, rel=1e-4)
+        assert not list(head[0].parameters())
     assert isinstance(attentive, AttentiveHead)
     assert AttentiveHead(384, 5).heads == 6
     assert AttentiveHead(432, 5).heads == 6, "of 7 heads, 432 channels could not be shared equally"
@@ -110,15 +114,15 @@ def test_a_copy_shares_the_frozen_network() -> None:
     assert twin.backbone is made.backbone
     assert twin.head is not made.head
     with torch.no_grad():
-        made.head.weight.add_(2)
+        made.head[-1].weight.add_(2)
     before = copy.deepcopy(made.backbone.state_dict())
-    expected = made.head.weight - 1
+    expected = made.head[-1].weight - 1
     assert len(list(_pairs(twin, made))) == 2, "the weight and the bias of the head"
     teacher.update(made)
-    assert_close(twin.head.weight, expected)
+    assert_close(twin.head[-1].weight, expected)
     assert all(torch.equal(value, before[name]) for name, value in made.backbone.state_dict().items())
-    assert made.head.weight.requires_grad
-    assert not twin.head.weight.requires_grad
+    assert made.head[-1].weight.requires_grad
+    assert not twin.head[-1].weight.requires_grad
 
 
 def _shape(name: str, kind: Kind) -> tuple[int, ...]:
