@@ -1,5 +1,7 @@
 """Algorithms keep their promises when all of their networks are probes."""
 
+import importlib
+
 import pytest
 from torch import nn
 
@@ -22,7 +24,8 @@ def _probes(monkeypatch: pytest.MonkeyPatch) -> None:
     def make(norm: bool) -> nn.Module:
         return Probe(Small(norm), "linear", CLASSES, frames=4, size=8)
 
-    monkeypatch.setattr("ssl_video.testing.subject.Small", make)
+    # A function of the package has the module's name.
+    monkeypatch.setattr(importlib.import_module("ssl_video.testing.subject"), "Small", make)
 
 
 @pytest.mark.parametrize("check", NAMES)

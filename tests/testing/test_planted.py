@@ -145,8 +145,8 @@ PLANTED = [
         "lightly, update_momentum: the teacher averages parameters alone",
         Mutation(
             "parts/teacher.py",
-            "self.network.state_dict().values(), student.state_dict().values()",
-            "self.network.parameters(), student.parameters()",
+            "in _pairs(self.network, student):",
+            "in zip(self.network.parameters(), student.parameters(), strict=True):",
             "the teacher keeps the batch-norm statistics of an untrained network",
             ("meanteacher",),
         ),
