@@ -185,7 +185,7 @@ def test_folds_are_draws_of_a_table(lab: Path, tmp_path: Path) -> None:
     done = call("bench", "--data", lab, "--algo", "fixmatch", "--folds", 2, *TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "lab: 8 labeled and 7 unlabeled clips, 2 classes" in done.stderr
-    assert done.stderr.count("accuracy is estimated on 2 folds of the labeled clips, by whole clips") == 1
+    assert done.stderr.count("a run tests one of 2 folds of the labeled clips, by whole clips") == 1
     assert "all (2 folds)" in done.stdout
     frame = sv.read_results(tmp_path / "ssl-video-results").frame
     assert sorted(zip(frame["algorithm"], frame["draw"], frame["seed"], strict=True)) == [

@@ -137,7 +137,10 @@ def _sort(draft: Draft) -> None:
     again = pc.unique(clips[1:].filter(pc.equal(clips[1:], clips[:-1])))
     twice = Strings(again.filter(pc.not_equal(again, "")))
     if len(twice):
-        draft.problems.append(f"{counted(len(twice), 'path', 'are')} listed more than once: {some(twice)}")
+        draft.problems.append(
+            f"{counted(len(twice), 'path', 'are')} listed more than once: {some(twice)}; clips that are "
+            "parts of one file need the columns start and end, in seconds"
+        )
 
 
 def _groups_by_name(draft: Draft) -> pa.Array | None:

@@ -4,6 +4,7 @@ import csv
 import functools
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ from ssl_video.files import read_text
 
 # Columns that say which part of a file a clip is: in seconds, or from a frame on and how many.
 _EDGES = (("start", "end"), ("offset", "frames"))
+_KNOWN = frozenset({"path", "label", "group", *_EDGES[0], *_EDGES[1]})
+# Other names of start and end, which would otherwise be columns of no meaning.
+_ALIKE = re.compile(r"(?i)(time|t|seg(ment)?)?[_ ]?(begin|start|from|stop|end|to)[_ ]?(time|s|sec|seconds)?")
 # They say nothing of the data, so the folder names it.
 _ORDINARY = ("annotations", "clips", "data", "dataset", "index", "labels", "manifest", "videos")
 
@@ -34,7 +38,7 @@ def from_manifest(path: Path, split: str) -> Draft:
     Raises:
         InputError: not a CSV file, or required columns are missing.
     """
-    columns = read_table(path)
+    columns = _lowered(read_table(path), split)
     missing = [unknown("column", name, columns) for name in ("path", "label") if name not in columns]
     if split != "split" and split not in columns:
         missing.append(unknown("split column", split, columns))
@@ -55,11 +59,26 @@ def from_manifest(path: Path, split: str) -> Draft:
         draft.groups = groups
     if split in columns:
         draft.splits = as_splits(columns[split], split, draft.problems)
+    alike = [name for name in columns if name not in (*_KNOWN, split) and _ALIKE.fullmatch(name)]
+    if alike and not _edges(columns):
+        draft.notes.append(
+            f"column {some(alike)} is not used: clips that are parts of files have the columns start and "
+            "end, in seconds"
+        )
     draft.ids = with_segments(draft.ids, columns, draft)
     draft.split_off_segments()
     used = ("path", "label", "group", split, *_edges(columns))
     draft.columns = {k: v for k, v in columns.items() if k not in used}
     return draft
+
+
+def _lowered(columns: dict[str, pa.Array], split: str) -> dict[str, pa.Array]:
+    """Return columns with the names that are known here in lower case: spreadsheets write Path and Label."""
+    known = {*_KNOWN, split}
+    return {
+        low if (low := name.lower()) in known and low not in columns else name: values
+        for name, values in columns.items()
+    }
 
 
 def with_segments(paths: pa.Array, columns: dict[str, pa.Array], draft: Draft) -> pa.Array:

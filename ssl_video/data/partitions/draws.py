@@ -113,7 +113,7 @@ def _quotas(index: Index, rule: PerClass | Percent) -> tuple[np.ndarray, list[st
     if scarce:
         raise InputError(
             f"{number} labeled clips of each class are wanted, and {counted(len(scarce), 'class', 'have')} "
-            f"fewer training clips: {some(scarce, 10)}"
+            f"fewer training clips: {some(scarce, 10)}; choose fewer, --protocol per-class:N, or all"
         )
     return np.full(len(counts), number), []
 

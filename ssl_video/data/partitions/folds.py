@@ -56,9 +56,15 @@ def fold(index: Index, folds: int, draw: int) -> Index:
         held = [unit for unit in of_class if fold_of.get(unit) == number]
         codes[rows[np.isin(units[rows], held)]] = PARTS.index("test")
     kind = "source video" if index.groups else "clip"
+    if not start:
+        raise InputError(
+            f"every class has a single {kind}, so that no fold can be tested: label more {kind}s"
+        )
     if start < folds:
         raise InputError(f"{counted(start, kind)} cannot be divided into {folds} folds: use fewer")
-    notes = [f"accuracy is estimated on {folds} folds of the labeled clips, by whole {kind}s"]
+    notes = [
+        f"a run tests one of {folds} folds of the labeled clips, by whole {kind}s; ssl-video bench runs all"
+    ]
     if single:
         notes.append(f"{counted(len(single), 'class', 'have')} a single {kind}, never tested: {some(single)}")
     if len(own):

@@ -36,7 +36,7 @@ def names(folder: str | Path) -> list[str]:
     if len(sequences) > 1:
         sequences = {start: of for start, of in sequences.items() if not _FLOW.search(start)}
     if not sequences:
-        raise DecodeError("no pictures in this folder")
+        raise DecodeError("no pictures in this folder; give videos by their names: FOLDER/*.mp4")
     # Pictures that are named without numbers are each alone, and one sequence in the order of the alphabet.
     if len(sequences) > 1 and any(len(of) > 1 for of in sequences.values()):
         raise DecodeError(f"pictures of several sequences: {some(sorted(sequences))}")

@@ -198,3 +198,23 @@ def test_unlabeled_folders_of_pictures_and_segments(tmp_path: Path) -> None:
         assert added.ids[added.rows("unlabeled")].tolist() == [f"unlabeled/{name}" for name in expected]
     wrong = manifest(tmp_path / "more", "path,start", "v.mp4,early", name="wrong.csv")
     assert "found 'early' (line 2)" in problems(unlabeled.add, index, [wrong])[0]
+
+
+@pytest.mark.parametrize("names", ["begin,stop", "start_s,end_s", "time_start,time_end", "t_start,t_end"])
+def test_columns_that_look_like_start_and_end(tmp_path: Path, names: str) -> None:
+    touch(tmp_path, "a.mp4", "b.mp4")
+    index = read(manifest(tmp_path, f"path,label,{names}", "a.mp4,x,0,5", "b.mp4,y,1,2"), unsplit="train")
+    assert [note for note in index.notes if "is not used: clips that are parts of files have" in note]
+    rows = ("a.mp4,x,0,5", "a.mp4,y,5,9", "b.mp4,y,1,2")
+    found = problems(read, manifest(tmp_path, f"path,label,{names}", *rows), unsplit="train")
+    assert "need the columns start and end, in seconds" in found[0]
+
+
+def test_the_case_of_known_columns_does_not_count(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mp4")
+    rows = ("a.mp4,x,0,5,1", "b.mp4,y,1,2,2")
+    index = read(manifest(tmp_path, "Path,LABEL,Start,End,Other", *rows), unsplit="train")
+    assert (index.ids.tolist(), list(index.columns)) == (["a.mp4#t=0,5", "b.mp4#t=1,2"], ["Other"])
+    # A column of exactly this name comes first.
+    index = read(manifest(tmp_path, "path,label,Label", "a.mp4,x,0", "b.mp4,y,1"), unsplit="train")
+    assert (index.classes, list(index.columns)) == (("x", "y"), ["Label"])
