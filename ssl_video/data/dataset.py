@@ -32,7 +32,6 @@ _MARGIN = 8 / 7
 
 # What the protocol `auto` stands for: with and without unlabeled clips.
 DEFAULTS = ("all", "per-class:10")
-_QUARANTINED = "quarantined ("
 # Reasons that say nothing about the file itself: it was away.
 _PASSING = {
     os.strerror(number).lower() for number in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ESTALE)
@@ -94,9 +93,8 @@ def read_index(
     listed = _quarantined(spec, index)
     if not listed:
         return index
-    note = f"{counted(len(listed), 'clip', 'are')} {_QUARANTINED}{quarantine.place(source(spec))})"
     left = index.without(np.array(sorted(listed)))
-    return replace(left, notes=(*left.notes, note))
+    return replace(left, notes=(*left.notes, _quarantine_note(spec, len(listed))))
 
 
 def read_all(
@@ -243,7 +241,10 @@ def draw(spec: Spec, index: Index) -> Partition:
         )
     except InputError as error:
         # Clips that are wanted may be there, but quarantined.
-        raise InputError(*error.problems, *(note for note in index.notes if _QUARANTINED in note)) from None
+        listed = _quarantined(spec, index)
+        raise InputError(
+            *error.problems, *([_quarantine_note(spec, len(listed))] if listed else [])
+        ) from None
 
 
 def check_present(index: Index, looks: int = 50) -> None:
@@ -288,6 +289,10 @@ def _quarantined(spec: Spec, index: Index) -> dict[int, str]:
         for row, reason in found.items()
         if reason not in _PASSING or not os.access(file_of(index.paths[row]), os.R_OK)
     }
+
+
+def _quarantine_note(spec: Spec, clips: int) -> str:
+    return f"{counted(clips, 'clip', 'are')} quarantined ({quarantine.place(source(spec))})"
 
 
 def _by_file(index: Index, reasons: Mapping[int, str]) -> dict[str, str]:

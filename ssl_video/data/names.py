@@ -11,7 +11,8 @@ EXTENSIONS = frozenset(
         *(".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".ogv", ".vob", ".mxf", ".divx", ".gif", ".y4m", ".mjpeg"),
     }
 )
-VIDEO = rf"(?i:{'|'.join(map(re.escape, sorted(EXTENSIONS)))})$"  # the end of a video's name
+ENDING = "|".join(map(re.escape, sorted(EXTENSIONS)))  # for regular expressions
+VIDEO = rf"(?i:{ENDING})$"  # the end of a video's name
 # A folder of such files is a clip.
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 # UCF-101 and its relatives: v_<class>_g<source video>_c<clip>
@@ -25,6 +26,11 @@ def key(name: str) -> str:
     Kinetics' "air drumming" is also "air_drumming", UCF's "HandstandPushups" also "HandStandPushups".
     """
     return re.sub(r"[\W_]", "", name).casefold()
+
+
+def is_video(name: str) -> bool:
+    """Return whether a file's name is that of a video."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def is_picture(name: str) -> bool:

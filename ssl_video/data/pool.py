@@ -65,10 +65,8 @@ class Pool:
         self.purpose, self.rows, self.views, self.batch = purpose, rows, views, batch
         self.size, self.seed, self.store, self.shards = size, seed, store, shards
         self.settings = settings
-        self._in_parts, self._recipes = (
-            settings.sampling == "segments",
-            augment.recipes(settings.augmentation),
-        )
+        self._in_parts = settings.sampling == "segments"
+        self._recipes = augment.recipes(settings.augmentation)
         self.order: EpochOrder | BalancedOrder = (
             EpochOrder(seed, purpose, len(rows))
             if labels is None

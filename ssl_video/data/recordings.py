@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.frames import known
 from ssl_video.data.frames.timeline import duration
 from ssl_video.data.importers.draft import text
-from ssl_video.data.index import Index, in_segments
+from ssl_video.data.index import Index
 from ssl_video.data.progress import CountProgress
-from ssl_video.data.segments import Segment, file_of, parse, written
+from ssl_video.data.segments import PART, Segment, file_of, parse, written
 from ssl_video.data.video import decode
 from ssl_video.data.video.container import DecodeError
 from ssl_video.errors import counted
@@ -50,7 +51,9 @@ def cut(
                 ends = [*(seconds * k for k in range(1, number)), None]
                 pieces[row] = [written(seconds * k, end) for k, end in enumerate(ends)]
     divided = _divided(index, pieces) if pieces else index
-    return _without_labeled(divided)
+    # Without segments given, every clip is a file of its own.
+    given = pc.match_substring_regex(index.ids.values, rf"{PART}$")
+    return _without_labeled(divided) if pc.any(given).as_py() else divided
 
 
 def _durations(
@@ -63,7 +66,7 @@ def _durations(
         try:
             if os.path.isdir(path):
                 return (video.frames if video else decode.count(path)) / pictures
-            return video.seconds if video and video.seconds else duration(path)
+            return video.seconds if video else duration(path)
         except DecodeError:
             return 0.0
 
@@ -106,13 +109,10 @@ def _divided(index: Index, pieces: dict[int, list[str]]) -> Index:
 
 def _without_labeled(index: Index) -> Index:
     """Return an index without unlabeled clips that overlap a clip with a label in the same file."""
-    if not in_segments(index.ids, index.label):
-        return index
     taken = dict[str, list[tuple[float, float]]]()
     for row in np.flatnonzero(index.labels >= 0).tolist():
         file, segment = parse(index.paths[row])
-        if segment is not None:
-            taken.setdefault(os.path.realpath(file), []).append(_span(segment))
+        taken.setdefault(os.path.realpath(file), []).append(_span(segment))
     overlapping = []
     for row in index.rows("unlabeled").tolist():
         file, segment = parse(index.paths[row])

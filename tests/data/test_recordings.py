@@ -75,6 +75,23 @@ def test_segments_that_overlap_labeled_ones_are_left_out(lab: Path, tmp_path: Pa
     assert "3 unlabeled clips of 2 files not used: they overlap clips that have a label" in index.notes
 
 
+def test_parts_of_labeled_and_of_tested_files_are_left_out(lab: Path, tmp_path: Path) -> None:
+    """A part of a test clip among the unlabeled ones would be trained on."""
+    rows = (
+        "run/1.mkv,run,,,train",
+        "sit/2.mkv,sit,,,test",
+        "sit/2.mkv,,0,0.5,",
+        "unlabeled/long.mkv,,0,0.5,",
+    )
+    table = manifest(lab, "path,label,start,end,split", *rows)
+    index = dataset.read_index(spec(table, segment=0), training=False)
+    assert unlabeled(index) == ["unlabeled/long.mkv#t=0,0.5"]
+    parts = manifest(lab, "Path,Start,End", "sit/2.mkv,0,1", "unlabeled/long.mkv,1,", name="parts.csv")
+    table = manifest(lab, "path,label,split", "run/1.mkv,run,train", "sit/2.mkv,sit,test", name="whole.csv")
+    index = dataset.read_index(spec(table, segment=0, unlabeled=[str(parts)]), training=False)
+    assert unlabeled(index) == ["unlabeled/unlabeled/long.mkv#t=1"]
+
+
 def test_folders_of_pictures_have_the_rate_of_the_clips(lab: Path) -> None:
     (lab / "unlabeled/film").mkdir()
     for number, picture in enumerate(pictures(12, 16, 16)):

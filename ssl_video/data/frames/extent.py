@@ -1,6 +1,7 @@
 """The frames of a clip in its file: all of them or those of a segment, as they follow or by time."""
 
 import bisect
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,8 @@ class Times(NamedTuple):
     unit: float
 
 
-class Extent(NamedTuple):
+@dataclass(frozen=True)
+class Extent:
     """The frames of a clip.
 
     Attributes:

@@ -5,15 +5,14 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ssl_video.data.names import EXTENSIONS
+from ssl_video.data.names import ENDING
 from ssl_video.data.segments import PART, file_of, written
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
 
 _SEGMENT = re.compile(PART)
 _STARRED = re.compile(r"([^*]+)\*(\d+)")
-_EXTENSION = "|".join(map(re.escape, sorted(EXTENSIONS)))
-_PATH = rf".+(?:{_EXTENSION})(?:{PART})?"
+_PATH = rf".+(?:{ENDING})(?:{PART})?"
 _VIDEO = re.compile(rf"({_PATH})(?:\s+\d+(?=\s))?(?:\s+(.+))?", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,9}")  # longer numbers cannot be classes
 _FRAMES = re.compile(r"(.+?)(?:(?:\s+\d+)?\s+(\d+))?")

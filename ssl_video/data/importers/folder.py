@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ssl_video.data.importers.draft import SPLITS, Draft, text
 from ssl_video.data.importers.labels import is_unlabeled
 from ssl_video.data.importers.locate import ABSENT, UNDECODABLE, file_size, videos_below
-from ssl_video.data.names import EXTENSIONS, VIDEO, is_picture
+from ssl_video.data.names import EXTENSIONS, VIDEO, is_picture, is_video
 from ssl_video.errors import InputError, counted, some
 
 _PICTURES = "pictures in folders of videos or classes (a clip of pictures is a folder with nothing else)"
@@ -131,9 +131,8 @@ def _scan(folder: Path, ignored: Counter[str]) -> tuple[dict[str, int], list[str
                 continue
             if entry.is_dir():
                 folders.append(entry.name)
-            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+            elif is_video(entry.name):
                 files[entry.name] = file_size(entry.path)
             else:
-                alone = is_picture(entry.name)
-                ignored[_PICTURES if alone else "files that are not videos"] += 1
+                ignored[_PICTURES if is_picture(entry.name) else "files that are not videos"] += 1
     return dict(sorted(files.items())), sorted(folders)

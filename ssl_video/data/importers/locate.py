@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
 from ssl_video.data.importers.draft import Draft, joined, rows, text
-from ssl_video.data.names import EXTENSIONS, is_picture
+from ssl_video.data.names import is_picture, is_video
 from ssl_video.data.partitions.stems import stems
 from ssl_video.data.progress import Progress
 from ssl_video.errors import counted, some
@@ -199,12 +199,8 @@ def is_clip(folder: str | Path) -> bool:
     """
     with os.scandir(folder) as entries:
         shown = [entry for entry in entries if not entry.name.startswith(".")]
-        others = any(_is_video(entry.name) or entry.is_dir() for entry in shown)
+        others = any(is_video(entry.name) or entry.is_dir() for entry in shown)
         return not others and any(is_picture(entry.name) for entry in shown)
-
-
-def _is_video(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def videos_below(folder: Path, draft: Draft, progress: Progress | None = None) -> pa.Array:
@@ -232,7 +228,7 @@ def _walk(
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if _is_video(entry.name):
+            if is_video(entry.name):
                 names.append(entry.name)
             elif entry.is_dir():
                 folders.append(entry.name)

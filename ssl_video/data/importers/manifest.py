@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from ssl_video.data.importers.draft import Draft, as_splits, joined, rows, text
-from ssl_video.data.segments import written
+from ssl_video.data.segments import PART, written
 from ssl_video.errors import InputError, some, unknown
 from ssl_video.files import read_text
 
@@ -38,7 +38,7 @@ def from_manifest(path: Path, split: str) -> Draft:
     Raises:
         InputError: not a CSV file, or required columns are missing.
     """
-    columns = _lowered(read_table(path), split)
+    columns = with_known_names(read_table(path), split)
     missing = [unknown("column", name, columns) for name in ("path", "label") if name not in columns]
     if split != "split" and split not in columns:
         missing.append(unknown("split column", split, columns))
@@ -72,7 +72,7 @@ def from_manifest(path: Path, split: str) -> Draft:
     return draft
 
 
-def _lowered(columns: dict[str, pa.Array], split: str) -> dict[str, pa.Array]:
+def with_known_names(columns: dict[str, pa.Array], split: str = "split") -> dict[str, pa.Array]:
     """Return columns with the names that are known here in lower case: spreadsheets write Path and Label."""
     known = {*_KNOWN, split}
     return {
@@ -103,7 +103,7 @@ def with_segments(paths: pa.Array, columns: dict[str, pa.Array], draft: Draft) -
         _complain(draft, late, "frames must be at least 1" if in_frames else "end must be after start")
     unit = "f" if in_frames else "t"
     segments = text([written(start, end, unit) for start, end in zip(starts, ends, strict=True)])
-    both = rows(pc.and_(pc.match_substring_regex(paths, r"#[tf]=[\d.,]+$"), pc.not_equal(segments, "")))
+    both = rows(pc.and_(pc.match_substring_regex(paths, rf"{PART}$"), pc.not_equal(segments, "")))
     if len(both):
         _complain(draft, both.tolist(), f"a path with #t= or #f= and a value of {names[0]}: give one of them")
     return joined("", paths, segments)

@@ -19,9 +19,9 @@ from ssl_video.data.importers import entries, index_file, no_such
 from ssl_video.data.importers.draft import Draft, text
 from ssl_video.data.importers.labels import UNLABELED
 from ssl_video.data.importers.locate import at_their_paths, file_size, is_clip, videos_below
-from ssl_video.data.importers.manifest import lines_of, read_table, with_segments
+from ssl_video.data.importers.manifest import lines_of, read_table, with_known_names, with_segments
 from ssl_video.data.index import PARTS, Index
-from ssl_video.data.names import EXTENSIONS
+from ssl_video.data.names import EXTENSIONS, is_video
 from ssl_video.data.segments import file_of
 from ssl_video.errors import InputError, counted, some
 
@@ -70,7 +70,7 @@ def _read(source: Path, faulty: bool) -> Draft:
         draft.split_off_segments()
         if found.elsewhere:
             raise InputError(f"{source} has clips of several folders: give these as --unlabeled")
-    elif source.suffix.lower() in EXTENSIONS:
+    elif is_video(source.name):
         draft.ids, draft.sizes = text([source.name]), np.array([file_size(str(source))], np.int64)
     else:
         draft.ids = _listed(source, draft)
@@ -98,7 +98,7 @@ def _read(source: Path, faulty: bool) -> Draft:
 def _listed(source: Path, draft: Draft) -> pa.Array:
     """Return the paths in a manifest or a list, with their segments, each once."""
     if source.suffix.lower() in (".csv", ".tsv"):
-        columns = read_table(source)
+        columns = with_known_names(read_table(source))
         if "path" in columns:
             draft.lines = functools.partial(lines_of, source)
             return pc.unique(with_segments(columns["path"].cast(pa.large_string()), columns, draft))
@@ -108,11 +108,13 @@ def _listed(source: Path, draft: Draft) -> pa.Array:
 def _with(index: Index, draft: Draft) -> Index:
     """Return an index with a draft's clips, without those that it has already.
 
-    A file of which the data set has segments is added: `recordings.cut` leaves these out.
+    Nor are segments of a file that the data set has as a whole. A file of which it has segments is added:
+    `recordings.cut` leaves these out.
     """
     names = draft.clips.to_pylist()
     known = set(map(_file, index.paths)) - {None}
-    new = [name for name in names if _file(os.path.join(draft.root, name)) not in known]
+    found = {name: _file(os.path.join(draft.root, name)) for name in names}
+    new = [name for name, file in found.items() if file is None or not known & {file, (*file[:2], "")}]
     notes = [*index.notes, *draft.notes]
     if len(new) < len(names):
         again = counted(len(names) - len(new), "clip")

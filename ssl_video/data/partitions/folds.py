@@ -31,37 +31,24 @@ def fold(index: Index, folds: int, draw: int) -> Index:
     """
     if folds < 2:
         raise InputError(f"folds must be a number from 2, found {folds}")
-    division, number = divmod(draw, folds)
     train, own = index.rows("train"), index.rows("test")
     units = index.groups.codes if index.groups else np.arange(len(index))
-    codes, start = index.splits.codes.copy(), 0
-    codes[own] = PARTS.index("")
-    across = in_segments(index.ids, index.label)
     members = [train[index.labels[train] == label] for label in range(len(index.classes))]
     found = [np.unique(units[rows]).tolist() for rows in members]
     single = [name for name, of_class in zip(index.classes, found, strict=True) if len(of_class) == 1]
-    # Folds by source video; those that stay in training have none.
-    alone = {of_class[0] for of_class in found if len(of_class) == 1}
-    fold_of = dict[int, int]()
-    for label in sorted(range(len(found)), key=lambda k: len(found[k])) if across else range(len(found)):
-        name, rows, of_class = index.classes[label], members[label], found[label]
-        # A class with few source videos comes first, or another one may have put them into one fold.
-        fold_of = fold_of if across else {}
-        names = {unit: index.groups.names[unit] if index.groups else index.ids[unit] for unit in of_class}
-        free = [unit for unit in names if unit not in fold_of and not (across and unit in alone)]
-        if across or len(free) > 1:
-            order = sorted(free, key=lambda unit: digest([(f"fold {division}", name, names[unit])]))
-            fold_of |= {unit: place % folds for place, unit in enumerate(order, start)}
-            start += len(order)
-        held = [unit for unit in of_class if fold_of.get(unit) == number]
+    fold_of, divided = _divide(index, found, folds, draw // folds)
+    codes = index.splits.codes.copy()
+    codes[own] = PARTS.index("")
+    for rows, of_class in zip(members, fold_of, strict=True):
+        held = [unit for unit, place in of_class.items() if place == draw % folds]
         codes[rows[np.isin(units[rows], held)]] = PARTS.index("test")
     kind = "source video" if index.groups else "clip"
-    if not start:
+    if not divided:
         raise InputError(
             f"every class has a single {kind}, so that no fold can be tested: label more {kind}s"
         )
-    if start < folds:
-        raise InputError(f"{counted(start, kind)} cannot be divided into {folds} folds: use fewer")
+    if divided < folds:
+        raise InputError(f"{counted(divided, kind)} cannot be divided into {folds} folds: use fewer")
     notes = [
         f"a run tests one of {folds} folds of the labeled clips, by whole {kind}s; ssl-video bench runs all"
     ]
@@ -76,3 +63,35 @@ def fold(index: Index, folds: int, draw: int) -> Index:
         of_split=tuple(notes),
         folds=folds,
     )
+
+
+def _divide(
+    index: Index, found: list[list[int]], folds: int, division: int
+) -> tuple[list[dict[int, int]], int]:
+    """Divide the units of each class, its source videos or clips.
+
+    Args:
+        index: the clips.
+        found: the units of each class.
+        folds: number of folds.
+        division: number of the division.
+
+    Returns:
+        For each class the fold of each unit, without those that stay in training; and the number of units
+        that have a fold.
+    """
+    across = in_segments(index.ids, index.label)
+    alone = {units[0] for units in found if len(units) == 1}
+    shared, start, fold_of = dict[int, int](), 0, [dict[int, int]() for _ in found]
+    # A class with few units comes first, or another one may have put them into one fold.
+    for label in sorted(range(len(found)), key=lambda k: len(found[k])) if across else range(len(found)):
+        known = shared if across else {}
+        names = {unit: index.groups.names[unit] if index.groups else index.ids[unit] for unit in found[label]}
+        free = [unit for unit in names if unit not in known and not (across and unit in alone)]
+        if across or len(free) > 1:
+            keys = (f"fold {division}", index.classes[label])
+            order = sorted(free, key=lambda unit: digest([(*keys, names[unit])]))
+            known |= {unit: place % folds for place, unit in enumerate(order, start)}
+            start += len(order)
+        fold_of[label] = {unit: known[unit] for unit in names if unit in known}
+    return fold_of, start

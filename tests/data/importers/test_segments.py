@@ -196,6 +196,8 @@ def test_unlabeled_folders_of_pictures_and_segments(tmp_path: Path) -> None:
     ):
         added = unlabeled.add(index, [tmp_path / source])
         assert added.ids[added.rows("unlabeled")].tolist() == [f"unlabeled/{name}" for name in expected]
+    both = unlabeled.add(index, [tmp_path / "more/v.mp4", table])
+    assert both.ids[both.rows("unlabeled")].tolist() == ["unlabeled/v.mp4"], "its parts are there already"
     wrong = manifest(tmp_path / "more", "path,start", "v.mp4,early", name="wrong.csv")
     assert "found 'early' (line 2)" in problems(unlabeled.add, index, [wrong])[0]
 
