@@ -47,6 +47,7 @@ class Probe(nn.Module):
 
     def __init__(self, backbone: nn.Module, kind: Kind, num_classes: int, *, frames: int, size: int) -> None:
         super().__init__()
+        runs = _runs(backbone, frames, size)
         name = find_classifier(backbone, num_classes)
         if not name:
             raise InputError(
@@ -59,17 +60,33 @@ class Probe(nn.Module):
         self.kind = kind
         self.backbone = backbone.requires_grad_(False).eval()
         clip = torch.zeros(1, 3, frames, size, size, device=classifier.get_parameter("weight").device)
+        self._source: _Source | None = None
+        channels = pooled
+        # On the meta device, some networks can be built, but not run.
+        if runs or clip.device.type != "meta":
+            channels = self._channels(clip, pooled)
+        self.head = _head(kind, channels, num_classes)
+
+    def _channels(self, clip: Tensor, pooled: int) -> int:
+        """Find the features of a trial clip, and return their channels.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        reason = ""
         try:
-            self._source = _find_tokens(self.backbone, clip, pooled) if kind == "attentive" else None
+            if self.kind == "attentive":
+                self._source = _find_tokens(self.backbone, clip, pooled)
             found = self.features(clip)
-        except RuntimeError:
-            found = None  # the classifier's outputs were combined with others
-        if found is None or (kind != "attentive" and found.shape[-1] != pooled):
+        except RuntimeError as error:
+            found, reason = None, f" ({str(error).splitlines()[0]})" if str(error) else ""
+        if found is None or (self.kind != "attentive" and found.shape[-1] != pooled):
+            # The classifier's outputs were combined with others.
             raise InputError(
-                f"{type(backbone).__name__} does not end with its classifier, so its {pooled} features "
-                "cannot be read: leave probe out, or use another backbone"
+                f"{type(self.backbone).__name__} does not end with its classifier, so its {pooled} features "
+                f"cannot be read{reason}: leave probe out, or use another backbone"
             )
-        self.head = _head(kind, int(found.shape[-1]), num_classes)
+        return int(found.shape[-1])
 
     def train(self, mode: bool = True) -> "Probe":
         """Set the mode of the head; the frozen network stays in evaluation mode."""
@@ -131,6 +148,29 @@ class AttentiveHead(nn.Module):
         query = query + self.mlp(self.norm2(query))
         logits: Tensor = self.classifier(query[:, 0])
         return logits
+
+
+def _runs(network: nn.Module, frames: int, size: int) -> bool:
+    """Pass a clip through a network as it is, so that an error of its own is not taken for one of a probe.
+
+    Returns:
+        False if it cannot run on the meta device.
+
+    Raises:
+        InputError: it cannot take clips of this size.
+    """
+    weight = next(network.parameters())
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, frames, size, size, device=weight.device))
+    except RuntimeError as error:
+        if weight.device.type == "meta":
+            return False
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{type(network).__name__} cannot take clips of {frames} frames of {size} px: {reason}"
+        ) from error
+    return True
 
 
 def _head(kind: Kind, channels: int, num_classes: int) -> nn.Module:

@@ -109,7 +109,7 @@ def load(
     return WeightReport(
         source.name,
         best.kept,
-        best.absent if best.classes and best.absent else best.differing,
+        (*(best.absent if best.classes else ()), *best.differing),
         best.classes,
         (*best.missing, *(() if best.classes else best.absent), *best.new),
         normalisation,

@@ -1,11 +1,15 @@
 """Algorithms that are built for a training loop of one's own."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 import ssl_video as sv
+from ssl_video import backbones
 from ssl_video.algorithms.fixmatch import FixMatch
+from ssl_video.backbones.probe import Probe
 
 
 class Mean(nn.Module):
@@ -45,6 +49,20 @@ def test_roles_widths_and_rates_are_resolved() -> None:
     assert {name: p(torch.zeros(1, 3, 8, 64, 64)).shape[1] for name, p in made.predictors().items()} == {
         "primary": 5, "auxiliary": 5,
     }  # fmt: skip
+
+
+def test_weights_and_probes(tmp_path: Path) -> None:
+    """One of two networks in a file, frozen."""
+    networks = {name: backbones.create("tiny3d", 3, width=0.125, frames=2, size=8) for name in "qk"}
+    states = {f"encoder_{name}": network.state_dict() for name, network in networks.items()}
+    torch.save(states, tmp_path / "two.pt")
+    made = sv.create(
+        "supervised", 3, backbone="tiny3d", width=0.125, frames=2, size=8,
+        weights=str(tmp_path / "two.pt"), weights_prefix="encoder_k", probe="linear",
+    )  # fmt: skip
+    probe = made.get_submodule("model")
+    assert isinstance(probe, Probe)
+    assert torch.equal(probe.backbone[0][0].weight, networks["k"][0][0].weight)
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

@@ -125,6 +125,19 @@ def test_train_returns_the_folder_of_the_run(here: dict[str, Any]) -> None:
     assert (run.path / "final.safetensors").stat().st_mtime_ns == finished
 
 
+def test_a_recipe_of_ones_own(here: dict[str, Any], tmp_path: Path) -> None:
+    """The caller's keys override it."""
+    (tmp_path / "mine.yaml").write_text("settings: {width: 0.25, frames: 2, steps: 2}")
+    del here["frames"], here["width"]
+    given = here | {"recipe": str(tmp_path / "mine.yaml"), "protocol": "per-class:2"}
+    spec = sv.train("fixmatch", **given).spec
+    assert (spec.frames, spec.width, spec.steps) == (2, 0.25, 3)
+    del given["steps"], given["protocol"]
+    runs = sv.bench("fixmatch", baseline=None, protocols="per-class:2", seeds=1, **given)
+    (spec,) = (run.spec for run in runs.runs)
+    assert (spec.frames, spec.width, spec.steps) == (2, 0.25, 2)
+
+
 def test_a_run_that_crashes(here: dict[str, Any]) -> None:
     with pytest.raises(sv.RunFailed, match="RuntimeError: as it was told to") as caught:
         sv.train(Own, **here, protocol="per-class:2", options={"fail": True})

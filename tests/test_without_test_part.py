@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import encode
 from helpers.command_line import TINY, Done, call_here
 from helpers.input_errors import problems
@@ -153,15 +154,24 @@ def test_load_data_and_evaluate(lab: Path) -> None:
     algorithm = sv.create("supervised", data=data, width=0.5)
     (problem,) = problems(sv.evaluate, algorithm, data)
     assert problem.startswith("lab has no test clip: load_data(..., folds=5) tests a fifth of the labeled")
-    assert 0 <= sv.evaluate(algorithm, data, part="validation")["model"]["top1"] <= 1
+    labels = [data.data.index.labels[row] for row in data.partition.validation.tolist()]
+    with torch.no_grad():  # a network that says one class is right about its clips
+        head = [module for module in algorithm.modules() if isinstance(module, torch.nn.Linear)][-1]
+        head.weight.zero_()
+        head.bias.copy_(torch.tensor([0.0, 1.0]))
+    top1 = sv.evaluate(algorithm, data, part="validation")["model"]["top1"]
+    assert top1 == labels.count(1) / len(labels) == 0.5
     (problem,) = problems(sv.evaluate, algorithm, sv.load_data(str(lab), **TO_LOAD), part="validation")
     assert "no clip in its part 'validation'" in problem
 
 
-def test_a_model_is_evaluated_on_validation_clips(lab: Path, plain: sv.RunFolder) -> None:
+def test_a_model_is_evaluated_on_validation_clips(lab: Path, results: Path, plain: sv.RunFolder) -> None:
     data = sv.load_data(str(lab), validation=1, **TO_LOAD)
     model = plain.model("cpu")
-    assert set(sv.evaluate(model, data, part="validation")) == {"primary", "auxiliary"}
+    assert sv.evaluate(model, data, part="validation").keys() == {"primary", "auxiliary"}
+    (validated,) = (run for run in sv.read_results(results).runs if run.result.validation)
+    found = sv.evaluate(validated.model("cpu"), data, part="validation")
+    assert found == {name: one.model_dump() for name, one in validated.result.validation_accuracies.items()}
     assert "has no test clip" in problems(sv.evaluate, model, data)[0]
 
 
@@ -207,6 +217,7 @@ def test_the_report_leaves_such_runs_out(mixed: Path, tmp_path: Path) -> None:
     page = sv.write_report(mixed, tmp_path / "page", progress=False).read_text()
     assert "<p>2 runs have no test clips: left out.</p>" in page
     assert "2 finished runs, the last of" in page
+    assert "<main>" in page
     assert "cmpl" not in page.partition("<main>")[2].partition("published")[0]
 
 

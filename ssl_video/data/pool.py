@@ -200,16 +200,23 @@ def evaluation_clips(store: FrameStore, row: int, shape: ClipShape, spec: Spec) 
 
     One crop is the centre; three crops are both ends and the centre of the longer side. A single clip of the
     sampling "segments" has the middle of each part.
+
+    Raises:
+        InputError: the video cannot be decoded, although it could be when its data set was opened.
     """
-    count, clips = store.count(row), spec.test_clips
+    try:
+        count, clips = store.count(row), spec.test_clips
+        if spec.sampling == "segments":
+            inside = (np.arange(clips) + 0.5) / clips
+            indices = np.stack([part_indices(np.full(shape.frames, place), count) for place in inside])
+        else:
+            starts = even_starts(clips, shape.span, count)
+            indices = np.stack([frame_indices(start, shape, count) for start in starts])
+        needed, where = np.unique(indices, return_inverse=True)
+        frames = store.read(row, needed)[where.reshape(indices.shape)]  # (clips, T, H, W, 3)
+    except DecodeError as error:
+        raise unreadable(store.paths[row], error) from None
     places = [0.5] if spec.test_crops == 1 else [0.0, 0.5, 1.0]
-    if spec.sampling == "segments":
-        inside = (np.arange(clips) + 0.5) / clips
-        indices = np.stack([part_indices(np.full(shape.frames, place), count) for place in inside])
-    else:
-        indices = np.stack([frame_indices(s, shape, count) for s in even_starts(clips, shape.span, count)])
-    needed, where = np.unique(indices, return_inverse=True)
-    frames = store.read(row, needed)[where.reshape(indices.shape)]  # (clips, T, H, W, 3)
     height, width = frames.shape[2:4]
     return augment.apply(
         [clip for clip in frames for _ in places],

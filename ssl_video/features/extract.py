@@ -1,22 +1,26 @@
 """Compute the features of one frozen network, and name what determines them."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ssl_video.backbones import pretrained
 from ssl_video.backbones.probe import Probe
 from ssl_video.data.dataset import clock
-from ssl_video.networks.assemble import plugins
+from ssl_video.networks.assemble import entry
 from ssl_video.networks.precision import autocast
+from ssl_video.registry import backbones
 from ssl_video.spec import NetworkSpec, Spec
 
 # Raised when the same settings give other numbers than before, so that old features are not read.
 _VERSION = 1
 _AT_ONCE = 8
+# Their networks may change with their version.
+_LIBRARIES = ("torch", "torchvision", "timm", "pytorchvideo")
 
 
 class Extractor:
@@ -34,17 +38,16 @@ class Extractor:
         self, probe: Probe, network: NetworkSpec, spec: Spec, setting: str, device: torch.device
     ) -> None:
         self.probe, self.spec, self.device = probe, spec, device
-        backbone, weights = str(network.backbone), str(network.weights)
-        code = [registry.code(name) for registry, name in plugins(spec)[1:] if backbone.startswith(name)]
+        backbone = str(network.backbone)
         self.about: dict[str, Any] = {
             "version": _VERSION,
+            "libraries": _versions(),
             "network": backbone,
-            "code": "".join(text for text in code if text),
+            "code": backbones.code(entry(backbone)),
             "width": network.width,
             "frames": network.frames,
-            "weights": pretrained.find(weights, backbone).identity(),
-            "weights_prefix": network.weights_prefix,
-            "partial_weights": spec.partial_weights,
+            # Not their source: tensors that a file lacks have random values, which depend on the seed.
+            "weights": _digest(probe.backbone),
             "features": "tokens" if probe.kind == "attentive" else "pooled",
             "precision": spec.precision,
             "size": spec.size,
@@ -78,3 +81,16 @@ class Extractor:
         with autocast(self.spec, self.device):
             found = self.probe.features(batch)
         return found[: len(clips)].float().cpu().numpy()
+
+
+def _digest(network: nn.Module) -> str:
+    """Return a digest of all weights and buffers of a network."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:32]
+
+
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in _LIBRARIES}

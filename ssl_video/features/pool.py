@@ -6,7 +6,9 @@ sample are those of one copy: they share windows and transforms as declared.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -45,17 +47,32 @@ class FeaturePool(Pool):
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
-        self.copies, self.extractors, self._make = copies, extractors, make
+        self.copies, self.on_features = copies, frozenset(extractors)
+        self.extractors, self._make = extractors, make
         self._draws = Pool(
             _PURPOSE, self.rows, self.views, 1, self.size, 0, self.store, settings=self.settings
         )
-        self._stored: dict[tuple[int, Cut], tuple[FeatureSet, np.ndarray]] = {}
+        # By view: the set, and the places (rows, copies, 2) of its features. Equal views share both.
+        self._stored = dict[str, tuple[FeatureSet, np.ndarray]]()
         self._numbers = list[int]()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a loading process, which reads what is stored and has no network."""
+        assert self._stored, "features are computed before loading processes start"
+        return {**self.__dict__, "extractors": {}, "_make": None}
 
     @property
     def only_features(self) -> bool:
         """True if no view is a clip."""
-        return self.extractors.keys() == self.views.keys()
+        return self.on_features == self.views.keys()
+
+    @property
+    def bytes(self) -> int:
+        """Size of a shard's views in memory; see `clips`."""
+        clips = {cut for name, cut in self.cuts.items() if name not in self.on_features}
+        pixels = sum(3 * request.shape.frames * self.size**2 for request, _ in clips)
+        numbers = sum(math.prod(made.shape) for made in {id(m): m for m, _ in self._stored.values()}.values())
+        return len(self.slots(0)) * (pixels + numbers) * torch.float32.itemsize
 
     def fill(self, progress: CountProgress | None = None) -> None:
         """Compute the features that are not stored.
@@ -66,18 +83,20 @@ class FeaturePool(Pool):
         Raises:
             InputError: there is no room for them, or a video cannot be decoded.
         """
-        if self._stored or not self.extractors:
+        if self._stored:
             return
         contents = [content_of(self.store, row) for row in self.rows]
         items = [(content, copy) for content in contents for copy in range(self.copies)]
         rows = dict(zip(contents, self.rows.tolist(), strict=True))
-        wanted, stored = self._wanted(), {}
-        for number, ((key, cut), extractor) in enumerate(wanted.items()):
+        wanted, stored = self._wanted(), dict[str, tuple[FeatureSet, np.ndarray]]()
+        for number, names in enumerate(wanted):
+            extractor, cut = self.extractors[names[0]], self.cuts[names[0]]
             about = extractor.about | {"view": self._about(cut)}
             made = self._make(about, extractor.shape(cut[0].shape.frames))
             compute = partial(self._compute, extractor, cut, rows)
             made.fill(items, compute, progress and partial(_of_all, progress, number, len(wanted)))
-            stored[key, cut] = made, made.places(items).reshape(len(contents), self.copies, 2)
+            places = made.places(items).reshape(len(contents), self.copies, 2)
+            stored |= dict.fromkeys(names, (made, places))
         self._numbers = [_number(content) for content in contents]
         self._stored = stored
 
@@ -100,34 +119,37 @@ class FeaturePool(Pool):
         draws = [Stream(self.seed, f"copies/{self.purpose}", step, slot) for slot in slots]
         copies = np.array([draw.integer(self.copies) for draw in draws])
         found = {
-            which: torch.from_numpy(made.read(where[places, copies])).float()
-            for which, (made, where) in self._stored.items()
+            id(where): torch.from_numpy(made.read(where[places, copies])).float()
+            for made, where in {id(stored[1]): stored for stored in self._stored.values()}.values()
         }
-        shown = list(dict.fromkeys(cut for name, cut in self.cuts.items() if name not in self.extractors))
+        shown = list(dict.fromkeys(cut for name, cut in self.cuts.items() if name not in self.on_features))
         drawn = [(copy, self._numbers[place]) for copy, place in zip(copies.tolist(), places, strict=True)]
         clips = self._draws.made(self.rows[places], drawn, shown) if shown else {}
         return {
-            name: found[id(self.extractors[name]), cut] if name in self.extractors else clips[cut]
+            name: found[id(self._stored[name][1])] if name in self.on_features else clips[cut]
             for name, cut in self.cuts.items()
         }
 
-    def _wanted(self) -> dict[tuple[int, Cut], Extractor]:
-        """Return the networks by the clips whose features they give; equal views of a network are one."""
-        return {(id(e), self.cuts[name]): e for name, e in self.extractors.items()}
+    def _wanted(self) -> list[list[str]]:
+        """Return the views that are features, with equal views of one network together."""
+        equal = dict[tuple[int, Cut], list[str]]()
+        for name, extractor in self.extractors.items():
+            equal.setdefault((id(extractor), self.cuts[name]), []).append(name)
+        return list(equal.values())
 
     def _about(self, cut: Cut) -> dict[str, Any]:
         """Return what determines the pixels of the copies of a clip."""
         request, window = cut
-        return {
+        settings = {
             "augmentation": request.augmentation,
+            "recipe": asdict(self._recipes[request.augmentation]),
             "copy": request.copy,
             "frames": request.shape.frames,
-            "stride": request.shape.stride,
             "window": window,
-            "span": self.spans[window],
             "sampling": self.settings.sampling,
-            "settings": self.settings.augmentation.model_dump(mode="json"),
         }
+        dense = {"stride": request.shape.stride, "span": self.spans[window]}
+        return settings | (dense if self.settings.sampling == "dense" else {})
 
 
 def content_of(store: FrameStore, row: int) -> str:

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from ssl_video.data.frames.store import FrameStore
-from ssl_video.data.pool import evaluation_clips, unreadable
-from ssl_video.data.video.container import DecodeError
+from ssl_video.data.pool import evaluation_clips
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
 from ssl_video.networks.precision import autocast
@@ -127,13 +126,7 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
 
 def _clips(store: FrameStore, rows: Sequence[int], shape: ClipShape, spec: Spec) -> torch.Tensor:
     """Return all clips and crops of some videos, (videos * clips * crops, 3, T, size, size)."""
-    made = []
-    for row in rows:
-        try:
-            made.append(evaluation_clips(store, row, shape, spec))
-        except DecodeError as error:
-            raise unreadable(store.paths[row], error) from None
-    return torch.cat(made)
+    return torch.cat([evaluation_clips(store, row, shape, spec) for row in rows])
 
 
 @contextmanager

@@ -224,10 +224,13 @@ def source(spec: Spec) -> str:
 
 def plugins(spec: Spec) -> list[tuple[Registry, str]]:
     """Return the algorithm and the backbones of a resolved specification, with the registry of each."""
-    backbone_names = [str(network.backbone) for network in spec.networks.values()]
-    # A file, or "name" of "name/model".
-    entries = [name if ".py:" in name else name.partition("/")[0] for name in backbone_names]
+    entries = [entry(str(network.backbone)) for network in spec.networks.values()]
     return [(algorithms, spec.algorithm), *((backbone_registry, name) for name in dict.fromkeys(entries))]
+
+
+def entry(backbone: str) -> str:
+    """Return the registered name of a backbone: a file's entry as it is, "timm" of "timm/resnet50"."""
+    return backbone if ".py:" in backbone else backbone.partition("/")[0]
 
 
 def label(spec: Spec) -> str:
@@ -263,7 +266,8 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
     # A frozen network needs weights, and those of the run fit if it is the same network.
     same = first or (probe != "none" and name == backbone_registry.full_name(spec.backbone))
     weights = given.weights or (spec.weights if same else None)
-    prefix = given.weights_prefix or (spec.weights_prefix if same else None)
+    # A prefix belongs to the file that it was given with.
+    prefix = given.weights_prefix or (spec.weights_prefix if first or (same and not given.weights) else None)
     if prefix and not weights:
         raise InputError(
             f"weights_prefix {prefix!r} chooses a part of a file, and the network {role!r} of "

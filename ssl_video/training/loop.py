@@ -182,6 +182,9 @@ class Training:
             pool = self._pool(kind)
             if isinstance(pool, FeaturePool):
                 pool.fill(progress)
+        # Now, because a lack of room found after training would cost the training.
+        for rows in (self.partition.validation, self.partition.test):
+            self.features.fill(rows, progress)
 
     def batches(self, waiting: Callable[[], None] = lambda: None) -> Iterator[Batch]:
         """Yield this process's batches of the remaining steps, `accumulate` of them per step.
@@ -215,7 +218,7 @@ class Training:
         return self._accuracies(rows, self._probabilities(rows)) if len(rows) else {}
 
     def test(self, report: Callable[[int, int], None] | None = None) -> tuple[Scores, Predictions | None]:
-        """Evaluate every predictor on the test clips; this is the only place that reads them.
+        """Evaluate every predictor on the test clips; this is the only place that reads their labels.
 
         Args:
             report: called with the number of clips done and in total.

@@ -60,10 +60,11 @@ def of_disk(error: OSError, folder: Path) -> bool:
 
 def _out_of_memory(spec: Spec) -> InputError:
     method: Any = algorithms.get(spec.algorithm)
+    whole = method.whole_batch or spec.options.get("alignment")
     parts = "more --accumulate passes them through the networks in smaller parts, "
     return InputError(
         f"out of memory with {spec.labeled_batch}+{spec.unlabeled_batch} clips per step of "
         f"{spec.frames}x{spec.size}x{spec.size}, in {counted(spec.accumulate, 'part')}: "
-        f"{'' if method.whole_batch else parts}--activation-checkpointing stores less of each, --precision "
+        f"{'' if whole else parts}--activation-checkpointing stores less of each, --precision "
         "bfloat16 halves most of the rest; the last checkpoint is intact"
     )

@@ -244,8 +244,7 @@ class Trackers:
     def _send(self, file: str, rows: Sequence[Mapping[str, Any]]) -> None:
         for name, tracker in list(self._open.items()):
             self._guarded(name, self._log, name, tracker, file, rows)
-        if self._open:
-            self._write()
+            self._guarded(name, self._write)
 
     def _log(self, name: str, tracker: _Tracker, file: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Log rows of a file, but those that the tracker has."""

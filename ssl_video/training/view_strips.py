@@ -41,6 +41,8 @@ def strips(spec: Spec, video: Path, draws: int) -> list[list[Strip]]:
     in_parts = spec.sampling == "segments"
     made: list[list[Strip]] = [[] for _ in range(draws)]
     for purpose, views in (("labeled", algorithm.labeled), ("unlabeled", algorithm.unlabeled)):
+        if not views:  # supervised-only reads no unlabeled clips
+            continue
         wanted = requests(views, shapes)
         pool = Pool(purpose, np.zeros(1, np.int64), wanted, 1, spec.size, spec.seed, store, settings=spec)
         for step in range(draws):

@@ -185,3 +185,29 @@ def test_networks_without_features() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(96, 5))
     with pytest.raises(InputError, match="has no map of features with several places"):
         Probe(flat, "attentive", 5, frames=2, size=4)
+
+
+class Picky(nn.Module):
+    """A network whose path depends on numbers, and that needs 4 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Conv3d(3, 6, (1, 4, 4)), nn.Linear(6, 5)
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        found = self.layer(-clip if clip.max() > 100 else clip)
+        logits: torch.Tensor = self.head(found.mean((2, 3, 4)))
+        return logits
+
+
+def test_a_network_that_cannot_run_without_numbers() -> None:
+    """On the meta device, where specifications are checked."""
+    for device in ("meta", "cpu"):
+        with torch.device(device):
+            made = Probe(Picky(), "linear", 5, frames=2, size=8)
+        assert made.head[-1].weight.shape == (5, 6)
+
+
+def test_errors_of_the_network_are_its_own() -> None:
+    with pytest.raises(InputError, match=r"(?i)Picky cannot take clips of 2 frames of 2 px: .*kernel size"):
+        Probe(Picky(), "linear", 5, frames=2, size=2)

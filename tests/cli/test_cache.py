@@ -93,7 +93,7 @@ def test_long_videos_are_stored_as_they_are_used(data: Path, call: Call, own: Pa
     assert len(clips(own)) == 13
     run = call("train", "--algo", "supervised", "--data", folder, "--protocol", "all", *TINY, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    assert len([path for path in clips(own) if "-" in path.name]) >= 1, "blocks of the long one"
+    assert [path for path in clips(own) if "-" in path.name], "blocks of the long one"
     assert len(list(own.glob("times/*/*.npz"))) == 1
     assert call("data", "cache", folder, "--clear", "--yes", cwd=tmp_path).returncode == 0
     assert not clips(own)
@@ -101,6 +101,20 @@ def test_long_videos_are_stored_as_they_are_used(data: Path, call: Call, own: Pa
     call("data", "cache", data, "--size", 16, cwd=tmp_path)
     call("data", "cache", "--clear", "--yes", cwd=tmp_path)
     assert not list(own.glob("times/*/*.npz"))
+
+
+def test_the_length_of_a_long_video_is_a_setting(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
+    done = call("data", "cache", data, "--size", 16, "--long-video", 0.01, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Clips of long videos: 12;" in done.stdout
+    for seconds in (0.01, 60):
+        call("data", "cache", "--clear", "--yes", cwd=tmp_path)
+        run = call("train", "--data", data, "--protocol", "all", "--long-video", seconds, *TINY, cwd=tmp_path)
+        assert run.returncode == 0, run.stderr
+        shutil.rmtree(tmp_path / "ssl-video-results")
+        names = [path.name for path in clips(own)]
+        assert names
+        assert all(("-" in name) == (seconds < 1) for name in names)
 
 
 def test_runs_find_what_was_stored_for_them(data: Path, call: Call, own: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Runs that read stored features: the same as with clips, and the same again after a stop."""
 
+import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ import torch
 from ssl_video import backbones
 from ssl_video.contract import Batch
 from ssl_video.data.features import store
+from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.pool import Pool
+from ssl_video.data.video.container import DecodeError
 from ssl_video.data.views.sampling import Stream
+from ssl_video.errors import InputError
 from ssl_video.features.extract import Extractor
 from ssl_video.features.pool import FeaturePool
 from ssl_video.registry import algorithms
@@ -164,9 +169,12 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 
     with pytest.raises(Stopped):
         run(made, tmp_path / "parts", always, report, lambda: phases == ["features"])
-    steps = iter(range(100))
+    assert not (tmp_path / "parts" / checkpoint.CURRENT).exists()
     with pytest.raises(Stopped):
-        run(made, tmp_path / "parts", always, lambda _: None, lambda: next(steps) > 6)
+        run(made, tmp_path / "parts", always, report, lambda: phases.count("train") == 3)
+    assert 0 < checkpoint.load(tmp_path / "parts" / checkpoint.CURRENT)["step"] < 6
+    for file in cache.glob("*/*"):
+        file.unlink()
     run(made, tmp_path / "parts", always)
     assert equal(outcome(tmp_path / "parts"), outcome(tmp_path / "whole"))
     names = ("metrics.jsonl",)
@@ -188,7 +196,8 @@ def test_networks_see_batches_of_one_size(
     monkeypatch.setattr(probe, "features", noted)
     made.prepare()
     assert set(sizes) == {1, 8}, "1 to find the shape"
-    assert sizes.count(8) == 3 + 2 * 3, "18 labeled clips, and twice 18 unlabeled ones"
+    tested = -(-len(made.partition.test) * made.spec.test_clips // 8)
+    assert sizes.count(8) == 3 + 2 * 3 + tested, "18 labeled clips, twice 18 unlabeled ones, the test"
 
 
 def test_without_copies_clips_are_augmented_anew(
@@ -198,6 +207,103 @@ def test_without_copies_clips_are_augmented_anew(
     made = make_plan(**settings("fixmatch", weights), feature_copies=0)
     run(made, tmp_path / "clips", once)
     assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": 16},
+        {"fps": 5.0},
+        {"precision": "bfloat16"},
+        {"frames": 4},
+        {"stride": 3},
+        {"sampling": "segments"},
+    ],
+)
+def test_other_settings_are_other_features(
+    make_training: Callable[..., Training], weights: str, cache: Path, changes: dict[str, Any]
+) -> None:
+    make_training(**settings("fixmatch", weights)).prepare()
+    assert len(store.survey(cache)) == 3
+    make_training(**settings("fixmatch", weights), **changes).prepare()
+    assert len(store.survey(cache)) == 6
+
+
+def test_unaugmented_clips_do_not_depend_on_the_strength(
+    make_training: Callable[..., Training], weights: str, cache: Path
+) -> None:
+    for strength in (1.0, 0.5):
+        made = make_training(**settings("fixmatch", weights), augmentation={"strength": strength})
+        made.prepare()
+    views = sorted(found.about["view"]["augmentation"] for found in store.survey(cache))
+    assert views == ["strong", "strong", "test", "weak"]
+
+
+def test_other_weights_are_other_features(
+    make_training: Callable[..., Training], weights: str, tmp_path: Path, cache: Path
+) -> None:
+    """Also those that a file lacks: they have random values, by the seed and the role."""
+    tensors = torch.load(weights)
+    torch.save({name: 2 * tensor for name, tensor in tensors.items()}, tmp_path / "twice.pt")
+    torch.save({n: t for n, t in tensors.items() if n != "1.0.weight"}, tmp_path / "part.pt")
+    for file, more, expected in (
+        (weights, {}, 1),
+        (weights, {"seed": 1}, 1),
+        (str(tmp_path / "twice.pt"), {}, 2),
+        (str(tmp_path / "part.pt"), {"partial_weights": True}, 3),
+        (str(tmp_path / "part.pt"), {"partial_weights": True, "seed": 1}, 4),
+    ):
+        made = make_training(**settings("supervised", file), **more)
+        made.prepare()
+        assert len({found.about["weights"] for found in store.survey(cache)}) == expected
+    both = make_training(**settings("cmpl", str(tmp_path / "part.pt")), partial_weights=True)
+    primary, auxiliary = (both.features.extractors[role].about for role in ("primary", "auxiliary"))
+    assert primary["weights"] != auxiliary["weights"]
+
+
+def test_as_many_copies_as_asked_for(make_training: Callable[..., Training], weights: str) -> None:
+    def seen(copies: int) -> set[int]:
+        """The numbers of different features that clips show in many steps."""
+        found = dict[int, set[bytes]]()
+        made = make_training(**settings("fixmatch", weights), steps=40, feature_copies=copies)
+        for batch in made.batches():
+            for clip, features in zip(batch.indices.tolist(), batch.unlabeled["strong"], strict=True):
+                found.setdefault(clip, set()).add(features.numpy().tobytes())
+        return {len(each) for each in found.values()}
+
+    assert seen(1) == {1}
+    assert max(seen(3)) == 3
+
+
+def test_a_loading_process_reads_features_without_a_network(
+    make_training: Callable[..., Training], weights: str
+) -> None:
+    given = settings("cmpl", weights)
+    given["networks"]["auxiliary"] = {"probe": "none", "width": 0.125}
+    made = make_training(**given)
+    made.prepare()
+    pool = made._pool("unlabeled")
+    sent = pickle.loads(pickle.dumps(pool))
+    assert not sent.extractors
+    assert equal(sent.clips(0), pool.clips(0))
+    assert pool.bytes == sum(tensor.nbytes for tensor in pool.clips(0).values())
+
+
+def test_a_test_video_that_cannot_be_decoded_is_named(
+    make_training: Callable[..., Training], weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_training(**settings("supervised", weights))
+    row = int(made.partition.test[0])
+    read = FrameStore.read
+
+    def broken(self: FrameStore, which: int, indices: np.ndarray) -> np.ndarray:
+        if which == row:
+            raise DecodeError("torn")
+        return read(self, which, indices)
+
+    monkeypatch.setattr(FrameStore, "read", broken)
+    with pytest.raises(InputError, match=f"{re.escape(made.data.store.paths[row])}: torn"):
+        made.prepare()
 
 
 def test_test_scores_are_those_of_the_clips_but_for_rounding(

@@ -10,7 +10,7 @@ from ssl_video.contract import Task
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
 from ssl_video.networks.assemble import assemble, check, choose_device, label, resolve, source
-from ssl_video.spec import Spec, build
+from ssl_video.spec import Spec, build, plain
 
 CPU = torch.device("cpu")
 TASK = Task(num_classes=3, num_unlabeled=5)
@@ -36,6 +36,24 @@ def test_cmpl_by_default() -> None:
         "primary": {"backbone": "tiny3d", "width": 0.5, "frames": 4, "stride": 6} | whole,
         "auxiliary": {"backbone": "tiny3d", "width": 0.125, "frames": 8, "stride": 3} | whole,
     }
+
+
+def test_a_resolved_specification_stays_as_it_is() -> None:
+    """Runs are resumed from it. A prefix goes with the file that it was given for."""
+    own = {"backbone": "x3d_s", "width": 1.0}
+    spec = resolved(
+        algorithm="cmpl",
+        probe="linear",
+        networks={
+            "primary": {**own, "weights": "moco.pt", "weights_prefix": "encoder_q"},
+            "auxiliary": {**own, "weights": "plain.pt"},
+        },
+    )
+    assert spec.networks["auxiliary"].weights_prefix is None
+    assert resolve(build(plain(spec)), CPU) == spec
+    shared = resolved(algorithm="cmpl", probe="linear", weights="moco.pt", weights_prefix="encoder_q")
+    assert shared.networks["auxiliary"].weights_prefix == "encoder_q"
+    assert resolve(build(plain(shared)), CPU) == shared
 
 
 def test_networks_can_be_changed_one_by_one() -> None:

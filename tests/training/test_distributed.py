@@ -157,6 +157,16 @@ def test_what_looks_at_a_batch_as_a_whole_is_not_cut_into_parts(
         training(plan, tmp_path, ONE)
 
 
+def test_an_option_may_need_the_whole_batch(make_plan: MakePlan, plain: str, tmp_path: Path) -> None:
+    aligned = {"algorithm": "fixmatch", "options": {"alignment": True, "threshold": 0.3}}
+    with pytest.raises(InputError, match=r"fixmatch uses a step's clips as a whole.*accumulate 2"):
+        training(make_plan(**aligned, labeled_batch=4, accumulate=2), tmp_path, ONE)
+    plan = make_plan(**aligned, backbone=plain, width=1, **BARE)
+    expected = trained(plan, tmp_path / "one", ONE)
+    for found in side_by_side(TWO, lambda: trained(plan, tmp_path / "both", TWO)):
+        assert_close(found, expected)
+
+
 def test_a_step_has_the_same_clips_however_it_is_shared(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan(algorithm="cmpl", labeled_batch=4, unlabeled_batch=8)
     whole = list(training(plan, tmp_path, ONE).batches())

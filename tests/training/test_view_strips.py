@@ -46,6 +46,20 @@ def test_frames_are_those_whose_numbers_stand_below(
     assert len({(*draw[0].numbers, draw[0].frames.tobytes()) for draw in made}) > 1
 
 
+@pytest.mark.parametrize(("fps", "distance"), [(None, 2), (5.0, 4), (10.0, 2), (20.0, 1)])
+def test_frames_by_time(
+    make_video: Callable[..., Path],
+    frame_numbers: Callable[[np.ndarray], list[int]],
+    tmp_path: Path,
+    fps: float | None,
+    distance: int,
+) -> None:
+    video = make_video(tmp_path / "twenty.mkv", 20, 30, 40, fps=20)
+    (draw,) = strips(resolved(algorithm="supervised", fps=fps), video, 1)
+    assert [strip.title for strip in draw] == ["weak"], "it reads no unlabeled clips"
+    assert set(np.diff(frame_numbers(draw[0].frames))) == {distance}
+
+
 def test_what_sets_a_view_apart_is_said(video: Path) -> None:
     (draw,) = strips(resolved(algorithm="meanteacher"), video, 1)
     assert {strip.title: strip.facts[2:] for strip in draw} == {

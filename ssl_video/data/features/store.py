@@ -35,17 +35,27 @@ Item = tuple[str, int]
 _ABOUT, _USED, _ITEMS, _ARRAY = "about.json", "used", ".items", ".f16"
 _TYPE = np.dtype(np.float16)
 # Packs of new items: this many, as far as their sizes stay within the bounds.
-_PACKS, _SMALLEST, _LARGEST = 32, 32, 4096
+_PACKS, _SMALLEST, _LARGEST = 32, 32, 256
 _POLL = 0.2  # seconds between looks at the packs that other processes compute
 
 
 class SetFiles(NamedTuple):
-    """A stored set: what it holds, its number of items, bytes, and last use in seconds since 1970."""
+    """A stored set.
+
+    Attributes:
+        folder: its folder.
+        about: what determines its numbers.
+        items: number of its stored items.
+        size: their size in bytes.
+        claimed: size with the items that are still to be computed, in bytes.
+        used: time of the last use in seconds since 1970.
+    """
 
     folder: Path
     about: dict[str, Any]
     items: int
     size: int
+    claimed: int
     used: float
 
 
@@ -63,10 +73,10 @@ class FeatureSet:
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any], shape: tuple[int, ...], limit: int) -> None:
-        text = json.dumps(about, sort_keys=True, indent=1)
+        text = json.dumps({**about, "shape": list(shape)}, sort_keys=True, indent=1)
         self.all, self.shape, self.limit = folder, shape, limit
         self.folder = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._bytes = int(np.prod(shape)) * _TYPE.itemsize
+        self._bytes = _bytes(shape)
         self._packs: list[str] = []
         self._where: dict[Item, tuple[int, int]] = {}
         self._arrays: dict[int, np.memmap[Any, Any]] = {}
@@ -78,6 +88,10 @@ class FeatureSet:
             os.utime(self.folder / _ABOUT)
         except OSError as error:
             raise _unwritable(folder, error) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for another process: the one that made the set protects it from removal."""
+        return {**self.__dict__, "_claim": None, "_arrays": {}}
 
     def fill(
         self,
@@ -165,7 +179,8 @@ class FeatureSet:
                 lines = [line.rpartition(" ") for line in file.read().decode().splitlines()]
                 with replacing(self._path(number, _ARRAY)) as target:
                     for features in compute([(content, int(copy)) for content, _, copy in lines]):
-                        target.write(np.ascontiguousarray(features, _TYPE).tobytes())
+                        target.write(_half(features).tobytes())
+                    assert target.tell() == len(lines) * self._bytes, "an item has other features"
         return True
 
     def _array(self, number: int) -> "np.memmap[Any, Any]":
@@ -183,12 +198,13 @@ def survey(folder: Path) -> list[SetFiles]:
     """Return the stored sets, the most recently used first."""
     found = []
     for path in folder.glob(f"*/{_ABOUT}"):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, KeyError):
             about, used = json.loads(path.read_text()), path.stat().st_mtime
-            arrays = list(path.parent.glob(f"*{_ARRAY}"))
-            items = sum(array.with_suffix(_ITEMS).read_bytes().count(b"\n") for array in arrays)
-            size = sum(array.stat().st_size for array in arrays)
-            found.append(SetFiles(path.parent, about, items, size, used))
+            each, packs = _bytes(about["shape"]), list(path.parent.glob(f"*{_ITEMS}"))
+            counts = {pack: pack.read_bytes().count(b"\n") for pack in packs}
+            items = sum(count for pack, count in counts.items() if pack.with_suffix(_ARRAY).exists())
+            claimed = sum(counts.values()) * each
+            found.append(SetFiles(path.parent, about, items, items * each, claimed, used))
     return sorted(found, key=lambda found: -found.used)
 
 
@@ -205,10 +221,11 @@ def _make_room(folder: Path, limit: int, size: int) -> None:
     """
     with _locked(folder / ".lock"):
         stored = survey(folder)
-        total = sum(found.size for found in stored)
+        # Also what other runs are about to compute.
+        total = sum(found.claimed for found in stored)
         while stored and total + size > limit:
             last = stored.pop()
-            total -= last.size if _remove(last.folder) else 0
+            total -= last.claimed if _remove(last.folder) else 0
         if total + size > limit:
             raise InputError(
                 f"the features take {size / 2**30:.2g} GiB, and the cache {folder} has room for "
@@ -245,6 +262,25 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _bytes(shape: Sequence[int]) -> int:
+    """Return the size of an item in bytes."""
+    return int(np.prod(shape)) * _TYPE.itemsize
+
+
+def _half(features: np.ndarray) -> np.ndarray:
+    """Return features as they are stored.
+
+    Raises:
+        InputError: a number is too large, or is none.
+    """
+    if not (np.abs(features) <= np.finfo(_TYPE).max).all():
+        raise InputError(
+            "a frozen network gives features that are not finite, or too large to be stored in 16 bits: give "
+            "--feature-copies 0 to compute features as they are needed"
+        )
+    return np.ascontiguousarray(features, _TYPE)
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:

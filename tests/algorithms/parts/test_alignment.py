@@ -8,8 +8,11 @@ from torch import Tensor
 
 from ssl_video.algorithms.cmpl import CMPL
 from ssl_video.algorithms.fixmatch import FixMatch
+from ssl_video.algorithms.flexmatch import FlexMatch
 from ssl_video.algorithms.parts.alignment import Alignment
-from ssl_video.contract import Batch
+from ssl_video.algorithms.pseudolabel import PseudoLabel
+from ssl_video.algorithms.uda import UDA
+from ssl_video.contract import Algorithm, Batch
 
 
 def test_predictions_are_scaled_by_wanted_over_found() -> None:
@@ -77,7 +80,22 @@ def test_cmpl_aligns_each_network_by_its_own_predictions(readout: Network, clips
     assert algorithm.whole_batch
 
 
-@pytest.mark.parametrize("alignment", [False, True])
-def test_the_state_is_kept(readout: Network, alignment: bool) -> None:
-    state = FixMatch(TASK, readout(), alignment=alignment).state_dict()
-    assert ("align.predictions.value" in state) == alignment
+@pytest.mark.parametrize("method", [FixMatch, FlexMatch, UDA, PseudoLabel, CMPL])
+def test_aligned_predictions_are_the_labels(method: type[Algorithm], readout: Network, clips: Clips) -> None:
+    """All labels are 1: (0, 1, 0) averaged with 1/3 is (1/6, 4/6, 1/6).
+
+    Weak (0.5, 0.4, 0.1), averaged: (5/12, 11/30, 13/60). Factors 2/5, 20/11 and 10/13: 0.2, 0.73 and 0.08.
+    """
+    roles = tuple(method.roles)
+    weak = clips((0.5, 0.4, 0.1))
+    batch = Batch(
+        {name: clips((0.2, 0.5, 0.3), (0.2, 0.5, 0.3)) for name in method.labeled},
+        torch.tensor([1, 1]),
+        dict.fromkeys(method.unlabeled, weak),
+        torch.arange(1),
+    )
+    for alignment, expected in ((False, 0), (True, 1)):
+        made = method(TASK, *(readout() for _ in roles), threshold=0.0, alignment=alignment)  # type: ignore[call-arg]
+        assert made.whole_batch == (alignment or method.whole_batch)
+        pseudo = made(batch, 1.0).pseudo
+        assert [pseudo[role].label.tolist() for role in roles] == [[expected]] * len(roles)

@@ -30,6 +30,20 @@ def test_each_frame_format_and_size_has_frames_of_its_own(video_folder: Path) ->
     assert stores[0] is stores[3]
 
 
+def test_each_rate_has_frames_of_its_own(video_folder: Path) -> None:
+    """Frames 1/5 second apart are two or four of those that a clip has."""
+    settings = [{"stride": 2}, {"stride": 2, "fps": 5}, {"stride": 4, "fps": 5}, {"stride": 4}]
+    plans = prepare.plans([spec(video_folder, **own) for own in settings], ALONE)
+    stores = [plan.data.store for plan in plans]
+    assert [store.clock.rate for store in stores] == [None, 10, 20, None]
+    assert stores[0] is stores[3]
+
+
+def test_the_length_of_a_long_video_reaches_its_frames(video_folder: Path) -> None:
+    (plan,) = prepare.plans([spec(video_folder)], Execution("cpu", long_video=0.1))
+    assert plan.data.store.long == 0.1
+
+
 def test_a_run_has_its_name_before_its_data_is_opened(video_folder: Path) -> None:
     settings: list[dict[str, Any]] = [{}, {"seed": 1}, {"validation": 1}, {"labeled_in_unlabeled": True}]
     runs = [spec(video_folder, **own) for own in settings]

@@ -52,7 +52,40 @@ def test_what_is_stored_is_not_computed_again(tmp_path: Path) -> None:
     assert sorted(asked) == sorted(set(items(50)) - set(items(40)))
     assert_stored(again, items(50))
     (found,) = survey(tmp_path)
-    assert (found.about, found.items, found.size) == (ABOUT, 100, 100 * 6)
+    assert (found.about, found.items, found.size) == (ABOUT | {"shape": [3]}, 100, 100 * 6)
+
+
+def test_numbers_that_do_not_fit_are_not_stored(tmp_path: Path) -> None:
+    for number in (1e5, np.inf, np.nan):
+        with pytest.raises(InputError, match="not finite, or too large to be stored in 16 bits"):
+            opened(tmp_path).fill(
+                items(1), lambda some, n=number: (np.array([0, n, 0], np.float32) for _ in some)
+            )
+    assert survey(tmp_path)[0].items == 0
+    opened(tmp_path).fill(items(1), lambda some: (np.array([0, 65504, -65504], np.float32) for _ in some))
+    assert survey(tmp_path)[0].items == 2
+
+
+def test_features_of_another_shape(tmp_path: Path) -> None:
+    opened(tmp_path).fill(items(1), features)
+    FeatureSet(tmp_path, ABOUT, (2,), 2**20).fill(items(1), lambda some: (np.zeros(2) for _ in some))
+    assert len(survey(tmp_path)) == 2
+    with pytest.raises(AssertionError, match="an item has other features"):
+        opened(tmp_path).fill(items(2), lambda some: (np.zeros(2) for _ in some))
+
+
+def test_what_others_are_about_to_compute_takes_room(tmp_path: Path) -> None:
+    """20 items of 6 bytes are announced and not computed, and the limit is 150."""
+    announced = opened(tmp_path, 150, {"network": "a"})
+    with pytest.raises(KeyboardInterrupt):
+        announced.fill(items(10), _interrupted)
+    with pytest.raises(InputError, match="--feature-copies 0"):
+        opened(tmp_path, 150, {"network": "b"}).fill(items(10), features)
+    assert [found.size for found in survey(tmp_path)] == [0, 0]
+
+
+def _interrupted(some: Sequence[Item]) -> Iterator[np.ndarray]:
+    raise KeyboardInterrupt
 
 
 def test_other_settings_are_another_set(tmp_path: Path) -> None:
@@ -120,10 +153,11 @@ def test_unused_sets_make_room_and_used_ones_do_not(tmp_path: Path) -> None:
     assert_stored(third, items(6))
 
 
-def _fill(folder: Path, seconds: float, made: list[str]) -> None:
+def _fill(folder: Path, stuck: bool, made: list[str]) -> None:
     def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
         for item in some:
-            time.sleep(seconds)
+            while stuck and len(made) >= 3:
+                time.sleep(0.1)
             made.append(f"{item[0]} {item[1]}")
             yield next(features([item]))
 
@@ -135,10 +169,10 @@ def test_processes_share_the_work_and_take_over_that_of_killed_ones(tmp_path: Pa
     with multiprocessing.Manager() as manager:
         made = manager.list()
 
-        def start(seconds: float) -> multiprocessing.Process:
-            return multiprocessing.Process(target=_fill, args=(tmp_path, seconds, made))
+        def start(stuck: bool) -> multiprocessing.Process:
+            return multiprocessing.Process(target=_fill, args=(tmp_path, stuck, made))
 
-        killed = start(0.05)
+        killed = start(True)
         killed.start()
         while len(made) < 3:
             time.sleep(0.01)
@@ -146,7 +180,7 @@ def test_processes_share_the_work_and_take_over_that_of_killed_ones(tmp_path: Pa
         os.kill(killed.pid, signal.SIGKILL)
         killed.join()
         lost = len(made)
-        others = [start(0.002) for _ in range(3)]
+        others = [start(False) for _ in range(3)]
         for process in others:
             process.start()
         for process in others:
