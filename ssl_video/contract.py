@@ -188,6 +188,7 @@ class Algorithm(nn.Module):
         works_on_pixels: whether it does anything with clips but to concatenate and select whole ones and pass
             them to its networks, for example mixes them or takes differences of frames. Otherwise, with a
             probe, a batch holds the features of clips in place of the clips, and the networks take both.
+        at_once: whether `fit` computes the weights, in place of steps. It requires a linear probe.
         paper: the publication of the method.
         based_on: further publications that parts of it are taken from.
         differences: sentences on each difference from the paper or from common practice.
@@ -202,6 +203,7 @@ class Algorithm(nn.Module):
     frozen: tuple[str, ...] = ()
     whole_batch: bool = False
     works_on_pixels: bool = False
+    at_once: bool = False
     paper: Paper | None = None
     based_on: tuple[Paper, ...] = ()
     differences: tuple[str, ...] = ()
@@ -216,6 +218,15 @@ class Algorithm(nn.Module):
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return the loss terms of one batch; `progress` is the fraction of training done, in [0, 1)."""
+        raise NotImplementedError
+
+    def fit(self, features: Tensor, labels: Tensor) -> None:
+        """Compute the weights from all labeled clips, if `at_once`.
+
+        Args:
+            features: (N, C), those of the first network, without augmentation; of each test clip and crop.
+            labels: (N,) their classes.
+        """
         raise NotImplementedError
 
     def after_step(self, progress: float) -> None:

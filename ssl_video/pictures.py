@@ -10,13 +10,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_video.benchmarks.running import arguments
+from ssl_video.benchmarks.running import arguments, recipe
 from ssl_video.benchmarks.running.arguments import SPEC_KEYS, Method
 from ssl_video.benchmarks.running.given import check_names
-from ssl_video.benchmarks.running.suite import merge, with_demo_settings
+from ssl_video.benchmarks.running.suite import merge
 from ssl_video.errors import InputError
 from ssl_video.observer import Observer, observer
-from ssl_video.spec import build, override
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -94,8 +93,9 @@ def draw_views(
     if name != "demo" and not Path(name).is_file():
         raise InputError(f"there is no file {name}: give a video file, or `demo`")
     given = arguments.split(keywords, without=(*_WITHOUT_EFFECT, *arguments.EXECUTION))[0]
-    values = merge(arguments.entry(algorithm), given)
-    spec = build(override(with_demo_settings(values) if name == "demo" else values, overrides or {}))
+    values = merge(arguments.entry(algorithm), given) | {"data": name}
+    # No weights are read, so none need be installed.
+    spec = arguments.single(values, given, overrides, recipe=None if name == "demo" else recipe.DEFAULT)
     check_names([spec])
     from ssl_video.data import demo
     from ssl_video.data.views import sheet

@@ -1,6 +1,7 @@
 """Turn the arguments of experiments into specifications. Never imports torch."""
 
 import inspect
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 from ssl_video.benchmarks.running import recipe as recipes
 from ssl_video.benchmarks.running import suite as suites
 from ssl_video.benchmarks.running.given import specify
-from ssl_video.benchmarks.running.suite import Suite, merge, with_demo_settings
+from ssl_video.benchmarks.running.suite import Suite
 from ssl_video.errors import InputError, unknown
 from ssl_video.names import Names, listed
 from ssl_video.registry import algorithms as registry
@@ -27,6 +28,8 @@ EXECUTION = {
 # A benchmark starts every run in its own processes on one device.
 TRAIN_ONLY = ("devices", "num_nodes", "strategy")
 BENCH_ONLY = ("jobs", "executor", "executor_options")
+# Added to tables of probes, whose methods have to beat it.
+LOGISTIC = "logistic"
 SPEC_KEYS = [key for key in Spec.model_fields if key not in ("algorithm", "match")]
 
 
@@ -89,7 +92,9 @@ def single(
     overrides: Mapping[str, Any] | None,
     recipe: str | None = None,
 ) -> Spec:
-    """Return the specification of one run; on the demo clips the demo's settings are the defaults.
+    """Return the specification of one run.
+
+    The defaults are the settings of the demo on its clips, and those of the default recipe on other data.
 
     Args:
         values: keys of a specification, including those of a file.
@@ -98,10 +103,15 @@ def single(
         recipe: settings that replace the defaults, see `recipe.load`.
 
     Raises:
-        InputError: see `given.specify`; no such recipe.
+        InputError: see `given.specify`; no such recipe; see `recipe.default`.
     """
-    values = merge(recipes.load(recipe), values) if recipe else values
-    return specify(with_demo_settings(values), given, overrides or {})
+    overrides = overrides or {}
+    on_demo = values.get("data", "demo") == "demo"
+    if recipe is None and not on_demo:
+        recipe = recipes.default({**values, **overrides})
+    chosen = suites.load("demo") if on_demo else Suite()
+    chosen = recipes.added(chosen, recipe) if recipe else chosen
+    return specify(chosen.values(values, overrides), given, overrides)
 
 
 def entry(method: Method) -> dict[str, Any]:
@@ -142,11 +152,17 @@ def benchmark(
     others = (*TRAIN_ONLY, "backbone", "protocol", "seed")
     given, execution = split(keywords, others, own=("backbones", "draws", "protocols", "seeds"))
     chosen = _suite(suite, algorithms, data, protocols, backbones)
+    if not (recipe or suite or backbones or _on_demo(data)):
+        own = [method for method in _methods(algorithms) if isinstance(method, Mapping)]
+        recipe = recipes.default(ChainMap(dict(overrides or {}), given, *map(dict, own)))
     if recipe:
-        chosen = replace(chosen, settings=merge(chosen.settings, recipes.load(recipe)))
+        chosen = recipes.added(chosen, recipe)
     chosen = _counts(chosen, draws, seeds, match, {**chosen.settings, **given, **(overrides or {})})
     if baseline is not None:
         chosen = chosen.with_baseline(baseline)
+        specs = chosen.specs(given, overrides or {})
+        if any(spec.probe != "none" and spec.feature_copies for spec in specs):
+            chosen = chosen.with_baseline(LOGISTIC).with_baseline(baseline)
     return chosen, chosen.specs(given, overrides or {}), execution
 
 
@@ -158,10 +174,13 @@ def _suite(
     backbones: Names | None,
 ) -> Suite:
     """Return the suite of a benchmark, with the chosen entries of its axes."""
-    on_demo = all(place == "demo" for place in listed(data))
-    chosen = suites.load(name or "demo") if name or on_demo else Suite(algorithms=["cmpl"])
+    chosen = suites.load(name or "demo") if name or _on_demo(data) else Suite(algorithms=["cmpl"])
     chosen = chosen.choose(algorithms=_entries(algorithms))
     return chosen.choose(backbones=listed(backbones), datasets=listed(data), protocols=listed(protocols))
+
+
+def _on_demo(data: Names | None) -> bool:
+    return all(place == "demo" for place in listed(data))
 
 
 def _entries(algorithms: Method | Sequence[Method] | None) -> list[str | Mapping[str, Any]]:
@@ -201,10 +220,11 @@ def _counts(
 
 
 def _methods(algorithms: Method | Sequence[Method] | None) -> list[Method]:
-    """Return the methods as a list, with all built-in ones in place of "all"."""
+    """Return the methods as a list, with all built-in ones that train by steps in place of "all"."""
     if algorithms is None:
         return []
     listed = [algorithms] if isinstance(algorithms, str | type | Mapping) else list(algorithms)
     if "all" not in listed:
         return listed
-    return [*registry.builtin(), *(one for one in listed if one != "all" and one not in registry.builtin())]
+    every = [name for name in registry.builtin() if name != LOGISTIC]
+    return [*every, *(one for one in listed if one != "all" and one not in every)]

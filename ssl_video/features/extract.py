@@ -18,7 +18,9 @@ from ssl_video.spec import NetworkSpec, Spec
 
 # Raised when the same settings give other numbers than before, so that old features are not read.
 _VERSION = 1
-_AT_ONCE = 8
+# Clips per pass. On a CPU, the maps of few clips stay in memory that is already mapped; see tests/features/at_once.py.
+_AT_ONCE = {"cpu": 2}
+_AT_ONCE_ELSEWHERE = 32
 # Their networks may change with their version.
 _LIBRARIES = ("torch", "torchvision", "timm", "pytorchvideo")
 
@@ -38,6 +40,7 @@ class Extractor:
         self, probe: Probe, network: NetworkSpec, spec: Spec, setting: str, device: torch.device
     ) -> None:
         self.probe, self.spec, self.device = probe, spec, device
+        self.at_once = _AT_ONCE.get(device.type, _AT_ONCE_ELSEWHERE)
         backbone = str(network.backbone)
         self.about: dict[str, Any] = {
             "version": _VERSION,
@@ -69,14 +72,14 @@ class Extractor:
         some = list[Tensor]()
         for clip in clips:
             some.append(clip)
-            if len(some) == _AT_ONCE:
+            if len(some) == self.at_once:
                 yield from self._batch(some)
                 some = []
         if some:
             yield from self._batch(some)
 
     def _batch(self, clips: Sequence[Tensor]) -> np.ndarray:
-        filled = [*clips, *[clips[-1]] * (_AT_ONCE - len(clips))]
+        filled = [*clips, *[clips[-1]] * (self.at_once - len(clips))]
         batch = torch.stack(filled).to(self.device, memory_format=torch.channels_last_3d)
         with autocast(self.spec, self.device):
             found = self.probe.features(batch)

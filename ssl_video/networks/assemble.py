@@ -112,6 +112,9 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
             networks[role] = _network(spec, role, request, first=number == 0)
         except InputError as error:
             problems += error.problems
+    if constructor.at_once:
+        frozen = {role for role, network in networks.items() if network.probe != "none"}
+        networks |= {role: networks[role].model_copy(update={"probe": "linear"}) for role in frozen}
     if problems:
         raise InputError(*dict.fromkeys(problems))
     main = next(iter(networks.values())).model_dump()

@@ -178,7 +178,9 @@ class Training:
         Raises:
             InputError: there is no room for them, or a video cannot be decoded.
         """
-        for kind in ("labeled", "unlabeled"):
+        if self.algorithm.at_once:
+            self.features.fill(self.partition.labeled, progress)
+        for kind in () if self.algorithm.at_once else ("labeled", "unlabeled"):
             pool = self._pool(kind)
             if isinstance(pool, FeaturePool):
                 pool.fill(progress)
@@ -211,6 +213,18 @@ class Training:
     def unlabeled(self) -> np.ndarray:
         """Rows of the unlabeled clips in the order of their indices; see `Batch`."""
         return self._pool("unlabeled").by_index
+
+    def solve(self) -> None:
+        """Compute the weights at once, in place of all steps."""
+        began = time.monotonic()
+        rows, predictor = self.partition.labeled, next(iter(self.assembly.predictors()))
+        features = self.features.of_videos(predictor, rows.tolist())
+        assert features is not None, "an algorithm that is fitted at once has stored features"
+        labels = torch.from_numpy(self.labels[rows]).repeat_interleave(len(features) // len(rows))
+        self.algorithm.fit(features.to(self.device), labels.to(self.device))
+        if average := self.assembly.average:
+            average.network.load_state_dict(next(iter(self.assembly.predictors().values())).state_dict())
+        self.step, self.seconds = self.spec.steps, time.monotonic() - began
 
     def validate(self) -> Scores:
         """Evaluate every predictor on the validation clips; return {} if there are none."""
@@ -257,6 +271,12 @@ class Training:
     def clips_per_step(self) -> int:
         """Return the number of videos read per step by all processes together."""
         return self.spec.labeled_batch + (self.spec.unlabeled_batch if self.algorithm.unlabeled else 0)
+
+    def clips_in_all(self) -> int:
+        """Return the number of videos read by the whole training, repeated ones included."""
+        if self.algorithm.at_once:
+            return len(self.partition.labeled)
+        return self.clips_per_step() * self.spec.steps
 
     def names(self, step: int) -> list[str]:
         """Return the ids of a step's clips, labeled ones first."""
@@ -317,6 +337,8 @@ def fit(
             raise Stopped
 
     run.prepare(filling)
+    if run.algorithm.at_once:
+        return run.solve()
     recorder = Recorder(run.folder, run.step, processes, trackers)
     keeper = PseudoLabelLog(run.folder, run.step, processes)
     update = _Update(run, keeper)

@@ -60,9 +60,16 @@ def check_networks(spec: Spec, algorithm: Algorithm, execution: Execution) -> No
         execution: the execution settings.
 
     Raises:
-        InputError: networks without blocks to checkpoint; see `activation_checkpointing.find_blocks`.
+        InputError: networks without blocks to checkpoint, see `activation_checkpointing.find_blocks`; no
+            stored features, for an algorithm that is fitted to them.
     """
     problems = list[str]()
+    frozen = all(network.probe != "none" for network in spec.networks.values())
+    if algorithm.at_once and not (frozen and spec.feature_copies):
+        problems.append(
+            f"{spec.algorithm} is fitted to the stored features of a frozen network: give --recipe probe, or "
+            "--probe linear with --weights, and leave out --feature-copies 0"
+        )
     for role in algorithm.roles if execution.activation_checkpointing else ():
         backbone = spec.networks.get(role, NetworkSpec()).backbone or spec.backbone
         try:

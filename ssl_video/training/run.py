@@ -155,7 +155,7 @@ def _finish(
 ) -> Result:
     """Test the trained networks, write the result, and return it."""
     trained, began = training.seconds, time.monotonic()
-    spec, clips = todo.spec, training.clips_per_step() * todo.spec.steps
+    spec, clips = todo.spec, training.clips_in_all()
 
     def testing(done: int, total: int) -> None:
         report(RunProgress("test", done, total, clips + done * spec.test_clips * spec.test_crops))
@@ -213,11 +213,11 @@ def _result(
         seconds=round(sum(seconds), 2),
         train_seconds=round(seconds[0], 2),
         test_seconds=round(seconds[1], 2),
-        clips_seen=training.clips_per_step() * spec.steps,
+        clips_seen=training.clips_in_all(),
         parameters=sum(p.numel() for p in predictor.parameters()),
         parameters_trained=sum(p.numel() for p in training.algorithm.parameters() if p.requires_grad),
         gflops=round(counted.forward / 1e9, 6),
-        training_gflops=round(counted.step * spec.steps / 1e9, 3),
+        training_gflops=round(_training(training, counted) / 1e9, 3),
         skipped_steps=training.skipped,
         pseudo_labels_used=used,
         frame_cache=_cache(todo.data.store.statistics()),
@@ -226,6 +226,14 @@ def _result(
         environment=environment(training.device, training.processes.size),
         finished=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
+
+
+def _training(training: Training, counted: Operations) -> float:
+    """Return the multiply-adds of the whole training, as if no feature had been stored."""
+    spec = training.spec
+    if training.algorithm.at_once:
+        return counted.forward * training.clips_in_all() * spec.test_clips * spec.test_crops
+    return counted.step * spec.steps
 
 
 def _method(todo: Plan) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A suite's axes, variants, rules and mistakes; and the demo's settings for single runs."""
+"""A suite's axes, variants, rules and mistakes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +8,9 @@ import pytest
 from helpers.input_errors import problems
 from helpers.paths import ROOT
 
-from ssl_video.benchmarks.running.suite import Suite, load, with_demo_settings
+from ssl_video.benchmarks.running.suite import Suite, load
 from ssl_video.errors import InputError
-from ssl_video.registry import algorithms
-from ssl_video.spec import Spec, build, plain
+from ssl_video.spec import Spec, plain
 
 CELL = {"protocol": "per-class:3", "seed": 0}
 SAME = {"algorithm": "cmpl", "networks": {"auxiliary": {"width": 1.0}}}
@@ -254,24 +253,3 @@ def test_everything_that_is_wrong_in_a_file_is_told_at_once(tmp_path: Path) -> N
 def test_the_old_form_of_overrides_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"overrides must be a list of \{when: .*, found \{'cmpl'"):
         read(tmp_path, "algorithms: [cmpl]\noverrides: {cmpl: {steps: 3}}\n")
-
-
-# -- the demo's settings
-
-
-@pytest.mark.parametrize("name", algorithms.builtin())
-def test_a_run_on_the_demo_is_one_of_its_benchmark(name: str) -> None:
-    """With the settings for its algorithm, too; otherwise it would be trained again."""
-    suite = replace(load("demo"), algorithms=[name], protocols=["per-class:3"], seeds=1)
-    assert [build(with_demo_settings({"algorithm": name, **CELL}))] == suite.specs()
-
-
-def test_what_is_given_is_above_the_demo_s_settings() -> None:
-    mine = {"algorithm": "actnetformer", "networks": {"auxiliary": {"width": 0.5}}}
-    auxiliary = build(with_demo_settings(mine)).networks["auxiliary"]
-    assert (auxiliary.backbone, auxiliary.width, auxiliary.frames) == ("timesformer_tiny", 0.5, 8)
-
-
-def test_other_data_has_no_demo_settings() -> None:
-    values = {"algorithm": "actnetformer", "data": "clips"}
-    assert with_demo_settings(values) == values

@@ -1,0 +1,118 @@
+"""Runs that fit the weights to stored features in place of steps."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.input_errors import problems
+from sklearn.linear_model import LogisticRegression
+
+import ssl_video as sv
+from ssl_video import backbones
+from ssl_video.benchmarks.running import arguments
+from ssl_video.data.features import store
+from ssl_video.runs import checkpoint
+from ssl_video.runs.folder import RunFolder
+from ssl_video.training import loop
+from ssl_video.training.execution import Execution
+from ssl_video.training.loop import Training
+from ssl_video.training.run import Plan, run
+
+SETTINGS = {"algorithm": "logistic", "probe": "linear", "backbone": "tiny3d", "width": 0.125}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of features of the test's own; frames stay where they are."""
+    folder = tmp_path_factory.mktemp("features")
+    monkeypatch.setattr("ssl_video.features.run.feature_folder", lambda: folder / "features")
+    return folder / "features"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(4)
+    network = backbones.create("tiny3d", 3, width=0.125, frames=2, size=8)
+    file = tmp_path_factory.mktemp("weights") / "tiny.pt"
+    torch.save(network.state_dict(), file)
+    return str(file)
+
+
+@pytest.mark.parametrize("kind", ["linear", "attentive"])
+def test_predictions_are_scikit_learn_s(
+    make_training: Callable[..., Training],
+    make_plan: Callable[..., Plan],
+    weights: str,
+    cache: Path,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    """On the features of clips without augmentation. Other heads than a linear one are replaced by it."""
+    given = SETTINGS | {"probe": kind, "weights": weights, "test_clips": 2, "ema": 0.5}
+    result = run(make_plan(**given), tmp_path, Execution("cpu"))
+    assert {found.about["view"]["augmentation"] for found in store.survey(cache)} == {"test"}
+    made = make_training(**given)
+    labeled, test = made.partition.labeled, made.partition.test
+    read = [made.features.of_videos("model", rows.tolist()) for rows in (labeled, test)]
+    x, x_test = (made.algorithm.model.head[0](features).numpy() for features in read)  # type: ignore
+    fitted = LogisticRegression(max_iter=10_000).fit(x, made.labels[labeled].repeat(2))
+    expected = fitted.predict_proba(x_test).reshape(len(test), 2, -1).mean(1)
+    assert set(result.predictors) == {"model", "ema"}
+    for accuracies in result.predictors.values():
+        assert accuracies.top1 == np.mean(expected.argmax(1) == made.labels[test])
+    assert result.clips_seen == len(labeled)
+    assert result.spec["probe"] == "linear"
+    # Of a fitted run, no step is recorded; commands that read records take that.
+    folder = RunFolder(tmp_path)
+    assert folder.metrics.empty
+    assert run(make_plan(**given), tmp_path, Execution("cpu")) == result
+
+
+def test_a_fitted_run_that_was_stopped_before_its_test(
+    make_plan: Callable[..., Plan], weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = SETTINGS | {"weights": weights}
+    whole = run(make_plan(**given), tmp_path / "whole", Execution("cpu"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "test", lambda *_: (_ for _ in ()).throw(loop.Stopped()))
+        with pytest.raises(loop.Stopped):
+            run(make_plan(**given), tmp_path / "stopped", Execution("cpu"))
+    again = run(make_plan(**given), tmp_path / "stopped", Execution("cpu"))
+    assert again.predictors == whole.predictors
+    files = [os.path.join(tmp_path, name, checkpoint.FINAL) for name in ("whole", "stopped")]
+    one, other = (checkpoint.load(Path(file))["algorithm"] for file in files)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_without_a_frozen_network(video_folder: Path, weights: str, tmp_path: Path) -> None:
+    given = {
+        "data": str(video_folder),
+        "protocol": "per-class:2",
+        "backbone": "tiny3d",
+        "frames": 2,
+        "size": 8,
+    }
+    given |= {"results": tmp_path, "width": 0.125}
+    assert "give --recipe probe" in problems(sv.train, "logistic", **given)[0]
+    (problem,) = problems(sv.train, "logistic", **given, weights=weights, probe="linear", feature_copies=0)
+    assert "leave out --feature-copies 0" in problem
+
+
+def test_tables_of_probes_have_it(weights: str) -> None:
+    """Next to supervised, unless no baseline is wanted."""
+
+    def algorithms(*named: str, baseline: str | None = "supervised", **settings: object) -> list[str]:
+        _, specs, _ = arguments.benchmark(list(named), data="clips", baseline=baseline, seeds=1, **settings)
+        return [spec.algorithm for spec in specs]
+
+    probe = {"backbones": ["tiny3d"], "weights": weights, "probe": "mlp"}
+    assert algorithms("fixmatch", **probe) == ["supervised", "logistic", "fixmatch"]
+    assert algorithms("fixmatch", "logistic", **probe) == ["supervised", "logistic", "fixmatch"]
+    assert algorithms("fixmatch", baseline=None, **probe) == ["fixmatch"]
+    assert algorithms("fixmatch", **probe, feature_copies=0) == ["supervised", "fixmatch"]
+    assert algorithms("fixmatch", backbones=["tiny3d"]) == ["supervised", "fixmatch"]
+    assert "logistic" not in algorithms("all", backbones=["tiny3d"])
+    assert algorithms("all", **probe).count("logistic") == 1
