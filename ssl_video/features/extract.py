@@ -18,9 +18,9 @@ from ssl_video.spec import NetworkSpec, Spec
 
 # Raised when the same settings give other numbers than before, so that old features are not read.
 _VERSION = 1
-# Clips per pass. On a CPU, the maps of few clips stay in memory that is already mapped; see tests/features/at_once.py.
-_AT_ONCE = {"cpu": 2}
-_AT_ONCE_ELSEWHERE = 32
+# Clips per pass, on a CPU and elsewhere. A CPU is fastest with few, whose maps stay in memory that is already
+# mapped: tests/features/at_once.py.
+_ON_CPU, _ELSEWHERE = 2, 32
 # Their networks may change with their version.
 _LIBRARIES = ("torch", "torchvision", "timm", "pytorchvideo")
 
@@ -40,7 +40,7 @@ class Extractor:
         self, probe: Probe, network: NetworkSpec, spec: Spec, setting: str, device: torch.device
     ) -> None:
         self.probe, self.spec, self.device = probe, spec, device
-        self.at_once = _AT_ONCE.get(device.type, _AT_ONCE_ELSEWHERE)
+        self.at_once = _ON_CPU if device.type == "cpu" else _ELSEWHERE
         backbone = str(network.backbone)
         self.about: dict[str, Any] = {
             "version": _VERSION,
