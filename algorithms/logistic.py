@@ -52,7 +52,9 @@ class Logistic(Supervised):
 
         if not (isinstance(self.model, Probe) and self.model.kind == "linear"):
             raise InputError("logistic sets the weights of a linear probe: give --probe linear")
-        norm, linear = self.model.head
+        head = self.model.head
+        assert isinstance(head, nn.Sequential)
+        norm, linear = head[0], head[1]
         assert isinstance(linear, nn.Linear)
         if len(labels.unique()) < 2:
             raise InputError("logistic needs labeled clips of at least two classes")

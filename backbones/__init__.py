@@ -18,7 +18,7 @@ from typing import Any
 from torch import nn
 
 from ssl_video.backbones import pretrained
-from ssl_video.backbones.inputs import IMAGENET, adjust, make_adjustable
+from ssl_video.backbones.inputs import IMAGENET, adjust, make_adjustable, see_motion
 from ssl_video.backbones.probe import Kind, Probe
 from ssl_video.backbones.weights import WeightReport, load
 from ssl_video.errors import InputError
@@ -43,6 +43,7 @@ def create(
     partial: bool = False,
     prefix: str | None = None,
     probe: Kind | None = None,
+    motion: bool = False,
     loaded: Callable[[WeightReport], None] = lambda _: None,
 ) -> nn.Module:
     """Build a network from clips (N, 3, T, H, W) to logits (N, num_classes), for training and evaluation.
@@ -59,6 +60,7 @@ def create(
         prefix: prefix of the network's tensors in the weights, see `ssl_video.backbones.weights.load`.
         probe: kind of the trained head on the frozen network, see `ssl_video.backbones.probe`; None: all of
             the network is trained.
+        motion: whether the network reads the differences of consecutive frames in place of frames.
         loaded: callback for the report on loaded weights, if any.
 
     Raises:
@@ -71,6 +73,8 @@ def create(
         for what, value in (("num_classes", num_classes), ("frames", frames), ("size", size))
         if value != int(value) or value < 1
     ]
+    if motion and frames == 1:
+        problems.append("a clip of one frame has no motion: give at least 2 frames")
     if not (width > 0 and math.isfinite(width)):
         problems.append(f"width must be a positive number, not {width}")
     if problems:
@@ -91,6 +95,8 @@ def create(
         make_adjustable(network)
     if inputs == "imagenet":
         adjust(network, IMAGENET)
+    if motion:
+        see_motion(network)
     if weights is not None:
         source = pretrained.find(weights, name)
         report = load(network, source, size, partial=partial, prefix=prefix or "", num_classes=num_classes)

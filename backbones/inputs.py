@@ -1,8 +1,10 @@
-"""The input normalisation of a network: that of this package's clips, or that of its pretrained weights.
+"""The input of a network: its normalisation, and motion in place of frames.
 
 Clips have every colour normalised by the mean and deviation of Kinetics. Weights that were trained with other
 numbers need those. The difference is a factor and a shift per colour. These are two buffers of the network,
 which are saved and restored with its weights. Without such weights they change nothing.
+
+Motion is the differences of consecutive frames, around grey, so that a network of frames can read it.
 """
 
 from dataclasses import dataclass
@@ -46,6 +48,21 @@ def adjust(network: nn.Module, wanted: Normalisation) -> None:
     network.get_buffer(_SHIFT).copy_(
         torch.tensor([(ours - mean) / theirs for mean, theirs, ours, _ in pairs])
     )
+
+
+def see_motion(network: nn.Module) -> None:
+    """Make a network read the motion of its clips, before any other conversion of them."""
+    network.register_forward_pre_hook(_motion, prepend=True)
+
+
+def _motion(network: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    """Return half the difference of each frame of (N, 3, T, H, W) to the next, around grey.
+
+    Halved, the differences of pixels from 0 to 1 have the range of pixels. The last one is repeated.
+    """
+    clip = inputs[0]
+    motion = clip.diff(dim=2).div_(2).add_((0.5 - MEAN) / DEVIATION)
+    return torch.cat([motion, motion[:, :, -1:]], 2)
 
 
 def _adjust(network: nn.Module, inputs: tuple[Tensor]) -> Tensor:

@@ -25,7 +25,7 @@ _WITHOUT_EFFECT = (
     *("data", "root", "split", "protocol", "draw", "labeled_in_unlabeled", "validation", "lists", "weights"),
     *("steps", "labeled_batch", "unlabeled_batch", "optimizer", "learning_rate", "weight_decay", "momentum"),
     *("warmup", "clip_norm", "accumulate", "batch_norm", "ema", "precision", "test_clips", "test_crops"),
-    *("weights_prefix", "partial_weights", "probe", "feature_copies", "balance", "segment"),
+    *("weights_prefix", "partial_weights", "probe", "input", "feature_copies", "balance", "segment"),
 )
 _KEYS = [key for key in SPEC_KEYS if key not in _WITHOUT_EFFECT]
 

@@ -41,6 +41,8 @@ _Path = Annotated[str, BeforeValidator(_text)]
 # A key that may be given several times.
 Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 ProbeKind = Literal["none", "linear", "mlp", "attentive"]
+# What a network sees of its clips.
+Input = Literal["frames", "motion"]
 # The protocol that depends on the data.
 AUTO = "auto"
 
@@ -61,6 +63,7 @@ class NetworkSpec(BaseModel):
         None, description="prefix of the network's tensors in the file, if several fit: encoder_q"
     )
     probe: ProbeKind | None = Field(None, description="head on the frozen network; none: train all of it")
+    input: Input | None = Field(None, description="frames, or motion: the differences of consecutive frames")
 
 
 class AugmentationSpec(BaseModel):
@@ -102,6 +105,9 @@ class Spec(BaseModel):
         "none",
         description="freeze the networks and train a head on their features: linear, mlp (one hidden layer), "
         "or attentive (a query that attends to places and frames)",
+    )
+    input: Input = Field(
+        "frames", description="input of the networks: frames, or motion: differences of consecutive frames"
     )
     feature_copies: int = Field(
         8,

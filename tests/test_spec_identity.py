@@ -42,6 +42,7 @@ SETTING = {
     "weights_prefix": "encoder_q",
     "partial_weights": True,
     "probe": "linear",
+    "input": "motion",
     "feature_copies": 3,
     "frames": 4,
     "stride": 2,

@@ -21,7 +21,7 @@ from ssl_video.networks.activation_checkpointing import saved_bytes
 from ssl_video.networks.precision import autocast
 from ssl_video.training import loop
 from ssl_video.training.loop import Training
-from ssl_video.training.optimizer import clip_gradients
+from ssl_video.training.optimizer import clip_gradients, clip_groups
 
 # Dense bf16 operations per second, from NVIDIA's data sheets (SXM versions if there are several).
 _PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12}
@@ -171,7 +171,7 @@ def _forward(run: Training, batch: Batch) -> LossOutput:
 
 def _step(run: Training, batch: Batch) -> None:
     _forward(run, batch).loss.backward()
-    clip_gradients(run.algorithm, run.spec.clip_norm)
+    clip_gradients(clip_groups(run.algorithm), run.spec.clip_norm)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     run.algorithm.after_step(0.5)

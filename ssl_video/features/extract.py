@@ -49,6 +49,7 @@ class Extractor:
             "code": backbones.code(entry(backbone)),
             "width": network.width,
             "frames": network.frames,
+            "input": network.input,
             # Not their source: tensors that a file lacks have random values, which depend on the seed.
             "weights": _digest(probe.backbone),
             "features": "tokens" if probe.kind == "attentive" else "pooled",

@@ -239,16 +239,19 @@ def entry(backbone: str) -> str:
 def label(spec: Spec) -> str:
     """Return a label of the networks: "slow_r50", or "primary=slow_r50 auxiliary=slow_r50*0.25".
 
-    A probe is named behind its backbone: "slow_r50 (linear probe)".
+    A probe is named behind its backbone: "slow_r50 (linear probe)"; so is motion: "slow_r50 (motion)".
     """
-    words = {
-        role: (f"{n.backbone}*{n.width:g}" if n.width != 1 else str(n.backbone))
-        + (f" ({n.probe} probe)" if n.probe and n.probe != "none" else "")
-        for role, n in spec.networks.items()
-    }
+    words = {role: _words(network) for role, network in spec.networks.items()}
     if len(words) == 1:
         return next(iter(words.values()))
     return " ".join(f"{role}={word}" for role, word in words.items())
+
+
+def _words(network: NetworkSpec) -> str:
+    name = f"{network.backbone}*{network.width:g}" if network.width != 1 else str(network.backbone)
+    more = ["motion"] if network.input == "motion" else []
+    more += [f"{network.probe} probe"] if network.probe and network.probe != "none" else []
+    return f"{name} ({', '.join(more)})" if more else name
 
 
 def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpec:
@@ -291,6 +294,7 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
         weights=weights,
         weights_prefix=prefix,
         probe=probe,
+        input=given.input or spec.input,
     )
 
 
@@ -319,6 +323,7 @@ def _networks(
                 partial=spec.partial_weights,
                 prefix=network.weights_prefix,
                 probe=None if network.probe == "none" else network.probe,
+                motion=network.input == "motion",
                 loaded=functools.partial(loaded.__setitem__, role),
             )
         except InputError as error:

@@ -29,7 +29,13 @@ from ssl_video.runs.predictions import Predictions, predictions
 from ssl_video.spec import Spec, plain
 from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
-from ssl_video.training.optimizer import clip_gradients, finite, make_optimizer, set_learning_rate
+from ssl_video.training.optimizer import (
+    clip_gradients,
+    clip_groups,
+    finite,
+    make_optimizer,
+    set_learning_rate,
+)
 from ssl_video.training.preflight import check_clips, check_shares
 from ssl_video.training.pseudo_label_log import PseudoLabelLog, pseudo_label_metrics
 from ssl_video.training.recorder import Ratio, Recorder, Validations
@@ -390,6 +396,8 @@ class _Update:
     def __init__(self, run: Training, keeper: PseudoLabelLog) -> None:
         self.keeper = keeper
         self.run, self.wrapped = run, run.processes.wrap(run.algorithm.train(), run.spec.batch_norm)
+        # Once: walking through the modules of a frozen network takes longer than a step of its head.
+        self.groups = clip_groups(run.algorithm)
         self.hidden = torch.from_numpy(run.labels[run.unlabeled]).to(run.device)
         self.skips = run.execution.on_nonfinite == "skip"
 
@@ -404,7 +412,7 @@ class _Update:
                 buffer.copy_(value)
             run.skipped += 1
         else:
-            clip_gradients(run.algorithm, run.spec.clip_norm)
+            clip_gradients(self.groups, run.spec.clip_norm)
             run.optimizer.step()
             run.algorithm.after_step(progress)
             run.assembly.after_step()

@@ -1,6 +1,7 @@
 """The optimizer, its learning-rate schedule, and gradient clipping."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,16 +39,20 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, spec: Spec, step: int) -
     return rate
 
 
-def clip_gradients(algorithm: Algorithm, largest: float) -> None:
-    """Clip the gradient norm of each network separately, so that one does not scale the other's step.
+def clip_groups(algorithm: Algorithm) -> list[list[nn.Parameter]]:
+    """Return the parameters whose gradients are clipped together: those of each network, then all others.
 
-    All other trained parameters of an algorithm, for example projections, are clipped together.
+    One network does not scale the other's step. Parameters beside networks are for example projections.
     """
+    networks = [list(algorithm.get_submodule(role).parameters()) for role in algorithm.roles]
+    inside = {id(parameter) for network in networks for parameter in network}
+    return [*networks, [parameter for parameter in algorithm.parameters() if id(parameter) not in inside]]
+
+
+def clip_gradients(groups: Sequence[Sequence[nn.Parameter]], largest: float) -> None:
+    """Clip the gradient norm of each group; see `clip_groups`. With 0, it does nothing."""
     if largest > 0:
-        networks = [list(algorithm.get_submodule(role).parameters()) for role in algorithm.roles]
-        inside = {id(parameter) for network in networks for parameter in network}
-        beside = [parameter for parameter in algorithm.parameters() if id(parameter) not in inside]
-        for parameters in (*networks, beside):
+        for parameters in groups:
             nn.utils.clip_grad_norm_(parameters, largest)
 
 

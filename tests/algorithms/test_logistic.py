@@ -55,8 +55,6 @@ def test_probabilities_are_scikit_learn_s(labels: list[int], penalty: float) -> 
 def test_what_cannot_be_fitted() -> None:
     algorithm = made()
     features, chosen = clips(algorithm, [2, 2])
-    assert problems(algorithm.fit, features, chosen) == [
-        "logistic needs labeled clips of at least two classes"
-    ]
+    assert "at least two classes" in problems(algorithm.fit, features, chosen)[0]
     plain = Logistic(Task(CLASSES, 0), torch.nn.Linear(3, CLASSES))
     assert "give --probe linear" in problems(plain.fit, features, chosen)[0]

@@ -9,7 +9,8 @@ from helpers.numbers import assert_close
 from torch import nn
 
 from ssl_video.backbones import create
-from ssl_video.backbones.inputs import Normalisation, adjust, make_adjustable
+from ssl_video.backbones.inputs import Normalisation, adjust, make_adjustable, see_motion
+from ssl_video.errors import InputError
 
 
 def test_a_network_sees_what_its_weights_were_trained_with() -> None:
@@ -47,6 +48,40 @@ def test_the_layout_of_a_clip_stays(layout: torch.memory_format) -> None:
     make_adjustable(network)
     clip = torch.randn(2, 3, 4, 5, 6).contiguous(memory_format=layout)
     assert network(clip).is_contiguous(memory_format=layout)
+
+
+def test_motion_is_half_the_difference_to_the_next_frame_around_grey() -> None:
+    """As pixels, and then normalised as the weights want it."""
+    pixels = torch.tensor([0.0, 0.4, 1.0]).view(1, 1, 3, 1, 1).repeat(1, 3, 1, 1, 1)
+    network = nn.Flatten(2)
+    make_adjustable(network)
+    adjust(network, Normalisation((0.0,) * 3, (1.0,) * 3))
+    see_motion(network)
+    assert_close(network((pixels - 0.45) / 0.225)[0], torch.tensor([[0.7, 0.8, 0.8]] * 3))
+    assert_close(copy.deepcopy(network)((pixels - 0.45) / 0.225)[0, 0], torch.tensor([0.7, 0.8, 0.8]))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_the_layout_of_motion_is_that_of_the_clip(layout: torch.memory_format) -> None:
+    network = nn.Identity()
+    see_motion(network)
+    clip = torch.randn(2, 3, 4, 5, 6).contiguous(memory_format=layout)
+    found = network(clip.clone(memory_format=torch.preserve_format))
+    assert found.is_contiguous(memory_format=layout)
+
+
+def test_a_backbone_that_sees_motion() -> None:
+    torch.manual_seed(0)
+    frames = create("tiny3d", 5, frames=4, size=16).eval()
+    torch.manual_seed(0)
+    motion = create("tiny3d", 5, frames=4, size=16, motion=True).eval()
+    clip = torch.randn(2, 3, 4, 16, 16)
+    brighter = clip + 0.5
+    with torch.no_grad():
+        assert_close(motion(clip), motion(brighter))
+        assert not torch.allclose(frames(clip), frames(brighter))
+    with pytest.raises(InputError, match="a clip of one frame has no motion"):
+        create("tiny3d", 5, frames=1, size=16, motion=True)
 
 
 def test_networks_whose_library_normalises_as_clips_are_have_none() -> None:

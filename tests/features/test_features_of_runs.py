@@ -91,6 +91,19 @@ def test_features_are_those_of_the_clips_but_for_rounding(
                 assert torch.equal(features, features.half().float())
 
 
+def test_features_of_motion_and_of_frames_are_stored_apart(
+    make_training: Callable[..., Training], weights: str, cache: Path
+) -> None:
+    given = settings("cmpl", weights)
+    same = {"frames": 4, "stride": 1, **given["networks"]["primary"]}
+    given["networks"] = {"primary": same, "auxiliary": same | {"input": "motion"}}
+    made = make_training(**given, steps=1)
+    (batch,) = made.batches()
+    frames, motion = (batch.unlabeled[f"weak/{role}"] for role in ("primary", "auxiliary"))
+    assert not torch.allclose(frames, motion)
+    assert {found.about["input"] for found in store.survey(cache)} == {"frames", "motion"}
+
+
 def _copies(pool: Pool, step: int) -> list[int]:
     return [Stream(pool.seed, f"copies/{pool.purpose}", step, s).integer(3) for s in range(pool.batch)]
 
@@ -194,6 +207,7 @@ def test_networks_see_batches_of_one_size(
         return features(clip)
 
     monkeypatch.setattr(probe, "features", noted)
+    monkeypatch.setattr(made.features.extractors["model"], "at_once", 8)
     made.prepare()
     assert set(sizes) == {1, 8}, "1 to find the shape"
     tested = -(-len(made.partition.test) * made.spec.test_clips // 8)

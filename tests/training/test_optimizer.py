@@ -11,7 +11,7 @@ from torch import nn
 from ssl_video.contract import Algorithm, Network, Task
 from ssl_video.networks.memory_format import place
 from ssl_video.spec import build
-from ssl_video.training.optimizer import clip_gradients, make_optimizer, set_learning_rate
+from ssl_video.training.optimizer import clip_gradients, clip_groups, make_optimizer, set_learning_rate
 
 
 def rates(**values: object) -> list[float]:
@@ -122,12 +122,12 @@ def with_gradients(left: float, right: float, projection: float) -> Two:
 def test_gradients_are_limited_for_each_network_by_itself() -> None:
     """Norms 10, 1 and 6, limit 2: the small one stays although all together have norm 11.7."""
     algorithm = with_gradients(10, 1, 6)
-    clip_gradients(algorithm, 2)
+    clip_gradients(clip_groups(algorithm), 2)
     parts = algorithm.left, algorithm.right, algorithm.projection
     assert [norm(part) for part in parts] == close([2, 1, 2])
 
 
 def test_gradients_are_left_alone_without_a_limit() -> None:
     algorithm = with_gradients(10, 1, 6)
-    clip_gradients(algorithm, 0)
+    clip_gradients(clip_groups(algorithm), 0)
     assert norm(algorithm.left) == close(10)
