@@ -33,7 +33,7 @@ def main() -> None:
     best = runs.frame.sort_values("top1")["run"].iloc[-1]
     model = sv.open_run(given.results / "runs" / best).model()
     videos = sorted(path for path in given.videos.rglob("*") if path.suffix in (".mp4", ".avi", ".mkv"))[:5]
-    print(model.predict(videos)[["video", "label", "confidence"]].to_string(index=False))
+    print(model.predict(videos)[["path", "label", "probability"]].to_string(index=False))
 
 
 if __name__ == "__main__":

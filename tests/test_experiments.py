@@ -263,10 +263,10 @@ def test_a_finished_run_as_a_model(here: dict[str, Any], video_folder: Path) -> 
     model = run.model("cpu")
     videos = sorted(video_folder.rglob("*.mkv"))[:2]
     predicted = model.predict([*videos, "absent.mp4"])
-    assert predicted["video"].tolist() == [*map(str, videos), "absent.mp4"]
+    assert predicted["path"].tolist() == [*map(str, videos), "absent.mp4"]
     assert predicted["label"][:2].isin(model.classes).all()
-    assert predicted["confidence"][:2].between(1 / 3, 1).all()
-    assert (predicted["second_confidence"] <= predicted["confidence"])[:2].all()
+    assert predicted["probability"][:2].between(1 / 3, 1).all()
+    assert (predicted["second_probability"] <= predicted["probability"])[:2].all()
     assert predicted["error"].isna().tolist() == [True, True, False]
     assert model.module(torch.zeros(1, 3, 4, 16, 16)).shape == (1, 3)
     with pytest.raises(sv.InputError, match="unknown predictor 'modle'; did you mean model"):

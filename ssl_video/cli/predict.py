@@ -1,48 +1,153 @@
-"""`ssl-video predict`: labels for video files."""
+"""`ssl-video predict`: tables of labels for videos, folders, lists and long recordings."""
 
 import json
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli import options
+from ssl_video.cli.progress import FilesPerSecond
+
+_SHOWN = 40  # rows that a terminal shows
+_REASONS = 5  # unreadable clips that are named
 
 
 @click.command()
 @options.checkpoint_argument
-@click.argument("videos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="VIDEO...")
+@click.argument(
+    "videos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="VIDEO|FOLDER|LIST..."
+)
 @click.option(
-    "--top", type=click.IntRange(1), default=5, show_default=True, help="number of labels per video"
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="write the rows to a .csv, .json or .arrow file; if it was stopped, the same command continues",
+)
+@click.option("--overwrite", is_flag=True, help="begin the file anew, whatever is in it")
+@click.option(
+    "--every",
+    type=float,
+    metavar="SECONDS",
+    help="label each recording along its time, in stretches of so many seconds",
+)
+@click.option(
+    "--merge/--no-merge",
+    default=True,
+    show_default=True,
+    help="put stretches that follow each other and have the same label together",
+)
+@click.option(
+    "--abstain",
+    type=float,
+    metavar="P",
+    help="label clips with a lower probability unknown, and say which share and precision to expect",
 )
 @click.option("--predictor", metavar="NAME", help="network to use  [the headline]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object per video, one per line")
-def command(
-    checkpoint: Path, videos: tuple[Path, ...], top: int, predictor: str | None, device: str, as_json: bool
-) -> int:
-    """Label video files with a run's folder or checkpoint file."""
+@click.option(
+    "--workers", type=click.IntRange(0), metavar="N", help="threads that decode  [one per core, up to 8]"
+)
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object per row, one per line")
+def command(checkpoint: Path, videos: tuple[Path, ...], device: str, as_json: bool, **asked: Any) -> int:
+    """Label videos with a run's folder or checkpoint file.
+
+    Videos may be files, parts of them (a.mp4#t=20,30), folders at any depth, manifests (.csv, .tsv), lists
+    (.txt) and index files (.arrow).
+    """
     model = sv.load_model(checkpoint, device)
-    for note in model.notes:
+    for note in (*model.notes, *_expectation(model, asked["abstain"], asked["predictor"])):
         click.echo(f"note: {note}", err=True)
-    found, broken = model.probabilities(videos, predictor)
-    table = Table()
-    for heading in ("video", "label", "probability"):
-        table.add_column(heading, justify="right" if heading == "probability" else "left", overflow="fold")
-    for video, scores in found.items():
-        best = scores.argsort(kind="stable")[::-1][:top]
-        if as_json:
-            labels = [{"label": model.classes[k], "probability": round(float(scores[k]), 6)} for k in best]
-            print(json.dumps({"video": str(video), "labels": labels}))
-        for place, k in enumerate(best):
+    shown = _Rows(as_json, bool(asked["output"]), timeline=asked["every"] is not None)
+    summary = model.label(videos, shown.add, progress=FilesPerSecond(unit=""), **asked)
+    shown.finish()
+    _conclude(summary, shown.reasons, asked["output"], as_json)
+    return 0 if summary.without < summary.clips else 1
+
+
+class _Rows:
+    """Shows rows: as JSON one by one, or the first of them in a table.
+
+    Attributes:
+        reasons: the first clips that cannot be read, with their reasons.
+    """
+
+    def __init__(self, as_json: bool, written: bool, *, timeline: bool) -> None:
+        self.reasons = list[str]()
+        self._as_json, self._written, self._timeline = as_json, written, timeline
+        self._rows, self._number = list[dict[str, Any]](), 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        if row["error"] is not None and len(self.reasons) < _REASONS:
+            self.reasons.append(f"{row['path']}: {row['error']}")
+        if self._as_json:
+            print(json.dumps(row))
+        elif not self._written and row["label"] is not None:
+            self._number += 1
+            if len(self._rows) < _SHOWN:
+                self._rows.append(row)
+
+    def finish(self) -> None:
+        """Show the table, if there is one."""
+        if not self._rows:
+            return
+        table = Table()
+        times = ("start", "end") if any(row["start"] is not None or row["end"] for row in self._rows) else ()
+        for heading in ("path", *times, "label", "probability", "second label", "probability"):
+            left = heading in ("path", "label", "second label")
+            table.add_column(heading, justify="left" if left else "right", overflow="fold")
+        for row in self._rows:
+            seconds = ["" if row[name] is None else f"{row[name]:g}" for name in times]
             table.add_row(
-                "" if place else str(video), model.classes[k], f"{scores[k]:.3f}", end_section=k == best[-1]
-            )
-    if found and not as_json:
+                _printable(row["path"]), *seconds,
+                _printable(row["label"]), f"{row['probability']:.3f}",
+                _printable(row["second_label"]), f"{row['second_probability']:.3f}",
+            )  # fmt: skip
         Console().print(table)
-    for video, reason in broken.items():
-        print(f"error: {video}: {reason}", file=sys.stderr)
-    return 2 if broken else 0
+        if self._number > len(self._rows):
+            print(f"the first {len(self._rows)} of {self._number:,} rows; -o labels.csv writes all")
+
+
+def _conclude(summary: Any, reasons: list[str], output: Path | None, as_json: bool) -> None:
+    """Say how many clips have a label, which ones, and which cannot be read."""
+    if summary.before:
+        click.echo(f"{summary.before:,} of {summary.clips:,} clips were in {output} already", err=True)
+    if output is not None:
+        click.echo(f"{output}: {sum(summary.labels.values()):,} rows with a label", err=True)
+    if summary.labels and not as_json and (output is not None or sum(summary.labels.values()) > _SHOWN):
+        counts = ", ".join(f"{label} {number:,}" for label, number in summary.labels.most_common(20))
+        more = len(summary.labels) - 20
+        click.echo(_printable(counts).plain + (f" and {more} other labels" if more > 0 else ""), err=True)
+    if summary.unreadable:
+        for reason in reasons:
+            click.echo(f"error: {_printable(reason).plain}", err=True)
+        where = "see the column error" if output is not None else f"the first {len(reasons)} are named above"
+        click.echo(f"{summary.unreadable:,} of {summary.clips:,} clips could not be read: {where}", err=True)
+
+
+def _expectation(model: Any, abstain: float | None, predictor: str | None) -> list[str]:
+    """Return a sentence about the labels that are expected at a probability."""
+    if abstain is None:
+        return []
+    found = model.expected(abstain, predictor)
+    if found is None:
+        return [
+            "the run has no validation clips, from which the share and the precision of labels with a "
+            f"probability of {abstain:g} could be estimated; --validation 0.2 of train keeps some"
+        ]
+    share = f"{found.labeled} of {found.clips} validation clips ({100 * found.labeled / found.clips:.0f} %)"
+    right = f"{found.right} of these labels are right ({100 * found.right / max(found.labeled, 1):.0f} %)"
+    return [
+        f"{share} have a label with a probability of at least {abstain:g}"
+        + (f", and {right}" if found.labeled else "")
+    ]
+
+
+def _printable(text: str) -> Text:
+    """Return a text in which control characters, such as those of a terminal, are written out."""
+    return Text("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text))

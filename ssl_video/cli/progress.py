@@ -15,11 +15,12 @@ class FilesPerSecond(sv.ConsoleObserver):
 
     Args:
         note: returns a text that is shown after the speed.
+        unit: the name of what is counted, in the speed.
     """
 
-    def __init__(self, note: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, note: Callable[[], str] = lambda: "", unit: str = " files") -> None:
         super().__init__(Console(stderr=True))
-        self._note = note
+        self._note, self._unit = note, unit
 
     @contextmanager
     def preparing(self) -> Iterator[Callable[[str, int, int], None]]:
@@ -40,7 +41,7 @@ class FilesPerSecond(sv.ConsoleObserver):
                 if text not in tasks:
                     began[text] = time.monotonic()
                     tasks[text] = progress.add_task(text, total=total, speed="")
-                speed = f"{done / max(time.monotonic() - began[text], 1e-9):.1f} files/s"
+                speed = f"{done / max(time.monotonic() - began[text], 1e-9):.1f}{self._unit}/s"
                 progress.update(
                     tasks[text], completed=done, total=total, speed=f"{speed}  {self._note()}".rstrip()
                 )

@@ -1,6 +1,7 @@
 """The clips of a step, as the views that an algorithm declares, and the clips of a test video."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -196,26 +197,40 @@ class Pool:
 
 
 def evaluation_clips(store: FrameStore, row: int, shape: ClipShape, spec: Spec) -> Tensor:
-    """Return a test video's clips x crops, (clips * crops, 3, T, size, size): evenly spaced, not augmented.
-
-    One crop is the centre; three crops are both ends and the centre of the longer side. A single clip of the
-    sampling "segments" has the middle of each part.
+    """Return a test video's clips x crops, (clips * crops, 3, T, size, size): see `evenly_spaced`.
 
     Raises:
         InputError: the video cannot be decoded, although it could be when its data set was opened.
     """
     try:
-        count, clips = store.count(row), spec.test_clips
-        if spec.sampling == "segments":
-            inside = (np.arange(clips) + 0.5) / clips
-            indices = np.stack([part_indices(np.full(shape.frames, place), count) for place in inside])
-        else:
-            starts = even_starts(clips, shape.span, count)
-            indices = np.stack([frame_indices(start, shape, count) for start in starts])
-        needed, where = np.unique(indices, return_inverse=True)
-        frames = store.read(row, needed)[where.reshape(indices.shape)]  # (clips, T, H, W, 3)
+        return evenly_spaced(store.count(row), functools.partial(store.read, row), shape, spec)
     except DecodeError as error:
         raise unreadable(store.paths[row], error) from None
+
+
+def evenly_spaced(
+    count: int, read: Callable[[np.ndarray], np.ndarray], shape: ClipShape, spec: Spec
+) -> Tensor:
+    """Return clips x crops of a video, (clips * crops, 3, T, size, size): evenly spaced, not augmented.
+
+    One crop is the centre; three crops are both ends and the centre of the longer side. A single clip of the
+    sampling "segments" has the middle of each part.
+
+    Args:
+        count: number of frames of the video.
+        read: function from indices, (N,), to frames, uint8 (N, H, W, 3).
+        shape: the frames of a clip.
+        spec: number of clips and crops, crop size and sampling.
+    """
+    clips = spec.test_clips
+    if spec.sampling == "segments":
+        inside = (np.arange(clips) + 0.5) / clips
+        indices = np.stack([part_indices(np.full(shape.frames, place), count) for place in inside])
+    else:
+        starts = even_starts(clips, shape.span, count)
+        indices = np.stack([frame_indices(start, shape, count) for start in starts])
+    needed, where = np.unique(indices, return_inverse=True)
+    frames = read(needed)[where.reshape(indices.shape)]  # (clips, T, H, W, 3)
     places = [0.5] if spec.test_crops == 1 else [0.0, 0.5, 1.0]
     height, width = frames.shape[2:4]
     return augment.apply(

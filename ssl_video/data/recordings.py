@@ -44,7 +44,7 @@ def cut(
     whole = np.array([row for row in rows.tolist() if parse(index.ids[row])[1] is None], np.int64)
     pieces = dict[int, list[str]]()
     if seconds and len(whole):
-        lengths = _durations([index.paths[row] for row in whole], folder, pictures, progress)
+        lengths = durations([index.paths[row] for row in whole], folder, pictures, progress)
         for row, length in zip(whole.tolist(), lengths, strict=True):
             # A length just below a multiple is one that was rounded.
             if (number := math.floor(length / seconds + 1e-3)) >= 2:
@@ -56,10 +56,15 @@ def cut(
     return _without_labeled(divided) if pc.any(given).as_py() else divided
 
 
-def _durations(
+def durations(
     paths: list[str], folder: Path, pictures: float, progress: CountProgress | None
 ) -> Iterator[float]:
-    """Yield the duration of each file in seconds, 0 if it cannot be read."""
+    """Yield the duration of each file or folder of pictures in seconds, 0 if it cannot be read.
+
+    Args:
+        paths: the files.
+        folder, pictures, progress: see `cut`.
+    """
 
     def look(path: str) -> float:
         video = known.find(folder, path)

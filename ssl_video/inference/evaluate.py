@@ -15,7 +15,7 @@ from ssl_video.errors import InputError
 from ssl_video.networks.precision import autocast
 from ssl_video.spec import Spec
 
-_CLIPS_AT_ONCE = 32
+CLIPS_AT_ONCE = 32
 
 
 class ProcessGroup(Protocol):
@@ -69,9 +69,9 @@ def probabilities(
     """
     rank, size = (processes.rank, processes.size) if processes else (0, 1)
     views = spec.test_clips * spec.test_crops
-    at_once = max(1, _CLIPS_AT_ONCE // views)
+    at_once = max(1, CLIPS_AT_ONCE // views)
     parts: dict[str, dict[int, np.ndarray]] = {name: {} for name in predictors}
-    with _evaluating(predictors.values()):
+    with evaluating(predictors.values()):
         for first in range(rank * at_once, len(rows), size * at_once):
             some = rows[first : first + at_once]
             made: dict[ClipShape, torch.Tensor] = {}
@@ -85,7 +85,7 @@ def probabilities(
                 clips = changed(name, clips, some) if changed else clips
                 with autocast(spec, device):
                     logits = network(clips)
-                parts[name][first] = _mean_over_views(name, logits, len(some))
+                parts[name][first] = mean_over_views(name, logits, len(some))
             if progress:
                 progress(min(first + at_once * (size - rank), len(rows)), len(rows))
     gathered = processes.gather(parts) if processes else [parts]
@@ -93,7 +93,7 @@ def probabilities(
     return {name: np.concatenate(list(part.values())) for name, part in merged.items()}
 
 
-def _mean_over_views(name: str, logits: torch.Tensor, videos: int) -> np.ndarray:
+def mean_over_views(name: str, logits: torch.Tensor, videos: int) -> np.ndarray:
     """Average logits (videos * views, classes) of a predictor to probabilities (videos, classes)."""
     scores = logits.double().softmax(-1).unflatten(0, (videos, -1)).mean(1).cpu().numpy()
     if not np.isfinite(scores).all():
@@ -130,7 +130,7 @@ def _clips(store: FrameStore, rows: Sequence[int], shape: ClipShape, spec: Spec)
 
 
 @contextmanager
-def _evaluating(networks: Collection[nn.Module]) -> Iterator[None]:
+def evaluating(networks: Collection[nn.Module]) -> Iterator[None]:
     """Set evaluation mode, and restore each module's own mode afterwards, even if its parent's differs."""
     modes = {module: module.training for network in networks for module in network.modules()}
     try:

@@ -1,11 +1,14 @@
 """Use a trained algorithm: label videos, measure accuracy, take the network out."""
 
+import contextlib
+import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,19 +17,32 @@ from torch import Tensor, nn
 
 from ssl_video.contract import Task
 from ssl_video.data import dataset
-from ssl_video.data.dataset import Data, short_side
+from ssl_video.data.dataset import Data
 from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.importers import to_label
 from ssl_video.data.index import Index
-from ssl_video.data.video.container import DecodeError
 from ssl_video.errors import InputError, counted, unknown
-from ssl_video.inference import temporal_robustness
+from ssl_video.inference import label_table, labeling, temporal_robustness
 from ssl_video.inference.evaluate import accuracy, probabilities
+from ssl_video.inference.label_table import LabelTable, Row
+from ssl_video.inference.stretches import Labeled
 from ssl_video.names import Place
 from ssl_video.networks.assemble import Assembly, assemble, resolve
 from ssl_video.networks.memory_format import place
 from ssl_video.observer import Observer, observer
-from ssl_video.runs import checkpoint
-from ssl_video.spec import Spec, build
+from ssl_video.runs import checkpoint, predictions
+from ssl_video.runs.folder import VALIDATION_PREDICTIONS
+from ssl_video.spec import Spec, build, plain
+
+Sources = str | PathLike[str] | Sequence[str | PathLike[str]]
+
+
+class Expected(NamedTuple):
+    """Validation clips: their number, of which how many would be labeled, of which how many are right."""
+
+    clips: int
+    labeled: int
+    right: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,7 @@ class Model:
         device: where they are.
         step: the number of steps of an unfinished run; None: it is finished.
         num_unlabeled: number of unlabeled clips that the run had.
+        folder: the run's folder, if it was loaded from there.
     """
 
     spec: Spec
@@ -48,6 +65,7 @@ class Model:
     device: torch.device
     step: int | None = None
     num_unlabeled: int = 0
+    folder: Path | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,34 +89,99 @@ class Model:
 
     def predict(
         self,
-        videos: str | PathLike[str] | Sequence[str | PathLike[str]],
+        videos: Sources,
+        *,
+        every: float | None = None,
+        merge: bool = True,
+        abstain: float | None = None,
+        output: str | PathLike[str] | None = None,
+        overwrite: bool = False,
         predictor: str | None = None,
+        workers: int | None = None,
+        progress: bool | Observer | None = None,
     ) -> pd.DataFrame:
-        """Label video files.
+        """Label videos, or recordings along their time.
 
         Args:
-            videos: a file, a folder of pictures, or a part of a file (`day1.mp4#t=20,30`); or several.
+            videos: a video, a part of one (`day1.mp4#t=20,30`), a folder of pictures, a folder of such clips
+                at any depth, a manifest (.csv, .tsv), a list (.txt) or an index file (.arrow); or several.
+            every: cut each recording into stretches of so many seconds, and label each of them; None: one
+                label for each clip.
+            merge: put stretches that follow each other and have the same label together.
+            abstain: the label is `unknown` where the probability is lower, see `expected`; None: never.
+            output: a file to write the rows to as they are made: .csv, .json or .arrow. One that an earlier
+                call left unfinished is continued; its clips that could not be read are tried again.
+            overwrite: begin `output` anew.
             predictor: the network to use, see `predictors`; None: the first.
+            workers: threads that decode; 0: none beside the network. None: one for each core, up to eight.
+            progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
         Returns:
-            One row per file: video, label, confidence (the label's probability in [0, 1]), second_label,
-            second_confidence, and error, the reason why a file has no label.
+            One row for each clip, or for each stretch: path as given; start and end in seconds, empty where
+            they are those of the file; label and probability in [0, 1]; second_label, second_probability;
+            margin, the difference of the two probabilities; windows, the number of windows of frames that
+            were averaged; and error, the reason why a clip has no label, or none from `start` on. With
+            `output`, all rows of the table.
 
         Raises:
-            InputError: no predictor of that name.
+            InputError: a list cannot be read, a value is out of its range, `output` is another model's table
+                or cannot be written, or there is no predictor of that name.
         """
-        files = [Path(video) for video in ([videos] if isinstance(videos, str | PathLike) else videos)]
-        found, broken = self.probabilities(files, predictor)
-        rows = list[dict[str, Any]]()
-        for file in files:
-            row = dict[str, Any](video=str(file), error=broken.get(file))
-            if file in found:
-                first, second = np.argsort(-found[file], kind="stable")[:2]
-                row |= {"label": self.classes[first], "confidence": float(found[file][first])}
-                row |= {"second_label": self.classes[second], "second_confidence": float(found[file][second])}
-            rows.append(row)
-        columns = ["video", "label", "confidence", "second_label", "second_confidence", "error"]
-        return pd.DataFrame(rows, columns=columns)
+        rows = list[Row]()
+        self.label(
+            videos,
+            rows.append if output is None else lambda _: None,
+            every=every,
+            merge=merge,
+            abstain=abstain,
+            output=output,
+            overwrite=overwrite,
+            predictor=predictor,
+            workers=workers,
+            progress=progress,
+        )
+        return label_table.frame(rows if output is None else label_table.read(Path(output)))
+
+    def label(
+        self,
+        videos: Sources,
+        each: Callable[[dict[str, Any]], None],
+        *,
+        every: float | None = None,
+        merge: bool = True,
+        abstain: float | None = None,
+        output: str | PathLike[str] | None = None,
+        overwrite: bool = False,
+        predictor: str | None = None,
+        workers: int | None = None,
+        progress: bool | Observer | None = None,
+    ) -> labeling.Summary:
+        """Label videos as `predict` does, and hand over each new row: nothing is kept in memory.
+
+        Args:
+            videos, every, merge, abstain, output, overwrite, predictor, workers, progress: see `predict`.
+            each: called with each row that is made, by column.
+
+        Returns:
+            The numbers of clips, of those that the table had `before`, of `unreadable` ones and of those
+            `without` any label; and the number of rows by label.
+
+        Raises:
+            InputError: see `predict`.
+        """
+        name = next(iter(self._predictor(predictor)))
+        asked = labeling.Asked(name, every, merge, abstain, _workers(workers))
+        asked.check(self.classes)
+        found = to_label.clips([videos] if isinstance(videos, str | PathLike) else videos)
+        clips = list({(clip.path, clip.name): clip for clip in found}.values())
+        with contextlib.ExitStack() as stack:
+            table = None
+            if output is not None:
+                settings = {"model": self.digest, "predictor": name, "every": every, "merge": merge}
+                settings |= {"abstain": abstain}
+                table = stack.enter_context(LabelTable(Path(output), settings, overwrite=overwrite))
+            report = stack.enter_context(observer(progress).preparing())
+            return labeling.label(self, clips, asked, table, each, report)
 
     def probabilities(
         self, videos: Sequence[Path], predictor: str | None = None
@@ -115,20 +198,48 @@ class Model:
         Raises:
             InputError: no predictor of that name.
         """
-        network = self._predictor(predictor)
-        files = [str(video) for video in videos]
-        spec = self.spec
-        side, clock = short_side(spec.size), dataset.clock(spec)
-        store = FrameStore(files, side, limit=0, frame_format=spec.frame_format, clock=clock)
+        asked = labeling.Asked(next(iter(self._predictor(predictor))), None, True, None, _workers(None))
+        clips = [to_label.video(video) for video in videos]
         found, broken = dict[Path, np.ndarray](), dict[Path, str]()
-        for row, file in enumerate(videos):
-            try:
-                store.count(row)  # the reason alone, where it cannot be read
-                (scores,) = self._scores(network, store, np.array([row])).values()
-                found[file] = scores[0]
-            except DecodeError as error:
-                broken[file] = str(error)
+        for number, part in labeling.probabilities(self, clips, asked, [None] * len(clips)):
+            if isinstance(part, Labeled):
+                found[videos[number]] = part.probabilities
+            elif part.error:
+                broken[videos[number]] = part.error
         return found, broken
+
+    def expected(self, abstain: float, predictor: str | None = None) -> Expected | None:
+        """Return the share of clips that `abstain` would label, and how many of these labels are right.
+
+        They are those of the run's validation clips, which were kept out of its training (`validation`).
+
+        Args:
+            abstain: the probability below which a clip is `unknown`.
+            predictor: see `predict`.
+
+        Returns:
+            None: the run has no validation clips, or the model is not from a finished run's folder.
+
+        Raises:
+            InputError: no predictor of that name, or the stored predictions are damaged.
+        """
+        name = next(iter(self._predictor(predictor)))
+        if self.folder is None or not (self.folder / VALIDATION_PREDICTIONS).exists():
+            return None
+        known = predictions.read(self.folder, VALIDATION_PREDICTIONS)
+        sure = known.confidences[name][:, 0] >= abstain
+        right = int((known.guesses[name][sure, 0] == known.labels[sure]).sum())
+        return Expected(len(sure), int(sure.sum()), right)
+
+    @property
+    def digest(self) -> str:
+        """12 hexadecimal digits of a hash of all that decides the labels: weights, classes, specification."""
+        content = hashlib.sha256(json.dumps([plain(self.spec), self.classes], sort_keys=True).encode())
+        for name, network in self.predictors.items():
+            for key, value in network.state_dict().items():
+                content.update(f"{name}/{key}".encode())
+                content.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return content.hexdigest()[:12]
 
     def open_data(
         self,
@@ -301,7 +412,17 @@ def load(path: Path, device: torch.device) -> Model:
         place(part, device).eval()
     step = state.get("step", spec.steps)
     unfinished = step if step < spec.steps else None
-    return Model(spec, list(state["classes"]), assembly, device, unfinished, state["num_unlabeled"])
+    folder = path if path.is_dir() else path.parent if path.name == checkpoint.FINAL else None
+    return Model(spec, list(state["classes"]), assembly, device, unfinished, state["num_unlabeled"], folder)
+
+
+def _workers(number: int | None) -> int:
+    """Return the number of threads that decode."""
+    if number is None:
+        return min(8, os.cpu_count() or 1)
+    if not 0 <= number <= 1024:
+        raise InputError(f"workers must be a number from 0, found {number}")
+    return number
 
 
 def _changed(clips: Tensor, change: str, seed: int, names: Sequence[str]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Per-clip test predictions stored with each run.
+"""Per-clip predictions of test and validation clips, stored with each run.
 
 With them, accuracies per class, confusions and disagreements of runs need neither networks nor data.
 """
@@ -46,21 +46,21 @@ def predictions(
     return Predictions(np.array(clips), np.array(classes), labels.astype(np.int32), numbers, kept)
 
 
-def write(folder: Path, made: Predictions) -> None:
-    """Write predictions to a run's folder, as arrays without pickled objects."""
+def write(folder: Path, made: Predictions, name: str = PREDICTIONS) -> None:
+    """Write predictions to a file of a run's folder, as arrays without pickled objects."""
     content = {"clips": made.clips, "classes": made.classes, "labels": made.labels}
     content |= {f"guesses/{name}": guess for name, guess in made.guesses.items()}
     content |= {f"confidences/{name}": kept for name, kept in made.confidences.items()}
-    npz.save(folder / PREDICTIONS, content)
+    npz.save(folder / name, content)
 
 
-def read(folder: Path) -> Predictions:
-    """Return the predictions of a finished run.
+def read(folder: Path, name: str = PREDICTIONS) -> Predictions:
+    """Return the predictions of a finished run for its test clips, or those of another file in its folder.
 
     Raises:
         InputError: there is none, or it is damaged.
     """
-    path = folder / PREDICTIONS
+    path = folder / name
     content = npz.load(path, "the run is not finished, has no test clips, or was made by an older version")
     try:
         clips, classes, labels = (content[key] for key in ("clips", "classes", "labels"))

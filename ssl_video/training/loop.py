@@ -232,10 +232,9 @@ class Training:
             average.network.load_state_dict(next(iter(self.assembly.predictors().values())).state_dict())
         self.step, self.seconds = self.spec.steps, time.monotonic() - began
 
-    def validate(self) -> Scores:
-        """Evaluate every predictor on the validation clips; return {} if there are none."""
-        rows = self.partition.validation
-        return self._accuracies(rows, self._probabilities(rows)) if len(rows) else {}
+    def validate(self) -> tuple[Scores, Predictions | None]:
+        """Evaluate every predictor on the validation clips, as `test` does on the test clips."""
+        return self._evaluated(self.partition.validation)
 
     def test(self, report: Callable[[int, int], None] | None = None) -> tuple[Scores, Predictions | None]:
         """Evaluate every predictor on the test clips; this is the only place that reads their labels.
@@ -246,10 +245,14 @@ class Training:
         Returns:
             Accuracies by predictor, and their predictions for each clip; without a test part {} and None.
         """
-        rows, index = self.partition.test, self.data.index
+        return self._evaluated(self.partition.test, report)
+
+    def _evaluated(
+        self, rows: np.ndarray, report: Callable[[int, int], None] | None = None
+    ) -> tuple[Scores, Predictions | None]:
         if not len(rows):
             return {}, None
-        scores = self._probabilities(rows, report)
+        index, scores = self.data.index, self._probabilities(rows, report)
         clips = [index.ids[row] for row in rows.tolist()]
         return self._accuracies(rows, scores), predictions(clips, index.classes, self.labels[rows], scores)
 
@@ -382,7 +385,7 @@ def fit(
             flush()
             report(RunProgress("train", run.step, spec.steps, clips * run.step))
         if every and (run.step % every == 0 or run.step == spec.steps):
-            validations.write(run.step - 1, run.validate())
+            validations.write(run.step - 1, run.validate()[0])
         if due:
             run.save()
             saved = time.monotonic()

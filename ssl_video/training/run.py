@@ -21,7 +21,7 @@ from ssl_video.files import replace_text
 from ssl_video.networks import assemble, flops
 from ssl_video.networks.flops import Operations
 from ssl_video.runs import checkpoint, predictions, pseudo_labels, weight_file
-from ssl_video.runs.folder import LEFT_OUT, PARTITION, RunFolder
+from ssl_video.runs.folder import LEFT_OUT, PARTITION, VALIDATION_PREDICTIONS, RunFolder
 from ssl_video.runs.result import Accuracies, Environment, Result
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
 from ssl_video.training.distributed import Processes
@@ -162,13 +162,15 @@ def _finish(
         if stopping():
             raise Stopped  # the last step's checkpoint exists
 
-    validation, (scores, said) = training.validate(), training.test(testing)
+    (validation, kept), (scores, said) = training.validate(), training.test(testing)
     used, tested = dict[str, float](), time.monotonic() - began
     if training.processes.main:
         # In this order, a run that is killed here still has its checkpoint or its result.
         weight_file.save(training.state(), training.folder / checkpoint.FINAL)
         if said:
             predictions.write(training.folder, said)
+        if kept:
+            predictions.write(training.folder, kept, VALIDATION_PREDICTIONS)
         used = _write_pseudo_labels(training)
     result = _result(todo, training, counted, (trained, tested), scores, validation, used)
     if training.processes.main:

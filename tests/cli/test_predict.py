@@ -1,30 +1,89 @@
 """`ssl-video predict`."""
 
+import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from helpers.command_line import Call
 
+HEADER = "path,start,end,label,probability,second_label,second_probability,margin,windows,error"
 
-def test_predict_as_json_and_as_table(run: Path, dataset: Path, call: Call) -> None:
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_rows_as_json_and_as_a_table(run: Path, dataset: Path, call: Call) -> None:
     videos = [dataset / "test" / "dark" / "0.mp4", dataset / "test" / "light" / "1.mp4"]
-    done = call("predict", run / "final.safetensors", *videos, "--top", "2", "--json", cwd=run)
+    done = call("predict", run / "final.safetensors", *videos, "--json", cwd=run)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [answer["video"] for answer in answers] == [str(video) for video in videos]
+    assert [answer["path"] for answer in answers] == [str(video) for video in videos]
     for answer in answers:
-        assert {label["label"] for label in answer["labels"]} == {"dark", "light"}
-        assert sum(label["probability"] for label in answer["labels"]) == pytest.approx(1, abs=1e-5)
+        assert {answer["label"], answer["second_label"]} == {"dark", "light"}
+        assert answer["probability"] + answer["second_probability"] == pytest.approx(1, abs=1e-5)
     table = call("predict", run, *videos, cwd=run)
     assert "probability" in table.stdout
+    assert "light/1.mp4" in table.stdout.replace("\n", "").replace(" ", "").replace("│", "")
 
 
-def test_predict_names_what_it_cannot_read_and_answers_the_rest(run: Path, dataset: Path, call: Call) -> None:
+def test_a_table_of_a_folder_continues(run: Path, dataset: Path, call: Call, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(dataset / "test", tmp_path / "new"))
+    broken = folder / "light" / "4.mp4"
+    broken.write_text("no video")
+    first = call("predict", run, "new", "-o", "labels.csv", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "1 of 9 clips could not be read: see the column error" in first.stderr
+    assert "new/light/4.mp4: " in first.stderr
+    written = rows(tmp_path / "labels.csv")
+    assert (tmp_path / "labels.csv").read_text().splitlines()[0] == HEADER
+    assert [row["path"] for row in written] == [
+        f"new/{label}/{n}.mp4" for label, count in (("dark", 4), ("light", 5)) for n in range(count)
+    ]
+    assert (written[-1]["label"], written[-1]["windows"], bool(written[-1]["error"])) == ("", "0", True)
+    shutil.copy(dataset / "test/light/0.mp4", broken)
+    again = call("predict", run, "new", "-o", "labels.csv", cwd=tmp_path)
+    assert "8 of 9 clips were in labels.csv already" in again.stderr
+    assert rows(tmp_path / "labels.csv")[:8] == written[:8]
+    assert not rows(tmp_path / "labels.csv")[8]["error"]
+
+
+def test_a_time_line(run: Path, dataset: Path, call: Call, tmp_path: Path) -> None:
     done = call(
-        "predict", run, run / "result.json", dataset / "test/dark/0.mp4", "nowhere.mp4", "--json", cwd=run
+        *("predict", run, dataset / "test/dark/0.mp4", "--every", "0.5", "--no-merge", "-o", "line.csv"),
+        cwd=tmp_path,
     )
-    assert done.returncode == 2
-    assert len(done.stdout.splitlines()) == 1
-    assert "result.json" in done.stderr
+    assert done.returncode == 0, done.stderr
+    found = [(row["start"], row["end"]) for row in rows(tmp_path / "line.csv")]
+    assert found == [("0", "0.5"), ("0.5", "1"), ("1", "1.2")]  # 12 frames, 10 per second
+
+
+def test_nothing_can_be_read(run: Path, call: Call, tmp_path: Path) -> None:
+    done = call("predict", run, "nowhere.mp4", run / "result.json", "--json", cwd=tmp_path)
+    assert done.returncode == 1
     assert "nowhere.mp4: no such file" in done.stderr
+    assert "2 of 2 clips could not be read" in done.stderr
+    assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == [None, None]
+    wrong = call("predict", run, "nowhere", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "nowhere does not exist" in wrong.stderr
+
+
+def test_the_expectation_of_a_probability(run: Path, dataset: Path, call: Call, tmp_path: Path) -> None:
+    done = call("predict", run, dataset / "test", "--abstain", "0.999999", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note: the run has no validation clips" in done.stderr
+    assert {json.loads(line)["label"] for line in done.stdout.splitlines()} == {"unknown"}
+
+
+def test_names_for_a_terminal(run: Path, dataset: Path, call: Call, tmp_path: Path) -> None:
+    """Markup and control characters are text."""
+    name = "[red]a[b]\x1b[31m.mp4"
+    shutil.copy(dataset / "test/dark/0.mp4", tmp_path / name)
+    done = call("predict", run, name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "[red]a[b]" in done.stdout

@@ -216,8 +216,8 @@ def test_parts_of_files_and_folders_of_pictures(finished: Finished, data: Data, 
     for number, frame in enumerate(decode(file)):
         Image.fromarray(frame).save(folder / f"{number}.png")
     found = model.predict([file, folder, f"{file}#f=0,99", f"{file}#f=0,2", f"{file}#t=99"])
-    assert found["confidence"].tolist()[:3] == [close(found["confidence"][0])] * 3
-    assert found["confidence"][3] != close(found["confidence"][0])
+    assert found["probability"].tolist()[:3] == [close(found["probability"][0])] * 3
+    assert found["probability"][3] != close(found["probability"][0])
     assert found["error"][4].startswith("the clip begins at 99 s and has no frame; the video has ")
 
 
@@ -240,9 +240,9 @@ def test_a_table_of_labels(finished: Finished, data: Data, tmp_path: Path) -> No
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")
     found = model.predict([str(files[1]), broken, files[0]])
-    columns = ["label", "confidence", "second_label", "second_confidence"]
-    assert list(found.columns) == ["video", *columns, "error"]
-    assert found["video"].tolist() == [str(files[1]), str(broken), str(files[0])]
+    columns = ["label", "probability", "second_label", "second_probability"]
+    assert list(found.columns) == ["path", "start", "end", *columns, "margin", "windows", "error"]
+    assert found["path"].tolist() == [str(files[1]), str(broken), str(files[0])]
     scores, reasons = model.probabilities([*files, broken])
     for row, file in ((0, files[1]), (2, files[0])):
         first, second = scores[file].argsort()[::-1][:2]
@@ -260,11 +260,11 @@ def test_a_table_of_another_predictor(finished: Finished, data: Data) -> None:
     model = load_model(finished("cmpl")[0], CPU)
     file = data.index.paths[0]
     headline, primary, auxiliary = (
-        model.predict([file], name)["confidence"][0] for name in (None, "primary", "auxiliary")
+        model.predict([file], predictor=name)["probability"][0] for name in (None, "primary", "auxiliary")
     )
     assert headline == primary != auxiliary
     with pytest.raises(InputError, match="unknown predictor 'auxilary'; did you mean auxiliary"):
-        model.predict([file], "auxilary")
+        model.predict([file], predictor="auxilary")
 
 
 def test_the_network_of_inference_is_the_first_predictor(finished: Finished) -> None:

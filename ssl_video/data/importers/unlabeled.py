@@ -41,7 +41,7 @@ def add(index: Index, sources: Sequence[Path], *, faulty: bool = False) -> Index
     drafts, problems = list[Draft](), list[str]()
     for source in sources:
         try:
-            drafts.append(_read(source, faulty))
+            drafts.append(read_source(source, faulty))
         except InputError as error:
             problems += error.problems
         else:
@@ -53,8 +53,12 @@ def add(index: Index, sources: Sequence[Path], *, faulty: bool = False) -> Index
     return index
 
 
-def _read(source: Path, faulty: bool) -> Draft:
-    """Return the clips of a source: ids relative to its root."""
+def read_source(source: Path, faulty: bool) -> Draft:
+    """Return the clips of a source, see `add`: ids relative to its root.
+
+    Raises:
+        InputError: it does not exist, or holds no video. Missing and empty files are problems of the draft.
+    """
     if not source.exists():
         raise InputError(no_such(source))
     draft = Draft(str(source), root=str(source if source.is_dir() else source.parent))

@@ -46,7 +46,7 @@ def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
     Raises:
         DecodeError: no video stream, no decodable frame, or damaged data.
     """
-    scaler = _Scaler(short_side)
+    scaler = Scaler(short_side)
     if os.path.isdir(path):
         return np.stack(list(picture_folder.read(path, None, scaler.pixels).values()))
     with opened(path) as (container, stream):
@@ -86,7 +86,7 @@ def read(
     assert wanted, "no frame is asked for"
     assert min(wanted) >= 0, "frames are counted from the first one"
     ranks = sorted(set(wanted))
-    scaler = _Scaler(short_side)
+    scaler = Scaler(short_side)
     if os.path.isdir(path):
         found = picture_folder.read(path, ranks, scaler.pixels)
     else:
@@ -154,7 +154,7 @@ def turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     return swap, (b if swap else d) < 0, (c if swap else a) < 0
 
 
-class _Scaler:
+class Scaler:
     """Converter of the frames of one file to pixels.
 
     Setting up a scaler costs several times the scaling of a small frame, so one serves the whole file.
@@ -185,7 +185,7 @@ class _Scaler:
         return pixels[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
-def _passed(path: str | Path, ranks: list[int], scaler: _Scaler) -> dict[int, np.ndarray]:
+def _passed(path: str | Path, ranks: list[int], scaler: Scaler) -> dict[int, np.ndarray]:
     """Return frames by index, in ascending order, decoded from the beginning.
 
     Raises:
@@ -204,7 +204,7 @@ def _passed(path: str | Path, ranks: list[int], scaler: _Scaler) -> dict[int, np
 
 
 def _sought(
-    path: str | Path, ranks: list[int], frames: int, scaler: _Scaler, packets: Packets | None
+    path: str | Path, ranks: list[int], frames: int, scaler: Scaler, packets: Packets | None
 ) -> dict[int, np.ndarray] | None:
     """Return frames by index, located by their time stamps; None if these are unreliable."""
     found: dict[int, np.ndarray] = {}
