@@ -2,11 +2,13 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
-from helpers.command_line import Call
+from helpers.command_line import Call, start, wait_for
 
 HEADER = "path,start,end,label,probability,second_label,second_probability,margin,windows,error"
 
@@ -87,3 +89,42 @@ def test_names_for_a_terminal(run: Path, dataset: Path, call: Call, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert "[red]a[b]" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [(), ("--every", "0.3")])
+def test_a_killed_command_continues(
+    every: tuple[str, ...], run: Path, dataset: Path, environment: dict[str, str], call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "new").mkdir()
+    for number in range(400):
+        os.link(dataset / f"test/dark/{number % 4}.mp4", tmp_path / f"new/{number:03}.mp4")
+    table = tmp_path / "labels.csv"
+    process = start(environment, "predict", run, "new", *every, "-o", "labels.csv", cwd=tmp_path)
+    wait_for(lambda: table.exists() and len(rows(table)) > 20, process)
+    process.kill()
+    process.communicate()
+    before = rows(table)
+    assert len(before) < 400
+    done = call("predict", run, "new", *every, "-o", "labels.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "of 400 clips were in labels.csv already" in done.stderr
+    after = rows(table)
+    assert after[: len(before) - 1] == before[:-1]
+    call("predict", run, "new", *every, "-o", "whole.csv", cwd=tmp_path)
+    places = [(row["path"], row["start"], row["end"], row["label"]) for row in rows(tmp_path / "whole.csv")]
+    assert [(row["path"], row["start"], row["end"], row["label"]) for row in after] == places
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_rows(run: Path, dataset: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    for number in range(400):
+        os.link(dataset / f"test/dark/{number % 4}.mp4", tmp_path / f"new/{number:03}.mp4")
+    table = tmp_path / "labels.csv"
+    process = start(environment, "predict", run, "new", "-o", "labels.csv", cwd=tmp_path)
+    wait_for(lambda: table.exists() and len(rows(table)) > 20, process)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1].endswith("stopped\n")
+    assert process.returncode == 130
+    assert 20 < len(rows(table)) < 400

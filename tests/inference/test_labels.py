@@ -15,6 +15,7 @@ import torch
 from helpers.numbers import close
 from torch import nn
 
+from ssl_video.data import importers
 from ssl_video.data.dataset import Data
 from ssl_video.data.importers import to_label
 from ssl_video.data.video import stream
@@ -338,5 +339,13 @@ def test_progress_counts_files_and_seconds(model: Model, data: Data, tmp_path: P
     assert seen == [("labeling", 1, 2), ("labeling", 2, 2)]
     seen.clear()
     model.predict(data.index.paths[:2], every=0.5, progress=Noted())
-    assert seen[-1] == ("seconds of video", 3, 3)  # of 1.2 + 1.3
+    assert seen[-1] == ("seconds of video", 2, 2)  # of 1.2 + 1.3
     assert ("labeling", 2, 2) in seen
+
+
+def test_a_table_is_a_manifest(model: Model, data: Data, tmp_path: Path) -> None:
+    output = tmp_path / "labels.csv"
+    found = model.predict(data.index.root, every=0.5, merge=False, output=output)
+    index = importers.read(output, root=Path("/"), unsplit="test", training=False)
+    assert len(index) == len(found)
+    assert index.ids[0].endswith("bow/0.mkv#t=0,0.5")
