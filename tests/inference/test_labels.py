@@ -349,3 +349,26 @@ def test_a_table_is_a_manifest(model: Model, data: Data, tmp_path: Path) -> None
     index = importers.read(output, root=Path("/"), unsplit="test", training=False)
     assert len(index) == len(found)
     assert index.ids[0].endswith("bow/0.mkv#t=0,0.5")
+
+
+def test_a_recording_continues_at_the_second_that_was_reached(
+    green: Model, halves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, output, real = green.predict(halves, every=0.8, merge=False), tmp_path / "line.csv", stream.frames
+    starts, new = list[float](), list[dict[str, Any]]()
+
+    def noted(path: str, side: int, start: float, pictures: float) -> Iterator[stream.Timed]:
+        starts.append(start)
+        return real(path, side, start, pictures)
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["start"] > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        green.label(halves, stop, every=0.8, merge=False, output=output)
+    monkeypatch.setattr(stream, "frames", noted)
+    green.label(halves, new.append, every=0.8, merge=False, output=output)
+    assert starts == [close(1.599)]
+    assert len(new) == 3
+    pd.testing.assert_frame_equal(frame(as_rows(output)), whole)
