@@ -7,7 +7,6 @@ frame rates; only the primary network is used for inference.
 """
 
 from torch import nn
-from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.alignment import Alignment
 from ssl_video.algorithms.parts.passes import Passes, in_passes
@@ -87,8 +86,8 @@ class CMPL(Algorithm):
         by_primary = self.select(p_weak, batch.indices)
         by_auxiliary = self.select(a_weak, batch.indices)
         terms = {
-            "labeled/primary": F.cross_entropy(p_labeled, batch.labels),
-            "labeled/auxiliary": F.cross_entropy(a_labeled, batch.labels),
+            "labeled/primary": self.labeled_cross_entropy(p_labeled, batch.labels),
+            "labeled/auxiliary": self.labeled_cross_entropy(a_labeled, batch.labels),
             "unlabeled/primary": self.weight * masked_cross_entropy(p_strong, by_auxiliary),
             "unlabeled/auxiliary": self.weight * masked_cross_entropy(a_strong, by_primary),
         }

@@ -1,7 +1,6 @@
 """CutMix: FixMatch whose strong clips contain a piece of another video."""
 
 from torch import nn
-from torch.nn import functional as F
 
 from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.mixing import beta_share, box_tube, mix
@@ -92,7 +91,7 @@ class CutMix(FixMatch):
         partner = Pseudo(pseudo.label.flip(0), pseudo.weight.flip(0))
         outside, inside = (masked_cross_entropy(of_mixed, p) for p in (pseudo, partner))
         terms = {
-            "labeled": F.cross_entropy(labeled, batch.labels),
+            "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "unlabeled": self.weight * ((1 - share) * outside + share * inside),
         }
         return LossOutput(terms, {"model": pseudo})

@@ -1,7 +1,6 @@
 """FixMatch: confident predictions on weak clips are the labels of strong clips."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.alignment import Alignment
 from ssl_video.algorithms.parts.passes import Passes, in_passes
@@ -71,7 +70,7 @@ class FixMatch(Algorithm):
             weak = self.align(weak, batch.labels)
         pseudo = self.select(weak, batch.indices)
         terms = {
-            "labeled": F.cross_entropy(labeled, batch.labels),
+            "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "unlabeled": self.weight * masked_cross_entropy(strong, pseudo),
         }
         return LossOutput(terms | self.further_terms(strong, pseudo), {"model": pseudo})

@@ -108,8 +108,8 @@ class LTG(Algorithm):
         one = gather(self.heads["model"](rgb.features))
         other = gather(self.heads["gradient"](motion.features))
         terms = {
-            "labeled/model": F.cross_entropy(rgb.labeled, batch.labels) / 2,
-            "labeled/gradient": F.cross_entropy(motion.labeled, batch.labels) / 2,
+            "labeled/model": self.labeled_cross_entropy(rgb.labeled, batch.labels) / 2,
+            "labeled/gradient": self.labeled_cross_entropy(motion.labeled, batch.labels) / 2,
             "unlabeled/model": weight * masked_cross_entropy(rgb.strong, pseudo) / 2,
             "unlabeled/gradient": weight * masked_cross_entropy(motion.strong, pseudo) / 2,
             "unlabeled/alignment": self.alignment_weight * (1 - alike),

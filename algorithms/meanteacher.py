@@ -66,7 +66,7 @@ class MeanTeacher(EMATeacherAlgorithm):
         labeled, student = together(self.model, batch.labeled["weak"], batch.unlabeled["student"])
         weight = self.weight * ramp(progress, self.ramp)
         terms = {
-            "labeled": F.cross_entropy(labeled, batch.labels),
+            "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "unlabeled": weight * F.mse_loss(student.softmax(-1), target),
         }
         label = target.argmax(-1)

@@ -78,7 +78,7 @@ class MixMatch(Algorithm):
         count = len(labels)
         weight = self.weight * ramp(progress, self.ramp)
         terms = {
-            "labeled": F.cross_entropy(logits[:count], targets[:count]),
+            "labeled": self.labeled_cross_entropy(logits[:count], targets[:count]),
             "unlabeled": weight * F.mse_loss(logits[count:].softmax(-1), targets[count:]),
         }
         return LossOutput(terms, {"model": Pseudo(guess.argmax(-1), torch.ones_like(guess[:, 0]), guess)})

@@ -1,7 +1,6 @@
 """MvPL: one network sees appearance and motion views, and their mean prediction labels both."""
 
 from torch import nn
-from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.passes import Passes, averages_untouched, in_passes
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, step_after
@@ -73,8 +72,8 @@ class MvPL(Algorithm):
         pseudo = self.select((rgb_weak + weak) / 2, batch.indices)
         weight = self.weight * step_after(progress, self.supervised_fraction) / 2
         terms = {
-            "labeled/rgb": F.cross_entropy(rgb_labeled, batch.labels) / 2,
-            "labeled/gradient": F.cross_entropy(labeled, batch.labels) / 2,
+            "labeled/rgb": self.labeled_cross_entropy(rgb_labeled, batch.labels) / 2,
+            "labeled/gradient": self.labeled_cross_entropy(labeled, batch.labels) / 2,
             "unlabeled/rgb": weight * masked_cross_entropy(rgb_strong, pseudo),
             "unlabeled/gradient": weight * masked_cross_entropy(strong, pseudo),
         }

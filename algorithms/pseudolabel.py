@@ -1,7 +1,6 @@
 """Pseudo-label: a network trained on its own confident predictions."""
 
 from torch import nn
-from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.alignment import Alignment
 from ssl_video.algorithms.parts.passes import together
@@ -66,7 +65,7 @@ class PseudoLabel(Algorithm):
         weight = self.weight * ramp(progress, self.ramp)
         return LossOutput(
             {
-                "labeled": F.cross_entropy(labeled, batch.labels),
+                "labeled": self.labeled_cross_entropy(labeled, batch.labels),
                 "unlabeled": weight * masked_cross_entropy(weak, pseudo),
             },
             {"model": pseudo},

@@ -1,7 +1,6 @@
 """Supervised-only: the baseline that every semi-supervised method has to beat."""
 
 from torch import nn
-from torch.nn import functional as F
 
 from ssl_video.contract import Algorithm, Batch, LossOutput, Task
 from ssl_video.registry import algorithm
@@ -23,5 +22,5 @@ class Supervised(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return the cross-entropy of the labeled clips."""
         return LossOutput(
-            {"labeled": F.cross_entropy(self.model(batch.labeled["weak"]).float(), batch.labels)}
+            {"labeled": self.labeled_cross_entropy(self.model(batch.labeled["weak"]).float(), batch.labels)}
         )

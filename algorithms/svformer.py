@@ -100,7 +100,7 @@ class SVFormer(EMATeacherAlgorithm):
             (strong,) = together(self.model, u["strong"])
             (mixed,) = together(self.model, mix(u["strong"], u["warped"][other], mask))
         terms = {
-            "labeled": F.cross_entropy(labeled, batch.labels),
+            "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "unlabeled": on * self.weight * masked_cross_entropy(strong, pseudo),
             "unlabeled/mixed": on * self.mix_weight * _distance(mixed, guessed, pseudo, other, mask.mean()),
         }

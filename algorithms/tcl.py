@@ -76,7 +76,7 @@ class TCL(Algorithm):
         pair = gather(base.softmax(-1)), gather(auxiliary.softmax(-1))
         weight = step_after(progress, self.supervised_fraction)
         terms = {
-            "labeled": F.cross_entropy(labeled, batch.labels),
+            "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "unlabeled/instance": weight * self.weight * info_nce(*pair, self.temperature),
             "unlabeled/group": weight * self.group_weight * info_nce(*groups(*pair), self.temperature),
         }

@@ -124,13 +124,13 @@ class TimeBalance(Algorithm):
         targets = (similar * by_invariant.softmax(-1) + (1 - similar) * by_distinctive.softmax(-1)).detach()
         known, guessed = targets.split([len(labeled), len(unlabeled)])
         terms = {
-            "labeled": F.cross_entropy(labeled, batch.labels),
+            "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "labeled/teachers": height * self.labeled_weight * F.mse_loss(labeled.softmax(-1), known),
             "unlabeled/teachers": height * self.unlabeled_weight * F.mse_loss(unlabeled.softmax(-1), guessed),
         }
         if not self.frozen:
             for role, logits in (("invariant", by_invariant), ("distinctive", by_distinctive)):
-                terms[f"labeled/{role}"] = F.cross_entropy(logits[: len(labeled)], batch.labels)
+                terms[f"labeled/{role}"] = self.labeled_cross_entropy(logits[: len(labeled)], batch.labels)
             terms |= {name: self.contrast_weight * term for name, term in self._contrast(batch).items()}
         label = guessed.argmax(-1)
         return LossOutput(terms, {"teachers": Pseudo(label, torch.ones_like(guessed[:, 0]), guessed)})

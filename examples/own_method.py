@@ -10,7 +10,6 @@ import argparse
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 import ssl_video as sv
 
@@ -50,7 +49,7 @@ class SecondOpinion(sv.Algorithm):
             (fast,) = sv.together(self.model, unlabeled["fast"])
         pseudo = pseudo._replace(weight=pseudo.weight * (fast.argmax(-1) == pseudo.label))
         terms = {
-            "labeled": F.cross_entropy(labeled, batch.labels),
+            "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "unlabeled": self.weight * sv.masked_cross_entropy(strong, pseudo),
         }
         return sv.LossOutput(terms, {"model": pseudo})

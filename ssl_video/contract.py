@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ssl_video import options as option_rules
 
@@ -192,6 +193,8 @@ class Algorithm(nn.Module):
         paper: the publication of the method.
         based_on: further publications that parts of it are taken from.
         differences: sentences on each difference from the paper or from common practice.
+        label_smoothing: of `labeled_cross_entropy`, set by the run.
+        smoothed: whether a label was smoothed so far.
         waived: checks of `ssl_video.testing` that the method fails on purpose, with the reason.
         spec: the specification, set by `ssl_video.create`; None for an instance that was built directly.
         task: the problem, set by `ssl_video.create`; None likewise.
@@ -208,6 +211,8 @@ class Algorithm(nn.Module):
     based_on: tuple[Paper, ...] = ()
     differences: tuple[str, ...] = ()
     waived: Mapping[str, str] = {}
+    label_smoothing: float = 0.0
+    smoothed: bool = False
     spec: "Spec | None" = None
     task: Task | None = None
 
@@ -228,6 +233,23 @@ class Algorithm(nn.Module):
             labels: (N,) their classes.
         """
         raise NotImplementedError
+
+    def labeled_cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy of labeled clips, with the run's label smoothing.
+
+        Smoothing by s replaces a label by (1 - s) times the label + s / classes for every class (Szegedy et
+        al. 2016, arXiv:1512.00567, section 7).
+
+        Args:
+            logits: (B, classes).
+            labels: (B,) classes, or (B, classes) probabilities.
+
+        Returns:
+            A scalar.
+        """
+        if self.label_smoothing:
+            self.smoothed = True
+        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
 
     def after_step(self, progress: float) -> None:
         """Update state after an optimizer step, for example a teacher."""

@@ -26,6 +26,7 @@ _WITHOUT_EFFECT = (
     *("steps", "labeled_batch", "unlabeled_batch", "optimizer", "learning_rate", "weight_decay", "momentum"),
     *("warmup", "clip_norm", "accumulate", "batch_norm", "ema", "precision", "test_clips", "test_crops"),
     *("weights_prefix", "partial_weights", "probe", "input", "feature_copies", "balance", "segment"),
+    "label_smoothing",
 )
 _KEYS = [key for key in SPEC_KEYS if key not in _WITHOUT_EFFECT]
 

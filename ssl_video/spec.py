@@ -190,6 +190,9 @@ class Spec(BaseModel):
     batch_norm: Literal["local", "sync"] = Field(
         "local", description="statistics over the clips of one process, or of all (GPU only)"
     )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of a label that is spread evenly over all classes; 0: none"
+    )
     ema: float = Field(
         0.0, ge=0, lt=1, description="decay of a moving average of the weights, tested as `ema`; 0: none"
     )

@@ -63,6 +63,7 @@ SETTING = {
     "clip_norm": 1.0,
     "accumulate": 2,
     "batch_norm": "sync",
+    "label_smoothing": 0.1,
     "ema": 0.9,
     "precision": "float32",
     "test_clips": 2,

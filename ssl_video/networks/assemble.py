@@ -145,6 +145,7 @@ def assemble(
     networks, loaded = _networks(spec, task, trained, modules or {})
     make: Callable[..., Algorithm] = _constructor(spec)
     algorithm = make(task, **networks, **spec.options)
+    algorithm.label_smoothing = spec.label_smoothing
     problems = [
         f"networks.{role}.weights: {spec.algorithm} does not train this network, so it has to know the "
         f"classes; {loaded[role]}"

@@ -1,7 +1,6 @@
 """MyMethod: what it does, in one line."""
 
 from torch import nn
-from torch.nn import functional as F
 
 from ssl_video import (
     Algorithm,
@@ -65,7 +64,7 @@ class MyMethod(Algorithm):
         pseudo = self.select(weak, batch.indices)
         terms = {
             # The sum of these terms is minimised, and each of them is logged.
-            "labeled": F.cross_entropy(labeled, batch.labels),
+            "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "unlabeled": self.weight * masked_cross_entropy(strong, pseudo),
         }
         # Runs compare the pseudo-labels, by the network's name, with the hidden labels, which no method sees.

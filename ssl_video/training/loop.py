@@ -429,6 +429,8 @@ class _Update:
             with self.run.processes.local(self.wrapped, number + 1 < len(parts)):
                 with autocast(self.run.spec, self.run.device):
                     output = self.wrapped(batch, progress)
+                if self.run.spec.label_smoothing and not self.run.algorithm.smoothed:
+                    raise _not_smoothed(self.run.spec)
                 (output.loss / len(parts) if len(parts) > 1 else output.loss).backward()
             self.keeper.note(self.run.step, batch.indices, output.pseudo)
             losses = {f"loss/{name}": Ratio(term.detach()) for name, term in output.terms.items()}
@@ -441,6 +443,14 @@ class _Update:
         terms = [ratio.above for name, ratio in record.items() if name.startswith("loss/")]
         fine = finite(self.run.algorithm) & torch.stack(terms).isfinite().all()
         return not self.run.processes.any(not fine.item())[0]
+
+
+def _not_smoothed(spec: Spec) -> InputError:
+    """Return an error for a method whose labels are not smoothed."""
+    return InputError(
+        f"label_smoothing has no effect on {spec.algorithm}, which computes its labeled term without "
+        "self.labeled_cross_entropy(logits, labels): leave it out, or use that in place of F.cross_entropy"
+    )
 
 
 def _not_finite(run: Training, step: int, term: str) -> InputError:

@@ -113,8 +113,8 @@ PLANTED = [
         "VDA, base_semi: a statistic among the terms is minimised",
         Mutation(
             "fixmatch.py",
-            '"labeled": F.cross_entropy(labeled, batch.labels),',
-            '"labeled": F.cross_entropy(labeled, batch.labels), "loss_share": pseudo.weight.mean(),',
+            '"labeled": self',
+            '"loss_share": pseudo.weight.mean(), "labeled": self',
             "whatever is called loss is summed",
         ),
         "term-names",

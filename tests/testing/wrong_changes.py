@@ -6,8 +6,8 @@ from mutated import Mutation as M
 CHANGES = [
     # supervised
     M("supervised.py", "batch.labels)", "batch.labels.roll(1))", "labels of other clips"),
-    M("supervised.py", "F.cross_entropy(", "-F.cross_entropy(", "wrong sign"),
-    M("supervised.py", "batch.labels)", 'batch.labels, reduction="sum")', "a sum grows with the batch"),
+    M("supervised.py", "self.labeled_cross_entropy(", "-self.labeled_cross_entropy(", "wrong sign"),
+    M("supervised.py", "batch.labels)", "batch.labels) * len(batch.labels)", "a sum grows with the batch"),
 
     # pseudolabel
     M("pseudolabel.py", "self.weight * ramp(progress, self.ramp)", "self.weight", "ramp ignored"),
@@ -50,7 +50,7 @@ CHANGES = [
       ".weight)", "threshold on the wrong network"),
     M("cmpl.py", '{"primary": by_primary, "auxiliary": by_auxiliary}',
       '{"primary": by_auxiliary, "auxiliary": by_primary}', "audit of the wrong network"),
-    M("cmpl.py", "F.cross_entropy(a_labeled, batch.labels)", "F.cross_entropy(p_labeled, batch.labels)",
+    M("cmpl.py", "cross_entropy(a_labeled, batch.labels)", "cross_entropy(p_labeled, batch.labels)",
       "the auxiliary has no labeled term"),
     M("cmpl.py", "self.weight * masked_cross_entropy(a_strong", "masked_cross_entropy(a_strong",
       "one weight ignored"),
