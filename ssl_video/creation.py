@@ -10,7 +10,7 @@ from ssl_video.contract import Algorithm, Task
 from ssl_video.errors import InputError
 from ssl_video.networks.assemble import assemble, resolve
 from ssl_video.registry import algorithms, backbones
-from ssl_video.spec import ProbeKind, build
+from ssl_video.spec import FINE_TUNING, ProbeKind, build
 
 if TYPE_CHECKING:
     from ssl_video.labeled_data import LabeledData
@@ -66,6 +66,14 @@ def create(
     if num_classes is None:
         raise InputError("create: give num_classes, or the data")
     given = dict(networks or {})
+    if problems := [
+        f"networks[{role!r}]: {key} is about the optimizer and the steps of sv.train, in place of which you "
+        "have your own: leave it out"
+        for role, value in given.items()
+        for key in FINE_TUNING
+        if isinstance(value, Mapping) and value.get(key) is not None
+    ]:
+        raise InputError(*problems)
     modules = {role: value for role, value in given.items() if isinstance(value, nn.Module)}
     values = {
         "algorithm": algorithms.adopt(algorithm),

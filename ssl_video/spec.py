@@ -64,6 +64,17 @@ class NetworkSpec(BaseModel):
     )
     probe: ProbeKind | None = Field(None, description="head on the frozen network; none: train all of it")
     input: Input | None = Field(None, description="frames, or motion: the differences of consecutive frames")
+    backbone_learning_rate: float | None = Field(
+        None, gt=0, description="multiplier of the learning rate below the head"
+    )
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="multiplier of the learning rate from each block to the one before"
+    )
+    freeze_norm: bool | None = Field(None, description="freeze batch norm")
+    head_steps: float | None = Field(
+        None, ge=0, lt=1, description="fraction of the steps in which the head alone is trained, before all"
+    )
+    dropout: float | None = Field(None, ge=0, lt=1, description="share of the head's inputs that are dropped")
 
 
 class AugmentationSpec(BaseModel):
@@ -113,6 +124,33 @@ class Spec(BaseModel):
         8,
         ge=0,
         description="augmented copies of a clip whose features a probe stores and trains on; 0: augment anew",
+    )
+    backbone_learning_rate: float = Field(
+        1.0,
+        gt=0,
+        description="multiplier of the learning rate below the head (classifier) of networks with weights",
+    )
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="multiplier of the learning rate from each block of these networks to the one before",
+    )
+    freeze_norm: bool = Field(
+        False, description="freeze batch norm of these networks: its running averages, scales and shifts"
+    )
+    head_steps: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="fraction of the steps in which only the head of these networks is trained, before all "
+        "(LP-FT)",
+    )
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the inputs of every network's head that are dropped in training",
     )
     networks: dict[str, NetworkSpec] = Field({}, description="settings of individual networks, by role")
 
@@ -226,6 +264,11 @@ CELL = (
 )
 # Keys in which compared rows may differ.
 METHOD = ("algorithm", "options", "networks", "unlabeled_batch")
+# Keys, with their defaults, of networks that start from weights and are trained: what is below the head.
+FINE_TUNING: dict[str, Any] = {
+    key: Spec.model_fields[key].default
+    for key in ("backbone_learning_rate", "layer_decay", "freeze_norm", "head_steps")
+}
 # Types of an option without an annotation, where the type of its default alone would be too narrow.
 _LOOSE: dict[type, Any] = {int: int | float, type(None): Any, type: Any}
 

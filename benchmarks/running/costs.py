@@ -48,6 +48,7 @@ def seconds(spec: Spec, device: torch.device) -> float:
     """
     assembly = assemble.assemble(spec, Task(_CLASSES, _CLIPS), trained=True)
     algorithm = place(assembly.algorithm, device).train()
+    assembly.begin(spec.steps - 1)
     whole, labeled, unlabeled = clips(spec), _CLIPS, 0
     if algorithm.unlabeled:
         labeled = min(max(1, round(_CLIPS * spec.labeled_batch / whole)), _CLIPS - 1)

@@ -82,6 +82,7 @@ def measure(run: Training, repeat: int, textbook: Training | None = None, warmup
     """
     batches, others = run.batches(), textbook.batches() if textbook else iter(())
     run.algorithm.train()
+    run.assembly.begin(run.spec.steps - 1)  # of the steps that train everything
     data, augmentation, whole, bare, compared = [], [], [], [], []
     peak = kept = flops = 0
     for number in range(warmup + repeat):

@@ -2,7 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from ssl_video.data.pool import requests
 from ssl_video.data.views.augment import RECIPES
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError, unknown
+from ssl_video.networks import fine_tuning
+from ssl_video.networks.fine_tuning import FineTuning
 from ssl_video.registry import Registry, algorithms
 from ssl_video.registry import backbones as backbone_registry
 from ssl_video.spec import NetworkSpec, Spec, check_options
@@ -31,11 +34,13 @@ class Assembly:
 
     Attributes:
         average: the moving average of the first role's network, if the specification asks for one.
+        fine_tuned: the networks that are trained otherwise below their heads.
     """
 
     algorithm: Algorithm
     shapes: dict[str, ClipShape]
     average: Teacher | None = None
+    fine_tuned: tuple[FineTuning, ...] = ()
 
     def shape_for(self, predictor: str) -> ClipShape:
         """Return the shape of a predictor's clips: its role's, or the first role's."""
@@ -49,6 +54,17 @@ class Assembly:
         """Return the algorithm's predictors, and the average as "ema"; the first is the headline."""
         predictors = self.algorithm.predictors()
         return predictors | {EMA: self.average} if self.average else predictors
+
+    def begin(self, step: int) -> bool:
+        """Set modes and trained parameters for a step, see `FineTuning.begin`.
+
+        The algorithm has to be in training mode.
+
+        Returns:
+            Whether other parameters are trained than before.
+        """
+        changed = [network.begin(step) for network in self.fine_tuned]
+        return any(changed)
 
     def after_step(self) -> None:
         """Update the average after an optimizer step."""
@@ -115,6 +131,8 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
     if constructor.at_once:
         frozen = {role for role, network in networks.items() if network.probe != "none"}
         networks |= {role: networks[role].model_copy(update={"probe": "linear"}) for role in frozen}
+    if len(networks) == len(roles):
+        problems += fine_tuning.unused(spec, networks)
     if problems:
         raise InputError(*dict.fromkeys(problems))
     main = next(iter(networks.values())).model_dump()
@@ -158,13 +176,18 @@ def assemble(
         for role in algorithm.frozen
         if isinstance(networks[role], Probe)
     ]
+    tuned = list[FineTuning]()
+    for role, network in spec.networks.items():
+        if fine_tuning.has(network) and role not in algorithm.frozen:
+            with _placed(problems, role, spec):
+                tuned.append(FineTuning(networks[role], network, spec, task.num_classes))
     if problems:
         raise InputError(*problems)
     shapes = {role: _shape(network) for role, network in spec.networks.items()}
     if spec.ema and EMA in algorithm.predictors():
         raise InputError(f"{spec.algorithm} has a predictor {EMA!r} of its own: leave out --ema")
     average = Teacher(algorithm.get_submodule(next(iter(shapes))), spec.ema) if spec.ema else None
-    return Assembly(algorithm, shapes, average)
+    return Assembly(algorithm, shapes, average, tuple(tuned))
 
 
 def check(spec: Spec, num_classes: int) -> Algorithm:
@@ -296,7 +319,19 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
         weights_prefix=prefix,
         probe=probe,
         input=given.input or spec.input,
+        dropout=spec.dropout if given.dropout is None else given.dropout,
+        **fine_tuning.resolve(spec, role, given, probe=probe, weights=bool(weights)),
     )
+
+
+@contextmanager
+def _placed(problems: list[str], role: str, spec: Spec) -> Iterator[None]:
+    """Collect a network's problems, with the key that changes it: the user may be unaware of a second one."""
+    try:
+        yield
+    except InputError as error:
+        place = f"networks.{role}: " if len(spec.networks) > 1 else ""
+        problems += [place + problem for problem in error.problems]
 
 
 def _networks(
@@ -313,7 +348,7 @@ def _networks(
         assert network.frames is not None
         # Every network starts from its own seed, so the first one starts the same for all algorithms.
         torch.manual_seed(spec.seed + 1_000_003 * number)
-        try:
+        with _placed(problems, role, spec):
             networks[role] = backbones.create(
                 network.backbone,
                 task.num_classes,
@@ -327,10 +362,8 @@ def _networks(
                 motion=network.input == "motion",
                 loaded=functools.partial(loaded.__setitem__, role),
             )
-        except InputError as error:
-            # Names the key that changes it: the user may be unaware of a second network.
-            place = f"networks.{role}: " if len(spec.networks) > 1 else ""
-            problems += [place + problem for problem in error.problems]
+            if network.dropout:
+                fine_tuning.add_dropout(networks[role], network.dropout, task.num_classes, network.backbone)
     if problems:
         raise InputError(*problems)
     return networks, loaded

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ssl_video.contract import Algorithm, Batch, Task
 from ssl_video.data.dataset import Data
@@ -100,7 +101,7 @@ class Training:
         check_shares(spec, self.algorithm, self.processes.size)
         self.features = RunFeatures(spec, self.assembly, data, self.device)
         self._pools = dict[str, Pool]()
-        self.optimizer = make_optimizer(self.algorithm, spec)
+        self.optimizer = make_optimizer(self.algorithm, spec, self.assembly.fine_tuned)
         self.step, self.seconds, self.skipped = 0, 0.0, 0
         # Model randomness (dropout, mixing) uses torch's generator, whose state is in the checkpoint. Each
         # process has its own seed; otherwise two of them would drop the same units.
@@ -398,7 +399,7 @@ class _Update:
 
     def __init__(self, run: Training, keeper: PseudoLabelLog) -> None:
         self.keeper = keeper
-        self.run, self.wrapped = run, run.processes.wrap(run.algorithm.train(), run.spec.batch_norm)
+        self.run, self.wrapped = run, self._wrap(run)
         # Once: walking through the modules of a frozen network takes longer than a step of its head.
         self.groups = clip_groups(run.algorithm)
         self.hidden = torch.from_numpy(run.labels[run.unlabeled]).to(run.device)
@@ -407,6 +408,10 @@ class _Update:
     def __call__(self, parts: Sequence[Batch], progress: float) -> dict[str, Ratio]:
         """Run one optimizer step and return the metrics to log."""
         run = self.run
+        if run.assembly.begin(run.step):
+            # Processes exchange the gradients of the parameters that are trained when they are wrapped.
+            del self.wrapped
+            self.wrapped = self._wrap(run)
         # A forward pass that is not finite also corrupts batch-norm statistics.
         before = [buffer.clone() for buffer in run.algorithm.buffers()] if self.skips else []
         record = self._gradients(parts, progress)
@@ -421,6 +426,15 @@ class _Update:
             run.assembly.after_step()
         run.optimizer.zero_grad(set_to_none=True)
         return record
+
+    @staticmethod
+    def _wrap(run: Training) -> nn.Module:
+        run.algorithm.train()
+        run.assembly.begin(run.step)
+        wrapped = run.processes.wrap(run.algorithm, run.spec.batch_norm)
+        # Once more, because synchronised batch norm replaces modules.
+        run.assembly.begin(run.step)
+        return wrapped
 
     def _gradients(self, parts: Sequence[Batch], progress: float) -> dict[str, Ratio]:
         """Compute gradients of the mean over parts and processes; return losses and pseudo-label metrics."""

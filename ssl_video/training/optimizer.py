@@ -7,15 +7,30 @@ import torch
 from torch import Tensor, nn
 
 from ssl_video.contract import Algorithm
+from ssl_video.networks.fine_tuning import FineTuning, Rule
 from ssl_video.spec import Spec
 
 
-def make_optimizer(algorithm: Algorithm, spec: Spec) -> torch.optim.Optimizer:
-    """Return the optimizer; weight decay applies to matrices and kernels, not to biases and norm layers."""
-    trained = [p for p in algorithm.parameters() if p.requires_grad]
+def make_optimizer(
+    algorithm: Algorithm, spec: Spec, fine_tuned: Sequence[FineTuning] = ()
+) -> torch.optim.Optimizer:
+    """Return the optimizer; weight decay applies to matrices and kernels, not to biases and norm layers.
+
+    Args:
+        algorithm: all of its parameters that require gradients are trained.
+        spec: the specification.
+        fine_tuned: networks with other learning rates below their heads.
+    """
+    special = {p: rule for network in fine_tuned for p, rule in network.rules().items()}
+    trained = [(p, special.get(p, Rule())) for p in algorithm.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": spec.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for p, own in trained if own == rule and (p.ndim > 1) == decayed],
+            "weight_decay": spec.weight_decay if decayed else 0.0,
+            **rule._asdict(),
+        }
+        for decayed in (True, False)
+        for rule in dict.fromkeys([Rule(), *(own for _, own in trained)])
     ]
     # Fused: torch's default on the CPU reads and writes all weights once for each operation of the formula.
     # It requires gradients with the memory layout of their weights, which autograd guarantees.
@@ -28,14 +43,20 @@ def make_optimizer(algorithm: Algorithm, spec: Spec) -> torch.optim.Optimizer:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, spec: Spec, step: int) -> float:
-    """Set and return a step's learning rate: linear warm-up, then a half cosine to zero, without state."""
+    """Set and return a step's learning rate: linear warm-up, then a half cosine to zero, without state.
+
+    A group of parameters has that rate times its multiplier. One that is trained from a later step on has a
+    warm-up of its own from there, and the rate 0 before.
+    """
     warmup = spec.warmup * spec.steps
     if step < warmup:
         rate = spec.learning_rate * (step + 1) / (math.floor(warmup) + 1)
     else:
         rate = spec.learning_rate * (1 + math.cos(math.pi * (step - warmup) / (spec.steps - warmup))) / 2
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        first = group.get("first_step", 0)
+        rise = min(1.0, (step - first + 1) / (math.floor(warmup) + 1)) if first else 1.0
+        group["lr"] = rate * max(0.0, rise) * group.get("multiplier", 1.0)
     return rate
 
 
