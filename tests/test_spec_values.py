@@ -28,7 +28,7 @@ def test_all_problems_are_found_at_once_with_the_nearest_names() -> None:
         "optimizer: input should be 'adamw' or 'sgd', found 'adam'",
         "seed: input should be greater than or equal to 0, found -1",
         "steps: input should be a valid integer, unable to parse string as an integer, found 'many'",
-        "unknown key 'stepz'; did you mean steps or stride?",
+        "unknown key 'stepz'; did you mean steps or stride or head_steps?",
         "unknown key 'widht'; did you mean width or weights? (in networks.primary)",
     ]
 

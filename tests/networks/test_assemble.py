@@ -10,7 +10,7 @@ from ssl_video.contract import Task
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
 from ssl_video.networks.assemble import assemble, check, choose_device, label, resolve, source
-from ssl_video.spec import Spec, build, plain
+from ssl_video.spec import FINE_TUNING, Spec, build, plain
 
 CPU = torch.device("cpu")
 TASK = Task(num_classes=3, num_unlabeled=5)
@@ -31,7 +31,7 @@ def problems(**values: Any) -> tuple[str, ...]:
 
 def test_cmpl_by_default() -> None:
     """The auxiliary network: a quarter of the run's width, twice the frames, half the stride."""
-    networks, whole = resolved(algorithm="cmpl").networks, {"probe": "none"}
+    networks, whole = resolved(algorithm="cmpl").networks, {"probe": "none", "dropout": 0.0, **FINE_TUNING}
     assert {role: network.model_dump(exclude_none=True) for role, network in networks.items()} == {
         "primary": {"backbone": "tiny3d", "width": 0.5, "frames": 4, "stride": 6} | whole,
         "auxiliary": {"backbone": "tiny3d", "width": 0.125, "frames": 8, "stride": 3} | whole,
@@ -69,11 +69,11 @@ def test_networks_can_be_changed_one_by_one() -> None:
     assert {role: n.model_dump(exclude_none=True) for role, n in spec.networks.items()} == {
         "primary": {
             **{"backbone": "tiny3d", "width": 2, "frames": 4, "stride": 6, "weights": "first.pt"},
-            "probe": "linear",
+            **{"probe": "linear", "dropout": 0.0, **FINE_TUNING},
         },
         "auxiliary": {
             **{"backbone": "tiny3d", "width": 1.5, "frames": 2, "stride": 5, "weights": "second.pt"},
-            "probe": "none",
+            **{"probe": "none", "dropout": 0.0, **FINE_TUNING},
         },
     }
     assert list(spec.networks) == ["primary", "auxiliary"]
