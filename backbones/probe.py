@@ -139,7 +139,8 @@ class AttentiveHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens (N, L, C) -> logits (N, classes)."""
-        query = self.query.expand(len(tokens), -1, -1)  # (N, 1, C)
+        # Copied: without gradients a view of a parameter asks for one, and operations could not be counted.
+        query = self.query.repeat(len(tokens), 1, 1)  # (N, 1, C)
         key, value = self.kv(self.norm1(tokens)).chunk(2, -1)
         # (N, L, C) -> (N, heads, L, C / heads)
         parts = [x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.q(query), key, value)]

@@ -38,6 +38,16 @@ def test_a_step_is_forward_and_backward_of_every_pass() -> None:
     assert fixmatch.step == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_pass_without_gradient_through_an_attentive_head() -> None:
+    """As that of weak clips, and as an evaluation."""
+    network = {"algorithm": "fixmatch", "probe": "attentive", "weights": "never-read.pt"}
+    counted = flops.count(spec(**network, unlabeled_batch=6), classes=5)
+    frozen = flops.count(spec(algorithm="fixmatch", unlabeled_batch=6), classes=5).forward
+    # Of 3 + 6 + 6 clips, the frozen network has a forward pass each, with its classifier's share replaced.
+    assert counted.forward > frozen
+    assert counted.step > 15 * counted.forward
+
+
 @pytest.mark.parametrize(("groups", "forward"), [(1, 8 * 8), (4, 8 * 2), (8, 8)])
 def test_backward_of_a_convolution_in_groups(groups: int, forward: int) -> None:
     # 8 -> 8 channels, kernel 3 x 3, 2 images of 5 x 5 places; each gradient costs what the forward pass does.
