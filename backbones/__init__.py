@@ -2,7 +2,8 @@
 
 A backbone is a function `(num_classes, *, frames, size) -> nn.Module` under `@backbone("name")`. Its network
 maps a clip (N, 3, T, H, W) to logits (N, num_classes). A keyword `width` means that the number of channels
-can be multiplied. A keyword `model` means that it covers many networks, which are named `name/model`.
+can be multiplied. A keyword `model` means that it covers many networks, which are named `name/model`. A
+keyword `architecture` means that a network is built from a configuration of a folder, see `find_settings`.
 """
 
 import builtins
@@ -11,20 +12,21 @@ import functools
 import inspect
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from ssl_video.backbones import pretrained
+from ssl_video.backbones import pretrained, transformers
 from ssl_video.backbones.inputs import IMAGENET, adjust, make_adjustable, see_motion
 from ssl_video.backbones.probe import Kind, Probe
+from ssl_video.backbones.transformers import ModelSettings
 from ssl_video.backbones.weights import WeightReport, load
 from ssl_video.errors import InputError
 from ssl_video.registry import backbones
 
-__all__ = ["create", "find"]
+__all__ = ["create", "find", "find_settings"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ def create(
     prefix: str | None = None,
     probe: Kind | None = None,
     motion: bool = False,
+    architecture: Mapping[str, Any] | None = None,
     loaded: Callable[[WeightReport], None] = lambda _: None,
 ) -> nn.Module:
     """Build a network from clips (N, 3, T, H, W) to logits (N, num_classes), for training and evaluation.
@@ -61,6 +64,7 @@ def create(
         probe: kind of the trained head on the frozen network, see `ssl_video.backbones.probe`; None: all of
             the network is trained.
         motion: whether the network reads the differences of consecutive frames in place of frames.
+        architecture: the configuration of a model of transformers; None: that of its folder.
         loaded: callback for the report on loaded weights, if any.
 
     Raises:
@@ -87,6 +91,10 @@ def create(
             f"backbone {name} has only one width, so {width:g} is not possible: give 1, or another backbone; "
             f"backbones with a width: {', '.join(_with_width())}"
         )
+    if architecture is not None:
+        if not _takes(builder, "architecture"):
+            raise InputError(f"backbone {name} has no architecture to choose: leave architecture out")
+        options["architecture"] = architecture
     _check_callable(name, builder, num_classes, options)
     with _without_files_of_weights(name):
         network: nn.Module = builder(num_classes, **options)
@@ -122,6 +130,16 @@ def find(name: str) -> Callable[..., nn.Module]:
     if not model and _takes(builder, "model"):
         raise InputError(f"backbone {entry!r} stands for many networks: write '{entry}/<model>'")
     return functools.partial(builder, model=model) if model else builder
+
+
+def find_settings(name: str) -> ModelSettings | None:
+    """Return the settings that the folder of a model of transformers gives; None for other backbones.
+
+    Raises:
+        InputError: no such folder, no such model of the hub, or none that is a backbone.
+    """
+    entry, _, model = name.partition("/")
+    return transformers.settings(model) if entry == "transformers" and model and ".py:" not in name else None
 
 
 def _check_callable(

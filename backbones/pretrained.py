@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ssl_video.backbones import files
+from ssl_video.backbones import files, model_folders, transformers
 from ssl_video.backbones.inputs import CLIPS, Normalisation
 from ssl_video.backbones.libraries import importing
 from ssl_video.errors import InputError, nearest
@@ -49,8 +49,8 @@ def find(weights: str | Path, backbone: str) -> WeightSource:
 
     Args:
         weights: a local file (see `ssl_video.backbones.files.read`); "pretrained", the backbone's weights in
-            its library; "pretrained:FILE", the same from a file downloaded before; "imagenet-lite", those of
-            an installed package.
+            its library or its model's folder; "pretrained:FILE", the same from a file downloaded before;
+            "imagenet-lite", those of an installed package.
         backbone: name of a backbone.
 
     Raises:
@@ -75,6 +75,8 @@ def _library(backbone: str) -> Callable[[str, str], WeightSource]:
     """Return the function that finds a backbone's weights in its library, or in a file from there."""
     if backbone.startswith("timm/") or backbone in _IMAGE_MODELS:
         return _of_timm
+    if backbone.startswith("transformers/"):
+        return _of_transformers
     with importing("torchvision"):
         from torchvision import models
     if backbone in models.list_models(module=models.video):
@@ -143,6 +145,26 @@ def _of_pytorchvideo(backbone: str, file: str) -> WeightSource:
         return network.state_dict()
 
     return _source(f"pytorchvideo's {backbone}", addresses[backbone], file, read, CLIPS)
+
+
+def _of_transformers(backbone: str, file: str) -> WeightSource:
+    model = backbone.removeprefix("transformers/")
+    if file:
+        raise InputError(
+            f"{PRETRAINED}:FILE is not for models of transformers, whose folder has their weights: give "
+            f"--backbone transformers/FOLDER, and leave weights out"
+        )
+    folder = model_folders.find(model)
+    if not folder.has_weights():
+        raise InputError(
+            f"{folder} has no weights (model.safetensors): leave weights out to train from scratch"
+        )
+    return WeightSource(
+        f"{folder}",
+        lambda size: transformers.read(folder),
+        folder.identity,
+        transformers.normalisation(folder),
+    )
 
 
 def _source(

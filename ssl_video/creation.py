@@ -28,9 +28,9 @@ def create(
     weights_prefix: str | None = None,
     probe: ProbeKind = "none",
     networks: Mapping[str, nn.Module | Mapping[str, Any]] | None = None,
-    frames: int = 8,
+    frames: int | None = None,
     stride: int = 4,
-    size: int = 64,
+    size: int | None = None,
     seed: int = 0,
     **options: Any,
 ) -> Algorithm:
@@ -48,9 +48,9 @@ def create(
         probe: head on the frozen networks: "linear", "mlp" or "attentive"; the caller's modules have none.
         networks: by role the caller's module, or settings: {"auxiliary": {"backbone": "x3d_s"}}. A module
             takes clips (N, 3, T, H, W) and returns logits (N, num_classes).
-        frames: frames per clip.
+        frames: frames per clip; None: those of a video model of transformers, else 8.
         stride: distance between frames of a clip, in frames of the file.
-        size: side of the square crop, in pixels.
+        size: side of the square crop, in pixels; None: that of a model of transformers, else 64.
         seed: seed of the initial weights.
         options: the algorithm's own hyper-parameters: threshold=0.8.
 
@@ -81,7 +81,8 @@ def create(
         "backbone": backbones.adopt(backbone),
         "networks": {role: {"probe": "none"} if role in modules else value for role, value in given.items()},
     }
-    scalars = {"width": width, "frames": frames, "stride": stride, "size": size, "seed": seed}
+    scalars: dict[str, Any] = {"width": width, "stride": stride, "seed": seed}
+    scalars |= {key: value for key, value in (("frames", frames), ("size", size)) if value is not None}
     source = {"weights": weights, "weights_prefix": weights_prefix, "probe": probe}
     spec = resolve(build(values | scalars | source), torch.device("cpu"))
     task = Task(num_classes, max(1, num_unlabeled))

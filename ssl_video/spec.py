@@ -75,6 +75,9 @@ class NetworkSpec(BaseModel):
         None, ge=0, lt=1, description="fraction of the steps in which the head alone is trained, before all"
     )
     dropout: float | None = Field(None, ge=0, lt=1, description="share of the head's inputs that are dropped")
+    architecture: dict[str, Any] | None = Field(
+        None, description="configuration of a model of transformers; taken from its config.json"
+    )
 
 
 class AugmentationSpec(BaseModel):

@@ -135,7 +135,8 @@ def method_facts(run: Mapping[Any, Any]) -> dict[str, str]:
         spec["options"] = json.loads(run["options"])
     # Steps that follow from a budget are redundant.
     known = {key: value for key, value in spec.items() if key != "steps" or "match" not in spec}
-    return {key: _text(value) for key, value in flat(known).items()}
+    # The name of a backbone stands for the architecture that its folder describes.
+    return {key: _text(value) for key, value in flat(known).items() if ".architecture." not in key}
 
 
 def _text(value: Any) -> str:

@@ -44,7 +44,7 @@ class Extractor:
         backbone = str(network.backbone)
         self.about: dict[str, Any] = {
             "version": _VERSION,
-            "libraries": _versions(),
+            "libraries": _versions(entry(backbone)),
             "network": backbone,
             "code": backbones.code(entry(backbone)),
             "width": network.width,
@@ -59,6 +59,8 @@ class Extractor:
             # Which frames a clip with this stride has.
             "clock": list(clock(spec)),
         }
+        if network.architecture is not None:
+            self.about["architecture"] = network.architecture
 
     def shape(self, frames: int) -> tuple[int, ...]:
         """Return the shape of the features of a clip of so many frames."""
@@ -96,5 +98,7 @@ def _digest(network: nn.Module) -> str:
     return found.hexdigest()[:32]
 
 
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in _LIBRARIES}
+def _versions(library: str) -> dict[str, str]:
+    """Return the versions of the libraries; that of transformers only for its own networks."""
+    names = (*_LIBRARIES, library) if library == "transformers" else _LIBRARIES
+    return {name: metadata.version(name) for name in names}

@@ -90,15 +90,17 @@ def _layers(module: nn.Module) -> int:
 def _wrap(block: nn.Module) -> None:
     forward = block.forward
 
-    def run(*inputs: Any) -> Any:
+    def run(*inputs: Any, **named: Any) -> Any:
         if not torch.is_grad_enabled():
-            return forward(*inputs)
+            return forward(*inputs, **named)
         # Searched at every call, because conversion to synchronised batch norm may have replaced them.
         norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         shifts = [m for m in block.modules() if isinstance(m, TemporalShift)]
         frames = [shift.frames for shift in shifts]
         again = _again(norms, [norm.track_running_stats for norm in norms], shifts, frames)
-        return checkpoint(forward, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
+        return checkpoint(
+            forward, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), again), **named
+        )
 
     block.forward = run
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ssl_video import Teacher, backbones
 from ssl_video.backbones import pretrained
 from ssl_video.backbones.probe import Probe
+from ssl_video.backbones.transformers import ModelSettings
 from ssl_video.backbones.weights import WeightReport
 from ssl_video.contract import Algorithm, Network, Task
 from ssl_video.data.pool import requests
@@ -125,7 +126,7 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
     networks = {}
     for number, (role, request) in enumerate(roles.items()):
         try:
-            networks[role] = _network(spec, role, request, first=number == 0)
+            spec, networks[role] = _network(spec, role, request, first=number == 0)
         except InputError as error:
             problems += error.problems
     if constructor.at_once:
@@ -135,7 +136,7 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
         problems += fine_tuning.unused(spec, networks)
     if problems:
         raise InputError(*dict.fromkeys(problems))
-    main = next(iter(networks.values())).model_dump()
+    main = next(iter(networks.values())).model_dump(exclude={"architecture"})
     precision = spec.precision
     if precision == "auto":
         precision = "bfloat16" if device.type == "cuda" else "float32"
@@ -278,11 +279,19 @@ def _words(network: NetworkSpec) -> str:
     return f"{name} ({', '.join(more)})" if more else name
 
 
-def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpec:
-    """Resolve one role's network: the user's values, else the algorithm's request relative to the run."""
+def _network(spec: Spec, role: str, request: Network, first: bool) -> tuple[Spec, NetworkSpec]:
+    """Resolve one role's network: the user's values, else the algorithm's request relative to the run.
+
+    Returns:
+        The specification, with the clip of the first network's own model if the user set none; the network.
+    """
     given = spec.networks.get(role, NetworkSpec())
     name = backbone_registry.full_name(given.backbone or request.backbone or spec.backbone)
     backbones.find(name)
+    # A known architecture is that of a resolved specification, whose folder may be gone.
+    own = None if given.architecture else backbones.find_settings(name)
+    if own and first:
+        spec = _with_clip(spec, own, request.rate)
     stride = given.stride
     if stride is None:
         if spec.stride % request.rate:
@@ -296,6 +305,8 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
     # A frozen network needs weights, and those of the run fit if it is the same network.
     same = first or (probe != "none" and name == backbone_registry.full_name(spec.backbone))
     weights = given.weights or (spec.weights if same else None)
+    if own and own.has_weights:
+        weights = weights or pretrained.PRETRAINED
     # A prefix belongs to the file that it was given with.
     prefix = given.weights_prefix or (spec.weights_prefix if first or (same and not given.weights) else None)
     if prefix and not weights:
@@ -309,7 +320,7 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
             f"features would be random: give them, --weights or --set networks.{role}.weights=FILE, or train "
             f"all of it, --set networks.{role}.probe=none"
         )
-    return NetworkSpec(
+    network = NetworkSpec(
         backbone=name,
         # Weights exist at full width, and a frozen network costs no training.
         width=given.width or spec.width * (request.width if probe == "none" else 1),
@@ -321,7 +332,16 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> NetworkSpe
         input=given.input or spec.input,
         dropout=spec.dropout if given.dropout is None else given.dropout,
         **fine_tuning.resolve(spec, role, given, probe=probe, weights=bool(weights)),
+        architecture=given.architecture or (own.architecture if own else None),
     )
+    return spec, network
+
+
+def _with_clip(spec: Spec, own: ModelSettings, rate: int) -> Spec:
+    """Return a specification with the frames and the size of a model, where the user set none."""
+    clip = {"frames": own.frames and max(1, own.frames // rate), "size": own.size}
+    unset = {key: value for key, value in clip.items() if value and key not in spec.model_fields_set}
+    return spec.model_copy(update=unset)
 
 
 @contextmanager
@@ -360,6 +380,7 @@ def _networks(
                 prefix=network.weights_prefix,
                 probe=None if network.probe == "none" else network.probe,
                 motion=network.input == "motion",
+                architecture=network.architecture,
                 loaded=functools.partial(loaded.__setitem__, role),
             )
             if network.dropout:

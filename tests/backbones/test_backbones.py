@@ -16,7 +16,8 @@ from ssl_video.errors import InputError
 from ssl_video.networks.memory_format import place
 from ssl_video.registry import backbones
 
-NAMES = [*sorted(backbones.describe().keys() - {"timm"}), "timm/resnet10t", "timm/resnet10t+tsm"]
+SINGLE = sorted(backbones.describe().keys() - {"timm", "transformers"})
+NAMES = [*SINGLE, "timm/resnet10t", "timm/resnet10t+tsm"]
 WIDE = {
     *("c2d_r50", "csn_r101", "i3d_r50", "mvit_base_16x4", "mvit_base_32x3", "r2plus1d_r50", "slow_r50"),
     *("slowfast_16x8_r101_50_50", "slowfast_r101", "slowfast_r50", "swin3d_b", "swin3d_s", "swin3d_t"),
@@ -105,7 +106,7 @@ def test_width_of_a_backbone_without_one() -> None:
         create("r3d_18", 5, width=0.25)
     offered = str(caught.value).split("width: ")[1].split(", ")
     assert WIDE.issubset(offered)
-    assert {"r3d_18", "timm"}.isdisjoint(offered)
+    assert {"r3d_18", "timm", "transformers"}.isdisjoint(offered)
 
 
 def test_all_bad_numbers_at_once() -> None:
@@ -145,8 +146,9 @@ def test_a_function_that_cannot_be_called(tmp_path: Path, signature: str, proble
 def test_importing_the_adapters_imports_no_library() -> None:
     code = (
         "import sys\n"
-        "from ssl_video.backbones import mvit, pytorchvideo, timm, torchvision\n"
-        "print({'torchvision', 'pytorchvideo', 'timm', 'safetensors'} & set(sys.modules))"
+        "from ssl_video.backbones import mvit, pytorchvideo, timm, torchvision, transformers\n"
+        "libraries = {'torchvision', 'pytorchvideo', 'timm', 'safetensors', 'transformers'}\n"
+        "print(libraries & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
