@@ -153,11 +153,14 @@ def settings(model: str) -> ModelSettings:
     kind = families.family(raw, name)
     own = (raw.get("vision_config") or raw.get("vision_config_dict") or {}) if kind.inside else raw
     with _errors(name):
-        # Spelled out, because files of some versions leave out values that equal the defaults.
-        made = getattr(_library(), kind.config).from_dict(dict(own)).to_diff_dict()
-    values = {key: value for key, value in made.items() if key not in _LEFT_OUT}
+        # With all defaults, because some files leave out values that equal them.
+        values = getattr(_library(), kind.config).from_dict(dict(own)).to_dict()
+    # As written, because the defaults that a version of the library spells out are not part of a run.
+    architecture = {key: value for key, value in own.items() if key not in _LEFT_OUT}
+    architecture["model_type"] = values["model_type"]
     frames = int(values[kind.frames]) if kind.frames else None
-    return ModelSettings(values, frames, families.size(kind, values, processor, name), folder.has_weights())
+    size = families.size(kind, values, processor, name)
+    return ModelSettings(architecture, frames, size, folder.has_weights())
 
 
 def normalisation(folder: ModelFolder) -> Normalisation:

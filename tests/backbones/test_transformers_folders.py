@@ -80,6 +80,9 @@ def test_the_clip_of_a_model(tmp_path: Path, model_folder: Folder) -> None:
     # A configuration that leaves out what equals the library's defaults, and a processor inside another.
     small = write(tmp_path / "sparse", "config.json", model_type="siglip", vision_config={})
     assert clip(small) == (None, 224)
+    found = backbones.find_settings(small)
+    assert found is not None
+    assert found.architecture == {"model_type": "siglip_vision_model"}, "equal in all versions of the library"
     write(
         tmp_path / "sparse", "processor_config.json", image_processor={"size": {"height": 256, "width": 256}}
     )
