@@ -17,6 +17,7 @@ from helpers.transformers_models import (
     processor,
     save,
     small_model,
+    transformers,
 )
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -112,6 +113,21 @@ def test_the_normalisation_of_a_folder_without_processor(
     assert (found.mean, found.deviation) == (mean, deviation)
 
 
+def test_the_processor_of_vivits_videos(tmp_path: Path) -> None:
+    """Its file does not tell that pixels are lowered by 1."""
+    backbone = write(tmp_path / "bare", "config.json", model_type="vivit")
+    (tmp_path / "bare/model.safetensors").touch()
+    kind = "VivitVideoProcessor"
+    values = {"rescale_factor": 1 / 127.5, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    write(tmp_path / "bare", "video_preprocessor_config.json", **values, video_processor_type=kind)
+    found = pretrained.find("pretrained", backbone).normalisation
+    assert [*found.mean, *found.deviation] == close([0.75] * 3 + [0.25] * 3)
+    if hasattr(transformers, kind):
+        made = transformers.VivitVideoProcessor(do_resize=False, do_center_crop=False)
+        black = made(torch.zeros(1, 1, 3, 8, 8).byte(), return_tensors="pt")["pixel_values"]
+        assert black.unique().tolist() == close([-3.0])  # (0 - 0.75) / 0.25
+
+
 def test_processors_that_only_scale(tmp_path: Path) -> None:
     backbone = write(tmp_path / "bare", "config.json", model_type="dinov2")
     (tmp_path / "bare/model.safetensors").touch()
@@ -200,9 +216,10 @@ def test_folders_that_are_no_backbones(tmp_path: Path) -> None:
 
 
 def test_the_library_is_an_extra(model_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = model_folder("clip")
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(InputError, match=r"not installed: pip install 'ssl-video\[transformers\]'"):
-        create(model_folder("clip"))
+        create(backbone)
 
 
 @pytest.fixture
