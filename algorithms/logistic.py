@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-import numpy as np
 import torch
 from annotated_types import Gt
 from torch import Tensor, nn
 
 from ssl_video.algorithms.supervised import Supervised
-from ssl_video.backbones.probe import Probe
 from ssl_video.contract import Task
 from ssl_video.errors import InputError
 from ssl_video.registry import algorithm
@@ -50,22 +48,20 @@ class Logistic(Supervised):
         # Not at the top: it takes half a second.
         from sklearn.linear_model import LogisticRegression
 
-        if not (isinstance(self.model, Probe) and self.model.kind == "linear"):
+        # Of a linear probe: the normalisation of features, and the layer.
+        norm, linear = [*getattr(self.model, "head", nn.Sequential()), None, None][:2]
+        if not (isinstance(norm, nn.Module) and isinstance(linear, nn.Linear)):
             raise InputError("logistic sets the weights of a linear probe: give --probe linear")
-        head = self.model.head
-        assert isinstance(head, nn.Sequential)
-        norm, linear = head[0], head[1]
-        assert isinstance(linear, nn.Linear)
         if len(labels.unique()) < 2:
             raise InputError("logistic needs labeled clips of at least two classes")
         found = LogisticRegression(C=self.penalty, max_iter=10_000)
         found.fit(norm(features).double().cpu().numpy(), labels.cpu().numpy())
-        weight, bias = found.coef_, found.intercept_
+        weight, bias = (torch.from_numpy(values) for values in (found.coef_, found.intercept_))
         if len(weight) == 1:
             # Of two classes scikit-learn has the difference.
-            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+            weight, bias = (torch.cat([-values, values]) / 2 for values in (weight, bias))
         with torch.no_grad():
             linear.weight.zero_()
             linear.bias.fill_(_NEVER)
-            linear.weight[found.classes_] = torch.from_numpy(weight).to(linear.weight)
-            linear.bias[found.classes_] = torch.from_numpy(bias).to(linear.bias)
+            linear.weight[found.classes_] = weight.to(linear.weight)
+            linear.bias[found.classes_] = bias.to(linear.bias)

@@ -20,7 +20,8 @@ IDLE = {("ltg", "unlabeled-terms-teach")}
 # Methods without pseudo-labels whose gradient could be stopped, or without unlabeled terms.
 NOT_APPLICABLE = {
     *((name, "stop-gradient") for name in ("meanteacher", "mixmatch", "pseudolabel", "supervised", "tcl")),
-    *(("timebalance", "stop-gradient"), ("supervised", "unlabeled-terms-teach")),
+    *(("timebalance", "stop-gradient"), ("logistic", "stop-gradient")),
+    *((name, "unlabeled-terms-teach") for name in ("logistic", "supervised")),
 }
 
 

@@ -94,7 +94,8 @@ def test_a_suite_whose_data_is_not_there_says_how_to_make_it() -> None:
 def test_a_file_with_one_algorithm_needs_no_name(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(PLUGIN.format(name="mine"))
-    assert "mine tiny3d 3 0 400" in bench(*DATA, "--algo", file, "--results", tmp_path / "none")
+    shown = bench(*DATA, "--algo", file, "--results", tmp_path / "none", "--recipe", "scratch")
+    assert "mine tiny3d 3 0 400" in shown
     spec = assemble.resolve(build({"algorithm": str(file)}), torch.device("cpu"))
     assert spec == assemble.resolve(build({"algorithm": f"{file}:mine"}), torch.device("cpu"))
     file.write_text(PLUGIN.format(name="mine") + PLUGIN.format(name="yours"))

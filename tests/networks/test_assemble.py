@@ -26,12 +26,16 @@ def problems(**values: Any) -> tuple[str, ...]:
     return caught.value.problems
 
 
+# Settings of networks that nobody changed.
+AS_GIVEN = {"input": "frames", "dropout": 0.0, **FINE_TUNING}
+
+
 # -- resolve
 
 
 def test_cmpl_by_default() -> None:
     """The auxiliary network: a quarter of the run's width, twice the frames, half the stride."""
-    networks, whole = resolved(algorithm="cmpl").networks, {"probe": "none", "dropout": 0.0, **FINE_TUNING}
+    networks, whole = resolved(algorithm="cmpl").networks, {"probe": "none", **AS_GIVEN}
     assert {role: network.model_dump(exclude_none=True) for role, network in networks.items()} == {
         "primary": {"backbone": "tiny3d", "width": 0.5, "frames": 4, "stride": 6} | whole,
         "auxiliary": {"backbone": "tiny3d", "width": 0.125, "frames": 8, "stride": 3} | whole,
@@ -69,11 +73,11 @@ def test_networks_can_be_changed_one_by_one() -> None:
     assert {role: n.model_dump(exclude_none=True) for role, n in spec.networks.items()} == {
         "primary": {
             **{"backbone": "tiny3d", "width": 2, "frames": 4, "stride": 6, "weights": "first.pt"},
-            **{"probe": "linear", "dropout": 0.0, **FINE_TUNING},
+            **{"probe": "linear", **AS_GIVEN},
         },
         "auxiliary": {
             **{"backbone": "tiny3d", "width": 1.5, "frames": 2, "stride": 5, "weights": "second.pt"},
-            **{"probe": "none", "dropout": 0.0, **FINE_TUNING},
+            **{"probe": "none", **AS_GIVEN},
         },
     }
     assert list(spec.networks) == ["primary", "auxiliary"]

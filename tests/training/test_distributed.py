@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.methods import by_steps
 from helpers.processes import side_by_side
 from torch import nn
 
@@ -108,7 +109,7 @@ def same_metrics(row: dict[str, float]) -> dict[str, Any]:
     return {key: pytest.approx(value, rel=1e-4, abs=2e-5) for key, value in row.items()}
 
 
-@pytest.mark.parametrize("name", sorted(algorithms.describe()))
+@pytest.mark.parametrize("name", by_steps())
 def test_two_processes_have_the_gradients_of_one(
     make_plan: MakePlan, plain: str, tmp_path: Path, name: str
 ) -> None:
@@ -134,7 +135,7 @@ def whole_batch(name: str) -> bool:
     return subject(name).build().whole_batch
 
 
-@pytest.mark.parametrize("name", [name for name in algorithms.builtin() if not whole_batch(name)])
+@pytest.mark.parametrize("name", [name for name in by_steps() if not whole_batch(name)])
 def test_an_average_of_several_parts_is_the_whole(
     make_plan: MakePlan, plain: str, tmp_path: Path, name: str
 ) -> None:

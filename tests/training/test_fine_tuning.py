@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.methods import by_steps
 from helpers.numbers import close
 from helpers.processes import side_by_side
 from helpers.resumed import ONCE, assert_equal, outcome, places, run_and_kill
@@ -131,7 +132,7 @@ def test_rates_of_a_network_whose_head_comes_first() -> None:
     assert [rate for _, rate in found] == close([r * s for r, s in zip(rates, shares, strict=True)])
 
 
-@pytest.mark.parametrize("name", algorithms.builtin())
+@pytest.mark.parametrize("name", by_steps())
 def test_frozen_batch_norm_stays_as_the_weights_are(
     make_training: Callable[..., Training], own: dict[str, Any], name: str
 ) -> None:
@@ -156,7 +157,7 @@ def test_frozen_batch_norm_stays_as_the_weights_are(
             assert torch.equal(value, given[key]), key
 
 
-@pytest.mark.parametrize("name", algorithms.builtin())
+@pytest.mark.parametrize("name", by_steps())
 def test_the_head_learns_first(
     make_training: Callable[..., Training], own: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

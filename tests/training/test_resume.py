@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.methods import by_steps
 from helpers.resumed import ALWAYS, ONCE, assert_equal, outcome, places, run_and_kill
 
 from ssl_video.registry import algorithms
@@ -23,7 +24,7 @@ def stopping_after(steps: int) -> Callable[[], bool]:
     return lambda: next(answers)
 
 
-@pytest.fixture(params=[*sorted(algorithms.describe()), "plugin"])
+@pytest.fixture(params=[*by_steps(), "plugin"])
 def plan(request: pytest.FixtureRequest, make_plan: Callable[..., Plan], plugin: str) -> Plan:
     """Every algorithm, with pseudo-labels from the start where it has a threshold."""
     name = plugin if request.param == "plugin" else request.param
