@@ -41,6 +41,7 @@ def probabilities(
     processes: ProcessGroup | None = None,
     changed: Callable[[str, torch.Tensor, Sequence[int]], torch.Tensor] | None = None,
     features: Callable[[str, Sequence[int]], torch.Tensor | None] = lambda *_: None,
+    average: Callable[[str, torch.Tensor, int], np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return every predictor's class probabilities for videos.
 
@@ -59,9 +60,12 @@ def probabilities(
             to the clips that the predictor sees instead; None: no change.
         features: maps a predictor's name and rows to the features that the predictor takes in place of clips
             (videos * views, ...); None: it takes clips.
+        average: maps a predictor's name, its logits (videos * views, classes) and the number of videos to
+            the array (videos, ...) that is returned of them; None: `mean_over_views`.
 
     Returns:
-        By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax.
+        By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax; or what
+        `average` returns, (len(rows), ...).
 
     Raises:
         InputError: a predictor's outputs are not finite, so ranking them would be meaningless; or a video
@@ -85,7 +89,7 @@ def probabilities(
                 clips = changed(name, clips, some) if changed else clips
                 with autocast(spec, device):
                     logits = network(clips)
-                parts[name][first] = mean_over_views(name, logits, len(some))
+                parts[name][first] = (average or mean_over_views)(name, logits, len(some))
             if progress:
                 progress(min(first + at_once * (size - rank), len(rows)), len(rows))
     gathered = processes.gather(parts) if processes else [parts]
@@ -93,12 +97,41 @@ def probabilities(
     return {name: np.concatenate(list(part.values())) for name, part in merged.items()}
 
 
-def mean_over_views(name: str, logits: torch.Tensor, videos: int) -> np.ndarray:
-    """Average logits (videos * views, classes) of a predictor to probabilities (videos, classes)."""
-    scores = logits.double().softmax(-1).unflatten(0, (videos, -1)).mean(1).cpu().numpy()
+def mean_over_views(
+    name: str, logits: torch.Tensor, videos: int, temperature: float | None = None
+) -> np.ndarray:
+    """Average logits (videos * views, classes) of a predictor to probabilities (videos, classes).
+
+    Args:
+        name: the predictor.
+        logits: its logits.
+        videos: number of videos.
+        temperature: divides the logits before the softmax of each view; None: nothing does.
+
+    Raises:
+        InputError: the logits are not finite.
+    """
+    logits = logits.double() if temperature is None else logits.double() / temperature
+    scores = logits.softmax(-1).unflatten(0, (videos, -1)).mean(1).cpu().numpy()
     if not np.isfinite(scores).all():
         raise InputError(f"the network {name!r} gives outputs that are not finite")
     return np.asarray(scores)
+
+
+def both(temperatures: Mapping[str, float]) -> Callable[[str, torch.Tensor, int], np.ndarray]:
+    """Return an `average` for `probabilities`: (videos, 2, classes), without and with the temperatures."""
+
+    def average(name: str, logits: torch.Tensor, videos: int) -> np.ndarray:
+        plain = mean_over_views(name, logits, videos)
+        by = temperatures.get(name)
+        return np.stack([plain, plain if by is None else mean_over_views(name, logits, videos, by)], 1)
+
+    return average
+
+
+def each_view(_: str, logits: torch.Tensor, videos: int) -> np.ndarray:
+    """Return logits (videos, views, classes): an `average` for `probabilities` that averages nothing."""
+    return np.asarray(logits.float().unflatten(0, (videos, -1)).cpu().numpy())
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:

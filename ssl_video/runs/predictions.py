@@ -4,7 +4,7 @@ With them, accuracies per class, confusions and disagreements of runs need neith
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ssl_video.runs import npz
 from ssl_video.runs.folder import PREDICTIONS
 
 _KEPT = 5
+_KINDS = ("guesses", "confidences", "calibrated_guesses", "calibrated_confidences")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Predictions:
         guesses: by predictor, the headline first: (N, K) class numbers, the likeliest first. K is 5, or the
             number of classes if there are fewer. Ties go to the lower class number, as in the accuracies.
         confidences: by predictor: (N, K) float32, the probabilities of the guesses.
+        calibrated_guesses, calibrated_confidences: likewise at the run's temperatures, which have moved
+            probabilities; only of predictors that have a temperature.
     """
 
     clips: np.ndarray
@@ -34,23 +37,47 @@ class Predictions:
     labels: np.ndarray
     guesses: dict[str, np.ndarray]
     confidences: dict[str, np.ndarray]
+    calibrated_guesses: dict[str, np.ndarray] = field(default_factory=dict)
+    calibrated_confidences: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def first(self, predictor: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return (N,) class numbers and (N,) probabilities of the labels that `predict` gives the clips."""
+        guesses, kept = self.guesses, self.confidences
+        if predictor in self.calibrated_guesses:
+            guesses, kept = self.calibrated_guesses, self.calibrated_confidences
+        return guesses[predictor][:, 0], kept[predictor][:, 0]
 
 
 def predictions(
-    clips: Sequence[str], classes: Sequence[str], labels: np.ndarray, scores: Mapping[str, np.ndarray]
+    clips: Sequence[str],
+    classes: Sequence[str],
+    labels: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    calibrated: Mapping[str, np.ndarray] | None = None,
 ) -> Predictions:
-    """Return predictions from every predictor's class probabilities, each (N, classes)."""
+    """Return predictions from every predictor's class probabilities, each (N, classes).
+
+    Args:
+        clips, classes, labels: see `Predictions`.
+        scores: by predictor.
+        calibrated: likewise at the temperatures of predictors that have one.
+    """
+    arrays = *_likeliest(scores), *_likeliest(calibrated or {})
+    return Predictions(np.array(clips), np.array(classes), labels.astype(np.int32), *arrays)
+
+
+def _likeliest(scores: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the likeliest classes and their probabilities, by predictor."""
     guesses = {name: np.argsort(-s, axis=1, kind="stable")[:, :_KEPT] for name, s in scores.items()}
     kept = {name: np.take_along_axis(s, guesses[name], 1).astype(np.float32) for name, s in scores.items()}
-    numbers = {name: guess.astype(np.int32) for name, guess in guesses.items()}
-    return Predictions(np.array(clips), np.array(classes), labels.astype(np.int32), numbers, kept)
+    return {name: guess.astype(np.int32) for name, guess in guesses.items()}, kept
 
 
 def write(folder: Path, made: Predictions, name: str = PREDICTIONS) -> None:
     """Write predictions to a file of a run's folder, as arrays without pickled objects."""
     content = {"clips": made.clips, "classes": made.classes, "labels": made.labels}
-    content |= {f"guesses/{name}": guess for name, guess in made.guesses.items()}
-    content |= {f"confidences/{name}": kept for name, kept in made.confidences.items()}
+    for kind in _KINDS:
+        content |= {f"{kind}/{name}": array for name, array in getattr(made, kind).items()}
     npz.save(folder / name, content)
 
 
@@ -66,6 +93,4 @@ def read(folder: Path, name: str = PREDICTIONS) -> Predictions:
         clips, classes, labels = (content[key] for key in ("clips", "classes", "labels"))
     except KeyError as error:
         raise InputError(f"{path} is damaged: it has no {error}") from None
-    return Predictions(
-        clips, classes, labels, npz.named(content, "guesses"), npz.named(content, "confidences")
-    )
+    return Predictions(clips, classes, labels, *(npz.named(content, kind) for kind in _KINDS))

@@ -102,6 +102,8 @@ class Result(BaseModel):
     )
     predictors: dict[str, Accuracies]
     validation_accuracies: dict[str, Accuracies]
+    # Absent from records of versions that fitted none.
+    temperatures: dict[str, FiniteFloat] = Field(default_factory=dict)
     seconds: FiniteFloat = Field(description="duration of training and evaluation, in seconds")
     train_seconds: FiniteFloat
     test_seconds: FiniteFloat

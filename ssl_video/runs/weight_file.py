@@ -1,9 +1,9 @@
 """Trained weights as safetensors: tensors and text, without code that could run when loaded.
 
 Tensor names start with the part they belong to ("algorithm.model.head.weight", "ema.network.head.weight").
-The metadata holds the specification and the classes as JSON, and a checksum, which safetensors lacks. A
-tensor of several parts, as of the frozen network that a teacher shares with its student, is stored once; the
-metadata "shared" holds its other names.
+The metadata holds the specification, the classes and the temperatures as JSON, and a checksum, which
+safetensors lacks. A tensor of several parts, as of the frozen network that a teacher shares with its student,
+is stored once; the metadata "shared" holds its other names.
 """
 
 import hashlib
@@ -22,14 +22,15 @@ from ssl_video.files import replacing
 from ssl_video.networks.assemble import ALGORITHM, EMA
 
 FORMAT, SHARED = "ssl-video 1", "shared"
+_TEXTS, _MAY_LACK = ("spec", "classes", "num_unlabeled"), ("calibration",)
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:
     """Write weights, from the same state that `load` returns.
 
     Args:
-        state: "algorithm" and, if there is one, "ema": tensors by name; "spec", "classes" and
-            "num_unlabeled": plain values.
+        state: "algorithm" and, if there is one, "ema": tensors by name; "spec", "classes", "num_unlabeled"
+            and, if there is one, "calibration": plain values.
         path: the file.
 
     Raises:
@@ -43,7 +44,8 @@ def save(state: Mapping[str, Any], path: Path) -> None:
         for name, tensor in given.items()
         if name not in same
     }
-    text = {key: json.dumps(state[key]) for key in ("spec", "classes", "num_unlabeled")}
+    keys = *_TEXTS, *(key for key in _MAY_LACK if key in state)
+    text = {key: json.dumps(state[key]) for key in keys}
     text |= {SHARED: json.dumps(same)} if same else {}
     content = _sorted(to_bytes(tensors, {"format": FORMAT, **text, "sha256": _checksum(tensors, text)}))
     try:

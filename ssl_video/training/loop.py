@@ -20,7 +20,9 @@ from ssl_video.data.progress import CountProgress
 from ssl_video.errors import InputError, counted, some
 from ssl_video.features.pool import FeaturePool
 from ssl_video.features.run import RunFeatures
-from ssl_video.inference.evaluate import accuracy, probabilities
+from ssl_video.inference import calibration
+from ssl_video.inference.calibration import Calibration
+from ssl_video.inference.evaluate import accuracy, both, each_view, mean_over_views, probabilities
 from ssl_video.networks.activation_checkpointing import save_activations
 from ssl_video.networks.assemble import Assembly, assemble
 from ssl_video.networks.memory_format import place
@@ -103,6 +105,7 @@ class Training:
         self._pools = dict[str, Pool]()
         self.optimizer = make_optimizer(self.algorithm, spec, self.assembly.fine_tuned)
         self.step, self.seconds, self.skipped = 0, 0.0, 0
+        self.calibration: Calibration | None = None
         # Model randomness (dropout, mixing) uses torch's generator, whose state is in the checkpoint. Each
         # process has its own seed; otherwise two of them would drop the same units.
         torch.manual_seed(spec.seed + 7_919 * self.processes.rank)
@@ -155,6 +158,7 @@ class Training:
             "spec": plain(self.spec),
             "classes": list(self.data.index.classes),
             "num_unlabeled": len(self.partition.unlabeled),
+            **({"calibration": self.calibration.plain()} if self.calibration else {}),
         }
 
     def save(self) -> None:
@@ -233,9 +237,28 @@ class Training:
             average.network.load_state_dict(next(iter(self.assembly.predictors().values())).state_dict())
         self.step, self.seconds = self.spec.steps, time.monotonic() - began
 
-    def validate(self) -> tuple[Scores, Predictions | None]:
-        """Evaluate every predictor on the validation clips, as `test` does on the test clips."""
-        return self._evaluated(self.partition.validation)
+    def validate(self) -> Scores:
+        """Measure the accuracy of every predictor on the validation clips."""
+        rows = self.partition.validation
+        return self._accuracies(rows, self._probabilities(rows)) if len(rows) else {}
+
+    def calibrate(self) -> tuple[Scores, Predictions | None]:
+        """Evaluate every predictor on the validation clips, and fit its temperature to them.
+
+        Returns:
+            Accuracies by predictor, without any temperature, and their predictions for each clip, with both;
+            without validation clips {} and None.
+        """
+        rows = self.partition.validation
+        self.calibration = Calibration()
+        if not len(rows):
+            return {}, None
+        views, labels = self._probabilities(rows, average=each_view), self.labels[rows]
+        fitted = calibration.fit(views, labels) if self.processes.main else None
+        self.calibration = self.processes.from_main(fitted)
+        average = both(self._temperatures)
+        logits = {name: torch.from_numpy(of_views).flatten(0, 1) for name, of_views in views.items()}
+        return self._said(rows, {name: average(name, some, len(rows)) for name, some in logits.items()})
 
     def test(self, report: Callable[[int, int], None] | None = None) -> tuple[Scores, Predictions | None]:
         """Evaluate every predictor on the test clips; this is the only place that reads their labels.
@@ -244,21 +267,31 @@ class Training:
             report: called with the number of clips done and in total.
 
         Returns:
-            Accuracies by predictor, and their predictions for each clip; without a test part {} and None.
+            As `calibrate`; without a test part {} and None.
         """
-        return self._evaluated(self.partition.test, report)
-
-    def _evaluated(
-        self, rows: np.ndarray, report: Callable[[int, int], None] | None = None
-    ) -> tuple[Scores, Predictions | None]:
+        rows = self.partition.test
         if not len(rows):
             return {}, None
-        index, scores = self.data.index, self._probabilities(rows, report)
+        return self._said(rows, self._probabilities(rows, report, both(self._temperatures)))
+
+    @property
+    def _temperatures(self) -> Mapping[str, float]:
+        return self.calibration.temperatures if self.calibration else {}
+
+    def _said(self, rows: np.ndarray, scores: dict[str, np.ndarray]) -> tuple[Scores, Predictions]:
+        """Return accuracies and predictions from probabilities without and with temperatures."""
+        index = self.data.index
+        plain = {name: score[:, 0] for name, score in scores.items()}
+        moved = {name: scores[name][:, 1] for name in scores if name in self._temperatures}
         clips = [index.ids[row] for row in rows.tolist()]
-        return self._accuracies(rows, scores), predictions(clips, index.classes, self.labels[rows], scores)
+        said = predictions(clips, index.classes, self.labels[rows], plain, moved)
+        return self._accuracies(rows, plain), said
 
     def _probabilities(
-        self, rows: np.ndarray, report: Callable[[int, int], None] | None = None
+        self,
+        rows: np.ndarray,
+        report: Callable[[int, int], None] | None = None,
+        average: Callable[[str, torch.Tensor, int], np.ndarray] = mean_over_views,
     ) -> dict[str, np.ndarray]:
         # Each process evaluates a part of the clips.
         self.processes.same_buffers(self.assembly.parts())
@@ -273,6 +306,7 @@ class Training:
             report,
             self.processes,
             features=self.features.of_videos,
+            average=average,
         )
 
     def _accuracies(self, rows: np.ndarray, scores: dict[str, np.ndarray]) -> Scores:
@@ -386,7 +420,7 @@ def fit(
             flush()
             report(RunProgress("train", run.step, spec.steps, clips * run.step))
         if every and (run.step % every == 0 or run.step == spec.steps):
-            validations.write(run.step - 1, run.validate()[0])
+            validations.write(run.step - 1, run.validate())
         if due:
             run.save()
             saved = time.monotonic()

@@ -162,7 +162,7 @@ def _finish(
         if stopping():
             raise Stopped  # the last step's checkpoint exists
 
-    (validation, kept), (scores, said) = training.validate(), training.test(testing)
+    (validation, kept), (scores, said) = training.calibrate(), training.test(testing)
     used, tested = dict[str, float](), time.monotonic() - began
     if training.processes.main:
         # In this order, a run that is killed here still has its checkpoint or its result.
@@ -212,6 +212,7 @@ def _result(
         **scores.get(headline, dict.fromkeys(Accuracies.model_fields)),
         predictors={name: Accuracies(**score) for name, score in scores.items()},
         validation_accuracies={name: Accuracies(**score) for name, score in validation.items()},
+        temperatures=dict(training.calibration.temperatures) if training.calibration else {},
         seconds=round(sum(seconds), 2),
         train_seconds=round(seconds[0], 2),
         test_seconds=round(seconds[1], 2),

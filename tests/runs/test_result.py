@@ -35,6 +35,16 @@ def test_what_is_written_comes_back() -> None:
     assert Result.read(content).write() == content
 
 
+def test_temperatures_come_back_and_may_be_absent() -> None:
+    """A version that fitted none wrote records without them."""
+    assert (
+        Result.read(json.dumps({k: v for k, v in record().items() if k != "temperatures"})).temperatures == {}
+    )
+    made = result(temperatures={"model": 1.7})
+    assert Result.read(made.write()).temperatures == {"model": 1.7}
+    assert "temperatures" not in COLUMNS
+
+
 def test_operations_that_were_not_counted_come_back() -> None:
     """JSON as the standard has it holds no NaN; Python's json reads and writes it."""
     made = result(gflops=math.nan, training_gflops=math.nan, top1=0.25)

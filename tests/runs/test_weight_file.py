@@ -43,6 +43,17 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     assert found == expected
 
 
+def test_temperatures_come_back(tmp_path: Path) -> None:
+    """They are in the checksum, too."""
+    known = {"calibration": {"clips": 40, "temperatures": {"model": 1.7}}}
+    path = tmp_path / "final.safetensors"
+    weight_file.save(state() | known, path)
+    assert checkpoint.load(path)["calibration"] == known["calibration"]
+    path.write_bytes(path.read_bytes().replace(b"1.7", b"1.8"))
+    with pytest.raises(InputError, match="its checksum is wrong"):
+        checkpoint.load(path)
+
+
 def test_others_can_read_it(tmp_path: Path) -> None:
     """With safetensors alone: names of tensors, and the classes as JSON."""
     weight_file.save(state(), tmp_path / "final.safetensors")
