@@ -1,7 +1,7 @@
 """Open a data set with its labels, and read batches of clips from it in a custom training loop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError, unknown
-from ssl_video.inference.evaluate import accuracy, probabilities
+from ssl_video.inference.evaluate import probabilities
+from ssl_video.inference.evaluation import Evaluation
 from ssl_video.inference.model import Model
 from ssl_video.names import Place
 from ssl_video.observer import Observer, observer
@@ -195,9 +196,7 @@ def load_data(
     return LabeledData(spec, opened, draw(spec, opened.index))
 
 
-def evaluate(
-    algorithm: Algorithm | Model, data: LabeledData, *, part: str = "test"
-) -> dict[str, dict[str, float | None]]:
+def evaluate(algorithm: Algorithm | Model, data: LabeledData, *, part: str = "test") -> Evaluation:
     """Measure the accuracy of every predictor of an algorithm.
 
     Args:
@@ -207,7 +206,7 @@ def evaluate(
 
     Returns:
         Fractions in [0, 1] by predictor: {"primary": {"top1": ..., "top5": ..., "mean_class": ...}}; top5 is
-        None for five classes or fewer.
+        None for five classes or fewer. Its methods return tables of classes, confusions and clips.
 
     Raises:
         InputError: there is no clip to test on, outputs are not finite, the classes are not those of the
@@ -227,10 +226,8 @@ def evaluate(
                 f"the model takes clips of {algorithm.spec.size} pixels, and the data has {data.spec.size}: "
                 f"load_data(..., size={algorithm.spec.size})"
             )
-        spec = algorithm.spec.model_copy(
-            update={key: getattr(data.spec, key) for key in ("test_clips", "test_crops")}
-        )
-        return replace(algorithm, spec=spec).evaluate(data.data, rows)
+        views = {key: getattr(data.spec, key) for key in ("test_clips", "test_crops")}
+        return algorithm.evaluate(data.data, rows, **views)
     if problem := _other_classes(algorithm, data):
         raise InputError(problem)
     shapes = clip_shapes(algorithm, data.spec)
@@ -247,8 +244,8 @@ def evaluate(
         else data.spec,
         next(algorithm.parameters()).device,
     )
-    labels = data.data.index.labels[rows]
-    return {name: accuracy(score, labels) for name, score in scores.items()}
+    names = [data.data.index.ids[row] for row in rows.tolist()]
+    return Evaluation(names, data.classes, data.data.index.labels[rows], scores)
 
 
 def _other_classes(algorithm: Algorithm, data: LabeledData) -> str:

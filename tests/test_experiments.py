@@ -284,9 +284,11 @@ def test_a_model_is_tested_on_the_part_that_is_named(
     assert sv.evaluate(model, data) == run.result.model_dump()["predictors"]
     seen = list[tuple[int, list[int]]]()
 
-    def probabilities(predictors: Any, shape: Any, store: Any, rows: list[int], spec: sv.Spec, _: Any) -> Any:
+    def probabilities(
+        predictors: Any, shape: Any, store: Any, rows: list[int], spec: sv.Spec, *_: Any, average: Any
+    ) -> Any:
         seen.append((spec.test_clips, rows))
-        return {name: torch.full((len(rows), 3), 1 / 3).numpy() for name in predictors}
+        return {name: torch.full((len(rows), 2, 3), 1 / 3).numpy() for name in predictors}
 
     monkeypatch.setattr("ssl_video.inference.model.probabilities", probabilities)
     sv.evaluate(model, data, part="validation")

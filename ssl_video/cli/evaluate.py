@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -9,6 +10,10 @@ from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli import options
+from ssl_video.cli.predict import printable
+
+_SHOWN = 40  # classes that a terminal shows
+_NAMED = 5  # clips that cannot be read
 
 
 @click.command()
@@ -16,14 +21,34 @@ from ssl_video.cli import options
 @click.option("--data", metavar="TEXT", help="data set  [the one that the run was trained on]")
 @click.option("--root", metavar="TEXT", help="folder that the manifest's paths start from")
 @click.option("--split", metavar="TEXT", help="manifest column that holds train or test")
+@click.option("--test-clips", type=click.IntRange(1), metavar="N", help="clips per video  [as in the run]")
+@click.option(
+    "--test-crops",
+    type=click.Choice(["1", "3"]),
+    help="crops per clip along its longer side  [as in the run]",
+)
+@click.option("--per-class", is_flag=True, help="also show recall, precision, F1 and confusion of each class")
+@click.option(
+    "--reliability", is_flag=True, help="also show the accuracy of clips by probability, in 15 bins"
+)
+@click.option("--confusion", metavar="FILE", help="write the confusion matrix to a .csv file")
+@click.option(
+    "--predictions", metavar="FILE", help="write label and probability of every clip to a .csv file"
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
-@click.option("--json", "as_json", is_flag=True, help="print JSON instead of a table")
+@click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
 @options.data_options
 def command(
     checkpoint: Path,
     data: str | None,
     root: str | None,
     split: str | None,
+    test_clips: int | None,
+    test_crops: str | None,
+    per_class: bool,
+    reliability: bool,
+    confusion: str | None,
+    predictions: str | None,
     device: str,
     as_json: bool,
     skip_broken: bool,
@@ -31,20 +56,124 @@ def command(
 ) -> None:
     """Test a run's folder or checkpoint file on a data set's test clips."""
     model = sv.load_model(checkpoint, device)
-    opened = model.open_data(
-        data, root, split, skip_broken=skip_broken, cache_gib=cache_gib, progress=sv.ConsoleObserver()
-    )
-    for note in (*model.notes, *opened.index.notes):
+    shown = sv.ConsoleObserver()
+    opened = model.open_data(data, root, split, skip_broken=skip_broken, cache_gib=cache_gib, progress=shown)
+    for note in (*model.notes, *opened.index.notes, *_unread(opened.broken)):
         click.echo(f"note: {note}", err=True)
-    scores, tested = model.evaluate(opened), len(opened.index.rows("test"))
+    views = {"test_clips": test_clips, "test_crops": int(test_crops) if test_crops else None}
+    files = {"confusion": confusion, "predictions": predictions}
+    found = model.evaluate(opened, progress=shown, **dict[str, Any](views | files))
+    for note in _calibration(model, found, views):
+        click.echo(f"note: {note}", err=True)
     if as_json:
-        print(json.dumps({"dataset": opened.index.name, "test": tested, "predictors": scores}, indent=1))
+        print(_json(opened.index.name, model, found, per_class))
         return
-    table = Table(title=f"{opened.index.name}, test clips: {tested:,}", title_justify="left")
+    Console().print(_accuracies(opened.index.name, found))
+    if per_class:
+        for name in found:
+            _show_classes(found, name)
+    if reliability:
+        for name in found:
+            Console().print(_reliability(found, name))
+
+
+def _unread(broken: dict[str, str]) -> list[str]:
+    """Return a sentence about clips that cannot be read."""
+    if not broken:
+        return []
+    named = "; ".join(f"{printable(name)}: {printable(why)}" for name, why in [*broken.items()][:_NAMED])
+    more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+    number = (
+        "1 clip that cannot be read is"
+        if len(broken) == 1
+        else f"{len(broken):,} clips that cannot be read are"
+    )
+    return [f"{number} left out: {named}{more}"]
+
+
+def _calibration(model: Any, found: Any, views: dict[str, int | None]) -> list[str]:
+    """Return sentences about the temperatures."""
+    notes = {name: model.calibration_note(name) for name in found}
+    same = len({*notes.values()}) == 1
+    said = [*notes.values()][:1] if same else [f"{name}: {note}" for name, note in notes.items()]
+    changed = [key for key, value in views.items() if value not in (None, getattr(model.spec, key))]
+    if model.temperatures and changed:
+        said.append(
+            f"the temperature was fitted with {model.spec.test_clips} test clips and "
+            f"{model.spec.test_crops} crops of each"
+        )
+    said += [
+        f"{name}: the temperature changes the label of {number:,} of {found.clips:,} clips, whose views "
+        "disagree; accuracies and the tables of classes are without it"
+        for name, number in found.relabeled.items()
+        if number
+    ]
+    return said
+
+
+def _json(dataset: str, model: Any, found: Any, per_class: bool) -> str:
+    """Return all numbers as JSON."""
+    pairs = found.calibration_errors().items()
+    errors = {name: {"before": before, "after": after} for name, (before, after) in pairs}
+    calibration = {"temperatures": dict(model.temperatures), "expected_calibration_error": errors}
+    calibration["reliability"] = json.loads(found.reliability().to_json(orient="records"))
+    content = {"dataset": dataset, "test": found.clips, "predictors": found, "calibration": calibration}
+    if per_class:
+        content["per_class"] = json.loads(found.per_class().to_json(orient="records"))
+    return json.dumps(content, indent=1)
+
+
+def _accuracies(dataset: str, found: Any) -> Table:
+    """Return the table of accuracies."""
+    table = Table(title=f"{dataset}, test clips: {found.clips:,}", title_justify="left")
     table.add_column("predictor")
-    for name in ("top-1 %", "top-5 %", "mean class %"):
+    for name in ("top-1 %", "top-5 %", "mean class %", "calibration error %", "calibrated %"):
         table.add_column(name, justify="right")
-    for name, score in scores.items():
-        shares = [score[key] for key in ("top1", "top5", "mean_class")]
-        table.add_row(name, *("–" if share is None else f"{100 * share:.1f}" for share in shares))
+    errors = found.calibration_errors()
+    for name, score in found.items():
+        shares = [*(score[key] for key in ("top1", "top5", "mean_class")), *errors[name]]
+        table.add_row(name, *(_percent(share) for share in shares))
+    return table
+
+
+def _show_classes(found: Any, predictor: str) -> None:
+    """Print the table of a predictor's classes; of many, those with the lowest recall."""
+    rows = [row for row in found.per_class().to_dict("records") if row["predictor"] == predictor]
+    lowest = sorted(rows, key=lambda row: row["recall"])[:_SHOWN] if len(rows) > _SHOWN else rows
+    table = Table(title=f"{predictor}, by class", title_justify="left")
+    table.add_column("class", overflow="fold")
+    for name in ("clips", "recall %", "precision %", "F1 %"):
+        table.add_column(name, justify="right")
+    table.add_column("most often confused with", overflow="fold")
+    for row in lowest:
+        shares = [_percent(row[key]) for key in ("recall", "precision", "f1")]
+        confused = f"{row['confused_with']} ({row['confused']:,})" if row["confused"] else ""
+        table.add_row(printable(row["class"]), f"{row['clips']:,}", *shares, printable(confused))
     Console().print(table)
+    if len(rows) > len(lowest):
+        print(f"the {_SHOWN} of {len(rows):,} classes with the lowest recall; --json prints all")
+
+
+def _reliability(found: Any, predictor: str) -> Table:
+    """Return the table of a predictor's bins, before its temperature and after it."""
+    rows = [row for row in found.reliability().to_dict("records") if row["predictor"] == predictor]
+    sides = (False, True) if any(row["calibrated"] for row in rows) else (False,)
+    table = Table(title=f"{predictor}, clips by probability", title_justify="left")
+    table.add_column("probability")
+    for calibrated in sides:
+        for name in ("clips", "mean %", "accuracy %"):
+            table.add_column(("calibrated: " if calibrated else "") + name, justify="right")
+    cells = dict[tuple[float, float], dict[bool, list[str]]]()
+    for row in rows:
+        shares = [_percent(row[key]) for key in ("probability", "accuracy")]
+        place = cells.setdefault((row["above"], row["up_to"]), {})
+        place[row["calibrated"]] = [f"{row['clips']:,}", *shares]
+    for (above, up_to), found_there in sorted(cells.items()):
+        numbers = [cell for side in sides for cell in found_there.get(side, ["0", "–", "–"])]
+        table.add_row(f"{above:.2f} to {up_to:.2f}", *numbers)
+    return table
+
+
+def _percent(share: float | None) -> str:
+    """Return a fraction in per cent; a dash for none, which may be NaN."""
+    return "–" if share is None or share != share else f"{100 * share:.1f}"

@@ -61,7 +61,9 @@ def command(checkpoint: Path, videos: tuple[Path, ...], device: str, as_json: bo
     (.txt) and index files (.arrow).
     """
     model = sv.load_model(checkpoint, device)
-    for note in (*model.notes, *_expectation(model, asked["abstain"], asked["predictor"])):
+    calibrated = model.calibration_note(asked["predictor"])
+    expected = _expectation(model, asked["abstain"], asked["predictor"])
+    for note in (*model.notes, calibrated, *expected):
         click.echo(f"note: {note}", err=True)
     shown = _Rows(as_json, bool(asked["output"]), timeline=asked["every"] is not None)
     summary = model.label(videos, shown.add, progress=FilesPerSecond(unit=""), **asked)
@@ -104,9 +106,9 @@ class _Rows:
         for row in self._rows:
             seconds = ["" if row[name] is None else f"{row[name]:g}" for name in times]
             table.add_row(
-                _printable(row["path"]), *seconds,
-                _printable(row["label"]), f"{row['probability']:.3f}",
-                _printable(row["second_label"]), f"{row['second_probability']:.3f}",
+                printable(row["path"]), *seconds,
+                printable(row["label"]), f"{row['probability']:.3f}",
+                printable(row["second_label"]), f"{row['second_probability']:.3f}",
             )  # fmt: skip
         Console().print(table)
         if self._number > len(self._rows):
@@ -122,10 +124,10 @@ def _conclude(summary: Any, reasons: list[str], output: Path | None, as_json: bo
     if summary.labels and not as_json and (output is not None or sum(summary.labels.values()) > _SHOWN):
         counts = ", ".join(f"{label} {number:,}" for label, number in summary.labels.most_common(20))
         more = len(summary.labels) - 20
-        click.echo(_printable(counts).plain + (f" and {more} other labels" if more > 0 else ""), err=True)
+        click.echo(printable(counts).plain + (f" and {more} other labels" if more > 0 else ""), err=True)
     if summary.unreadable:
         for reason in reasons:
-            click.echo(f"error: {_printable(reason).plain}", err=True)
+            click.echo(f"error: {printable(reason).plain}", err=True)
         where = "see the column error" if output is not None else f"the first {len(reasons)} are named above"
         click.echo(f"{summary.unreadable:,} of {summary.clips:,} clips could not be read: {where}", err=True)
 
@@ -148,6 +150,6 @@ def _expectation(model: Any, abstain: float | None, predictor: str | None) -> li
     ]
 
 
-def _printable(text: str) -> Text:
+def printable(text: str) -> Text:
     """Return a text in which control characters, such as those of a terminal, are written out."""
     return Text("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text))

@@ -28,22 +28,24 @@ def empty(clip: Given) -> Row:
 
 def row_of(clip: Given, found: Labeled, classes: Sequence[str], abstain: float | None) -> Row:
     """Return the row of a clip or a stretch."""
-    scores = found.probabilities
+    row = empty(clip) | {"start": found.start, "end": found.end, "windows": found.windows}
+    row |= two_likeliest(found.probabilities, classes)
+    if choice(found, abstain) < 0:
+        # The label for none takes the first place, and the network's own moves to the second.
+        row |= {"label": UNKNOWN, "second_label": row["label"], "second_probability": row["probability"]}
+    return row
+
+
+def two_likeliest(scores: np.ndarray, classes: Sequence[str]) -> Row:
+    """Return the two likeliest classes of probabilities (classes,) by column."""
     first, second = np.argsort(-scores, kind="stable")[:2].tolist()
-    row = empty(clip) | {
-        "start": found.start,
-        "end": found.end,
+    return {
         "label": classes[first],
         "probability": _rounded(scores[first]),
         "second_label": classes[second],
         "second_probability": _rounded(scores[second]),
         "margin": _rounded(scores[first] - scores[second]),
-        "windows": found.windows,
     }
-    if choice(found, abstain) < 0:
-        # The label for none takes the first place, and the network's own moves to the second.
-        row |= {"label": UNKNOWN, "second_label": classes[first], "second_probability": row["probability"]}
-    return row
 
 
 def _rounded(number: float) -> float:

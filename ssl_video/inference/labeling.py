@@ -152,7 +152,7 @@ def probabilities(
         clips = views.to(model.device, memory_format=torch.channels_last_3d)
         with autocast(spec, model.device):
             logits = network(clips)
-        return mean_over_views(asked.predictor, logits, number)
+        return mean_over_views(asked.predictor, logits, number, model.temperatures.get(asked.predictor))
 
     with evaluating([network]):
         apart = asked.every is not None

@@ -1,10 +1,11 @@
 """Use a trained algorithm: label videos, measure accuracy, take the network out."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,12 +19,13 @@ from torch import Tensor, nn
 from ssl_video.contract import Task
 from ssl_video.data import dataset
 from ssl_video.data.dataset import Data
-from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.importers import to_label
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, counted, unknown
 from ssl_video.inference import label_table, labeling, temporal_robustness
-from ssl_video.inference.evaluate import accuracy, probabilities
+from ssl_video.inference.calibration import Calibration
+from ssl_video.inference.evaluate import accuracy, both, probabilities
+from ssl_video.inference.evaluation import Evaluation, File, check_files
 from ssl_video.inference.label_table import LabelTable, Row
 from ssl_video.inference.stretches import Labeled
 from ssl_video.names import Place
@@ -57,6 +59,7 @@ class Model:
         step: the number of steps of an unfinished run; None: it is finished.
         num_unlabeled: number of unlabeled clips that the run had.
         folder: the run's folder, if it was loaded from there.
+        calibration: temperatures of the predictors; None: the run is not finished, or of an older version.
     """
 
     spec: Spec
@@ -66,6 +69,7 @@ class Model:
     step: int | None = None
     num_unlabeled: int = 0
     folder: Path | None = None
+    calibration: Calibration | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,6 +90,23 @@ class Model:
     def predictors(self) -> dict[str, nn.Module]:
         """All networks that can be evaluated, by name; the first is `module`."""
         return self.assembly.predictors()
+
+    @property
+    def temperatures(self) -> Mapping[str, float]:
+        """What divides the logits before the softmax, by predictor; one that is absent is not calibrated."""
+        return self.calibration.temperatures if self.calibration else {}
+
+    def calibration_note(self, predictor: str | None = None) -> str:
+        """Return a sentence on whether the probabilities of a predictor (see `predict`) are calibrated.
+
+        Raises:
+            InputError: no predictor of that name.
+        """
+        name = next(iter(self._predictor(predictor)))
+        if self.calibration:
+            return self.calibration.note(name)
+        older = "an older version made the run, and fitted no temperature"
+        return f"not calibrated: {older if self.step is None else 'the run is not finished'}"
 
     def predict(
         self,
@@ -186,7 +207,7 @@ class Model:
     def probabilities(
         self, videos: Sequence[Path], predictor: str | None = None
     ) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
-        """Return the class probabilities of video files.
+        """Return the class probabilities of video files, at the predictor's temperature.
 
         Args:
             videos: the files.
@@ -227,14 +248,19 @@ class Model:
         if self.folder is None or not (self.folder / VALIDATION_PREDICTIONS).exists():
             return None
         known = predictions.read(self.folder, VALIDATION_PREDICTIONS)
-        sure = known.confidences[name][:, 0] >= abstain
-        right = int((known.guesses[name][sure, 0] == known.labels[sure]).sum())
+        guesses, confidences = known.first(name)
+        sure = confidences >= abstain
+        right = int((guesses[sure] == known.labels[sure]).sum())
         return Expected(len(sure), int(sure.sum()), right)
 
     @property
     def digest(self) -> str:
-        """12 hexadecimal digits of a hash of all that decides the labels: weights, classes, specification."""
-        content = hashlib.sha256(json.dumps([plain(self.spec), self.classes], sort_keys=True).encode())
+        """12 hexadecimal digits of a hash of all that decides the labels and their probabilities.
+
+        That is weights, classes, specification and temperatures.
+        """
+        values = [plain(self.spec), self.classes, dict(self.temperatures)]
+        content = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
         for name, network in self.predictors.items():
             for key, value in network.state_dict().items():
                 content.update(f"{name}/{key}".encode())
@@ -298,6 +324,10 @@ class Model:
             InputError: the data set has classes that the model does not know, or no test clip.
         """
         self._check_names(index)
+        if not (index.labels >= 0).any():
+            raise InputError(
+                f"{index.name} has no clip with a label to compare the model's with; predict labels its clips"
+            )
         if not len(index.rows("test")):
             raise InputError(f"{index.name} has no test clip")
 
@@ -311,21 +341,63 @@ class Model:
                 f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
             )
 
-    def evaluate(self, data: Data, rows: np.ndarray | None = None) -> dict[str, dict[str, float | None]]:
+    def evaluate(
+        self,
+        data: Data,
+        rows: np.ndarray | None = None,
+        *,
+        test_clips: int | None = None,
+        test_crops: int | None = None,
+        confusion: File | None = None,
+        predictions: File | None = None,
+        progress: bool | Observer | None = None,
+    ) -> Evaluation:
         """Measure the accuracy of every predictor on a data set's test clips, or on the clips of some rows.
 
         The data set's classes are matched by name; it may have fewer than the model.
 
+        Args:
+            data: the data set, see `open_data`.
+            rows: rows of its index; None: those of the test clips.
+            test_clips: clips that are averaged per video; None: as many as in the run.
+            test_crops: crops of each of them, 1 or 3; None: as many as in the run.
+            confusion: a .csv file to write the confusion matrix to.
+            predictions: a .csv file to write the labels of every clip to.
+            progress: True, False, or an observer; None: shown in a terminal or a notebook.
+
         Returns:
-            Accuracies in [0, 1] by predictor: {"primary": {"top1": ..., "top5": ..., "mean_class": ...}}.
-            top5 is None where the model has five classes or fewer.
+            Accuracies by predictor, with methods that return tables of classes, confusions and clips, and how
+            far the probabilities are off.
 
         Raises:
-            InputError: see `check_classes`.
+            InputError: see `check_classes`; a clip has no label; values out of their range; or a file cannot
+                be written.
         """
+        check_files(confusion, predictions)
+        given = {"test_clips": test_clips, "test_crops": test_crops}
+        asked = build({key: value for key, value in given.items() if value is not None})
+        views = {key: getattr(asked, key) for key, value in given.items() if value is not None}
         rows, labels = self._clips(data.index, rows)
-        scores = self._scores(self.predictors, data.store, rows)
-        return {name: accuracy(score, labels) for name, score in scores.items()}
+        with observer(progress).preparing() as report:
+            scores = probabilities(
+                self.predictors,
+                self.assembly.shape_for,
+                data.store,
+                rows.tolist(),
+                self.spec.model_copy(update=views),
+                self.device,
+                functools.partial(report, "testing"),
+                average=both(self.temperatures),
+            )
+        found = Evaluation(
+            [data.index.ids[row] for row in rows.tolist()],
+            self.classes,
+            labels,
+            {name: score[:, 0] for name, score in scores.items()},
+            {name: scores[name][:, 1] for name in scores if name in self.temperatures},
+        )
+        found.write(confusion=confusion, predictions=predictions)
+        return found
 
     def sensitivity(
         self, data: Data, progress: Callable[[int, int], None] | None = None
@@ -374,12 +446,6 @@ class Model:
             raise InputError(unknown("predictor", name, predictors))
         return {name: predictors[name]}
 
-    def _scores(
-        self, predictors: dict[str, nn.Module], store: FrameStore, rows: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        shape_for = self.assembly.shape_for
-        return probabilities(predictors, shape_for, store, rows.tolist(), self.spec, self.device)
-
     def _clips(self, index: Index, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return rows, None being those of the test clips, and their class numbers as the model counts."""
         if rows is None:
@@ -387,6 +453,11 @@ class Model:
             rows = index.rows("test")
         else:
             self._check_names(index)
+        if unlabeled := int((index.labels[rows] < 0).sum()):
+            raise InputError(
+                f"{counted(unlabeled, 'clip', 'have')} no label, so their labels cannot be tested; predict "
+                "labels them"
+            )
         numbers = np.array([self.classes.index(name) for name in index.classes])
         return rows, numbers[index.labels[rows]]
 
@@ -413,7 +484,8 @@ def load(path: Path, device: torch.device) -> Model:
     step = state.get("step", spec.steps)
     unfinished = step if step < spec.steps else None
     folder = path if path.is_dir() else path.parent if path.name == checkpoint.FINAL else None
-    return Model(spec, list(state["classes"]), assembly, device, unfinished, state["num_unlabeled"], folder)
+    names, unlabeled = list(state["classes"]), state["num_unlabeled"]
+    return Model(spec, names, assembly, device, unfinished, unlabeled, folder, Calibration.of(state))
 
 
 def _workers(number: int | None) -> int:

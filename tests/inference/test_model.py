@@ -14,7 +14,7 @@ from ssl_video.data.dataset import Data, load
 from ssl_video.data.index import PARTS, Index
 from ssl_video.data.video.decode import decode
 from ssl_video.errors import InputError
-from ssl_video.inference import model as module
+from ssl_video.inference import evaluation
 from ssl_video.inference.model import load as load_model
 from ssl_video.runs import checkpoint, weight_file
 from ssl_video.runs.result import Result
@@ -94,7 +94,7 @@ def test_classes_are_matched_by_name(
         seen.append(labels)
         return {"top1": 0.0}
 
-    monkeypatch.setattr(module, "accuracy", spy)
+    monkeypatch.setattr(evaluation, "accuracy", spy)
     model.evaluate(other)
     test = [clip.split("/")[0] for clip in part.ids[part.rows("test")]]
     assert [model.classes[label] for label in seen[0]] == test
