@@ -18,6 +18,7 @@ from ssl_video.benchmarks.report import (
     networks,
     protocols,
     rebuild,
+    reliability,
     summary,
 )
 from ssl_video.benchmarks.report.drawing import escape
@@ -55,6 +56,7 @@ PARTS = (
     Part("class-wise gain", networks.class_gains, "no method here has a second network that was tested"),
     Part("networks under changed time", networks.dynamics, "`ssl-video analyze dynamics` measures it"),
     Part("confusions", confusion.section, "the runs have no predictions.npz"),
+    Part("reliability of probabilities", reliability.section, "the runs have no predictions.npz"),
     Part(
         "clips",
         gallery.section,
