@@ -33,8 +33,9 @@ def test_likelihoods_are_those_of_mean_probabilities() -> None:
 
 
 def test_no_temperature_where_it_would_mean_nothing() -> None:
-    few = [one[:9] for one in toy(4.0, 30, 10)]
-    assert temperature(*few) is None, "9 clips"
+    logits, labels = toy(4.0, 5, 5)
+    assert temperature(logits, labels) is not None
+    assert temperature(logits[:9], labels[:9]) is None, "9 clips"
     assert temperature(*toy(4.0, 40, 0)) is None, "all right: every temperature is better than a greater one"
     exact = math.log(3.0)
     assert temperature(*toy(exact, 30, 10)) is None, "the probability is 3/4, as the share of right ones"
@@ -64,7 +65,11 @@ def test_the_expected_calibration_error_by_hand() -> None:
     """
     found = bins(np.array([0.9, 0.92, 0.6, 0.3]), np.array([True, False, True, False]))
     assert [one[2:] for one in found] == [(1, 0.3, 0.0), (1, 0.6, 1.0), (2, close(0.91), 0.5)]
-    assert found[2][:2] == (close(13 / 15), close(14 / 15))
+    assert [one[:2] for one in found] == [
+        (close(4 / 15), close(5 / 15)),
+        (close(8 / 15), close(9 / 15)),
+        (close(13 / 15), close(14 / 15)),
+    ]
     assert calibration.error(found) == close(0.38)
     assert bins(np.array([1.0, 0.0]), np.array([True, False])) == [
         Bin(0.0, close(1 / 15), 1, 0.0, 0.0),
