@@ -9,14 +9,17 @@ from helpers.input_errors import problems
 import ssl_video as sv
 from ssl_video.benchmarks.running import arguments, recipe
 from ssl_video.registry import algorithms
-from ssl_video.spec import build
+from ssl_video.spec import build, check_options
 
 CELL = {"protocol": "per-class:3", "seed": 0}
 
 
 @pytest.mark.parametrize("name", ["finetune", "probe", "scratch"])
 def test_every_recipe_is_valid(name: str) -> None:
-    build(recipe.load(name).settings)
+    loaded = recipe.load(name)
+    for algorithm in algorithms.builtin():
+        spec = build(loaded.values({"algorithm": algorithm}))
+        check_options(algorithm, algorithms.get(algorithm), spec.options)
     assert sv.list_recipes()[name]
 
 
