@@ -126,8 +126,8 @@ FIELDS = {
     "train_seconds": float, "test_seconds": float, "clips_seen": int, "parameters": int,
     "parameters_trained": int, "gflops": float, "training_gflops": float,
     "skipped_steps": int, "left_out": int, "spec": dict,
-    "environment": dict, "finished": str, "validation": float, "validation_accuracies": dict, "temperatures": dict,
-    "frame_cache": dict, "pseudo_labels_used": dict,
+    "environment": dict, "finished": str, "validation": float, "validation_accuracies": dict,
+    "temperatures": dict, "frame_cache": dict, "pseudo_labels_used": dict,
 }  # fmt: skip
 
 
