@@ -22,7 +22,7 @@ from ssl_video.data.dataset import Data
 from ssl_video.data.importers import to_label
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, counted, unknown
-from ssl_video.inference import label_table, labeling, temporal_robustness
+from ssl_video.inference import export, label_table, labeling, temporal_robustness
 from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.evaluate import accuracy, both, probabilities
 from ssl_video.inference.evaluation import Evaluation, File, check_files
@@ -203,6 +203,28 @@ class Model:
                 table = stack.enter_context(LabelTable(Path(output), settings, overwrite=overwrite))
             report = stack.enter_context(observer(progress).preparing())
             return labeling.label(self, clips, asked, table, each, report)
+
+    def export(self, path: str | PathLike[str], predictor: str | None = None) -> export.Exported:
+        """Write the network as a file that runs without this package, and check the file.
+
+        The file takes frames, uint8 (N, T, H, W, 3), and returns probabilities, float32 (N, classes). It is
+        compared with the network on random clips, ONNX only where ONNX Runtime is installed. A file of that
+        name is replaced.
+
+        Args:
+            path: the file, `.onnx` or `.pt2` (`torch.export.load`).
+            predictor: the network, see `predictors`; None: the first.
+
+        Returns:
+            The path, the metadata `about` the clips and classes, and the largest `difference` of a
+            probability; None: the file was not checked.
+
+        Raises:
+            InputError: another ending, a package is missing, the backbone cannot be exported, the file gives
+                probabilities that differ by more than 1e-4, it cannot be written, or there is no predictor of
+                that name. No file is written then.
+        """
+        return export.export(self, Path(path), next(iter(self._predictor(predictor))))
 
     def probabilities(
         self, videos: Sequence[Path], predictor: str | None = None

@@ -20,6 +20,7 @@ from ssl_video.runs.result import Result
 from ssl_video.spec import Spec, build, plain, read_yaml
 
 if TYPE_CHECKING:
+    from ssl_video.inference.export import Exported
     from ssl_video.inference.model import Model
     from ssl_video.runs.predictions import Predictions
     from ssl_video.runs.pseudo_labels import PseudoLabels
@@ -216,6 +217,14 @@ class RunFolder:
             InputError: there are none, they are damaged, or there is no such device.
         """
         return load_model(self.path, device)
+
+    def export(self, path: str | os.PathLike[str], predictor: str | None = None) -> "Exported":
+        """Write a trained network as an `.onnx` or `.pt2` file, see `Model.export`.
+
+        Raises:
+            InputError: see `model` and `Model.export`.
+        """
+        return self.model("cpu").export(path, predictor)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """Return the objects of a JSON-lines file; while it is being written, the complete lines.

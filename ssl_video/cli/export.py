@@ -1,0 +1,38 @@
+"""`ssl-video export`: a trained network as a file that other programs run."""
+
+from pathlib import Path
+
+import click
+
+import ssl_video as sv
+from ssl_video.cli import options
+
+
+@click.command()
+@options.checkpoint_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="an .onnx file, or a .pt2 file for torch.export.load",
+)
+@click.option("--predictor", metavar="NAME", help="network to write  [the headline]")
+def command(checkpoint: Path, output: Path, predictor: str | None) -> None:
+    """Write the network of a run's folder or checkpoint file as an ONNX or .pt2 file.
+
+    It takes frames (uint8) and returns probabilities. The file is compared with the network before it is
+    written.
+    """
+    model = sv.load_model(checkpoint, "cpu")
+    for note in model.notes:
+        click.echo(f"note: {note}", err=True)
+    written = model.export(output, predictor)
+    about = written.about
+    clip = f"{about['frames']} frames of any size, resized to {about['size']} px"
+    click.echo(f"{output}: {about['backbone']}, {clip}, {len(about['classes'])} classes")
+    if written.difference is None:
+        click.echo("note: the file was not tried, because onnxruntime is not installed", err=True)
+    else:
+        click.echo(f"tried on random clips: probabilities differ by up to {written.difference:.0e}")
