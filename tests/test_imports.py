@@ -98,6 +98,7 @@ WITHOUT_TORCH = (
     "ssl_video.cli.dynamics",
     "ssl_video.cli.evaluate",
     "ssl_video.cli.export",
+    "ssl_video.cli.features",
     "ssl_video.cli.index",
     "ssl_video.cli.leaderboard",
     "ssl_video.cli.list",

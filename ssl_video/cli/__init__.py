@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train one run.",
     "evaluate": "Test a run on a data set's test clips.",
     "predict": "Label video files with a run.",
+    "features": "Write the features of video files with a run.",
     "export": "Write a run's network as an ONNX or .pt2 file.",
     "leaderboard": "Show or export the table of all finished runs.",
     "report": "Write one HTML page of all finished runs.",

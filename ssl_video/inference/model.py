@@ -22,7 +22,7 @@ from ssl_video.data.dataset import Data
 from ssl_video.data.importers import to_label
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, counted, unknown
-from ssl_video.inference import export, label_table, labeling, temporal_robustness
+from ssl_video.inference import clip_features, export, label_table, labeling, temporal_robustness
 from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.evaluate import accuracy, both, probabilities
 from ssl_video.inference.evaluation import Evaluation, File, check_files
@@ -193,8 +193,7 @@ class Model:
         name = next(iter(self._predictor(predictor)))
         asked = labeling.Asked(name, every, merge, abstain, _workers(workers))
         asked.check(self.classes)
-        found = to_label.clips([videos] if isinstance(videos, str | PathLike) else videos)
-        clips = list({(clip.path, clip.name): clip for clip in found}.values())
+        clips = _clips(videos)
         with contextlib.ExitStack() as stack:
             table = None
             if output is not None:
@@ -203,6 +202,43 @@ class Model:
                 table = stack.enter_context(LabelTable(Path(output), settings, overwrite=overwrite))
             report = stack.enter_context(observer(progress).preparing())
             return labeling.label(self, clips, asked, table, each, report)
+
+    def features(
+        self,
+        videos: Sources,
+        *,
+        output: str | PathLike[str] | None = None,
+        predictor: str | None = None,
+        workers: int | None = None,
+        progress: bool | Observer | None = None,
+    ) -> clip_features.ClipFeatures:
+        """Compute the pooled features of clips: the inputs of the network's classifier.
+
+        The label of a clip is that of a manifest or an index file, otherwise the nearest folder around it
+        whose name is a class of the model, otherwise "".
+
+        Args:
+            videos, workers, progress: see `predict`.
+            output: an .npz file for the arrays; a file of that name is replaced. None: it is not written.
+            predictor: the network, see `predictors`; None: the first.
+
+        Returns:
+            Arrays with a row for each clip that can be read: `features` (N, C), `probabilities`
+            (N, classes), `paths`, `starts`, `ends`, `labels`; and `classes` and `errors`.
+
+        Raises:
+            InputError: a list cannot be read, the network has no classifier, `output` has another ending or
+                cannot be written, or there is no predictor of that name.
+        """
+        name = next(iter(self._predictor(predictor)))
+        if output is not None:
+            clip_features.check(Path(output))
+        clips = _clips(videos)
+        with observer(progress).preparing() as report:
+            found = clip_features.clip_features(self, clips, name, _workers(workers), report)
+        if output is not None:
+            found.save(Path(output))
+        return found
 
     def export(self, path: str | PathLike[str], predictor: str | None = None) -> export.Exported:
         """Write the network as a file that runs without this package, and check the file.
@@ -508,6 +544,12 @@ def load(path: Path, device: torch.device) -> Model:
     folder = path if path.is_dir() else path.parent if path.name == checkpoint.FINAL else None
     names, unlabeled = list(state["classes"]), state["num_unlabeled"]
     return Model(spec, names, assembly, device, unfinished, unlabeled, folder, Calibration.of(state))
+
+
+def _clips(videos: Sources) -> list[to_label.Given]:
+    """Return the clips of sources, each once."""
+    found = to_label.clips([videos] if isinstance(videos, str | PathLike) else videos)
+    return list({(clip.path, clip.name): clip for clip in found}.values())
 
 
 def _workers(number: int | None) -> int:

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from ssl_video.data.importers import absolute, index_file, no_such
-from ssl_video.data.importers.draft import reading
+from ssl_video.data.importers.draft import Draft, reading
 from ssl_video.data.importers.locate import is_clip
+from ssl_video.data.importers.manifest import read_table, with_known_names, with_segments
 from ssl_video.data.importers.unlabeled import read_source
 from ssl_video.data.names import is_video
 from ssl_video.data.segments import Segment, file_of, parse
@@ -26,12 +29,14 @@ class Given(NamedTuple):
         name: absolute path of its file or folder of pictures, with the clip's part of it.
         file: the same without the part.
         segment: the clip's part of the file; None: all of it.
+        label: the label that an index file or a manifest has for it; "": none.
     """
 
     path: str
     name: str
     file: str
     segment: Segment | None
+    label: str = ""
 
     @property
     def start(self) -> float | None:
@@ -83,17 +88,37 @@ def _of(source: str) -> list[Given]:
         if not path.exists():
             raise InputError(no_such(path))
         index = index_file.read(path)
-        return [_given(index.ids[row], index.paths[row]) for row in index.used.tolist()]
+        names = (*index.classes, "")  # of clips without a label, whose number is -1
+        return [
+            _given(index.ids[row], index.paths[row], names[index.labels[row]]) for row in index.used.tolist()
+        ]
     draft = read_source(path, faulty=True)
     if draft.problems:
         raise InputError(*(f"{path}: {problem}" for problem in draft.problems))
     shown = source if path.is_dir() else draft.root if draft.root == "/" else ""
     names = draft.clips.to_pylist()
-    return [_given(os.path.join(shown, name), os.path.join(draft.root, name)) for name in names]
+    labels = _labels(path) if path.suffix.lower() in (".csv", ".tsv") else {}
+    return [
+        _given(
+            os.path.join(shown, name),
+            os.path.join(draft.root, name),
+            labels.get(os.path.join(shown, name), ""),
+        )
+        for name in names
+    ]
 
 
-def _given(shown: str, name: str) -> Given:
+def _labels(path: Path) -> dict[str, str]:
+    """Return the labels of a manifest by its clips; none without the columns."""
+    columns = with_known_names(read_table(path))
+    if not {"path", "label"} <= columns.keys():
+        return {}
+    names = with_segments(columns["path"].cast(pa.large_string()), columns, Draft(str(path)))
+    return dict(zip(names.to_pylist(), columns["label"].cast(pa.large_string()).to_pylist(), strict=True))
+
+
+def _given(shown: str, name: str, label: str = "") -> Given:
     """Return a clip by its path as given, and by its absolute path."""
     file, segment = parse(name)
     in_seconds = segment is not None and not segment.in_frames
-    return Given(file_of(shown) if in_seconds else shown, name, file, segment)
+    return Given(file_of(shown) if in_seconds else shown, name, file, segment, label)
