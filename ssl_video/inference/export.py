@@ -70,10 +70,11 @@ def export(model: "Model", path: Path, predictor: str) -> Exported:
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: there is no folder {path.parent}")
     about, network = describe(model, predictor), model.predictors[predictor]
+    temperature = model.temperatures.get(predictor, 1.0)
     with _portable(network, model.device), torch.no_grad():
         clips = [_random_clips(2, about, wider) for wider in (4 / 3, 1)]
-        expected = [_probabilities(network, frames, model.spec.size) for frames in clips]
-        whole = FromFrames(network, model.spec.size).eval()
+        expected = [_probabilities(network, frames, model.spec.size, temperature) for frames in clips]
+        whole = FromFrames(network, model.spec.size, temperature).eval()
         with _reasons(about["backbone"], path.suffix):
             content = _content(_traced(whole, torch.from_numpy(clips[0])), path.suffix, about)
         try:
@@ -103,6 +104,7 @@ def describe(model: "Model", predictor: str) -> dict[str, Any]:
         "test_clips": spec.test_clips,
         "test_crops": spec.test_crops,
         "predictor": predictor,
+        "temperature": model.temperatures.get(predictor),
         "backbone": role.backbone,
         "probe": role.probe,
         "algorithm": spec.algorithm,
@@ -140,11 +142,11 @@ def _random_clips(number: int, about: Mapping[str, Any], wider: float) -> np.nda
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def _probabilities(network: nn.Module, clips: np.ndarray, size: int) -> np.ndarray:
+def _probabilities(network: nn.Module, clips: np.ndarray, size: int, temperature: float) -> np.ndarray:
     """Return a network's probabilities of clips that are cut and normalised as those of a test."""
     height, width = clips.shape[2:4]
     transforms = [augment.centre(height, width, 0.5)] * len(clips)
-    scores = network(augment.apply(list(clips), transforms, size)).softmax(-1)
+    scores = (network(augment.apply(list(clips), transforms, size)) / temperature).softmax(-1)
     return np.asarray(scores.numpy())
 
 

@@ -20,17 +20,15 @@ class FromFrames(nn.Module):
     Args:
         network: normalised clips (N, 3, T, S, S) -> logits (N, classes).
         size: S, the side of its clips in pixels.
-
-    Attributes:
         temperature: the number that logits are divided by.
     """
 
     temperature: Tensor
 
-    def __init__(self, network: nn.Module, size: int) -> None:
+    def __init__(self, network: nn.Module, size: int, temperature: float = 1.0) -> None:
         super().__init__()
         self.network, self.size = network, size
-        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("temperature", torch.tensor(temperature))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map frames, uint8 (N, T, H, W, 3) of any height and width -> probabilities (N, classes)."""

@@ -54,10 +54,12 @@ def trained(backbone: str, **values: object) -> Model:
     for part in assembly.parts():
         part.eval()
     network = next(iter(assembly.predictors().values()))
+    head = network.get_submodule(find_classifier(network, 5))
     with torch.no_grad():
         # Random networks hesitate between all classes, and hesitation hides differences.
+        head.get_parameter("bias").zero_()
         deviation = network(torch.randn(2, 3, frames, size, size)).std(1).mean()
-        network.get_submodule(find_classifier(network, 5)).get_parameter("weight").mul_(2 / deviation)
+        head.get_parameter("weight").mul_(2 / deviation)
     return Model(spec, ["a", "b", "c", "d", "e"], assembly, CPU)
 
 

@@ -1,6 +1,7 @@
 """Exported networks run without this package, and give the probabilities of `predict`."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.numbers import assert_close
+from helpers.paths import ROOT
 from helpers.videos import KINDS, encode
 from inference.export_backbones import trained
 from torch import Tensor, nn
@@ -21,6 +24,8 @@ from ssl_video.errors import InputError
 from ssl_video.inference import export
 from ssl_video.inference.model import Model
 from ssl_video.networks.memory_format import PointwiseConv3d, place
+from ssl_video.runs import weight_file
+from ssl_video.spec import plain
 
 CPU = torch.device("cpu")
 needs_onnx = pytest.mark.skipif(
@@ -69,6 +74,7 @@ def clips_of(model: Model, video: Path) -> np.ndarray:
     return np.stack([frames[frame_indices(start, shape, len(frames))] for start in starts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS_OF_FILES)
 def test_a_process_without_this_package(kind: str, tmp_path: Path) -> None:
     model = trained("tiny3d", stride=2, test_clips=3)
@@ -179,3 +185,20 @@ def test_backbones(backbone: str, values: dict[str, Any], kind: str, tmp_path: P
     done = trained(backbone, **values).export(tmp_path / f"model{kind}")
     assert done.difference is not None
     assert done.difference < 1e-5
+
+
+def test_the_weights_open_in_plain_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the lines of docs/export.md."""
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    lines = next(text for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "load_file" in text)
+    assert len(lines.split("\n\n")[1].splitlines()) + 2 <= 6
+    model = trained("timm/resnet18")
+    state = model.assembly.state() | {"spec": plain(model.spec), "classes": model.classes, "num_unlabeled": 0}
+    (tmp_path / "RUN").mkdir()
+    weight_file.save(state, tmp_path / "RUN" / "final.safetensors")
+    monkeypatch.chdir(tmp_path)
+    names = dict[str, Any]()
+    exec(lines, names)
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert_close(names["network"](images), model.module.network(images))
