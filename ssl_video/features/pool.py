@@ -5,6 +5,7 @@ video's content and the copy's number, not on the run, so that all runs share th
 sample are those of one copy: they share windows and transforms as declared.
 """
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,29 +86,30 @@ class FeaturePool(Pool):
         """
         if self._stored:
             return
-        contents = [content_of(self.store, row) for row in self.rows]
+        rows = RowsByContent(self.store)
+        contents = rows.contents(self.rows.tolist())
         items = [(content, copy) for content in contents for copy in range(self.copies)]
-        rows = dict(zip(contents, self.rows.tolist(), strict=True))
         wanted, stored = self._wanted(), dict[str, tuple[FeatureSet, np.ndarray]]()
         for number, names in enumerate(wanted):
             extractor, cut = self.extractors[names[0]], self.cuts[names[0]]
             about = extractor.about | {"view": self._about(cut)}
             made = self._make(about, extractor.shape(cut[0].shape.frames))
             compute = partial(self._compute, extractor, cut, rows)
-            made.fill(items, compute, progress and partial(_of_all, progress, number, len(wanted)))
+            shown = progress and partial(_of_all, progress, number, len(wanted))
+            made.fill(items, compute, shown, rows.has)
             places = made.places(items).reshape(len(contents), self.copies, 2)
             stored |= dict.fromkeys(names, (made, places))
         self._numbers = [_number(content) for content in contents]
         self._stored = stored
 
     def _compute(
-        self, extractor: Extractor, cut: Cut, rows: Mapping[str, int], items: Sequence[Item]
+        self, extractor: Extractor, cut: Cut, rows: "RowsByContent", items: Sequence[Item]
     ) -> Iterator[np.ndarray]:
-        """Return the features of copies of videos; `rows` are those of the videos by content."""
+        """Return the features of copies of videos."""
 
         def clips() -> Iterator[Tensor]:
             for content, copy in items:
-                made = self._draws.made(np.array([rows[content]]), [(copy, _number(content))], [cut])
+                made = self._draws.made(np.array([rows.row(content)]), [(copy, _number(content))], [cut])
                 yield made[cut][0]
 
         return extractor.features(clips())
@@ -152,16 +154,46 @@ class FeaturePool(Pool):
         return settings | (dense if self.settings.sampling == "dense" else {})
 
 
-def content_of(store: FrameStore, row: int) -> str:
-    """Return a digest of a clip's content.
+class RowsByContent:
+    """Rows of a store by the content of their videos.
 
-    Raises:
-        InputError: the video cannot be read, although it could be when its data set was opened.
+    Other runs on the same data, with other labels, ask for features of other rows. A process may compute
+    theirs, so it has to find all rows.
+
+    Args:
+        store: the store.
     """
-    try:
-        return store.content(row)
-    except DecodeError as error:
-        raise unreadable(store.paths[row], error) from None
+
+    def __init__(self, store: FrameStore) -> None:
+        self._store, self._rows, self._all = store, dict[str, int](), False
+
+    def contents(self, rows: Sequence[int]) -> list[str]:
+        """Return a digest of the content of each row's clip.
+
+        Raises:
+            InputError: a video cannot be read, although it could be when its data set was opened.
+        """
+        found = list[str]()
+        for row in rows:
+            try:
+                found.append(self._store.content(row))
+            except DecodeError as error:
+                raise unreadable(self._store.paths[row], error) from None
+        self._rows |= zip(found, rows, strict=True)
+        return found
+
+    def has(self, content: str) -> bool:
+        """Return whether a row has this content."""
+        if content not in self._rows and not self._all:
+            self._all = True
+            for row in range(len(self._store.paths)):
+                with contextlib.suppress(DecodeError):
+                    self._rows.setdefault(self._store.content(row), row)
+        return content in self._rows
+
+    def row(self, content: str) -> int:
+        """Return the row of a content that there is."""
+        return self._rows[content]
 
 
 def _number(content: str) -> int:

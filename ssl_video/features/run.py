@@ -17,7 +17,7 @@ from ssl_video.data.pool import evaluation_clips
 from ssl_video.data.progress import CountProgress
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.features.extract import Extractor
-from ssl_video.features.pool import content_of
+from ssl_video.features.pool import RowsByContent
 from ssl_video.networks.assemble import Assembly
 from ssl_video.spec import Spec
 
@@ -38,6 +38,7 @@ class RunFeatures:
     def __init__(self, spec: Spec, assembly: Assembly, data: Data, device: torch.device) -> None:
         self.spec, self.assembly, self.data = spec, assembly, data
         self.extractors = dict[str, Extractor]()
+        self._rows = RowsByContent(data.store)
         self._sets: dict[tuple[int, ClipShape], tuple[FeatureSet, set[Item]]] = {}
         algorithm = assembly.algorithm
         if algorithm.works_on_pixels or not spec.feature_copies:
@@ -112,17 +113,20 @@ class RunFeatures:
             made = self.make(extractor.about | {"view": about}, (views, *extractor.shape(shape.frames)))
             self._sets[key] = made, set()
         made, filled = self._sets[key]
-        contents = {row: content_of(store, row) for row in rows}
-        of = {content: row for row, content in contents.items()}
+        contents = self._rows.contents(rows)
 
         def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
-            clips = (clip for item, _ in some for clip in evaluation_clips(store, of[item], shape, spec))
+            clips = (
+                clip
+                for item, _ in some
+                for clip in evaluation_clips(store, self._rows.row(item), shape, spec)
+            )
             found = extractor.features(clips)
             return (np.stack(list(islice(found, views))) for _ in some)
 
-        items = [(content, 0) for content in contents.values()]
+        items = [(content, 0) for content in contents]
         if not filled.issuperset(items):
-            made.fill(items, compute, progress)
+            made.fill(items, compute, progress, self._rows.has)
             filled.update(items)
         return made, items
 

@@ -91,7 +91,7 @@ def clip_features(
         InputError: the network has no classifier, or gives outputs that are not finite.
     """
     network, spec, classes = model.predictors[predictor], model.spec, len(model.classes)
-    pooled = Pooled(network, classes)
+    pooled, temperature = Pooled(network, classes), model.temperatures.get(predictor)
     reader = ClipReader(clips, [None] * len(clips), None, model.assembly.shape_for(predictor), spec)
 
     @torch.no_grad()
@@ -101,7 +101,9 @@ def clip_features(
             logits = network(given)
         found = pooled.features(len(views)).unflatten(0, (number, -1)).mean(1)
         # Both in one array, as `labeled` hands over one for each clip.
-        return np.concatenate([mean_over_views(predictor, logits, number), found.cpu().numpy()], 1)
+        return np.concatenate(
+            [mean_over_views(predictor, logits, number, temperature), found.cpu().numpy()], 1
+        )
 
     at_once = max(1, CLIPS_AT_ONCE // (spec.test_clips * spec.test_crops))
     rows, read, errors, ended = list[np.ndarray](), list[Given](), list[str](), 0

@@ -144,6 +144,24 @@ def test_a_trained_network_beside_a_frozen_one_sees_clips(
     fit(made)
 
 
+def test_a_run_computes_what_another_asked_for(
+    make_training: Callable[..., Training], weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of rows that are not its own: with other labels, other clips are unlabeled."""
+    one, other = (make_training(**settings("fixmatch", weights), draw=draw) for draw in (0, 1))
+    asked = [set(made.partition.unlabeled.tolist()) for made in (one, other)]
+    assert asked[0] - asked[1], "else this shows nothing"
+    with monkeypatch.context() as patch:
+        # It announces its packs and computes none.
+        patch.setattr(store.FeatureSet, "_compute", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        for made in (one, other):
+            for fill in (made.prepare, lambda made=made: made.features.fill(made.partition.labeled)):
+                with pytest.raises(KeyboardInterrupt):
+                    fill()
+    other.prepare()
+    fit(other)
+
+
 def test_runs_share_features(
     make_plan: Callable[..., Plan], weights: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

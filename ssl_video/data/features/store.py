@@ -98,12 +98,15 @@ class FeatureSet:
         items: Sequence[Item],
         compute: Callable[[Sequence[Item]], Iterator[np.ndarray]],
         progress: CountProgress | None = None,
+        has: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Compute and store the features of the items that the set lacks.
 
         Args:
             items: the items.
-            compute: returns the features of some items, one array of shape `shape` after the other.
+            compute: returns the features of some items, one array of shape `shape` after the other. They may
+                be items of other processes.
+            has: whether `compute` has the video of a content. Those of other data sets it may lack.
             progress: called before each pack, and at the end, with the number of items that are stored, and
                 of all. If it raises an error, the stored packs stay.
 
@@ -122,12 +125,18 @@ class FeatureSet:
             while waiting:
                 if progress:
                     progress(len(items) - missing, len(items))
-                found = next((number for number in waiting if self._compute(number, compute)), None)
-                if found is None:
-                    time.sleep(_POLL)
-                else:
+                found = next((number for number in waiting if self._compute(number, compute, has)), None)
+                if found is not None:
                     waiting.remove(found)
                     missing -= of_pack[found]
+                elif (free := next((n for n in waiting if not self._is_computed(n)), None)) is not None:
+                    # Its other items are of videos that are not here, and perhaps of a process that is dead.
+                    waiting.remove(free)
+                    own = self._repack([item for item in items if self._where[item][0] == free])
+                    waiting += own
+                    of_pack += Counter(self._where[item][0] for item in items if self._where[item][0] in own)
+                else:
+                    time.sleep(_POLL)
             if progress:
                 progress(len(items), len(items))
         except OSError as error:
@@ -149,25 +158,51 @@ class FeatureSet:
         for path in sorted(self.folder.glob(f"*{_ITEMS}")):
             if path.stem not in self._packs:
                 for slot, line in enumerate(path.read_text().splitlines()):
-                    content, _, copy = line.rpartition(" ")
-                    self._where.setdefault((content, int(copy)), (len(self._packs), slot))
+                    self._where.setdefault(_item(line), (len(self._packs), slot))
                 self._packs.append(path.stem)
 
-    def _add(self, items: Sequence[Item]) -> None:
-        """Make packs of new items, if there is room for them."""
+    def _add(self, items: Sequence[Item]) -> list[str]:
+        """Make packs of items, if there is room for them, and return their names."""
         if not items:
-            return
+            return []
+        names = list[str]()
         _make_room(self.all, self.limit, len(items) * self._bytes)
         size = min(max(-(-len(items) // _PACKS), _SMALLEST), _LARGEST)
         for start in range(0, len(items), size):
             lines = "".join(f"{content} {copy}\n" for content, copy in items[start : start + size])
             name = hashlib.sha256(lines.encode()).hexdigest()[:16]
+            names.append(name)
             with replacing(self.folder / (name + _ITEMS)) as file:
                 file.write(lines.encode())
         self._look()
+        return names
 
-    def _compute(self, number: int, compute: Callable[[Sequence[Item]], Iterator[np.ndarray]]) -> bool:
-        """Compute a pack unless another process does; return whether it is stored."""
+    def _repack(self, items: Sequence[Item]) -> list[int]:
+        """Make packs of items that are in others, too, and return their numbers."""
+        with _locked(self.folder / "packs"):
+            names = self._add(items)
+        numbers = [self._packs.index(name) for name in names]
+        for number in numbers:
+            lines = self._path(number, _ITEMS).read_text().splitlines()
+            self._where |= {item: (number, slot) for slot, item in enumerate(map(_item, lines))}
+        return numbers
+
+    def _is_computed(self, number: int) -> bool:
+        """Return whether a pack is stored, or a process computes it now."""
+        with self._path(number, _ITEMS).open("r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return self._path(number, _ARRAY).exists()
+
+    def _compute(
+        self,
+        number: int,
+        compute: Callable[[Sequence[Item]], Iterator[np.ndarray]],
+        has: Callable[[str], bool],
+    ) -> bool:
+        """Compute a pack unless another process does, or has to; return whether it is stored."""
         with self._path(number, _ITEMS).open("r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -176,11 +211,13 @@ class FeatureSet:
             if not self._path(number, _ARRAY).exists():
                 for rest in self.folder.glob(f".{self._packs[number]}{_ARRAY}.*"):
                     rest.unlink()  # of a process that was killed
-                lines = [line.rpartition(" ") for line in file.read().decode().splitlines()]
+                found = [_item(line) for line in file.read().decode().splitlines()]
+                if not all(has(content) for content, _ in found):
+                    return False
                 with replacing(self._path(number, _ARRAY)) as target:
-                    for features in compute([(content, int(copy)) for content, _, copy in lines]):
+                    for features in compute(found):
                         target.write(_half(features).tobytes())
-                    assert target.tell() == len(lines) * self._bytes, "an item has other features"
+                    assert target.tell() == len(found) * self._bytes, "an item has other features"
         return True
 
     def _array(self, number: int) -> "np.memmap[Any, Any]":
@@ -262,6 +299,12 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _item(line: str) -> Item:
+    """Return the item of a line of a pack."""
+    content, _, copy = line.rpartition(" ")
+    return content, int(copy)
 
 
 def _bytes(shape: Sequence[int]) -> int:

@@ -55,6 +55,31 @@ def test_what_is_stored_is_not_computed_again(tmp_path: Path) -> None:
     assert (found.about, found.items, found.size) == (ABOUT | {"shape": [3]}, 100, 100 * 6)
 
 
+def test_a_pack_of_another_process_with_videos_that_are_not_here(tmp_path: Path) -> None:
+    """It announced its items and is dead, or busy elsewhere: one's own are computed, and its own are not."""
+    announced = opened(tmp_path)
+    announced._add(items(30))
+    mine, asked = items(40)[20:], list[Item]()
+
+    def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
+        asked.extend(some)
+        return features(some)
+
+    steps = list[tuple[int, int]]()
+    made = opened(tmp_path)
+    made.fill(mine, compute, lambda *counts: steps.append(counts), lambda content: int(content[5:]) >= 10)
+    assert_stored(made, mine)
+    assert sorted(asked) == sorted(mine)
+    assert steps[-1] == (len(mine), len(mine))
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+    # It is alive after all, and finds what it needs.
+    announced.fill(items(30), features)
+    assert_stored(announced, items(30))
+    third = opened(tmp_path)
+    third.fill(items(40), lambda _: iter(()))
+    assert_stored(third, items(40))
+
+
 def test_numbers_that_do_not_fit_are_not_stored(tmp_path: Path) -> None:
     for number in (1e5, np.inf, np.nan):
         with pytest.raises(InputError, match="not finite, or too large to be stored in 16 bits"):
