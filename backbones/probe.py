@@ -140,7 +140,7 @@ class AttentiveHead(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens (N, L, C) -> logits (N, classes)."""
         # Copied: without gradients a view of a parameter asks for one, and operations could not be counted.
-        query = self.query.repeat(len(tokens), 1, 1)  # (N, 1, C)
+        query = self.query.repeat(tokens.shape[0], 1, 1)  # (N, 1, C)
         key, value = self.kv(self.norm1(tokens)).chunk(2, -1)
         # (N, L, C) -> (N, heads, L, C / heads)
         parts = [x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.q(query), key, value)]
@@ -204,7 +204,7 @@ class _Source:
         assert found[-1] is not None
         tokens = _tokens(found[-1], self.channels_last)
         # Frame networks pass the frames of a clip as separate images, in consecutive rows.
-        return tokens.reshape(len(clip), -1, tokens.shape[-1])
+        return tokens.reshape(clip.shape[0], -1, tokens.shape[-1])
 
 
 def _find_tokens(network: nn.Module, clip: Tensor, pooled: int) -> _Source:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ssl_video.data.video.decode import decode
 from ssl_video.data.views.sampling import even_starts, frame_indices
 from ssl_video.errors import InputError
 from ssl_video.inference import export
+from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.model import Model
 from ssl_video.networks.memory_format import PointwiseConv3d, place
 from ssl_video.runs import weight_file
@@ -77,7 +79,8 @@ def clips_of(model: Model, video: Path) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS_OF_FILES)
 def test_a_process_without_this_package(kind: str, tmp_path: Path) -> None:
-    model = trained("tiny3d", stride=2, test_clips=3)
+    calibration = Calibration(clips=50, temperatures={"model": 1.7})
+    model = replace(trained("tiny3d", stride=2, test_clips=3), calibration=calibration)
     video = encode(tmp_path / "a.mp4", KINDS["h264"]._replace(size=(48, 64)), 20)
     done = model.export(tmp_path / f"model{kind}")
     assert done.difference is not None
@@ -87,6 +90,7 @@ def test_a_process_without_this_package(kind: str, tmp_path: Path) -> None:
     assert np.ptp(expected) > 0.1
     assert np.mean(found["probabilities"], 0) == pytest.approx(expected, abs=1e-4)
     about = found["about"]
+    assert float(about["temperature"]) == 1.7
     assert (about["classes"], about["frames"], about["backbone"]) == (model.classes, 4, "tiny3d")
     assert about["sampling"] == "dense"
 
@@ -175,8 +179,8 @@ def test_files_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
         ("timm/resnet18+tsm", {}),
         ("x3d_xs", {}),
         ("r3d_18", {"input": "motion"}),
-        ("timm/resnet18", {"probe": "linear", "weights": "imagenet"}),
-        ("tiny3d", {"probe": "attentive", "weights": "imagenet"}),
+        ("timm/resnet18", {"probe": "linear", "weights": "file.pt"}),
+        ("tiny3d", {"probe": "attentive", "weights": "file.pt"}),
         ("tiny3d", {"sampling": "segments"}),
     ],
     ids=str,

@@ -73,6 +73,12 @@ def test_overrides_of_a_recipe_apply_to_their_algorithm_below_the_user(tmp_path:
 # -- defaults
 
 
+@pytest.fixture
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights of the default recipe, as far as can be seen without reading them."""
+    monkeypatch.setattr(recipe, "find_spec", lambda _: object())
+
+
 @pytest.mark.parametrize("name", algorithms.builtin())
 def test_a_run_on_the_demo_is_one_of_its_benchmark(name: str) -> None:
     """With the settings for its algorithm, too; otherwise it would be trained again."""
@@ -86,6 +92,7 @@ def test_what_is_given_is_above_the_demo_s_settings() -> None:
     assert (auxiliary.backbone, auxiliary.width, auxiliary.frames) == ("timesformer_tiny", 0.5, 8)
 
 
+@pytest.mark.usefixtures("_installed")
 @pytest.mark.parametrize(
     ("given", "backbone", "probe"),
     [
