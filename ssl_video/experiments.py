@@ -51,7 +51,8 @@ def train(
     Every flag of `ssl-video train` is a keyword: the keys of a specification (data, protocol, steps,
     backbone, options={"threshold": 0.8}, ...) and device, threads, workers, devices, compile, results,
     logger (a name or several), ...
-    On the demo clips the settings of the demo suite are the defaults.
+    On the demo clips the settings of the demo suite are the defaults, on other data those of the recipe
+    "probe", unless a backbone, a width or weights are given.
 
     Args:
         algorithm: a name, "path/to/file.py:name", or a class; None: that of `config`, else supervised.
@@ -119,7 +120,9 @@ def bench(
     """Compare algorithms over partition protocols and seeds; finished runs are not repeated.
 
     Keywords are the keys of a specification, the same for all runs, and device, threads, jobs, executor,
-    results, ..., as the flags of `ssl-video bench`. Without `data` it runs on the embedded demo clips.
+    results, ..., as the flags of `ssl-video bench`. Without `data` it runs on the embedded demo clips. Other
+    data has the recipe "probe", unless a suite, or a backbone, width or weights are given; comparisons of
+    probes have logistic regression as a row.
 
     Args:
         algorithms: names, "path/to/file.py:name", classes, or mappings of keys of a specification such as

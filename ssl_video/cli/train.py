@@ -32,7 +32,8 @@ def command(
 ) -> int:
     """Train one run. Flags override the file, --set overrides both.
 
-    On the demo clips, the settings of the demo suite are the defaults; elsewhere, those shown below.
+    On the demo clips, the settings of the demo suite are the defaults; on other data those of the recipe
+    probe; with a --backbone, --width or --weights of your own, those shown below.
     A stopped run resumes from its checkpoint when the same command is called again. Changing any setting,
     including --steps, starts a new run in its own folder.
 
