@@ -230,12 +230,18 @@ def _library() -> Any:
     """Return the library.
 
     Raises:
-        InputError: it is not installed, or cannot be imported.
+        InputError: it is not installed, cannot be imported, or needs a newer torch.
     """
     if find_spec("transformers") is None:
         raise InputError("transformers is not installed: pip install 'ssl-video[transformers]'")
     with importing("transformers"):
         import transformers
+    # It can be imported, but has no models then.
+    if not transformers.utils.is_torch_available():
+        raise InputError(
+            f"transformers {transformers.__version__} does not support torch {torch.__version__}: install a "
+            "newer torch, or an older one of transformers, pip install 'transformers<5'"
+        )
     return transformers
 
 

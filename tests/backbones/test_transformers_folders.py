@@ -222,6 +222,16 @@ def test_the_library_is_an_extra(model_folder: Folder, monkeypatch: pytest.Monke
         create(backbone)
 
 
+def test_a_library_that_needs_a_newer_torch(model_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no models then, but can be imported."""
+    name = model_folder("clip")
+    monkeypatch.setattr("transformers.utils.is_torch_available", lambda: False)
+    with pytest.raises(
+        InputError, match=r"^transformers \S+ does not support torch \S+: install a newer torch"
+    ):
+        create(name)
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache of the hub, where the hub cannot be reached."""
