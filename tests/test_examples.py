@@ -12,7 +12,7 @@ from helpers.paths import ROOT
 EXAMPLES = {
     "plain_torch_loop.py": ([], "primary: top-1"),
     "own_method.py": (["--seeds", 1], "second-opinion"),
-    "own_data.py": (["--seeds", 1, "--labeled", 2], "confidence"),
+    "own_data.py": (["--seeds", 1, "--labeled", 2], "probability"),
 }
 
 

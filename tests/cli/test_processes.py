@@ -18,6 +18,8 @@ COMMANDS: dict[str, Arguments] = {
     "analyze compare": lambda _, run: [run, run],
     "analyze dynamics": lambda _, run: [run, "--json"],
     "evaluate": lambda _, run: [run, "--json"],
+    "export": lambda _, run: [run, "-o", "model.pt2"],
+    "features": lambda data, run: [run, data / "test", "-o", "features.npz"],
     "data index": lambda data, _: [data, "-o", "index.arrow"],
     "leaderboard": lambda *_: ["--format", "csv"],
     "list": lambda *_: ["algorithms"],
@@ -42,7 +44,7 @@ COMMANDS: dict[str, Arguments] = {
 # They say how long they took.
 TIMED = {"data cache", "algorithm check"}
 # They take seconds of their own, not only to start; other tests call them in this process.
-SLOW = {"analyze dynamics", "algorithm page", "report", "analyze speed"}
+SLOW = {"analyze dynamics", "algorithm page", "report", "analyze speed", "export"}
 
 
 @pytest.mark.slow
