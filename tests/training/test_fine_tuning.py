@@ -55,7 +55,7 @@ ALL = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the registry takes a name once per process
 def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Keys of a network with blocks and batch norm, and of its weights, whose averages are not initial."""
     folder = tmp_path_factory.mktemp("own")
