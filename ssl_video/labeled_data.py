@@ -25,7 +25,7 @@ from ssl_video.spec import Spec, build
 
 _KEYS = (
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists", "root", "split"),
-    *("unlabeled", "segment", "keep_classes", "folds", "balance"),
+    *("unlabeled", "labels", "segment", "keep_classes", "folds", "balance"),
     *(
         "size",
         "frames",

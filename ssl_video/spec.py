@@ -165,6 +165,11 @@ class Spec(BaseModel):
     unlabeled: Several = Field(
         (), description="more unlabeled clips: a folder, manifest, list, index file or video; repeatable"
     )
+    labels: Several = Field(
+        (),
+        description="labels kept apart from the videos, with columns path and label: corrections and "
+        "additions, as of ssl-video suggest; repeatable",
+    )
     segment: float = Field(
         10.0,
         ge=0,
@@ -262,7 +267,7 @@ class Spec(BaseModel):
 
 # Keys that distinguish the runs of one row of a table: its columns, and the repetitions in a cell.
 CELL = (
-    *("data", "root", "split", "unlabeled", "segment", "keep_classes", "folds"),
+    *("data", "root", "split", "unlabeled", "labels", "segment", "keep_classes", "folds"),
     *("protocol", "draw", "seed", "labeled_in_unlabeled", "validation", "lists"),
 )
 # Keys in which compared rows may differ.

@@ -19,6 +19,7 @@ CELL = {
     "root": "elsewhere",
     "split": "split2",
     "unlabeled": ["archive"],
+    "labels": ["todo.csv"],
     "segment": 5.0,
     "keep_classes": ["unknown"],
     "folds": 5,

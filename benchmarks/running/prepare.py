@@ -177,8 +177,11 @@ def _names(spec: Spec, device: torch.device) -> Spec:
     # Absolute, as a run's records are read from any directory.
     places = {"data": None if spec.data == "demo" else spec.data, "root": spec.root, "lists": spec.lists}
     absolute = {key: str(Path(place).expanduser().absolute()) for key, place in places.items() if place}
-    sources = tuple(str(Path(place).expanduser().absolute()) for place in spec.unlabeled)
-    spec = spec.model_copy(update={**absolute, "unlabeled": sources})
+    several = {
+        key: tuple(str(Path(place).expanduser().absolute()) for place in getattr(spec, key))
+        for key in ("unlabeled", "labels")
+    }
+    spec = spec.model_copy(update={**absolute, **several})
     problems = partition.check(spec.protocol, lists=Path(spec.lists) if spec.lists else None)
     try:
         spec = assemble.resolve(spec, device)

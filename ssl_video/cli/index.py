@@ -36,6 +36,9 @@ _KEYS = sv.Spec.model_fields
     help=sv.Spec.model_fields["unlabeled"].description,
 )
 @click.option(
+    "--labels", type=_PATH, multiple=True, metavar="FILE", help=sv.Spec.model_fields["labels"].description
+)
+@click.option(
     "--keep-classes", multiple=True, metavar="TEXT", help=sv.Spec.model_fields["keep_classes"].description
 )
 @click.option("--no-check", is_flag=True, help="do not check that the files exist")
@@ -50,6 +53,7 @@ def command(
     kind: str | None,
     skip_missing: bool,
     unlabeled: tuple[Path, ...],
+    labels: tuple[Path, ...],
     keep_classes: tuple[str, ...],
     no_check: bool,
 ) -> None:
@@ -73,8 +77,8 @@ def command(
     """
     made = sv.data.make_index(
         *sources, output=output, videos=videos, train=train, val=val, test=test, classes=classes, kind=kind,
-        skip_missing=skip_missing, check=not no_check, unlabeled=unlabeled, keep_classes=keep_classes,
-        progress=sv.ConsoleObserver(),
+        skip_missing=skip_missing, check=not no_check, unlabeled=unlabeled, labels=labels,
+        keep_classes=keep_classes, progress=sv.ConsoleObserver(),
     )  # fmt: skip
     _show(made, Console())
 

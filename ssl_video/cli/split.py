@@ -12,7 +12,7 @@ import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.show import plainly
 
-_INDEX = ("root", "split", "unlabeled", "segment", "keep_classes")
+_INDEX = ("root", "split", "unlabeled", "labels", "segment", "keep_classes")
 _DRAW = ("draw", "labeled_in_unlabeled", "validation", "lists")
 _SHOWN = 10
 

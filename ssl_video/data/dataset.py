@@ -14,6 +14,7 @@ from ssl_video.data.frames.extent import FILES_OWN, Clock
 from ssl_video.data.frames.store import GIB, LONG, FrameStore
 from ssl_video.data.importers import absolute, read
 from ssl_video.data.importers.finish import Unsplit
+from ssl_video.data.importers.label_files import add_labels
 from ssl_video.data.importers.unlabeled import add as add_unlabeled
 from ssl_video.data.index import Index
 from ssl_video.data.partitions.folds import fold
@@ -108,8 +109,8 @@ def read_all(
     """Return the clips of a run's data set, including those that are quarantined.
 
     Args:
-        spec: the run, of which `data`, `root`, `split`, `unlabeled`, `segment`, `keep_classes` and `folds`
-            are used, and `fps` for folders of pictures.
+        spec: the run, of which `data`, `root`, `split`, `unlabeled`, `labels`, `segment`, `keep_classes` and
+            `folds` are used, and `fps` for folders of pictures.
         progress: called while the demo clips are rendered, and while unlabeled recordings are cut.
         faulty: accept missing and empty files.
         unsplit: see `read_index`.
@@ -133,8 +134,11 @@ def read_all(
             keep_classes=keep,
             unsplit=unsplit,
             training=training,
+            labels_follow=bool(spec.labels),
         )
     index = add_unlabeled(index, [absolute(place) for place in spec.unlabeled], faulty=faulty)
+    files = [absolute(place) for place in spec.labels]
+    index = add_labels(index, files, spec.keep_classes, training=training)
     shown = _under("looking at unlabeled videos", progress)
     return recordings.cut(index, spec.segment, cache_dir() / "frames", clock(spec).pictures, shown)
 
@@ -155,7 +159,8 @@ def index_key(spec: Spec) -> tuple[object, ...]:
     """Return the settings that determine the index of a run: runs with an equal key share one."""
     fold = (spec.folds, spec.label_draw) if spec.folds else ()
     # The duration of a folder of pictures depends on their rate.
-    return spec.data, spec.root, spec.split, spec.unlabeled, spec.segment, spec.keep_classes, spec.fps, *fold
+    more = spec.unlabeled, spec.labels, spec.segment, spec.keep_classes
+    return spec.data, spec.root, spec.split, *more, spec.fps, *fold
 
 
 def frames_key(spec: Spec) -> tuple[object, ...]:

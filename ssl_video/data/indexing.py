@@ -94,6 +94,7 @@ def make_index(
     skip_missing: bool = False,
     check: bool = True,
     unlabeled: Paths = (),
+    labels: Paths = (),
     keep_classes: Names = (),
     progress: bool | Observer | None = None,
 ) -> IndexFile:
@@ -113,6 +114,7 @@ def make_index(
         check: look for the files.
         unlabeled: further sources of unlabeled clips: folders (their videos at any depth), manifests, lists,
             index files or videos.
+        labels: files of corrected and additional labels, with columns path and label.
         keep_classes: classes that are called unlabeled, unknown, none, -1 or ?, which otherwise mean that a
             clip has no label.
         progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
@@ -130,6 +132,7 @@ def make_index(
         skip_missing=skip_missing,
         check=check,
         unlabeled=[absolute(path) for path in _listed(unlabeled)],
+        labels=[absolute(path) for path in _listed(labels)],
         keep_classes=tuple(listed(keep_classes)),
     )
     target, shown = absolute(Path(output)), observer(progress)
@@ -156,7 +159,7 @@ def _check(request: IndexRequest, output: Path) -> None:
     files = [file for of_part in request.lists.values() for file in of_part]
     needed = [*request.sources, *files, *([request.classes] if request.classes else [])]
     needed += [request.videos] if request.videos and request.check else []
-    needed += request.unlabeled
+    needed += [*request.unlabeled, *request.labels]
     problems = [no_such(path) for path in needed if not path.exists()]
     if request.kind is not None and request.kind not in KINDS:
         problems.append(unknown("kind", request.kind, KINDS))

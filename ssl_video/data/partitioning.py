@@ -112,6 +112,7 @@ def make_partition(
     root: Place | None = None,
     split: str | None = None,
     unlabeled: Names = (),
+    labels: Names = (),
     segment: float | None = None,
     keep_classes: Names = (),
     draw: int | None = None,
@@ -130,6 +131,7 @@ def make_partition(
         root: the folder that the manifest's paths start from.
         split: the manifest's column that says train or test; None: "split".
         unlabeled: further sources of unlabeled clips: folders, manifests, lists, index files or videos.
+        labels: files of corrected and additional labels, with columns path and label.
         segment: seconds per clip of an unlabeled recording; None: 10; 0: recordings stay whole.
         keep_classes: classes that are called unlabeled, unknown, none, -1 or ?.
         draw: number of the draw; None: 0.
@@ -144,8 +146,8 @@ def make_partition(
     given = {
         "data": data, "protocol": protocol, "root": root, "split": split, "draw": draw, "lists": lists,
         "labeled_in_unlabeled": labeled_in_unlabeled, "validation": validation,
-        "unlabeled": listed(unlabeled) or None, "keep_classes": listed(keep_classes) or None,
-        "segment": segment,
+        "unlabeled": listed(unlabeled) or None, "labels": listed(labels) or None,
+        "keep_classes": listed(keep_classes) or None, "segment": segment,
     }  # fmt: skip
     (made,) = _made(given, [protocol], progress)
     if output is not None:
@@ -180,6 +182,7 @@ def compare_partitions(
     root: Place | None = None,
     split: str | None = None,
     unlabeled: Names = (),
+    labels: Names = (),
     segment: float | None = None,
     keep_classes: Names = (),
     draw: int | None = None,
@@ -197,6 +200,7 @@ def compare_partitions(
         root: see `make_partition`.
         split: see `make_partition`.
         unlabeled: see `make_partition`.
+        labels: see `make_partition`.
         segment: see `make_partition`.
         keep_classes: see `make_partition`.
         draw: see `make_partition`.
@@ -211,7 +215,7 @@ def compare_partitions(
     drawing = {
         "root": root, "split": split, "draw": draw, "labeled_in_unlabeled": labeled_in_unlabeled,
         "validation": validation, "unlabeled": listed(unlabeled) or None, "segment": segment,
-        "keep_classes": listed(keep_classes) or None,
+        "labels": listed(labels) or None, "keep_classes": listed(keep_classes) or None,
     }  # fmt: skip
     if data is None:
         if any(value is not None for value in drawing.values()):

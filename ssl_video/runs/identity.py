@@ -10,7 +10,7 @@ from ssl_video.runs.folder import RunFolder, run_folders
 from ssl_video.spec import Spec, flat, plain
 
 # The location of the data is not part of a run's identity; its content is, and has its own fingerprint.
-_PLACES = ("data", "root", "split", "unlabeled", "keep_classes", "lists")
+_PLACES = ("data", "root", "split", "unlabeled", "labels", "keep_classes", "lists")
 _CONTENT = "the data set's clips or labels, a plugin's code, or the content of a file of weights"
 
 

@@ -35,6 +35,7 @@ def read(
     keep_classes: Collection[str] = (),
     unsplit: Unsplit = "hold-out",
     training: bool = True,
+    labels_follow: bool = False,
 ) -> Index:
     """Return the clips of an index file, a manifest, or class folders, perhaps in train/ and test/.
 
@@ -65,6 +66,7 @@ def read(
         unsplit: the part of labeled clips if no split is given: "train", "test", or "hold-out", see above.
         training: check that the clips can be used for training; otherwise a part, or all classes but one, may
             be absent, and a folder may hold unlabeled videos alone.
+        labels_follow: do not expect a label of every class yet, because `label_files` add more of them.
 
     Raises:
         InputError: every problem found. A class without a training clip is one, without a test clip not, nor
@@ -86,10 +88,10 @@ def read(
                 f"ssl-video data index {path} --videos FOLDER -o {kind}.arrow"
             )
         if kind == FOLDER:
-            draft = _folder(path, root, split, faulty, keep_classes, flat=not training)
+            draft = _folder(path, root, split, faulty, keep_classes, flat=not training or labels_follow)
         else:
             draft = _manifest(path, root, split, check, faulty)
-        return finish(draft, keep_classes, unsplit, training=training)
+        return finish(draft, keep_classes, unsplit, training=training, labels_follow=labels_follow)
 
 
 def _folder(

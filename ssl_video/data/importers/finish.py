@@ -25,6 +25,7 @@ def finish(
     unsplit: Unsplit = "hold-out",
     *,
     training: bool = True,
+    labels_follow: bool = False,
 ) -> Index:
     """Return the index of a draft.
 
@@ -34,25 +35,27 @@ def finish(
         unsplit: the part of labeled clips if no split is given; "hold-out": a test part is held out, unless
             there are clips without a label, beside which the labeled ones are few.
         training: check that the clips can be used for training.
+        labels_follow: do not expect a label of every class yet, because more of them are added.
 
     Raises:
         InputError: the problems found here and before.
     """
     labels.remove_words(draft, keep_classes)
     _sort(draft)
-    ids, label = Strings(draft.clips), _classes(draft)
+    ids, label = Strings(draft.clips), classes_of(draft.labels)
     empty = ids[draft.sizes == 0] if draft.sizes is not None else ids[:0]
     if len(empty):
         draft.problems.append(
             f"{counted(len(empty), 'file', 'are')} empty (0 bytes): {some(empty)}; restore or remove them, "
             "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video data doctor"
         )
-    if training:
-        draft.problems += _too_few_classes(label)
+    if training and not labels_follow:
+        draft.problems += too_few_classes(label)
     groups, of_split, problems = _groups(draft), list[str](), list[str]()
     across = in_segments(ids, label)
     splits = _splits(draft, label, groups, unsplit, of_split, problems, across=across)
-    draft.problems += problems if training else []
+    # A given split may have classes that get their training clips from the labels that follow.
+    draft.problems += problems if training and not (labels_follow and draft.splits is not None) else []
     if draft.problems:
         raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
     return Index(
@@ -73,15 +76,15 @@ def _parts() -> Strings:
     return Strings(text(PARTS))
 
 
-def _classes(draft: Draft) -> Category:
-    """Return the labels of a draft, -1 for those that are empty."""
-    found = Category.of(draft.labels)
+def classes_of(labels: pa.Array) -> Category:
+    """Return labels as classes, -1 for those that are empty."""
+    found = Category.of(labels)
     # Names are sorted, so that the empty one comes first.
     first = int(bool(len(found.names)) and found.names[0] == "")
     return Category(found.codes - first, found.names[first:])
 
 
-def _too_few_classes(label: Category) -> list[str]:
+def too_few_classes(label: Category) -> list[str]:
     """Return a problem if there are fewer than two classes."""
     if len(label.names) >= 2:
         return []

@@ -11,6 +11,7 @@ from ssl_video.data.importers.draft import Draft, home, reading
 from ssl_video.data.importers.finish import Unsplit, finish
 from ssl_video.data.importers.folder import from_folder
 from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, check_sources, recognise
+from ssl_video.data.importers.label_files import add_labels
 from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing
 from ssl_video.data.importers.plain_lists import from_lists
 from ssl_video.data.importers.unlabeled import add
@@ -38,6 +39,7 @@ class IndexRequest:
         skip_missing: leave out missing files; otherwise they are an error.
         check: look for the files.
         unlabeled: further sources of unlabeled clips, see `unlabeled.add`.
+        labels: files of corrected and additional labels, see `label_files.add_labels`.
         keep_classes: classes whose names would otherwise stand for "no label".
     """
 
@@ -49,6 +51,7 @@ class IndexRequest:
     skip_missing: bool = False
     check: bool = True
     unlabeled: Sequence[Path] = ()
+    labels: Sequence[Path] = ()
     keep_classes: Collection[str] = ()
 
     def recognised(self) -> "IndexRequest":
@@ -102,12 +105,13 @@ def make(request: IndexRequest, name: str, progress: Progress | None = None) -> 
         )
     with reading():
         unsplit: Unsplit = "train" if request.unlabeled else "hold-out"
-        return add(finish(draft, request.keep_classes, unsplit), request.unlabeled)
+        index = finish(draft, request.keep_classes, unsplit, labels_follow=bool(request.labels))
+        return add_labels(add(index, request.unlabeled), request.labels, request.keep_classes)
 
 
 def _read(request: IndexRequest) -> Draft:
     if request.kind == FOLDER:
-        return from_folder(request.sources[0], request.keep_classes)
+        return from_folder(request.sources[0], request.keep_classes, flat=bool(request.labels))
     if request.kind:
         return KINDS[request.kind].read(request.sources)
     return from_lists(request.lists, request.classes)

@@ -79,10 +79,7 @@ def read_source(source: Path, faulty: bool) -> Draft:
     else:
         draft.ids = _listed(source, draft)
         draft.split_off_segments()
-        # The user names this list, so that it may name any file.
-        anywhere = pc.all(pc.starts_with(draft.ids, "/")).as_py()
-        bases = [Path("/")] if anywhere else [source.parent, source.parent.parent]
-        tried = at_their_paths(draft, bases)
+        tried = at_any_path(draft, [source.parent, source.parent.parent])
         absent = draft.ids.filter(pa.array(draft.sizes == -1)) if draft.sizes is not None else draft.ids[:0]
         if len(absent) and not (faulty and len(absent) < len(draft.ids)):
             draft.problems.append(
@@ -97,6 +94,20 @@ def read_source(source: Path, faulty: bool) -> Draft:
             "them, or leave them out by --skip-broken"
         )
     return draft
+
+
+def at_any_path(draft: Draft, bases: Sequence[Path]) -> str:
+    """Set root, ids and sizes of a draft whose list was named by the user, so that it may name any file.
+
+    Args:
+        draft: absolute paths, or paths relative to one base.
+        bases: folders, the likeliest first.
+
+    Returns:
+        The folders that were searched, for a message.
+    """
+    anywhere = pc.all(pc.starts_with(draft.ids, "/")).as_py()
+    return at_their_paths(draft, [Path("/")] if anywhere else bases)
 
 
 def _listed(source: Path, draft: Draft) -> pa.Array:
@@ -124,17 +135,17 @@ def _with(index: Index, draft: Draft) -> Index:
         again = counted(len(names) - len(new), "clip")
         notes.append(f"{again} of {draft.source} not added: the data set has them already")
     notes.append(f"{counted(len(new), 'unlabeled clip')} of {draft.source}")
-    prefix = _prefix(index)
+    prefix = free_name(index, UNLABELED[0])
     ids = pa.concat_arrays([index.ids.values, text([f"{prefix}/{name}" for name in new])])
     order = Strings(ids).order()
     none = np.full(len(new), -1, np.int64)
     return replace(
         index,
         ids=Strings(ids)[order],
-        label=_more(index.label, none, order),
-        splits=_more(index.splits, np.full(len(new), PARTS.index("unlabeled")), order),
+        label=more(index.label, none, order),
+        splits=more(index.splits, np.full(len(new), PARTS.index("unlabeled")), order),
         groups=_own_groups(index, ids, order),
-        columns={name: _more(column, none, order) for name, column in index.columns.items()},
+        columns={name: more(column, none, order) for name, column in index.columns.items()},
         notes=tuple(notes),
         elsewhere={**index.elsewhere, prefix: draft.root},
     )
@@ -150,16 +161,16 @@ def _file(path: str) -> tuple[int, int, str] | None:
     return status.st_dev, status.st_ino, path[len(file) :]
 
 
-def _prefix(index: Index) -> str:
-    """Return the first part of new ids, which no id of an index has yet."""
+def free_name(index: Index, name: str) -> str:
+    """Return a first part of new ids, which no id of an index has yet: a name, perhaps with a number."""
     taken = {name.partition("/")[0] for name in index.ids}
     number = 1
-    while (prefix := UNLABELED[0] if number == 1 else f"{UNLABELED[0]}-{number}") in taken:
+    while (prefix := name if number == 1 else f"{name}-{number}") in taken:
         number += 1
     return prefix
 
 
-def _more(column: Category, codes: np.ndarray, order: np.ndarray) -> Category:
+def more(column: Category, codes: np.ndarray, order: np.ndarray) -> Category:
     """Return a column with the codes of further rows, in a new order."""
     return Category(np.concatenate([column.codes, codes])[order], column.names)
 
