@@ -14,8 +14,9 @@ from ssl_video.data.pool import evaluation_clips
 from ssl_video.networks.memory_format import place
 from ssl_video.spec import build
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training, fit
+from ssl_video.training.loop import fit
 from ssl_video.training.run import plan
+from ssl_video.training.state import Training
 
 SMALL = {"protocol": "per-class:2", "frames": 2, "stride": 2, "size": 8}
 CPU = torch.device("cpu")

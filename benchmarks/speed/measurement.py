@@ -133,7 +133,7 @@ def measure_step(
     from ssl_video.benchmarks.running import prepare
     from ssl_video.benchmarks.speed.step import measure, textbook_fixmatch
     from ssl_video.training.execution import complete
-    from ssl_video.training.loop import Training
+    from ssl_video.training.state import Training
 
     completed = complete(execution | {"jobs": 1})
     with observer(progress).preparing() as report:

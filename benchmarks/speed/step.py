@@ -19,9 +19,9 @@ from ssl_video.data.views import augment
 from ssl_video.networks import assemble, flops
 from ssl_video.networks.activation_checkpointing import saved_bytes
 from ssl_video.networks.precision import autocast
-from ssl_video.training import loop
-from ssl_video.training.loop import Training
+from ssl_video.training import state
 from ssl_video.training.optimizer import clip_gradients, clip_groups
+from ssl_video.training.state import Training
 
 # Dense bf16 operations per second, from NVIDIA's data sheets (SXM versions if there are several).
 _PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12}
@@ -133,7 +133,7 @@ def textbook_fixmatch(run: Training, folder: Path) -> Training:
             "precision": "float32",
         }
     )
-    with mock.patch.object(loop, "place", lambda network, device: network.to(device)):
+    with mock.patch.object(state, "place", lambda network, device: network.to(device)):
         made = Training(assemble.resolve(spec, run.device), run.data, run.partition, folder, run.execution)
     made.algorithm.train()
     return made

@@ -11,11 +11,13 @@ from ssl_video.training.execution import Execution
 def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
     """Check that a step's batches can be cut into equal shards, and that the method allows parts.
 
-    Unequal shards would weight their clips differently.
+    Unequal shards would weight their clips differently. An algorithm that is fitted at once has no batches.
 
     Raises:
         InputError: a batch cannot be cut, or the method needs the whole batch.
     """
+    if algorithm.at_once:
+        return
     shards = processes * spec.accumulate
     kinds = ["labeled_batch", "unlabeled_batch"] if algorithm.unlabeled else ["labeled_batch"]
     problems = [

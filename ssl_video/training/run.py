@@ -26,8 +26,9 @@ from ssl_video.runs.result import Accuracies, Environment, Result
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
 from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import RunProgress, Scores, Stopped, Training, fit
+from ssl_video.training.loop import RunProgress, Stopped, fit
 from ssl_video.training.resource_errors import as_input_errors
+from ssl_video.training.state import Scores, Training
 from ssl_video.training.trackers import Trackers
 
 __all__ = ["Execution", "Plan", "RunProgress", "Stopped", "plan", "run", "run_name"]

@@ -17,9 +17,10 @@ import torch
 from ssl_video.data.dataset import load
 from ssl_video.spec import build
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training, _Update
+from ssl_video.training.loop import _Update
 from ssl_video.training.pseudo_label_log import PseudoLabelLog
 from ssl_video.training.run import plan
+from ssl_video.training.state import Training
 
 SETTINGS = {
     **{"data": "demo", "protocol": "per-class:2", "algorithm": "fixmatch", "probe": "linear", "steps": 10**6},

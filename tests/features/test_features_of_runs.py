@@ -23,8 +23,9 @@ from ssl_video.features.pool import FeaturePool
 from ssl_video.registry import algorithms
 from ssl_video.runs import checkpoint
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import RunProgress, Training, fit
+from ssl_video.training.loop import RunProgress, fit
 from ssl_video.training.run import Plan, Stopped, run
+from ssl_video.training.state import Training
 
 CPU = torch.device("cpu")
 ON_FEATURES = [n for n in algorithms.builtin() if not getattr(algorithms.get(n), "works_on_pixels", False)]

@@ -1,5 +1,6 @@
 """Runs that fit the weights to stored features in place of steps."""
 
+import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,18 +9,21 @@ import numpy as np
 import pytest
 import torch
 from helpers.input_errors import problems
+from helpers.processes import side_by_side
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 import ssl_video as sv
 from ssl_video import backbones
+from ssl_video.algorithms.logistic import Logistic
 from ssl_video.benchmarks.running import arguments
 from ssl_video.data.features import store
 from ssl_video.runs import checkpoint
 from ssl_video.runs.folder import RunFolder
 from ssl_video.training import loop
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training
 from ssl_video.training.run import Plan, run
+from ssl_video.training.state import Training
 
 SETTINGS = {"algorithm": "logistic", "probe": "linear", "backbone": "tiny3d", "width": 0.125}
 
@@ -116,3 +120,26 @@ def test_tables_of_probes_have_it(weights: str) -> None:
     assert algorithms("fixmatch", backbones=["tiny3d"]) == ["supervised", "fixmatch"]
     assert "logistic" not in algorithms("all", backbones=["tiny3d"])
     assert algorithms("all", **probe).count("logistic") == 1
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the processes are forked")
+def test_all_processes_have_the_weights_of_the_first(
+    make_plan: Callable[..., Plan], weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a solver that depends on the process, as the sums of several threads may."""
+
+    def differently(algorithm: Logistic, *_: object) -> None:
+        linear = algorithm.model.head[1]  # type: ignore[index, union-attr]
+        nn.init.constant_(linear.weight, 1.0 + int(os.environ["LOCAL_RANK"]))
+
+    monkeypatch.setattr(Logistic, "fit", differently)
+    plan, two = make_plan(**SETTINGS, weights=weights, ema=0.5), Execution("cpu", devices=2)
+
+    def work() -> list[float]:
+        made = Training(plan.spec, plan.data, plan.partition, tmp_path, two)
+        loop.fit(made)
+        assert made.assembly.average is not None
+        networks = (made.algorithm.model, made.assembly.average.network)
+        return [float(network.head[1].weight.mean()) for network in networks]  # type: ignore
+
+    assert side_by_side(two, work) == [[1.0, 1.0], [1.0, 1.0]]

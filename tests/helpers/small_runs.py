@@ -14,8 +14,8 @@ from helpers.networks import one_backbone
 from ssl_video.data.dataset import Data, load
 from ssl_video.spec import Spec, build
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training
 from ssl_video.training.run import Plan, plan
+from ssl_video.training.state import Training
 
 __all__ = ["data", "make_plan", "make_training", "plugin", "small_spec"]
 

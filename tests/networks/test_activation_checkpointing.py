@@ -13,8 +13,9 @@ from ssl_video.errors import InputError
 from ssl_video.networks.activation_checkpointing import blocks, save_activations, saved_bytes
 from ssl_video.registry import algorithms
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training, fit
+from ssl_video.training.loop import fit
 from ssl_video.training.run import Plan
+from ssl_video.training.state import Training
 
 
 class Residual(nn.Module):

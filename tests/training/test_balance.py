@@ -11,8 +11,8 @@ import torch
 import ssl_video as sv
 from ssl_video.runs.folder import METRICS, run_folder
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training
 from ssl_video.training.run import Plan, Stopped, run
+from ssl_video.training.state import Training
 
 MakePlan = Callable[..., Plan]
 ONCE = Execution("cpu", checkpoint_seconds=1e9)

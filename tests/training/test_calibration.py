@@ -19,8 +19,8 @@ from ssl_video.inference.model import load as load_model
 from ssl_video.runs import checkpoint, predictions, weight_file
 from ssl_video.runs.folder import VALIDATION_PREDICTIONS, RunFolder
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training
 from ssl_video.training.run import Plan, Stopped, run
+from ssl_video.training.state import Training
 
 MakePlan = Callable[..., Plan]
 CPU = torch.device("cpu")

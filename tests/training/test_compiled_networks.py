@@ -11,8 +11,9 @@ from torch import nn
 
 from ssl_video.runs import checkpoint
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training, fit
+from ssl_video.training.loop import fit
 from ssl_video.training.run import Plan
+from ssl_video.training.state import Training
 
 MakePlan = Callable[..., Plan]
 ONCE = Execution("cpu", checkpoint_seconds=1e9)

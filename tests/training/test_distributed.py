@@ -28,8 +28,9 @@ from ssl_video.testing.clips import moving
 from ssl_video.testing.subject import seeded, subject, without_draws
 from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training, fit
+from ssl_video.training.loop import fit
 from ssl_video.training.run import Plan, Stopped, run
+from ssl_video.training.state import Training
 
 pytestmark = pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="the processes are forked"

@@ -21,9 +21,10 @@ from ssl_video.networks.assemble import assemble
 from ssl_video.registry import algorithms
 from ssl_video.spec import build
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training, fit
+from ssl_video.training.loop import fit
 from ssl_video.training.optimizer import make_optimizer, set_learning_rate
 from ssl_video.training.run import Plan, Stopped, run
+from ssl_video.training.state import Training
 
 TWO = Execution("cpu", checkpoint_seconds=1e9, devices=2)
 OWN = '''

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ssl_video.errors import InputError
-from ssl_video.training.loop import Training, fit
+from ssl_video.training.loop import fit
+from ssl_video.training.state import Training
 
 OWN = '''
 from torch.nn import functional as F

@@ -11,7 +11,8 @@ from ssl_video.contract import Batch, Pseudo
 from ssl_video.errors import InputError
 from ssl_video.runs import checkpoint
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import RunProgress, Stopped, Training, fit
+from ssl_video.training.loop import RunProgress, Stopped, fit
+from ssl_video.training.state import Training
 
 MakeTraining = Callable[..., Training]
 

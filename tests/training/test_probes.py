@@ -17,8 +17,9 @@ from ssl_video.inference.model import load as load_model
 from ssl_video.registry import algorithms
 from ssl_video.runs import checkpoint
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training, fit
+from ssl_video.training.loop import fit
 from ssl_video.training.run import Plan, run
+from ssl_video.training.state import Training
 
 CPU = torch.device("cpu")
 

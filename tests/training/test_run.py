@@ -17,8 +17,8 @@ from ssl_video.runs.folder import METRICS, RESULT, RunFolder, run_folder
 from ssl_video.runs.result import Accuracies, Result
 from ssl_video.spec import Spec, build, plain
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training
 from ssl_video.training.run import Plan, RunProgress, Stopped, plan, run
+from ssl_video.training.state import Training
 
 ONCE = Execution("cpu", checkpoint_seconds=1e9)
 MakePlan = Callable[..., Plan]

@@ -10,8 +10,8 @@ from ssl_video.benchmarks.speed import step as speed_step
 from ssl_video.data.dataset import load
 from ssl_video.spec import build
 from ssl_video.training.execution import Execution
-from ssl_video.training.loop import Training
 from ssl_video.training.run import plan
+from ssl_video.training.state import Training
 
 
 def test_operations_are_counted_as_the_papers_do() -> None:
