@@ -7,8 +7,9 @@
 
 A set is named by a digest of `about.json`. An item is a clip: its video's content, and the number of the copy
 that was drawn from it. Items that a set lacks make new packs. Processes that need the same items share the
-work: each takes packs that no living process is computing. A process that is killed loses one pack. When the
-limit is reached, the sets that no process uses are removed, the least recently used first.
+work: each takes packs that no living process is computing. A process that is killed loses one pack. One that
+lacks videos of a pack makes other packs of the rest, and shares these with those that lack the same videos.
+When the limit is reached, the sets that no process uses are removed, the least recently used first.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -118,23 +119,16 @@ class FeatureSet:
             with _locked(self.folder / "packs"):
                 self._look()
                 self._add([item for item in items if item not in self._where])
-            needed = sorted({self._where[item][0] for item in items})
-            waiting = [number for number in needed if not self._path(number, _ARRAY).exists()]
-            of_pack = Counter(self._where[item][0] for item in items)
-            missing = sum(of_pack[number] for number in waiting)
+            waiting = self._unstored(items)
             while waiting:
                 if progress:
-                    progress(len(items) - missing, len(items))
+                    progress(len(items) - waiting.total(), len(items))
                 found = next((number for number in waiting if self._compute(number, compute, has)), None)
                 if found is not None:
-                    waiting.remove(found)
-                    missing -= of_pack[found]
-                elif (free := next((n for n in waiting if not self._is_computed(n)), None)) is not None:
-                    # Its other items are of videos that are not here, and perhaps of a process that is dead.
-                    waiting.remove(free)
-                    own = self._repack([item for item in items if self._where[item][0] == free])
-                    waiting += own
-                    of_pack += Counter(self._where[item][0] for item in items if self._where[item][0] in own)
+                    del waiting[found]
+                elif (free := next((n for n in waiting if self._is_left(n, has)), None)) is not None:
+                    self._repack([item for item in items if self._where[item][0] == free], has)
+                    waiting = self._unstored(items)
                 else:
                     time.sleep(_POLL)
             if progress:
@@ -161,40 +155,59 @@ class FeatureSet:
                     self._where.setdefault(_item(line), (len(self._packs), slot))
                 self._packs.append(path.stem)
 
-    def _add(self, items: Sequence[Item]) -> list[str]:
-        """Make packs of items, if there is room for them, and return their names."""
+    def _unstored(self, items: Sequence[Item]) -> Counter[int]:
+        """Return the packs of items that are not computed yet, with their numbers of these items."""
+        of_pack = Counter(sorted(self._where[item][0] for item in items))
+        return Counter({n: count for n, count in of_pack.items() if not self._path(n, _ARRAY).exists()})
+
+    def _add(self, items: Sequence[Item]) -> None:
+        """Make packs of items, if there is room for them."""
         if not items:
-            return []
-        names = list[str]()
+            return
         _make_room(self.all, self.limit, len(items) * self._bytes)
         size = min(max(-(-len(items) // _PACKS), _SMALLEST), _LARGEST)
         for start in range(0, len(items), size):
             lines = "".join(f"{content} {copy}\n" for content, copy in items[start : start + size])
-            name = hashlib.sha256(lines.encode()).hexdigest()[:16]
-            names.append(name)
-            with replacing(self.folder / (name + _ITEMS)) as file:
+            path = self.folder / (hashlib.sha256(lines.encode()).hexdigest()[:16] + _ITEMS)
+            if path.exists():
+                continue  # a process that computes it has locked this very file
+            with replacing(path) as file:
                 file.write(lines.encode())
         self._look()
-        return names
 
-    def _repack(self, items: Sequence[Item]) -> list[int]:
-        """Make packs of items that are in others, too, and return their numbers."""
+    def _repack(self, items: Sequence[Item], has: Callable[[str], bool]) -> None:
+        """Move items of a pack that nobody computes to other packs, which are made if there are none."""
         with _locked(self.folder / "packs"):
-            names = self._add(items)
-        numbers = [self._packs.index(name) for name in names]
-        for number in numbers:
-            lines = self._path(number, _ITEMS).read_text().splitlines()
-            self._where |= {item: (number, slot) for slot, item in enumerate(map(_item, lines))}
-        return numbers
+            self._look()
+            left = self._moved(set(items), range(len(self._packs)), has)
+            known = len(self._packs)
+            # In one order, so that processes that lack the same videos make the same packs.
+            self._add(sorted(left))
+            self._moved(left, range(known, len(self._packs)), has)
 
-    def _is_computed(self, number: int) -> bool:
-        """Return whether a pack is stored, or a process computes it now."""
+    def _moved(self, items: set[Item], numbers: Iterable[int], has: Callable[[str], bool]) -> set[Item]:
+        """Look items up in some packs, as far as these are not left; return the items that are in none."""
+        for number in numbers:
+            places = {item: (number, slot) for slot, item in enumerate(self._items(number)) if item in items}
+            if places and not self._is_left(number, has):
+                self._where |= places
+                items = items - places.keys()
+        return items
+
+    def _is_left(self, number: int, has: Callable[[str], bool]) -> bool:
+        """Return whether a pack is not stored, no process computes it, and this one lacks its videos."""
+        if all(has(content) for content, _ in self._items(number)):
+            return False
         with self._path(number, _ITEMS).open("r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return True
-            return self._path(number, _ARRAY).exists()
+                return False
+            return not self._path(number, _ARRAY).exists()
+
+    def _items(self, number: int) -> list[Item]:
+        """Return the items of a pack."""
+        return [_item(line) for line in self._path(number, _ITEMS).read_text().splitlines()]
 
     def _compute(
         self,
@@ -211,7 +224,7 @@ class FeatureSet:
             if not self._path(number, _ARRAY).exists():
                 for rest in self.folder.glob(f".{self._packs[number]}{_ARRAY}.*"):
                     rest.unlink()  # of a process that was killed
-                found = [_item(line) for line in file.read().decode().splitlines()]
+                found = self._items(number)
                 if not all(has(content) for content, _ in found):
                     return False
                 with replacing(self._path(number, _ARRAY)) as target:

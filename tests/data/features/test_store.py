@@ -1,8 +1,10 @@
 """Files of features: packs, shared work, the limit, and removal."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -78,6 +80,63 @@ def test_a_pack_of_another_process_with_videos_that_are_not_here(tmp_path: Path)
     third = opened(tmp_path)
     third.fill(items(40), lambda _: iter(()))
     assert_stored(third, items(40))
+
+
+def test_processes_that_lack_the_same_videos_share_a_pack(tmp_path: Path) -> None:
+    """The second asks while the first computes, in another order of the videos."""
+    opened(tmp_path)._add(items(30))
+    mine, asked, looked = items(30)[20:], list[Item](), threading.Event()
+
+    def has(content: str) -> bool:
+        return int(content[5:]) >= 10
+
+    def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
+        asked.extend(some)
+        if not other.is_alive():
+            other.start()
+            looked.wait(30)
+        return features(some)
+
+    def look(*_: int) -> None:
+        told.append(1)
+        if len(told) == 2:  # after its first look
+            looked.set()
+
+    def second() -> None:
+        theirs.fill(mine[::-1], compute, look, has)
+        looked.set()
+
+    told = list[int]()
+    first, theirs, other = opened(tmp_path), opened(tmp_path), threading.Thread(target=second)
+    first.fill(mine, compute, has=has)
+    other.join()
+    assert sorted(asked) == sorted(mine), "none was computed twice"
+    for made in (first, theirs):
+        assert_stored(made, mine)
+    files = {path: path.stat() for path in first.folder.glob("*.items")}
+    third = opened(tmp_path)
+    third.fill(mine, lambda _: pytest.fail("computed again"), has=has)
+    third._add(sorted(mine[:12]))
+    assert_stored(third, mine)
+    assert {path: path.stat().st_ino for path in third.folder.glob("*.items")} == {
+        path: stat.st_ino for path, stat in files.items()
+    }
+
+
+def test_a_pack_that_a_dead_process_computed_is_not_made_anew(tmp_path: Path) -> None:
+    """All of its videos are here, so it is computed as it is when the other process ends."""
+    made = opened(tmp_path)
+    made._add(items(3))
+    lock = (made.folder / f"{made._packs[0]}.items").open("r+b")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def has(_: str) -> bool:
+        lock.close()
+        return True
+
+    made.fill(items(3), features, has=has)
+    assert len(list(made.folder.glob("*.items"))) == 1
+    assert_stored(made, items(3))
 
 
 def test_numbers_that_do_not_fit_are_not_stored(tmp_path: Path) -> None:
