@@ -47,6 +47,8 @@ def train(
     """Train and test one run, or resume it; a finished run is not repeated.
 
     Without test clips it ends without an accuracy, and the notes of its result name the ways to get one.
+    With `folds` of 2 or more and no `draw`, it trains a run for each fold, which it tests on that fold, and
+    then the returned one on all labels. The folds give its `expected_accuracies` and its temperatures.
 
     Every flag of `ssl-video train` is a keyword: the keys of a specification (data, protocol, steps,
     backbone, options={"threshold": 0.8}, ...) and device, threads, workers, devices, compile, results,
@@ -89,9 +91,9 @@ def train(
     values = merge(in_file, given)
     spec = arguments.single(values, given, overrides, recipe)
     check_names([spec])
-    outcome = _carry_out([spec], execution | {"jobs": 1}, progress, resume)
-    (name,) = outcome.names
-    folder = run_folder(execution["results"], name)
+    specs = [spec] if resume else _with_folds(spec)
+    outcome = _carry_out(specs, execution | {"jobs": 1}, progress, resume)
+    folder = run_folder(execution["results"], outcome.names[-1])
     for reason in outcome.results.failures.values():
         raise RunFailed(folder, reason)
     return folder
@@ -191,6 +193,14 @@ def forecast(
     shown, completed = observer(progress), complete(execution)
     specs = matched(specs, chosen.match, completed, shown)
     return dry_run(specs, completed, shown, measure=measure, commands=chosen.data_commands)
+
+
+def _with_folds(spec: Spec) -> list[Spec]:
+    """Return the runs of all folds and the one on all labels, if a specification asks for folds."""
+    if spec.folds < 2 or spec.draw is not None:
+        return [spec]
+    of_folds = [spec.model_copy(update={"draw": draw}) for draw in range(spec.folds)]
+    return [*of_folds, spec.model_copy(update={"folds": 1})]
 
 
 def _carry_out(

@@ -179,7 +179,10 @@ class Spec(BaseModel):
         (), description="classes that are called unlabeled, unknown, none, -1 or ?; repeatable"
     )
     folds: int = Field(
-        0, ge=0, description="cross-validate over the labeled clips: each draw tests another fold; 0: do not"
+        0,
+        ge=0,
+        description="cross-validate over the labeled clips: each draw tests another fold; 1: train on all of "
+        "them; 0: do not",
     )
     protocol: str = Field(
         AUTO,

@@ -54,27 +54,50 @@ def command(
     skip_broken: bool,
     cache_gib: float,
 ) -> None:
-    """Test a run's folder or checkpoint file on a data set's test clips."""
+    """Test a run's folder or checkpoint file on a data set's test clips.
+
+    Without --data, a run that was trained on all labels after a cross-validation (train --folds 5) shows what
+    the runs of its folds found: each labeled clip is tested by the network that was trained without it.
+    """
     model = sv.load_model(checkpoint, device)
     shown = sv.ConsoleObserver()
-    opened = model.open_data(data, root, split, skip_broken=skip_broken, cache_gib=cache_gib, progress=shown)
-    for note in (*model.notes, *opened.index.notes, *_unread(opened.broken)):
-        click.echo(f"note: {note}", err=True)
     views = {"test_clips": test_clips, "test_crops": int(test_crops) if test_crops else None}
     files = {"confusion": confusion, "predictions": predictions}
-    found = model.evaluate(opened, progress=shown, **dict[str, Any](views | files))
-    for note in _calibration(model, found, views):
+    found = model.cross_validation() if data is root is split is None else None
+    if found:
+        _check_unused(views)
+        notes = [f"each labeled clip is tested by the run, of {model.spec.algorithm}, without its fold"]
+        found.write(**files)
+        title = f"{Path(model.spec.data).stem}, labeled clips in folds"
+    else:
+        opened = model.open_data(
+            data, root, split, skip_broken=skip_broken, cache_gib=cache_gib, progress=shown
+        )
+        notes = [*opened.index.notes, *_unread(opened.broken)]
+        found = model.evaluate(opened, progress=shown, **dict[str, Any](views | files))
+        title = f"{opened.index.name}, test clips"
+    for note in (*model.notes, *notes, *_calibration(model, found, views)):
         click.echo(f"note: {note}", err=True)
     if as_json:
-        print(_json(opened.index.name, model, found, per_class))
+        print(_json(title.partition(",")[0], model, found, per_class))
         return
-    Console().print(_accuracies(opened.index.name, found))
+    Console().print(_accuracies(title, found))
     if per_class:
         for name in found:
             _show_classes(found, name)
     if reliability:
         for name in found:
             Console().print(_reliability(found, name))
+
+
+def _check_unused(views: dict[str, int | None]) -> None:
+    """Check that nothing is asked of the networks of folds, which are not run again."""
+    given = [f"--{name.replace('_', '-')}" for name, value in views.items() if value is not None]
+    if given:
+        raise sv.InputError(
+            f"{' and '.join(given)}: the outputs of a cross-validation are shown as they were stored: leave "
+            "it out, or give --data"
+        )
 
 
 def _unread(broken: dict[str, str]) -> list[str]:
@@ -123,9 +146,9 @@ def _json(dataset: str, model: Any, found: Any, per_class: bool) -> str:
     return json.dumps(content, indent=1)
 
 
-def _accuracies(dataset: str, found: Any) -> Table:
+def _accuracies(title: str, found: Any) -> Table:
     """Return the table of accuracies."""
-    table = Table(title=f"{dataset}, test clips: {found.clips:,}", title_justify="left")
+    table = Table(title=f"{title}: {found.clips:,}", title_justify="left")
     table.add_column("predictor")
     for name in ("top-1 %", "top-5 %", "mean class %", "calibration error %", "calibrated %"):
         table.add_column(name, justify="right")

@@ -27,12 +27,14 @@ class Calibration:
     """The temperatures of a finished run.
 
     Attributes:
-        clips: number of validation clips.
+        clips: number of validation clips, or of those in folds.
         temperatures: by predictor; one that is absent has none.
+        folds: number of folds of a cross-validation that the clips are from; 0: they are validation clips.
     """
 
     clips: int = 0
     temperatures: Mapping[str, float] = field(default_factory=dict)
+    folds: int = 0
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> "Calibration | None":
@@ -45,12 +47,13 @@ class Calibration:
 
     def note(self, predictor: str) -> str:
         """Return a sentence about the probabilities of a predictor."""
-        clips = counted(self.clips, "validation clip")
+        clips = counted(self.clips, "clip" if self.folds else "validation clip")
+        clips += f" of {self.folds} folds" if self.folds else ""
         if predictor in self.temperatures:
             rough = ", so only roughly" if self.clips < FEW else ""
             return f"calibrated with temperature {self.temperatures[predictor]:.3g} on {clips}{rough}"
         if not self.clips:
-            return "not calibrated: the run has no validation clips (--validation 0.2)"
+            return "not calibrated: the run has no validation clips (--validation 0.2, or --folds 5)"
         if self.clips < FEWEST:
             return f"not calibrated: the run has {clips}, a temperature needs {FEWEST}"
         return f"not calibrated: no temperature describes the {clips} better than the network itself"

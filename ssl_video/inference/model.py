@@ -22,7 +22,14 @@ from ssl_video.data.dataset import Data
 from ssl_video.data.importers import to_label
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, counted, unknown
-from ssl_video.inference import clip_features, export, label_table, labeling, temporal_robustness
+from ssl_video.inference import (
+    clip_features,
+    cross_validation,
+    export,
+    label_table,
+    labeling,
+    temporal_robustness,
+)
 from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.evaluate import accuracy, both, probabilities
 from ssl_video.inference.evaluation import Evaluation, File, check_files
@@ -290,26 +297,47 @@ class Model:
     def expected(self, abstain: float, predictor: str | None = None) -> Expected | None:
         """Return the share of clips that `abstain` would label, and how many of these labels are right.
 
-        They are those of the run's validation clips, which were kept out of its training (`validation`).
+        They are those of the run's validation clips, which were kept out of its training (`validation`), or
+        of its cross-validation (`folds`).
 
         Args:
             abstain: the probability below which a clip is `unknown`.
             predictor: see `predict`.
 
         Returns:
-            None: the run has no validation clips, or the model is not from a finished run's folder.
+            None: the run has neither, or the model is not from a finished run's folder.
 
         Raises:
             InputError: no predictor of that name, or the stored predictions are damaged.
         """
         name = next(iter(self._predictor(predictor)))
-        if self.folder is None or not (self.folder / VALIDATION_PREDICTIONS).exists():
+        if found := self.cross_validation():
+            rows = found.predictions().query("predictor == @name")
+            right = (rows["label"] == rows["true_label"]).to_numpy()
+            confidences = rows["probability"].to_numpy()
+        elif self.folder is not None and (self.folder / VALIDATION_PREDICTIONS).exists():
+            known = predictions.read(self.folder, VALIDATION_PREDICTIONS)
+            guesses, confidences = known.first(name)
+            right = guesses == known.labels
+        else:
             return None
-        known = predictions.read(self.folder, VALIDATION_PREDICTIONS)
-        guesses, confidences = known.first(name)
         sure = confidences >= abstain
-        right = int((guesses[sure] == known.labels[sure]).sum())
-        return Expected(len(sure), int(sure.sum()), right)
+        return Expected(len(sure), int(sure.sum()), int(right[sure].sum()))
+
+    def cross_validation(self) -> Evaluation | None:
+        """Return the evaluation on all labeled clips by runs that left each of them out of their training.
+
+        It says how good this model may be, which was trained on all of them with the same settings. A few
+        more labels than in those runs make it rather better.
+
+        Returns:
+            None: the run is none that was trained on all labels after a cross-validation (`folds`).
+
+        Raises:
+            InputError: the stored outputs are damaged.
+        """
+        found = cross_validation.of_run(self.folder)
+        return cross_validation.evaluation(found) if found else None
 
     @property
     def digest(self) -> str:

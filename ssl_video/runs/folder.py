@@ -29,7 +29,7 @@ SPEC, PARTITION, LEFT_OUT, LOG = "spec.yaml", "partition.txt", "left-out.txt", "
 METRICS, VALIDATION, RESULT = "metrics.jsonl", "validation.jsonl", "result.json"
 TRACKERS = "trackers.json"
 PREDICTIONS, PSEUDO_LABELS, DYNAMICS = "predictions.npz", "pseudo-labels.npz", "dynamics.json"
-VALIDATION_PREDICTIONS = "validation-predictions.npz"
+VALIDATION_PREDICTIONS, FOLD_LOGITS = "validation-predictions.npz", "fold-logits.npz"
 UNFINISHED_PSEUDO_LABELS = "pseudo-labels.jsonl"
 CHECKPOINT, PREVIOUS_CHECKPOINT, NEXT_CHECKPOINT = (
     "checkpoint.pt",

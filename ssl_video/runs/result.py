@@ -102,6 +102,10 @@ class Result(BaseModel):
     )
     predictors: dict[str, Accuracies]
     validation_accuracies: dict[str, Accuracies]
+    # Of a run on all labels, by a cross-validation with the same settings: of each predictor over all folds,
+    # and of the headline in each fold.
+    expected_accuracies: dict[str, Accuracies] = Field(default_factory=dict)
+    expected_by_fold: list[FiniteFloat] = Field(default_factory=list)
     # Absent from records of versions that fitted none.
     temperatures: dict[str, FiniteFloat] = Field(default_factory=dict)
     seconds: FiniteFloat = Field(description="duration of training and evaluation, in seconds")
@@ -129,6 +133,12 @@ class Result(BaseModel):
         """Sentences that a reader of the result should know: why there is no accuracy, and how to get one."""
         if self.top1 is not None:
             return ()
+        if self.expected_by_fold:
+            expected, folds = self.expected_accuracies[self.predictor], self.expected_by_fold
+            return (
+                f"expected top-1 {100 * expected.top1:.1f} %, by {len(folds)} folds "
+                f"({100 * min(folds):.1f} to {100 * max(folds):.1f} %); evaluate shows the classes",
+            )
         kept = [f"{name} {100 * scores.top1:.1f} %" for name, scores in self.validation_accuracies.items()]
         measured = [f"top-1 on its validation clips: {', '.join(kept)}"] if kept else []
         return f"no test clips, so the run has no accuracy: {INSTEAD_OF_TEST}", *measured

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import ssl_video
@@ -18,9 +19,11 @@ from ssl_video.data.partitions import partition_file
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.video.container import decoder_name
 from ssl_video.files import replace_text
+from ssl_video.inference import cross_validation
 from ssl_video.networks import assemble, flops
 from ssl_video.networks.flops import Operations
-from ssl_video.runs import checkpoint, predictions, pseudo_labels, weight_file
+from ssl_video.runs import checkpoint, fold_logits, predictions, pseudo_labels, weight_file
+from ssl_video.runs.fold_logits import FoldLogits
 from ssl_video.runs.folder import LEFT_OUT, PARTITION, VALIDATION_PREDICTIONS, RunFolder
 from ssl_video.runs.result import Accuracies, Environment, Result
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
@@ -28,7 +31,7 @@ from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import RunProgress, Stopped, fit
 from ssl_video.training.resource_errors import as_input_errors
-from ssl_video.training.state import Scores, Training
+from ssl_video.training.state import Scores, Tested, Training
 from ssl_video.training.trackers import Trackers
 
 __all__ = ["Execution", "Plan", "RunProgress", "Stopped", "plan", "run", "run_name"]
@@ -163,21 +166,44 @@ def _finish(
         if stopping():
             raise Stopped  # the last step's checkpoint exists
 
-    (validation, kept), (scores, said) = training.calibrate(), training.test(testing)
-    used, tested = dict[str, float](), time.monotonic() - began
+    validation, tested = training.calibrate(), training.test(testing)
+    used, seconds = dict[str, float](), time.monotonic() - began
     if training.processes.main:
         # In this order, a run that is killed here still has its checkpoint or its result.
         weight_file.save(training.state(), training.folder / checkpoint.FINAL)
-        if said:
-            predictions.write(training.folder, said)
-        if kept:
-            predictions.write(training.folder, kept, VALIDATION_PREDICTIONS)
+        if tested.predictions:
+            predictions.write(training.folder, tested.predictions)
+        if validation.predictions:
+            predictions.write(training.folder, validation.predictions, VALIDATION_PREDICTIONS)
+        if folds := training.folds or _of_fold(training, tested):
+            fold_logits.write(training.folder, folds)
         used = _write_pseudo_labels(training)
-    result = _result(todo, training, counted, (trained, tested), scores, validation, used)
+    scores = tested.scores, validation.scores
+    result = _result(todo, training, counted, (trained, seconds), scores, used)
     if training.processes.main:
         RunFolder(training.folder).write_result(result)
         _tidy(training.folder)
     return result
+
+
+def _of_fold(training: Training, tested: Tested) -> FoldLogits | None:
+    """Return the outputs of a run of a cross-validation on the clips of its fold; None: it is none."""
+    spec, said = training.spec, tested.predictions
+    if spec.folds < 2 or said is None:
+        return None
+    fold = np.full(len(said.clips), spec.label_draw, np.int32)
+    return FoldLogits(said.clips, said.classes, said.labels, fold, tested.logits)
+
+
+def _expected(folds: FoldLogits | None) -> dict[str, Any]:
+    """Return the fields of the result that a cross-validation gives."""
+    if folds is None:
+        return {}
+    scores = cross_validation.evaluation(folds)
+    return {
+        "expected_accuracies": {name: Accuracies(**score) for name, score in scores.items()},
+        "expected_by_fold": cross_validation.by_fold(folds, next(iter(scores))),
+    }
 
 
 def _tidy(folder: Path) -> None:
@@ -198,21 +224,21 @@ def _result(
     training: Training,
     counted: Operations,
     seconds: tuple[float, float],
-    scores: Scores,
-    validation: Scores,
+    scores: tuple[Scores, Scores],
     used: dict[str, float],
 ) -> Result:
-    """Return the result of a run; `seconds` are those of training and of the test."""
-    spec = todo.spec
+    """Return the result of a run; `seconds` are of training and test, `scores` of test and validation."""
+    spec, (test, validation) = todo.spec, scores
     headline, predictor = next(iter(training.assembly.predictors().items()))
     return Result(
         run=todo.name,
         **_method(todo),
         **_labels(todo),
         predictor=headline,
-        **scores.get(headline, dict.fromkeys(Accuracies.model_fields)),
-        predictors={name: Accuracies(**score) for name, score in scores.items()},
+        **test.get(headline, dict.fromkeys(Accuracies.model_fields)),
+        predictors={name: Accuracies(**score) for name, score in test.items()},
         validation_accuracies={name: Accuracies(**score) for name, score in validation.items()},
+        **_expected(training.folds),
         temperatures=dict(training.calibration.temperatures) if training.calibration else {},
         seconds=round(sum(seconds), 2),
         train_seconds=round(seconds[0], 2),

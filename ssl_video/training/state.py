@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from ssl_video.data.progress import CountProgress
 from ssl_video.errors import InputError, counted
 from ssl_video.features.pool import FeaturePool
 from ssl_video.features.run import RunFeatures
-from ssl_video.inference import calibration
+from ssl_video.inference import calibration, cross_validation
 from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.evaluate import accuracy, both, each_view, mean_over_views, probabilities
 from ssl_video.networks.activation_checkpointing import save_activations
 from ssl_video.networks.assemble import Assembly, assemble
 from ssl_video.networks.memory_format import place
 from ssl_video.runs import checkpoint
+from ssl_video.runs.fold_logits import FoldLogits
+from ssl_video.runs.folder import RunFolder
 from ssl_video.runs.predictions import Predictions, predictions
 from ssl_video.spec import Spec, plain
 from ssl_video.training.distributed import Processes
@@ -38,6 +41,21 @@ REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm; --o
 
 # Accuracies by predictor: {"primary": {"top1": 0.5, ...}}.
 Scores = dict[str, dict[str, float | None]]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The evaluation of every predictor on some clips.
+
+    Attributes:
+        scores: accuracies, without any temperature.
+        predictions: the labels of each clip, with and without temperatures; None: there is no clip.
+        logits: (N, views, classes) by predictor, where they are kept.
+    """
+
+    scores: Scores = field(default_factory=dict)
+    predictions: Predictions | None = None
+    logits: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Training:
@@ -75,6 +93,7 @@ class Training:
         self.optimizer = make_optimizer(self.algorithm, spec, self.assembly.fine_tuned)
         self.step, self.seconds, self.skipped = 0, 0.0, 0
         self.calibration: Calibration | None = None
+        self.folds: FoldLogits | None = None
         # Model randomness (dropout, mixing) uses torch's generator, whose state is in the checkpoint. Each
         # process has its own seed; otherwise two of them would drop the same units.
         torch.manual_seed(spec.seed + 7_919 * self.processes.rank)
@@ -215,37 +234,48 @@ class Training:
         rows = self.partition.validation
         return self._accuracies(rows, self._probabilities(rows)) if len(rows) else {}
 
-    def calibrate(self) -> tuple[Scores, Predictions | None]:
+    def calibrate(self) -> Tested:
         """Evaluate every predictor on the validation clips, and fit its temperature to them.
 
-        Returns:
-            Accuracies by predictor, without any temperature, and their predictions for each clip, with both;
-            without validation clips {} and None.
+        A run on all labels takes the temperatures of a cross-validation with its settings, if there is one.
         """
         rows = self.partition.validation
         self.calibration = Calibration()
-        if not len(rows):
-            return {}, None
-        views, labels = self._probabilities(rows, average=each_view), self.labels[rows]
-        fitted = calibration.fit(views, labels) if self.processes.main else None
-        self.calibration = self.processes.from_main(fitted)
-        average = both(self._temperatures)
-        logits = {name: torch.from_numpy(of_views).flatten(0, 1) for name, of_views in views.items()}
-        return self._said(rows, {name: average(name, some, len(rows)) for name, some in logits.items()})
+        views = self._probabilities(rows, average=each_view) if len(rows) else {}
+        if self.processes.main:
+            self.folds = self._cross_validation()
+            if self.folds:
+                self.calibration = cross_validation.fit(self.folds)
+            elif views:
+                self.calibration = calibration.fit(views, self.labels[rows])
+        self.calibration = self.processes.from_main(self.calibration)
+        return self._of_views(rows, views) if views else Tested()
 
-    def test(self, report: Callable[[int, int], None] | None = None) -> tuple[Scores, Predictions | None]:
+    def test(self, report: Callable[[int, int], None] | None = None) -> Tested:
         """Evaluate every predictor on the test clips; this is the only place that reads their labels.
 
         Args:
             report: called with the number of clips done and in total.
-
-        Returns:
-            As `calibrate`; without a test part {} and None.
         """
         rows = self.partition.test
         if not len(rows):
-            return {}, None
-        return self._said(rows, self._probabilities(rows, report, both(self._temperatures)))
+            return Tested()
+        if self.spec.folds:
+            return self._of_views(rows, self._probabilities(rows, report, each_view))
+        return Tested(*self._said(rows, self._probabilities(rows, report, both(self._temperatures))))
+
+    def _cross_validation(self) -> FoldLogits | None:
+        """Return the outputs of the runs that left a fold of this run's labels out; None: there are none."""
+        if self.spec.folds != 1:
+            return None
+        return cross_validation.find(RunFolder(self.folder).results, self.spec, self.data.index)
+
+    def _of_views(self, rows: np.ndarray, views: dict[str, np.ndarray]) -> Tested:
+        """Return accuracies and predictions from the logits of views, which are kept."""
+        average = both(self._temperatures)
+        logits = {name: torch.from_numpy(of_views).flatten(0, 1) for name, of_views in views.items()}
+        scores = {name: average(name, some, len(rows)) for name, some in logits.items()}
+        return Tested(*self._said(rows, scores), views)
 
     @property
     def _temperatures(self) -> Mapping[str, float]:

@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from helpers.command_line import Call
+from helpers.command_line import TINY, Call
 
 
 def test_evaluate_gives_the_runs_own_numbers(run: Path, call: Call) -> None:
@@ -63,7 +63,10 @@ def test_tables_of_classes_confusions_and_clips(run: Path, call: Call, tmp_path:
     files = ("--confusion", "confusion.csv", "--predictions", "predictions.csv")
     done = call("evaluate", run, *flags, *files, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "note: not calibrated: the run has no validation clips (--validation 0.2)" in done.stderr
+    assert (
+        "note: not calibrated: the run has no validation clips (--validation 0.2, or --folds 5)"
+        in done.stderr
+    )
     found = json.loads(done.stdout)
     with (tmp_path / "predictions.csv").open() as file:
         said = list(csv.DictReader(file))
@@ -123,3 +126,25 @@ def test_clips_without_a_label_and_clips_that_cannot_be_read(
     done = call("evaluate", run, "--data", "later", cwd=tmp_path)
     assert done.returncode == 2
     assert "later has no clip with a label to compare the model's with; predict labels its" in done.stderr
+
+
+def test_a_run_on_all_labels_shows_what_its_folds_found(dataset: Path, call: Call, tmp_path: Path) -> None:
+    done = call("train", "--data", dataset, "--folds", "2", *TINY, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "expected top-1 " in done.stdout
+    (path,) = (
+        file.parent
+        for file in tmp_path.glob("*/runs/*/result.json")
+        if '"expected_by_fold": []' not in file.read_text()
+    )
+    expected = json.loads((path / "result.json").read_text())["expected_accuracies"]
+    done = call("evaluate", path, "--json", "--confusion", "confusion.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    content = json.loads(done.stdout)
+    assert content["predictors"] == expected
+    assert content["test"] == 16, "the test part of the data is not used with folds"
+    rows = list(csv.DictReader((tmp_path / "confusion.csv").open()))
+    assert sum(int(row[label]) for row in rows for label in ("dark", "light")) == 16 * len(expected)
+    done = call("evaluate", path, "--test-clips", "2", "--test-crops", "3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--test-clips and --test-crops: the outputs of a cross-validation are shown as" in done.stderr

@@ -47,7 +47,7 @@ def test_sentences() -> None:
         for clips in (0, 1, 9, 12, 50)
     }
     assert found == {
-        0: "not calibrated: the run has no validation clips (--validation 0.2)",
+        0: "not calibrated: the run has no validation clips (--validation 0.2, or --folds 5)",
         1: "not calibrated: the run has 1 validation clip, a temperature needs 10",
         9: "not calibrated: the run has 9 validation clips, a temperature needs 10",
         12: "calibrated with temperature 1.73 on 12 validation clips, so only roughly",

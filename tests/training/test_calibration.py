@@ -112,10 +112,10 @@ def test_two_processes_fit_the_same(plan: Plan, tmp_path: Path) -> None:
         for network in made.assembly.predictors().values():
             for weights in network.parameters():
                 torch.nn.init.normal_(weights)
-        scores, said = made.calibrate()
+        found = made.calibrate()
         assert made.calibration is not None
-        assert said is not None
-        return made.calibration.plain(), scores, said.confidences["teacher"].tolist()
+        assert found.predictions is not None
+        return made.calibration.plain(), found.scores, found.predictions.confidences["teacher"].tolist()
 
     alone = calibrated(ONCE)
     assert alone[0]["temperatures"]

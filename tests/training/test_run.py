@@ -127,6 +127,7 @@ FIELDS = {
     "parameters_trained": int, "gflops": float, "training_gflops": float,
     "skipped_steps": int, "left_out": int, "spec": dict,
     "environment": dict, "finished": str, "validation": float, "validation_accuracies": dict,
+    "expected_accuracies": dict, "expected_by_fold": list,
     "temperatures": dict, "frame_cache": dict, "pseudo_labels_used": dict,
 }  # fmt: skip
 

@@ -23,14 +23,14 @@ def fold(index: Index, folds: int, draw: int) -> Index:
 
     Args:
         index: the clips.
-        folds: number of folds, 2 or more.
+        folds: number of folds; 1: all labeled clips are for training, and none is tested.
         draw: number of the draw.
 
     Raises:
-        InputError: fewer than two folds, or more than there are source videos.
+        InputError: more folds than there are source videos.
     """
-    if folds < 2:
-        raise InputError(f"folds must be a number from 2, found {folds}")
+    if folds == 1:
+        return _all_for_training(index)
     train, own = index.rows("train"), index.rows("test")
     units = index.groups.codes if index.groups else np.arange(len(index))
     members = [train[index.labels[train] == label] for label in range(len(index.classes))]
@@ -62,6 +62,22 @@ def fold(index: Index, folds: int, draw: int) -> Index:
         notes=(*(note for note in index.notes if note not in index.of_split), *notes),
         of_split=tuple(notes),
         folds=folds,
+    )
+
+
+def _all_for_training(index: Index) -> Index:
+    """Return an index without a test part, whose dataset is that of the folds."""
+    own, codes = index.rows("test"), index.splits.codes.copy()
+    codes[own] = PARTS.index("")
+    notes = [f"all {len(index.rows('train')):,} labeled clips are for training, none is tested (--folds 1)"]
+    if len(own):
+        notes.append(f"{counted(len(own), 'clip')} of the data set's own test part: not used with folds")
+    return replace(
+        index,
+        splits=Category(codes, index.splits.names),
+        notes=(*(note for note in index.notes if note not in index.of_split), *notes),
+        of_split=tuple(notes),
+        folds=1,
     )
 
 

@@ -1,5 +1,6 @@
 """Folds of the labeled clips."""
 
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -84,8 +85,19 @@ def test_a_given_test_part_is_left_out(tmp_path: Path) -> None:
     assert not set(made.ids[made.rows("train", "test")]) & {"A3.mp4", "B3.mp4"}
 
 
+def test_a_single_fold_trains_on_every_label(tmp_path: Path) -> None:
+    rows = [f"{clip}.mp4,{'AB'[clip % 2]},s{clip},{'train' if clip < 6 else 'test'}" for clip in range(8)]
+    index = index_of(tmp_path, *rows, "u.mp4,,,", split=True)
+    made = fold(index, 1, 3)
+    assert made.rows("train").tolist() == index.rows("train").tolist()
+    assert (len(made.rows("test")), len(made.rows("unlabeled"))) == (0, 1)
+    assert "all 6 labeled clips are for training, none is tested (--folds 1)" in made.notes
+    assert "2 clips of the data set's own test part: not used with folds" in made.notes
+    # The data set of three folds is known from it.
+    assert replace(made, folds=3).fingerprint == fold(index, 3, 1).fingerprint
+
+
 def test_numbers_of_folds(index: Index) -> None:
-    assert problems(fold, index, 1, 0) == ("folds must be a number from 2, found 1",)
     assert problems(fold, index, 10, 0) == ("9 source videos cannot be divided into 10 folds: use fewer",)
 
 

@@ -1,0 +1,158 @@
+"""The accuracy to expect of a run on all labels: by hand from a few clips, and from real runs."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.numbers import close
+from scipy.special import softmax
+
+import ssl_video as sv
+from ssl_video.inference import calibration, cross_validation
+from ssl_video.runs import fold_logits
+from ssl_video.runs.fold_logits import FoldLogits
+from ssl_video.runs.folder import FOLD_LOGITS
+
+TINY: dict[str, Any] = {
+    **{"steps": 2, "frames": 4, "stride": 2, "size": 16, "width": 0.5, "test_clips": 2, "backbone": "tiny3d"},
+    **{
+        "labeled_batch": 4,
+        "unlabeled_batch": 4,
+        "threads": 1,
+        "progress": False,
+        "labeled_in_unlabeled": True,
+    },
+}
+
+
+def of(labels: list[int], folds: list[int], logits: np.ndarray) -> FoldLogits:
+    clips = np.array([f"{number}.mp4" for number in range(len(labels))])
+    return FoldLogits(clips, np.array(["a", "b"]), np.array(labels), np.array(folds), {"model": logits})
+
+
+def test_accuracies_by_hand() -> None:
+    """Four clips in two views: the mean probabilities decide, not the mean logits."""
+    logits = np.array(
+        [
+            [[2.0, 0.0], [1.0, 0.0]],
+            [[0.0, 3.0], [0.0, 1.0]],
+            [[9.0, 0.0], [0.0, 1.0]],  # 0.63 against 0.37: class 0
+            [[0.0, 1.0], [0.0, 1.0]],
+        ]
+    )
+    found = of([0, 1, 1, 1], [0, 0, 1, 1], logits)
+    assert cross_validation.by_fold(found, "model") == [1.0, 0.5]
+    scores = cross_validation.evaluation(found)
+    assert scores["model"]["top1"] == 0.75
+    assert scores["model"]["mean_class"] == close((1 + 2 / 3) / 2)
+    assert scores.confusion().to_numpy().tolist() == [[1, 0], [1, 2]]
+    third = scores.predictions().iloc[2]
+    mean = softmax(logits[2], -1).mean(0)
+    assert (third["label"], third["probability"]) == ("a", close(mean[0]))
+
+
+def test_the_temperature_of_a_fold_is_that_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "_helps", lambda *_: True)
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 60)
+    # The networks of the second fold are far too sure.
+    sure = np.where(np.arange(60) < 30, 1.0, 8.0)
+    wrong = random.random(60) < 0.3
+    sign = np.where((labels == 1) ^ wrong, 1.0, -1.0)
+    logits = np.stack([np.zeros(60), sign * sure], 1)[:, None]
+    folds = np.repeat([0, 1], 30)
+    found = of(labels.tolist(), folds.tolist(), logits)
+    rows = cross_validation.evaluation(found).predictions()
+    for fold in (0, 1):
+        by = calibration.temperature(logits[folds != fold], labels[folds != fold])
+        assert by is not None
+        expected = softmax(logits[folds == fold, 0] / by, -1).max(1)
+        assert rows["probability"][folds == fold].to_numpy() == close(expected)
+    together = cross_validation.fit(found)
+    assert (together.clips, together.folds) == (60, 2)
+    assert together.note("model").endswith("on 60 clips of 2 folds")
+
+
+@pytest.fixture(scope="module")
+def trained(video_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> sv.RunFolder:
+    """A run on all labels after three folds, and the runs of these folds beside it."""
+    results = tmp_path_factory.mktemp("folds") / "results"
+    return sv.train("pseudolabel", data=str(video_folder), folds=3, results=results, **TINY)
+
+
+def of_folds(run: sv.RunFolder) -> list[sv.RunFolder]:
+    runs = [sv.RunFolder(path) for path in (run.results / "runs").iterdir() if path != run.path]
+    return sorted(runs, key=lambda one: one.result.draw)
+
+
+def test_a_run_on_all_labels_has_what_the_folds_found(trained: sv.RunFolder) -> None:
+    folds, result = of_folds(trained), trained.result
+    assert [one.result.draw for one in folds] == [0, 1, 2]
+    assert result.top1 is None
+    assert result.labeled == folds[0].result.labeled + folds[0].result.test
+    right, clips = 0, list[str]()
+    for one, expected in zip(folds, result.expected_by_fold, strict=True):
+        assert expected == one.result.top1
+        right += round(one.result.top1 * one.result.test)
+        clips += one.predictions.clips.tolist()
+    assert result.expected_accuracies[result.predictor].top1 == close(right / len(clips))
+    assert len(set(clips)) == len(clips) == result.labeled
+    (note,) = result.notes
+    assert note.startswith(f"expected top-1 {100 * right / len(clips):.1f} %, by 3 folds (")
+    found = trained.model("cpu").cross_validation()
+    assert found is not None
+    assert found[result.predictor]["top1"] == result.expected_accuracies[result.predictor].top1
+    assert found.clips == result.labeled
+    assert trained.model("cpu").expected(0.0, result.predictor) == (result.labeled, result.labeled, right)
+    assert folds[0].model("cpu").cross_validation() is None, "a fold alone is no cross-validation"
+
+
+def test_finished_folds_are_used_again(trained: sv.RunFolder, video_folder: Path, tmp_path: Path) -> None:
+    results = shutil.copytree(trained.results, tmp_path / "results")
+    shutil.rmtree(results / "runs" / trained.name)
+    times = {path: path.stat().st_mtime_ns for path in results.glob("runs/*/result.json")}
+    again = sv.train("pseudolabel", data=str(video_folder), folds=3, results=results, **TINY)
+    assert again.name == trained.name
+    assert again.result.expected_accuracies == trained.result.expected_accuracies
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert (again.path / FOLD_LOGITS).read_bytes() == (trained.path / FOLD_LOGITS).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change", ["a fold is missing", "its settings", "its clips", "its outputs are damaged"]
+)
+def test_folds_that_do_not_belong_to_it_are_not_used(
+    trained: sv.RunFolder, video_folder: Path, tmp_path: Path, change: str
+) -> None:
+    results = shutil.copytree(trained.results, tmp_path / "results")
+    shutil.rmtree(results / "runs" / trained.name)
+    fold = results / "runs" / of_folds(trained)[1].name
+    record = json.loads((fold / "result.json").read_text())
+    if change == "a fold is missing":
+        shutil.rmtree(fold)
+    elif change == "its settings":
+        record["spec"]["learning_rate"] = 0.5
+    elif change == "its clips":
+        record["dataset_fingerprint"] = "d" + 12 * "0"
+    else:
+        (fold / FOLD_LOGITS).write_bytes(b"PK")
+    if fold.exists():
+        (fold / "result.json").write_text(json.dumps(record))
+    alone = sv.train("pseudolabel", data=str(video_folder), folds=1, results=results, **TINY)
+    assert alone.name == trained.name
+    assert alone.result.expected_accuracies == {}
+    assert "no test clips, so the run has no accuracy" in alone.result.notes[0]
+
+
+def test_with_a_draw_it_is_one_fold(trained: sv.RunFolder, video_folder: Path) -> None:
+    given = {"data": str(video_folder), "folds": 3, "draw": 1, "results": trained.results}
+    assert sv.train("pseudolabel", **given, **TINY).name == of_folds(trained)[1].name
+
+
+def test_damaged_outputs(trained: sv.RunFolder, tmp_path: Path) -> None:
+    np.savez(tmp_path / FOLD_LOGITS, clips=np.array(["a"]))
+    with pytest.raises(sv.InputError, match="damaged: it has no 'classes'"):
+        fold_logits.read(tmp_path)
