@@ -57,6 +57,7 @@ GROUPS = {
     ),
 }
 INTERRUPTED = 130
+_LINES = "\n\t"  # control characters that errors keep
 PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
@@ -134,8 +135,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status: Any = cli.main(arguments, prog_name="ssl-video", standalone_mode=False)
     except sv.InputError as error:
+        from ssl_video.cli.text import written_out  # not at the top: it takes the time of rich
+
         for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
+            print(f"error: {written_out(problem, keep=_LINES)}", file=sys.stderr)
         status = 2
     except click.ClickException as error:
         error.show()

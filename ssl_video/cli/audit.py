@@ -9,10 +9,10 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli.show import output, plainly
+from ssl_video.cli.text import printable
 
 _STATES = ("right", "wrong", "not used")
 _LEGEND = (
@@ -108,14 +108,14 @@ def _by_class(classes: Sequence[str], found: "sv.analysis.ByClass") -> Table:
         _, seen, *shares = (
             values[-1] if values.ndim == 1 else values[-1, number] for values in vars(found).values()
         )
-        table.add_row(Text(classes[number]), str(seen), *map(_percent, shares))
+        table.add_row(printable(classes[number]), str(seen), *map(_percent, shares))
     return table
 
 
 def _mistakes(found: "Sequence[sv.analysis.Mistake]") -> Table:
     table = _table("wrong most often", "class", "labeled", "wrong", "labels", right=2)
     for clip, truth, label, wrong, seen in found:
-        table.add_row(Text(clip), Text(truth), Text(label), str(wrong), str(seen))
+        table.add_row(printable(clip), printable(truth), printable(label), str(wrong), str(seen))
     return table
 
 
@@ -129,7 +129,7 @@ def _agreement(found: "sv.analysis.Agreement") -> Table:
         cells = [_percent(count / total) if total else "–" for count in counts[one]]
         if one == _STATES.index("wrong") and total:
             cells[_STATES.index("wrong")] += f" (same label: {_percent(same / total)})"
-        table.add_row(Text(f"{found.one} {state}"), *cells)
+        table.add_row(printable(f"{found.one} {state}"), *cells)
     return table
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 import ssl_video as sv
 from ssl_video.cli.progress import FilesPerSecond
 from ssl_video.cli.show import plainly
+from ssl_video.cli.text import printable
 
 _GIB = 20.0  # the default of runs
 _SHOWN = 10
@@ -130,7 +131,9 @@ def _features(found: "list[sv.data.StoredFeatures]") -> None:
     for stored in found:
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(stored.used))
         view = f"{stored.view}, {stored.frames} x {stored.size}"
-        table.add_row(stored.network, stored.features, view, f"{stored.clips:,}", _gib(stored.bytes), day)
+        table.add_row(
+            printable(stored.network), stored.features, view, f"{stored.clips:,}", _gib(stored.bytes), day
+        )
     Console().print(table, highlight=False, soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli.show import output
+from ssl_video.cli.text import printable, written_out
 
 _CHANCE = (
     "a disagreement at least this uneven has probability {:.2g} between equally good networks (McNemar's "
@@ -67,14 +68,14 @@ def _table(*names: str, right: int = 0) -> Table:
 def _heads(found: "sv.analysis.Pair") -> Table:
     table = _table("", "run", "network", "top-1 %", right=1)
     for name, side in (("A", found.a), ("B", found.b)):
-        table.add_row(name, Text(side.name), Text(side.network), f"{100 * side.right.mean():.1f}")
+        table.add_row(name, printable(side.name), printable(side.network), f"{100 * side.right.mean():.1f}")
     return table
 
 
 def _differences(found: "sv.analysis.Pair") -> Table:
     table = _table("setting", "A", "B")
     for row in found.differences():
-        table.add_row(*map(Text, row))
+        table.add_row(*map(printable, row))
     return table
 
 
@@ -89,14 +90,16 @@ def _counts(found: "sv.analysis.Pair") -> Table:
 def _classes(found: "sv.analysis.Pair") -> Table:
     table = _table("class", "clips", "A %", "B %", "A - B", right=4)
     for name, clips, a, b in found.classes():
-        table.add_row(Text(name), str(clips), f"{100 * a:.1f}", f"{100 * b:.1f}", f"{100 * (a - b):+.1f}")
+        table.add_row(
+            printable(name), str(clips), f"{100 * a:.1f}", f"{100 * b:.1f}", f"{100 * (a - b):+.1f}"
+        )
     return table
 
 
 def _metrics(found: "sv.analysis.Pair") -> Table:
     table = _table("mean over the last tenth of the steps", "A", "B", right=2)
     for name, *values in found.metrics():
-        table.add_row(Text(name), *("–" if value != value else f"{value:.4g}" for value in values))
+        table.add_row(printable(name), *("–" if value != value else f"{value:.4g}" for value in values))
     return table
 
 
@@ -104,7 +107,8 @@ def _clips(found: "sv.analysis.Pair", most: int) -> Table:
     table = _table("clip", "class", "A's guess", "B's guess")
     for clip, label, *guesses in islice(found.disagreements(), most):
         cells = [
-            Text(f"{name} {confidence:.2f}", "green" if name == label else "") for name, confidence in guesses
+            Text(written_out(f"{name} {confidence:.2f}"), "green" if name == label else "")
+            for name, confidence in guesses
         ]
-        table.add_row(Text(clip), Text(label), *cells)
+        table.add_row(printable(clip), printable(label), *cells)
     return table

@@ -11,6 +11,7 @@ from rich.table import Table
 import ssl_video as sv
 from ssl_video.cli.progress import FilesPerSecond
 from ssl_video.cli.show import plainly
+from ssl_video.cli.text import printable
 
 _SHOWN = 10
 
@@ -113,5 +114,5 @@ def _classes(console: Console, classes: "Sequence[sv.data.ClassLoss]", every: bo
     for title in ("clips", "quarantined", "%"):
         table.add_column(title, justify="right")
     for label, clips, quarantined in chosen:
-        table.add_row(label, f"{clips:,}", f"{quarantined:,}", f"{100 * quarantined / clips:.1f}")
+        table.add_row(printable(label), f"{clips:,}", f"{quarantined:,}", f"{100 * quarantined / clips:.1f}")
     console.print(table, highlight=False)

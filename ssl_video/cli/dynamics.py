@@ -25,7 +25,7 @@ _LEGEND = (
 @click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
 @options.results_option
 @click.option("--again", is_flag=True, help="repeat tests whose results are stored")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
+@options.device_option
 @click.option("--json", "as_json", is_flag=True, help="print JSON, run by run, instead of tables")
 @options.data_options
 def command(runs: tuple[Path, ...], results: Path, again: bool, as_json: bool, **flags: Any) -> int:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.cli.predict import printable
+from ssl_video.cli.text import printable, written_out
 
 _SHOWN = 40  # classes that a terminal shows
 _NAMED = 5  # clips that cannot be read
@@ -35,7 +35,7 @@ _NAMED = 5  # clips that cannot be read
 @click.option(
     "--predictions", metavar="FILE", help="write label and probability of every clip to a .csv file"
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
+@options.device_option
 @click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
 @options.data_options
 def command(
@@ -104,7 +104,7 @@ def _unread(broken: dict[str, str]) -> list[str]:
     """Return a sentence about clips that cannot be read."""
     if not broken:
         return []
-    named = "; ".join(f"{printable(name)}: {printable(why)}" for name, why in [*broken.items()][:_NAMED])
+    named = "; ".join(f"{written_out(name)}: {written_out(why)}" for name, why in [*broken.items()][:_NAMED])
     more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
     number = (
         "1 clip that cannot be read is"

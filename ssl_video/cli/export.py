@@ -18,7 +18,7 @@ from ssl_video.cli import options
     metavar="FILE",
     help="an .onnx file, or a .pt2 file for torch.export.load",
 )
-@click.option("--predictor", metavar="NAME", help="network to write  [the headline]")
+@options.predictor_option
 def command(checkpoint: Path, output: Path, predictor: str | None) -> None:
     """Write the network of a run's folder or checkpoint file as an ONNX or .pt2 file.
 

@@ -7,15 +7,14 @@ import click
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
+from ssl_video.cli.text import written_out
 
 _REASONS = 5  # unreadable clips that are named
 
 
 @click.command()
 @options.checkpoint_argument
-@click.argument(
-    "videos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="VIDEO|FOLDER|LIST..."
-)
+@options.videos_argument
 @click.option(
     "-o",
     "--output",
@@ -24,11 +23,9 @@ _REASONS = 5  # unreadable clips that are named
     metavar="FILE",
     help="an .npz file: features, probabilities, paths, starts, ends, labels, classes, errors",
 )
-@click.option("--predictor", metavar="NAME", help="network to use  [the headline]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
-@click.option(
-    "--workers", type=click.IntRange(0), metavar="N", help="threads that decode  [one per core, up to 8]"
-)
+@options.predictor_option
+@options.device_option
+@options.decoders_option
 def command(
     checkpoint: Path,
     videos: tuple[Path, ...],
@@ -42,13 +39,13 @@ def command(
     Videos are given as to `ssl-video predict`.
     """
     model = sv.load_model(checkpoint, device)
-    for note in model.notes:
+    for note in (*model.notes, model.calibration_note(predictor)):
         click.echo(f"note: {note}", err=True)
     found = model.features(
         videos, output=output, predictor=predictor, workers=workers, progress=FilesPerSecond(unit="")
     )
     for reason in found.errors[:_REASONS]:
-        click.echo(f"error: {ascii(str(reason))[1:-1]}", err=True)
+        click.echo(f"error: {written_out(str(reason))}", err=True)
     count, width = found.features.shape
     click.echo(f"{output}: {count:,} clips, {width:,} features each")
     if len(found.errors):

@@ -18,6 +18,17 @@ _INSIDE = "__"
 
 
 checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path), metavar="RUN|CHECKPOINT")
+videos_argument = click.argument(
+    "videos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="VIDEO|FOLDER|LIST..."
+)
+predictor_option = click.option("--predictor", metavar="NAME", help="network to use  [the headline]")
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
+decoders_option = click.option(
+    "--workers",
+    type=click.IntRange(0, 1024),
+    metavar="N",
+    help="threads that decode  [one per core, up to 8]",
+)
 
 
 def spec_options(*without: str) -> Callable[[Function], Function]:
@@ -150,7 +161,7 @@ def step_options(function: Function) -> Function:
     """Add flags for the execution of training steps, which do not change their numbers."""
     return _all(
         function,
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …"),
+        device_option,
         click.option("--threads", type=click.IntRange(1), help="CPU threads per run"),
         click.option(
             "--workers", type=click.IntRange(0), help="number of processes that prepare batches, per run"

@@ -7,11 +7,11 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
+from ssl_video.cli.text import printable, written_out
 
 _SHOWN = 40  # rows that a terminal shows
 _REASONS = 5  # unreadable clips that are named
@@ -19,9 +19,7 @@ _REASONS = 5  # unreadable clips that are named
 
 @click.command()
 @options.checkpoint_argument
-@click.argument(
-    "videos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="VIDEO|FOLDER|LIST..."
-)
+@options.videos_argument
 @click.option(
     "-o",
     "--output",
@@ -48,11 +46,9 @@ _REASONS = 5  # unreadable clips that are named
     metavar="P",
     help="label clips with a lower probability unknown, and say which share and precision to expect",
 )
-@click.option("--predictor", metavar="NAME", help="network to use  [the headline]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
-@click.option(
-    "--workers", type=click.IntRange(0), metavar="N", help="threads that decode  [one per core, up to 8]"
-)
+@options.predictor_option
+@options.device_option
+@options.decoders_option
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object per row, one per line")
 def command(checkpoint: Path, videos: tuple[Path, ...], device: str, as_json: bool, **asked: Any) -> int:
     """Label videos with a run's folder or checkpoint file.
@@ -124,10 +120,10 @@ def _conclude(summary: Any, reasons: list[str], output: Path | None, as_json: bo
     if summary.labels and not as_json and (output is not None or sum(summary.labels.values()) > _SHOWN):
         counts = ", ".join(f"{label} {number:,}" for label, number in summary.labels.most_common(20))
         more = len(summary.labels) - 20
-        click.echo(printable(counts).plain + (f" and {more} other labels" if more > 0 else ""), err=True)
+        click.echo(written_out(counts) + (f" and {more} other labels" if more > 0 else ""), err=True)
     if summary.unreadable:
         for reason in reasons:
-            click.echo(f"error: {printable(reason).plain}", err=True)
+            click.echo(f"error: {written_out(reason)}", err=True)
         where = "see the column error" if output is not None else f"the first {len(reasons)} are named above"
         click.echo(f"{summary.unreadable:,} of {summary.clips:,} clips could not be read: {where}", err=True)
 
@@ -138,9 +134,17 @@ def _expectation(model: Any, abstain: float | None, predictor: str | None) -> li
         return []
     found = model.expected(abstain, predictor)
     if found is None:
+        estimated = f"the share and the precision of labels with a probability of {abstain:g}"
+        if model.step is not None:
+            return [f"the run is not finished: {estimated} are estimated from validation clips at its end"]
+        if model.spec.validation:
+            return [
+                f"{estimated} are estimated from the validation clips of the run, whose labels are in its "
+                "folder and not in the checkpoint: give the folder"
+            ]
         return [
-            "the run has no validation clips, from which the share and the precision of labels with a "
-            f"probability of {abstain:g} could be estimated; --validation 0.2 of train keeps some"
+            f"the run has no validation clips, from which {estimated} could be estimated; --validation 0.2 "
+            "of train keeps some"
         ]
     share = f"{found.labeled} of {found.clips} validation clips ({100 * found.labeled / found.clips:.0f} %)"
     right = f"{found.right} of these labels are right ({100 * found.right / max(found.labeled, 1):.0f} %)"
@@ -148,8 +152,3 @@ def _expectation(model: Any, abstain: float | None, predictor: str | None) -> li
         f"{share} have a label with a probability of at least {abstain:g}"
         + (f", and {right}" if found.labeled else "")
     ]
-
-
-def printable(text: str) -> Text:
-    """Return a text in which control characters, such as those of a terminal, are written out."""
-    return Text("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text))

@@ -3,6 +3,7 @@
 from rich.console import Console
 
 import ssl_video as sv
+from ssl_video.cli.text import written_out
 
 BASELINE = "supervised"
 _PIPED = 160
@@ -35,8 +36,8 @@ def output() -> Console:
 
 
 def plainly(console: Console, text: str) -> None:
-    """Print a text as it is: brackets are no markup, and lines are not wrapped."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    """Print a text as it is: brackets are no markup, and lines are not wrapped; see `written_out`."""
+    console.print(written_out(text, keep="\n\t"), markup=False, highlight=False, soft_wrap=True)
 
 
 def _next_steps(console: Console, runs: "sv.Results") -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.show import plainly
+from ssl_video.cli.text import printable
 
 _INDEX = ("root", "split", "unlabeled", "labels", "segment", "keep_classes")
 _DRAW = ("draw", "labeled_in_unlabeled", "validation", "lists")
@@ -184,5 +185,5 @@ def _by_class(found: "sv.data.ClipComparison", every: bool) -> Table:
     for number in shown:
         values = [clips.first, clips.second, clips.both]
         values += [groups.first, groups.second, groups.both] if groups else []
-        table.add_row(found.classes[number], *(str(value[number]) for value in values))
+        table.add_row(printable(found.classes[number]), *(str(value[number]) for value in values))
     return table

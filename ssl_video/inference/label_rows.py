@@ -1,8 +1,9 @@
 """Rows of tables of labels: how they are made, and the clips that the rows of a table belong to."""
 
+import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from ssl_video.inference.label_table import COLUMNS, LabelTable, Row
 from ssl_video.inference.stretches import Labeled
 
 UNKNOWN = "unknown"  # the label below a probability
+_ROUNDED = 1e-6  # seconds that a table keeps
 _SHORT = 1.0  # seconds by which a stated duration may be off
 
 
@@ -78,6 +80,8 @@ def continued(
     """Begin to write a table, after those of its rows that have a label; return what it has of the clips.
 
     Clips that could not be read are tried again. The last recording of a time line may have been cut off.
+    Clips whose rows look alike are told apart by their order, so after one that is not complete the others'
+    rows are made anew.
 
     Args:
         table: the table.
@@ -86,38 +90,90 @@ def continued(
         seconds: the duration of each clip's file, 0 where it is not known; used for time lines.
         labels: the labels of the rows are added.
     """
-    of_path = defaultdict[str, list[int]](list)
+    alike = defaultdict[_Key, list[int]](list)
     for number, clip in enumerate(clips):
-        of_path[clip.path].append(number)
-    reached = dict[int, Reached]()
-    last: int | None = None
+        alike[_key(clip.path, clip.start, clip.end, every)].append(number)
+    groups = {key: _Group(numbers, clips, every) for key, numbers in alike.items()}
+    owners, reached = list[int | None](), dict[int, Reached]()
     for row in table.kept():
-        labels.update([row["label"]] if row["label"] is not None else [])
-        last = _number(row, clips, of_path.get(row["path"], []), every, last)
-        if last is None:
+        group = groups.get(_key(row["path"], row["start"], row["end"], every))
+        owner = group.owner(row) if group else None
+        owners.append(owner)
+        if owner is None:
             continue
-        place = reached.setdefault(last, Reached())
+        place = reached.setdefault(owner, Reached())
         if row["error"] is not None:
             place.whole = False
         else:
             place.rows, place.end = place.rows + 1, row["end"]
     if every is not None:
+        last = next((owner for owner in reversed(owners) if owner is not None), None)
         for number, place in reached.items():
             end = min(clips[number].end or math.inf, seconds[number] or math.inf)
             short = end < math.inf and (place.end or 0.0) < end - every - _SHORT
             place.whole = place.whole and number != last and not short
-    table.begin(row for row in table.kept() if row["error"] is None or row["path"] not in of_path)
+    anew = {number for group in groups.values() for number in group.anew(reached)}
+    reached = {number: place for number, place in reached.items() if number not in anew}
+    table.begin(_kept(table, owners, anew, labels))
     return reached
 
 
-def _number(
-    row: Row, clips: Sequence[Given], numbers: Sequence[int], every: float | None, last: int | None
-) -> int | None:
-    """Return which of the clips with a row's path it belongs to; None: to none of them."""
-    if every is None:
-        return next(
-            (n for n in numbers if (clips[n].start, clips[n].end) == (row["start"], row["end"])), None
-        )
-    second = row["start"] or 0.0
-    fits = [n for n in numbers if (clips[n].start or 0.0) <= second < (clips[n].end or math.inf)]
-    return last if last in fits else next(iter(fits), None)
+def _kept(
+    table: LabelTable, owners: Sequence[int | None], anew: Container[int], labels: Counter[str]
+) -> Iterator[Row]:
+    """Yield the rows of a table that stay, and count their labels."""
+    for row, owner in zip(table.kept(), owners, strict=True):
+        if owner is None or (row["error"] is None and owner not in anew):
+            labels.update([row["label"]] if row["label"] is not None else [])
+            yield row
+
+
+_Key = tuple[str, float | None, float | None]
+
+
+def _key(path: str, start: float | None, end: float | None, every: float | None) -> _Key:
+    """Return what a row shows of its clip: of a time line only the path, otherwise also the part."""
+    return (path, start, end) if every is None else (path, None, None)
+
+
+class _Group:
+    """Clips that their rows cannot tell apart at once, in their order.
+
+    They are parts of one recording, or clips with the same path in lists of different folders.
+    """
+
+    def __init__(self, numbers: Sequence[int], clips: Sequence[Given], every: float | None) -> None:
+        self._numbers, self._every = numbers, every
+        self._spans = [(clips[n].start or 0.0, clips[n].end or math.inf) for n in numbers]
+        ordered = sorted(self._spans)
+        # Parts that do not overlap are told apart by their seconds, in any order.
+        self._overlap = any(one[1] > other[0] for one, other in itertools.pairwise(ordered))
+        self._now, self._end, self._closed = 0, -math.inf, False
+
+    def owner(self, row: Row) -> int | None:
+        """Return the clip of the group's next row; None: it is of none of these clips."""
+        second = row["start"] or 0.0
+        if not self._overlap:
+            fits = (n for n, span in zip(self._numbers, self._spans, strict=True) if _inside(second, span))
+            return next(fits, None)
+        after = self._every is not None and not self._closed and second >= self._end - _ROUNDED
+        if not (after and _inside(second, self._spans[self._now])):
+            first = 0 if self._end == -math.inf else self._now + 1
+            later = range(first, len(self._numbers))
+            found = next((n for n in later if _inside(second, self._spans[n])), None)
+            if found is None:
+                return None
+            self._now = found
+        self._closed, self._end = row["error"] is not None, row["end"] or 0.0
+        return self._numbers[self._now]
+
+    def anew(self, reached: Mapping[int, Reached]) -> Sequence[int]:
+        """Return the clips whose rows would stand before those of an earlier clip, which come now."""
+        if not self._overlap:
+            return ()
+        whole = [number in reached and reached[number].whole for number in self._numbers]
+        return self._numbers[whole.index(False) + 1 :] if False in whole else ()
+
+
+def _inside(second: float, span: tuple[float, float]) -> bool:
+    return span[0] <= second < span[1]

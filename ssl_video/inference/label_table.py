@@ -4,6 +4,7 @@ Rows are appended to a CSV file. A .json or .arrow file is made from it at the e
 are in a file beside the table, `labels.csv.settings.json`, which is locked while rows are written.
 """
 
+import contextlib
 import csv
 import fcntl
 import io
@@ -91,11 +92,14 @@ class LabelTable:
             self._close()
             raise InputError(f"another command is writing {self.path}: wait for its end") from None
         except OSError as error:
+            self._close()
             raise InputError(f"cannot write {self.path}: {error.strerror or error}") from None
         try:
             self._check()
-        except BaseException:
+        except BaseException as error:
             self._close()
+            if isinstance(error, OSError):
+                raise InputError(f"cannot write {self.path}: {error.strerror or error}") from None
             raise
         return self
 
@@ -142,7 +146,8 @@ class LabelTable:
                 (_write_json if self.path.suffix == ".json" else _write_arrow)(file, read(self._log))
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror or error}") from None
-        self._log.unlink()
+        with contextlib.suppress(OSError):
+            self._log.unlink()  # the table is complete without it
 
     def _check(self) -> None:
         """Compare the settings with those of the table that is there, and write them if there is none."""
@@ -160,11 +165,12 @@ class LabelTable:
             if (other := _differences(text, self._settings)) is not None:
                 raise InputError(f"{self.path} has labels of {other}: give another name, or --overwrite")
             return
+        # First, because a command that was killed in between would continue old rows with new settings.
+        for old in (self._log, self.path):
+            old.unlink(missing_ok=True)
         self._lock.truncate(0)
         self._lock.write((json.dumps(self._settings, indent=1) + "\n").encode())
         self._lock.flush()
-        if self._overwrite:
-            self._log.unlink(missing_ok=True)
 
     def _close(self) -> None:
         for file in (self._rows, self._lock):

@@ -170,7 +170,7 @@ def _rows(
             if rest := merged.rest():
                 yield number, row_of(clip, rest, model.classes, asked.abstain)
             if found.error:
-                start = clip.start if reached is None else reached
+                start = next((s for s in (reached, begins[number]) if s is not None), clip.start)
                 yield number, empty(clip) | {"start": start, "error": found.error}
             yield number, None
             reached = None
@@ -196,12 +196,13 @@ class _Done:
     def __init__(self, number: int, seconds: Sequence[float] | None, report: Progress) -> None:
         self._number, self._seconds, self._report = number, seconds, report
         self._ended, self._before = 0, 0.0
+        self._total = max(1, round(sum(seconds or ())))
 
     def until(self, seconds: float) -> None:
         """Report how far the present clip is labeled."""
         if self._seconds:
-            total = max(1, round(sum(self._seconds)))
-            self._report("seconds of video", min(total, round(self._before + seconds)), total)
+            reached = min(self._total, round(self._before + seconds))
+            self._report("seconds of video", reached, self._total)
 
     def end(self, clip: int) -> None:
         """Report that a clip has ended."""

@@ -21,6 +21,7 @@ from ssl_video.data import dataset
 from ssl_video.data.dataset import Data
 from ssl_video.data.importers import to_label
 from ssl_video.data.index import Index
+from ssl_video.data.segments import Segment
 from ssl_video.errors import InputError, counted, unknown
 from ssl_video.inference import (
     clip_features,
@@ -43,6 +44,7 @@ from ssl_video.runs import checkpoint, predictions
 from ssl_video.runs.folder import VALIDATION_PREDICTIONS
 from ssl_video.spec import Spec, build, plain
 
+MOST_WORKERS = 1024  # threads that decode
 Sources = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
@@ -141,7 +143,8 @@ class Model:
                 call left unfinished is continued; its clips that could not be read are tried again.
             overwrite: begin `output` anew.
             predictor: the network to use, see `predictors`; None: the first.
-            workers: threads that decode; 0: none beside the network. None: one for each core, up to eight.
+            workers: threads that decode; 0: none beside the network. At most 1024; None: one for
+                each core, up to eight.
             progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
         Returns:
@@ -575,17 +578,19 @@ def load(path: Path, device: torch.device) -> Model:
 
 
 def _clips(videos: Sources) -> list[to_label.Given]:
-    """Return the clips of sources, each once."""
-    found = to_label.clips([videos] if isinstance(videos, str | PathLike) else videos)
-    return list({(clip.path, clip.name): clip for clip in found}.values())
+    """Return the clips of sources, each once, as it is named first."""
+    found = dict[tuple[str, Segment | None], to_label.Given]()
+    for clip in to_label.clips([videos] if isinstance(videos, str | PathLike) else videos):
+        found.setdefault((clip.file, clip.segment), clip)
+    return list(found.values())
 
 
 def _workers(number: int | None) -> int:
     """Return the number of threads that decode."""
     if number is None:
         return min(8, os.cpu_count() or 1)
-    if not 0 <= number <= 1024:
-        raise InputError(f"workers must be a number from 0, found {number}")
+    if not 0 <= number <= MOST_WORKERS:
+        raise InputError(f"workers must be a number from 0 to {MOST_WORKERS}, found {number}")
     return number
 
 

@@ -6,9 +6,12 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.command_line import Call, start, wait_for
+
+from ssl_video.runs import checkpoint
 
 HEADER = "path,start,end,label,probability,second_label,second_probability,margin,windows,error"
 
@@ -128,3 +131,20 @@ def test_ctrl_c_keeps_the_rows(run: Path, dataset: Path, environment: dict[str, 
     assert process.communicate()[1].endswith("stopped\n")
     assert process.returncode == 130
     assert 20 < len(rows(table)) < 400
+
+
+def test_why_there_is_no_expectation(
+    run: Path, dataset: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notes(**state: Any) -> str:
+        monkeypatch.setattr("ssl_video.inference.model._read", lambda _: load(made) | state)
+        done = call("predict", made, dataset / "test/dark/0.mp4", "--abstain", "0.9", "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    made, load = Path(shutil.copy(run / "final.safetensors", tmp_path / "alone.safetensors")), checkpoint.load
+    spec = load(made)["spec"]
+    assert "the run has no validation clips, from which" in notes()
+    kept = notes(spec=spec | {"validation": 0.2})
+    assert "whose labels are in its folder and not in the checkpoint: give the folder" in kept
+    assert "the run is not finished: the share and the precision" in notes(step=1)

@@ -1,13 +1,16 @@
 """Tables of labels: what can be labeled, time lines, and files that a stopped command continues."""
 
+import contextlib
 import itertools
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import av
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +18,7 @@ import torch
 from helpers.numbers import close
 from torch import nn
 
+from ssl_video.cli import features, predict
 from ssl_video.data import importers
 from ssl_video.data.dataset import Data
 from ssl_video.data.importers import to_label
@@ -326,6 +330,115 @@ def test_further_clips_are_added(model: Model, data: Data, tmp_path: Path) -> No
     assert found["path"].tolist() == [data.index.paths[row] for row in (0, 1, 0)]
 
 
+@pytest.fixture
+def lists(make_video: Callable[..., Path], tmp_path: Path) -> list[Path]:
+    """Two lists of the same two names, of recordings of 2 and of 2.9 seconds."""
+    for folder, frames in (("a", 20), ("b", 29)):
+        (tmp_path / folder).mkdir()
+        for name in ("0.mkv", "1.mkv"):
+            make_video(tmp_path / folder / name, frames, 16, 16, fps=10)
+        (tmp_path / folder / "list.txt").write_text("0.mkv\n1.mkv\n")
+    return [tmp_path / folder / "list.txt" for folder in ("a", "b")]
+
+
+@pytest.mark.parametrize("every", [None, 1.0])
+@pytest.mark.parametrize("stop", range(1, 10))
+def test_clips_with_the_same_path_in_two_lists(
+    model: Model, lists: list[Path], tmp_path: Path, every: float | None, stop: int
+) -> None:
+    assert_continues(model, lists, tmp_path / "labels.csv", every, stop)
+
+
+@pytest.mark.parametrize("stop", range(1, 8))
+def test_parts_that_overlap(model: Model, halves: Path, tmp_path: Path, stop: int) -> None:
+    """Rows 0-1, 1-2, 2-3 of the first, 1-2, 2-3, 3-4 of the second, and 0-1 of the third."""
+    parts = [f"{halves}#t=0,3", f"{halves}#t=1,4", f"{halves}#t=0,1"]
+    found = assert_continues(model, parts, tmp_path / "labels.csv", 1.0, stop)
+    assert found["start"].tolist() == [0, 1, 2, 1, 2, 3, 0]
+
+
+def assert_continues(
+    model: Model, clips: Sequence[str | Path], output: Path, every: float | None, stop: int
+) -> pd.DataFrame:
+    """Stop after some rows; the same call then makes the others, and once more makes none."""
+    whole, count = model.predict(clips, every=every, merge=False), itertools.count(1)
+
+    def stopping(_: dict[str, Any]) -> None:
+        if next(count) == stop:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        model.label(clips, stopping, every=every, merge=False, output=output)
+    new = list[dict[str, Any]]()
+    for _ in range(2):
+        model.label(clips, new.append, every=every, merge=False, output=output)
+        found = frame(as_rows(output))
+        pd.testing.assert_frame_equal(found, whole, atol=2e-6, rtol=0)
+    # Of the recording that was stopped, and that may have been complete, the end is looked for again.
+    assert len(new) == max(len(whole) - stop, 0)
+    return found
+
+
+def test_one_of_clips_that_look_alike_cannot_be_read_at_first(
+    model: Model, lists: list[Path], tmp_path: Path
+) -> None:
+    whole, output, broken = model.predict(lists), tmp_path / "labels.csv", tmp_path / "a/0.mkv"
+    content = broken.read_bytes()
+    broken.write_text("no video")
+    other = f"{broken}#t=0,1"
+    first = model.predict([*lists, other], output=output)
+    assert first["error"].notna().tolist() == [True, False, False, False, True]
+    broken.write_bytes(content)
+    found = model.predict(lists, output=output)
+    assert found["error"].notna().sum() == 1, "the row of a clip that is not asked for stays"
+    order = found[found["error"].isna()]
+    assert order["path"].tolist() == ["1.mkv", "1.mkv", "0.mkv", "0.mkv"]
+    key = ["path", "probability"]
+    pd.testing.assert_frame_equal(
+        order.sort_values(key).reset_index(drop=True), whole.sort_values(key).reset_index(drop=True)
+    )
+    pd.testing.assert_frame_equal(model.predict(lists, output=output), found)
+
+
+def test_a_clip_that_is_named_twice_is_labeled_once(
+    model: Model, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data.index.root)
+    name = os.path.relpath(data.index.paths[0], data.index.root)
+    found = model.predict([name, data.index.paths[0], f"./{name}", f"{name}#t=0,0.5", f"{name}#t=0,0.50"])
+    assert found["path"].tolist() == [name, name]
+    assert found["end"].tolist()[1] == 0.5
+
+
+def test_a_kill_leaves_no_old_rows_with_new_settings(
+    model: Model, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "labels.json"
+    model.predict(data.index.paths[:2], output=output)
+    with LabelTable(output, {"model": "another"}, overwrite=True):
+        pass  # killed before the first row
+    assert not output.exists()
+    with LabelTable(output, {"model": "another"}) as table:
+        assert list(table.kept()) == []
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    with pytest.raises(InputError, match=r"cannot write .*labels\.json: Operation not permitted"):
+        LabelTable(output, {"model": "a third"}, overwrite=True).__enter__()
+
+
+def test_the_number_of_threads(model: Model) -> None:
+    for number in (-1, 1025):
+        with pytest.raises(InputError, match=f"workers must be a number from 0 to 1024, found {number}"):
+            model.predict([], workers=number)
+    for command in (predict.command, features.command):
+        (option,) = (option for option in command.params if option.name == "workers")
+        assert isinstance(option.type, click.IntRange)
+        assert (option.type.min, option.type.max) == (0, 1024)
+
+
 def test_progress_counts_files_and_seconds(model: Model, data: Data, tmp_path: Path) -> None:
 
     seen = list[tuple[str, int, int]]()
@@ -372,3 +485,25 @@ def test_a_recording_continues_at_the_second_that_was_reached(
     assert starts == [close(1.599)]
     assert len(new) == 3
     pd.testing.assert_frame_equal(frame(as_rows(output)), whole)
+
+
+def test_a_recording_that_is_damaged_where_it_continues(
+    green: Model, halves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reached second 1.6, and fails before another stretch is complete."""
+    output = tmp_path / "line.csv"
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["start"] > 0:
+            raise KeyboardInterrupt
+
+    def damaged(*_: Any) -> Iterator[stream.Timed]:
+        raise DecodeError("invalid data")
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        green.label(halves, stop, every=0.8, merge=False, output=output)
+    monkeypatch.setattr(stream, "frames", damaged)
+    found = green.predict(halves, every=0.8, merge=False, output=output)
+    assert found["start"].tolist() == [0, close(0.8), close(1.6)]
+    assert found["error"][2] == "invalid data"
