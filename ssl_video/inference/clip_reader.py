@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from ssl_video.data import dataset
+from ssl_video.data.frames.extent import ROUNDED
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.importers.to_label import Given
 from ssl_video.data.pool import evenly_spaced
@@ -16,8 +17,6 @@ from ssl_video.data.views.sampling import ClipShape
 from ssl_video.inference import stretches
 from ssl_video.inference.ahead import ClipViews
 from ssl_video.spec import Spec
-
-_ROUNDED = 1e-3  # seconds by which containers round time stamps, at worst
 
 
 class ClipReader:
@@ -65,7 +64,7 @@ class ClipReader:
         clip, begin, start = self._clips[number], self._begins[number], self._clips[number].start or 0.0
         in_frames = clip.segment is not None and clip.segment.in_frames
         first = 0.0 if in_frames else max(start, begin or 0.0)
-        source = stream.frames(clip.file, self._side, first - _ROUNDED, self._clock.pictures)
+        source = stream.frames(clip.file, self._side, first - ROUNDED, self._clock.pictures)
         if in_frames:
             assert clip.segment is not None
             source = stretches.in_segment(source, clip.segment)
@@ -77,7 +76,7 @@ class ClipReader:
             return
         if in_frames:
             start = one[0]
-        later = (each for each in itertools.chain([one], source) if each[0] >= (begin or 0.0) - _ROUNDED)
+        later = (each for each in itertools.chain([one], source) if each[0] >= (begin or 0.0) - ROUNDED)
         for stretch in stretches.cut(later, self._every, start, math.inf if clip.end is None else clip.end):
             views = stretches.views(stretch, self._clock, self._shape, self.spec)
             yield ClipViews(stretch.start, stretch.end, views)

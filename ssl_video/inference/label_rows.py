@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssl_video.data.frames.extent import MICROSECOND
 from ssl_video.data.importers.to_label import Given
 from ssl_video.inference.label_table import COLUMNS, LabelTable, Row
 from ssl_video.inference.stretches import Labeled
 
 UNKNOWN = "unknown"  # the label below a probability
-_ROUNDED = 1e-6  # seconds that a table keeps
 _SHORT = 1.0  # seconds by which a stated duration may be off
 
 
@@ -156,7 +156,7 @@ class _Group:
         if not self._overlap:
             fits = (n for n, span in zip(self._numbers, self._spans, strict=True) if _inside(second, span))
             return next(fits, None)
-        after = self._every is not None and not self._closed and second >= self._end - _ROUNDED
+        after = self._every is not None and not self._closed and second >= self._end - MICROSECOND
         if not (after and _inside(second, self._spans[self._now])):
             first = 0 if self._end == -math.inf else self._now + 1
             later = range(first, len(self._numbers))

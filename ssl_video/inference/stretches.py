@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from ssl_video.data.frames.extent import Clock, Extent, Times
+from ssl_video.data.frames.extent import MICROSECOND, ROUNDED, Clock, Extent, Times
 from ssl_video.data.pool import evenly_spaced
 from ssl_video.data.segments import Segment
 from ssl_video.data.video.container import DecodeError
@@ -14,8 +14,6 @@ from ssl_video.data.video.stream import Timed
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.spec import Spec
 
-_ROUNDED = 1e-3  # seconds by which containers round time stamps, at worst
-_MICROSECOND = 1e-6
 _LARGEST = 2**30  # bytes of a stretch's frames
 
 
@@ -62,8 +60,8 @@ def cut(source: Iterable[Timed], every: float, start: float = 0.0, end: float = 
             break
         begun = begun if number else seconds
         number += 1
-        place = int((seconds - start + _ROUNDED) // every)
-        after = seconds >= end - _ROUNDED
+        place = int((seconds - start + ROUNDED) // every)
+        after = seconds >= end - ROUNDED
         if now and (after or start + place * every > now.start):
             now.times.append(seconds)
             yield now
@@ -95,8 +93,8 @@ def in_segment(source: Iterable[Timed], segment: Segment) -> Iterator[Timed]:
 
 def views(stretch: Stretch, clock: Clock, shape: ClipShape, spec: Spec) -> Tensor:
     """Return clips x crops of a stretch as of a test video, see `evenly_spaced`."""
-    stamps = np.rint(np.array(stretch.times) / _MICROSECOND).astype(np.int64)
-    extent = Extent(0, len(stretch.frames), clock.rate, Times(stamps, _MICROSECOND))
+    stamps = np.rint(np.array(stretch.times) / MICROSECOND).astype(np.int64)
+    extent = Extent(0, len(stretch.frames), clock.rate, Times(stamps, MICROSECOND))
 
     def read(indices: np.ndarray) -> np.ndarray:
         return np.stack([stretch.frames[place] for place in extent.at(indices).tolist()])

@@ -11,7 +11,8 @@ from ssl_video.data.segments import Segment
 from ssl_video.data.video.container import DecodeError
 
 PICTURE_RATE = 25.0  # pictures per second of a folder of pictures, which does not state it
-_ROUNDED = 1e-3  # seconds by which containers round time stamps, at worst
+ROUNDED = 1e-3  # seconds by which containers round time stamps, at worst
+MICROSECOND = 1e-6  # seconds; the unit of times that are given as numbers
 _TIE = 2e-6  # seconds of difference in which the earlier of two frames is taken
 
 
@@ -100,7 +101,7 @@ def extent(video: Video, segment: Segment | None, rate: float | None, times: Tim
     start, end = segment.start, segment.end
     if not segment.in_frames:
         assert times is not None
-        start, end = (times.stamps[0] + (edge - _ROUNDED) / times.unit for edge in (start, end))
+        start, end = (times.stamps[0] + (edge - ROUNDED) / times.unit for edge in (start, end))
         scale = times.stamps
     first, last = bisect.bisect_left(scale, start), bisect.bisect_left(scale, end)
     if first >= last:

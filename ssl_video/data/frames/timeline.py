@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_video.data.frames.extent import MICROSECOND
 from ssl_video.data.frames.known import Video
 from ssl_video.data.video import decode
 from ssl_video.data.video.container import stated_seconds
@@ -15,7 +16,6 @@ from ssl_video.data.video.packets import Irregular, Packets, scan
 from ssl_video.files import replacing
 
 _REMEMBERED = 2**21  # frames whose packets a process keeps in memory
-_MICROSECOND = 1e-6
 _CHECKED = 8  # frames at the start of a long file that are decoded
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -92,7 +92,7 @@ def long_video(path: str) -> Packets | None:
     if packets is None or first is None:
         return None
     expected = packets.stamps[: len(first)] * packets.unit
-    same = len(first) == len(expected) and (np.abs(first - expected) < _MICROSECOND).all()
+    same = len(first) == len(expected) and (np.abs(first - expected) < MICROSECOND).all()
     return packets if same else None
 
 
@@ -119,5 +119,5 @@ def _scanned(path: str, video: Video) -> Packets:
     times = decode.stamps(path)
     if times is None or len(times) != video.frames:
         times = np.arange(video.frames) * ((video.seconds or video.frames / 25) / video.frames)
-    stamps = np.rint(times / _MICROSECOND).astype(np.int64)
-    return Packets(stamps, np.full(len(stamps), -1), np.empty(0, np.int64), 0, _MICROSECOND)
+    stamps = np.rint(times / MICROSECOND).astype(np.int64)
+    return Packets(stamps, np.full(len(stamps), -1), np.empty(0, np.int64), 0, MICROSECOND)

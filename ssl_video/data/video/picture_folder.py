@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -56,8 +56,29 @@ def read(
     Raises:
         DecodeError: a picture cannot be read, has another size than the first one, or there are too few.
     """
-    files, found = names(folder), dict[int, np.ndarray]()
-    for rank in range(len(files)) if ranks is None else ranks:
+    files = names(folder)
+    return dict(pictures(folder, files, range(len(files)) if ranks is None else ranks, pixels))
+
+
+def pictures(
+    folder: str | Path,
+    files: Sequence[str],
+    ranks: Iterable[int],
+    pixels: Callable[[av.VideoFrame], np.ndarray],
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield frames with their indices; see `read`.
+
+    Args:
+        folder: the folder.
+        files: the names of its pictures, see `names`.
+        ranks: indices of the frames.
+        pixels: function from a frame to uint8 (H, W, 3).
+
+    Raises:
+        DecodeError: see `read`.
+    """
+    first: tuple[int, ...] | None = None
+    for rank in ranks:
         if rank >= len(files):
             raise DecodeError(f"frame {rank} was asked for, but it has {len(files)} pictures")
         try:
@@ -65,11 +86,12 @@ def read(
                 levels = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:
             raise DecodeError(f"{files[rank]}: {getattr(error, 'strerror', None) or error}") from None
-        found[rank] = pixels(av.VideoFrame.from_ndarray(levels, format="rgb24"))
-    if len(sizes := {frame.shape for frame in found.values()}) > 1:
-        sides = sorted(f"{width} x {height}" for height, width, _ in sizes)
-        raise DecodeError(f"the pictures have several sizes: {', '.join(sides[:5])}")
-    return found
+        frame = pixels(av.VideoFrame.from_ndarray(levels, format="rgb24"))
+        first = first or frame.shape
+        if frame.shape != first:
+            sides = sorted(f"{width} x {height}" for height, width, _ in (first, frame.shape))
+            raise DecodeError(f"the pictures have several sizes: {', '.join(sides)}")
+        yield rank, frame
 
 
 def _order(name: str) -> tuple[int, str]:

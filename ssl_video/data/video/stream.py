@@ -36,13 +36,15 @@ def frames(
         pictures: pictures per second of a folder of pictures.
 
     Raises:
-        DecodeError: the file cannot be read, or is damaged; frames before the damage have been yielded.
+        DecodeError: the file cannot be read, or is damaged, or the pictures have several sizes; the frames
+            before have been yielded.
     """
     scaler = Scaler(short_side)
     if os.path.isdir(path):
-        for rank in range(len(picture_folder.names(path))):
-            if rank / pictures >= start:
-                yield rank / pictures, picture_folder.read(path, [rank], scaler.pixels)[rank]
+        files = picture_folder.names(path)
+        ranks = (rank for rank in range(len(files)) if rank / pictures >= start)
+        for rank, frame in picture_folder.pictures(path, files, ranks, scaler.pixels):
+            yield rank / pictures, frame
         return
     for seconds, frame in _timed(path, scaler, start):
         if seconds >= start:
