@@ -7,6 +7,7 @@ import torch
 from annotated_types import Gt
 from torch import Tensor, nn
 
+from ssl_video.algorithms.parts import logistic
 from ssl_video.algorithms.supervised import Supervised
 from ssl_video.contract import Task
 from ssl_video.errors import InputError
@@ -45,23 +46,16 @@ class Logistic(Supervised):
         Raises:
             InputError: all labeled clips are of one class, or the network is no linear probe.
         """
-        # Not at the top: it takes half a second.
-        from sklearn.linear_model import LogisticRegression
-
         # Of a linear probe: the normalisation of features, and the layer.
         norm, linear = [*getattr(self.model, "head", nn.Sequential()), None, None][:2]
         if not (isinstance(norm, nn.Module) and isinstance(linear, nn.Linear)):
             raise InputError("logistic sets the weights of a linear probe: give --probe linear")
         if len(labels.unique()) < 2:
             raise InputError("logistic needs labeled clips of at least two classes")
-        found = LogisticRegression(C=self.penalty, max_iter=10_000)
-        found.fit(norm(features).double().cpu().numpy(), labels.cpu().numpy())
-        weight, bias = (torch.from_numpy(values) for values in (found.coef_, found.intercept_))
-        if len(weight) == 1:
-            # Of two classes scikit-learn has the difference.
-            weight, bias = (torch.cat([-values, values]) / 2 for values in (weight, bias))
+        found = logistic.fit(norm(features).double().cpu().numpy(), labels.cpu().numpy(), self.penalty)
+        weight, bias = torch.from_numpy(found.weight), torch.from_numpy(found.bias)
         with torch.no_grad():
             linear.weight.zero_()
             linear.bias.fill_(_NEVER)
-            linear.weight[found.classes_] = weight.to(linear.weight)
-            linear.bias[found.classes_] = bias.to(linear.bias)
+            linear.weight[found.classes] = weight.to(linear.weight)
+            linear.bias[found.classes] = bias.to(linear.bias)
