@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # `as` says that a name is public
     from ssl_video.algorithms.parts.pseudo import ramp as ramp
     from ssl_video.algorithms.parts.teacher import EMATeacherAlgorithm as EMATeacherAlgorithm
     from ssl_video.algorithms.parts.teacher import Teacher as Teacher
+    from ssl_video.annotation.suggesting import suggest as suggest
     from ssl_video.benchmarks.report.written import write_report as write_report
     from ssl_video.benchmarks.running.dry_run import Forecast as Forecast
     from ssl_video.benchmarks.running.watch import Watched as Watched
@@ -157,6 +158,7 @@ _HOME = {
     "ramp": "algorithms.parts.pseudo",
     "read_results": "benchmarks.tables.results",
     "stop_on_signals": "signals",
+    "suggest": "annotation.suggesting",
     "together": "algorithms.parts.passes",
     "train": "experiments",
     "watch": "benchmarks.running.watch",

@@ -47,9 +47,12 @@ MAY_IMPORT = {
     "runs": {"data", *BOTTOM},
     "features": {"backbones", "contract", "data", "networks", *BOTTOM},
     "inference": {"contract", "data", "networks", "observer", "runs", *BOTTOM},
+    "annotation": {"algorithms", "data", "inference", "observer", "runs", *BOTTOM},
     "training": {"contract", "data", "features", "networks", "runs", "inference", "ssl_video", *BOTTOM},
     "benchmarks": {
         *(
+            "algorithms",
+            "annotation",
             "contract",
             "data",
             "display",
@@ -112,6 +115,7 @@ WITHOUT_TORCH = (
     "ssl_video.cli.show",
     "ssl_video.cli.speed",
     "ssl_video.cli.split",
+    "ssl_video.cli.suggest",
     "ssl_video.cli.train",
     "ssl_video.cli.views",
     "ssl_video.cli.watch",

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Test a run on a data set's test clips.",
     "predict": "Label video files with a run.",
     "features": "Write the features of video files with a run.",
+    "suggest": "Suggest which clips to label next, or which labels look wrong.",
     "export": "Write a run's network as an ONNX or .pt2 file.",
     "leaderboard": "Show or export the table of all finished runs.",
     "report": "Write one HTML page of all finished runs.",

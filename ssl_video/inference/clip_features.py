@@ -75,17 +75,27 @@ def check(path: Path) -> None:
         raise InputError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
-def clip_features(
-    model: "Model", clips: Sequence[Given], predictor: str, workers: int, report: Progress
-) -> ClipFeatures:
-    """Return the features of clips.
+@dataclass(frozen=True)
+class Read:
+    """What a network makes of clips.
 
-    Args:
-        model: the trained networks.
-        clips: the clips, each once.
-        predictor: name of the network.
-        workers: threads that decode.
-        report: called with the current task, the number of items done and the total.
+    Attributes:
+        numbers: (N,) numbers of the clips that could be read, sorted.
+        features: (N, C) float32, see `ClipFeatures`.
+        probabilities: (N, classes) float32 likewise.
+        errors: the reasons why the others could not, by the numbers of clips.
+    """
+
+    numbers: np.ndarray
+    features: np.ndarray
+    probabilities: np.ndarray
+    errors: dict[int, str]
+
+
+def read_clips(
+    model: "Model", clips: Sequence[Given], predictor: str, workers: int, report: Progress
+) -> Read:
+    """Read clips, and return their features and probabilities; the arguments are those of `clip_features`.
 
     Raises:
         InputError: the network has no classifier, or gives outputs that are not finite.
@@ -106,29 +116,49 @@ def clip_features(
         )
 
     at_once = max(1, CLIPS_AT_ONCE // (spec.test_clips * spec.test_crops))
-    rows, read, errors, ended = list[np.ndarray](), list[Given](), list[str](), 0
+    rows, numbers, errors, ended = list[np.ndarray](), list[int](), dict[int, str](), 0
     with evaluating([network]):
         for number, part in labeled(
             reader.whole, len(clips), predict, at_once, spec.test_clips, workers, apart=False
         ):
             if isinstance(part, Labeled):
                 rows.append(part.probabilities.astype(np.float32))
-                read.append(clips[number])
+                numbers.append(number)
                 continue
             ended += 1
             report("computing features", ended, len(clips))
             if part.error:
-                errors.append(f"{clips[number].path}: {part.error}")
+                errors[number] = part.error
     both = np.stack(rows) if rows else np.empty((0, classes), np.float32)
+    return Read(np.array(numbers, np.int64), both[:, classes:], both[:, :classes], errors)
+
+
+def clip_features(
+    model: "Model", clips: Sequence[Given], predictor: str, workers: int, report: Progress
+) -> ClipFeatures:
+    """Return the features of clips.
+
+    Args:
+        model: the trained networks.
+        clips: the clips, each once.
+        predictor: name of the network.
+        workers: threads that decode.
+        report: called with the current task, the number of items done and the total.
+
+    Raises:
+        InputError: the network has no classifier, or gives outputs that are not finite.
+    """
+    found = read_clips(model, clips, predictor, workers, report)
+    read = [clips[number] for number in found.numbers.tolist()]
     return ClipFeatures(
-        features=both[:, classes:],
-        probabilities=both[:, :classes],
+        features=found.features,
+        probabilities=found.probabilities,
         paths=_texts([clip.path for clip in read]),
         starts=np.array([clip.start for clip in read], np.float64),
         ends=np.array([clip.end for clip in read], np.float64),
         labels=_texts([_label(clip, model.classes) for clip in read]),
         classes=_texts(model.classes),
-        errors=_texts(errors),
+        errors=_texts([f"{clips[number].path}: {reason}" for number, reason in found.errors.items()]),
     )
 
 

@@ -201,7 +201,7 @@ class Model:
             InputError: see `predict`.
         """
         name = next(iter(self._predictor(predictor)))
-        asked = labeling.Asked(name, every, merge, abstain, _workers(workers))
+        asked = labeling.Asked(name, every, merge, abstain, decoding_threads(workers))
         asked.check(self.classes)
         clips = _clips(videos)
         with contextlib.ExitStack() as stack:
@@ -245,7 +245,7 @@ class Model:
             clip_features.check(Path(output))
         clips = _clips(videos)
         with observer(progress).preparing() as report:
-            found = clip_features.clip_features(self, clips, name, _workers(workers), report)
+            found = clip_features.clip_features(self, clips, name, decoding_threads(workers), report)
         if output is not None:
             found.save(Path(output))
         return found
@@ -287,7 +287,9 @@ class Model:
         Raises:
             InputError: no predictor of that name.
         """
-        asked = labeling.Asked(next(iter(self._predictor(predictor))), None, True, None, _workers(None))
+        asked = labeling.Asked(
+            next(iter(self._predictor(predictor))), None, True, None, decoding_threads(None)
+        )
         clips = [to_label.video(video) for video in videos]
         found, broken = dict[Path, np.ndarray](), dict[Path, str]()
         for number, part in labeling.probabilities(self, clips, asked, [None] * len(clips)):
@@ -585,7 +587,7 @@ def _clips(videos: Sources) -> list[to_label.Given]:
     return list(found.values())
 
 
-def _workers(number: int | None) -> int:
+def decoding_threads(number: int | None) -> int:
     """Return the number of threads that decode."""
     if number is None:
         return min(8, os.cpu_count() or 1)

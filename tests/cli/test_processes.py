@@ -38,6 +38,7 @@ COMMANDS: dict[str, Arguments] = {
         *TINY_STEP,
     ],
     "data split": lambda _, run: ["show", run / "partition.txt"],
+    "suggest": lambda data, run: [run, data / "test", "--number", 2],
     "data views": lambda data, _: [data / "test/dark/0.mp4", "--size", 16, "--output", "views.png"],
     "watch": lambda _, run: [run, "--once"],
 }

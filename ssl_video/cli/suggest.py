@@ -1,0 +1,94 @@
+"""`ssl-video suggest`: clips to label next, and labels that look wrong."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import ssl_video as sv
+from ssl_video.cli import options
+from ssl_video.cli.predict import printable
+from ssl_video.cli.progress import FilesPerSecond
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_REASONS = 5  # unreadable clips that are named
+
+
+@click.command()
+@options.checkpoint_argument
+@click.argument("data", type=click.Path(path_type=Path), nargs=-1, metavar="[VIDEO|FOLDER|LIST]...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="write the clips to FOLDER/clips.csv, with a page to label them",
+)
+@click.option("--overwrite", is_flag=True, help="replace a clips.csv in which labels are filled in")
+@click.option("--number", type=click.IntRange(1), default=20, show_default=True, help="the most clips")
+@click.option(
+    "--rule",
+    metavar="NAME",
+    help="choice of the clips to label next: badge, margin, typiclust, random  [badge]",
+)
+@click.option(
+    "--check-labels", is_flag=True, help="suggest labeled clips whose labels look wrong, the worst first"
+)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    help="with --check-labels: the folder that a manifest's paths start from",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="seed of random choices")
+@click.option("--predictor", metavar="NAME", help="network to use  [the headline]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
+@click.option(
+    "--workers", type=click.IntRange(0), metavar="N", help="threads that decode  [one per core, up to 8]"
+)
+def command(checkpoint: Path, data: tuple[Path, ...], device: str, **asked: Any) -> int:
+    """Suggest which clips to label next, or which labels look wrong.
+
+    Videos are given as to `ssl-video predict`; without any, they are the run's unlabeled clips. With
+    --check-labels, the data are folders of class folders, manifests with labels or index files; without any,
+    they are the clips that the run was trained on with their labels.
+    """
+    model = sv.load_model(checkpoint, device)
+    for note in model.notes:
+        click.echo(f"note: {note}", err=True)
+    found = sv.suggest(model, data or None, progress=FilesPerSecond(unit=""), **asked)
+    for note in found.attrs["notes"]:
+        click.echo(f"note: {printable(note).plain}", err=True)
+    errors = found.attrs["errors"]
+    for reason in errors[:_REASONS]:
+        click.echo(f"error: {printable(reason).plain}", err=True)
+    if errors:
+        click.echo(
+            f"{len(errors):,} of the clips could not be read, and the first {min(_REASONS, len(errors))} are "
+            "named above: the others were used",
+            err=True,
+        )
+    if asked["output"] is None:
+        _show(found)
+    else:
+        click.echo(f"{asked['output'] / 'clips.csv'}: {len(found):,} clips")
+    return 0
+
+
+def _show(found: "pd.DataFrame") -> None:
+    """Print the clips as a table."""
+    if not len(found):
+        return
+    extra = [name for name in ("label", "quality") if name in found and name != "label"]
+    columns = ["path", *(["start", "end"] if found["start"].notna().any() else [])]
+    columns += [*(["label"] if extra else []), "predicted_label", "probability", "second_label", *extra]
+    made = Table()
+    for name in columns:
+        texts = found[name].dtype == object
+        made.add_column(name.replace("_", " "), justify="left" if texts else "right", overflow="fold")
+    for row in found[columns].itertuples(index=False):
+        made.add_row(*(printable(x) if isinstance(x, str) else "" if x != x else f"{x:.6g}" for x in row))
+    Console().print(made)
