@@ -34,6 +34,8 @@ def test_the_wheel_puts_everything_under_one_name(built: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"ssl_video"}
     for name in (
         "ssl_video/py.typed",
+        "ssl_video/annotation/page.html",
+        "ssl_video/annotation/labels.js",
         "ssl_video/algorithms/cmpl.py",
         "ssl_video/backbones/tiny.py",
         "ssl_video/backbones/reference.csv",

@@ -3,20 +3,19 @@
 Needs Playwright (the extra `browser`) and an installed Chromium.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.browser import WITHOUT, started
+from helpers.browser import Tab as BrowserTab
 from helpers.records import draws
 from helpers.report_pages import material, write
 
 from ssl_video.benchmarks.report import page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[browser]'")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
+pytestmark = WITHOUT
 
 TEN = {"protocol": "per-class:10", "labeled": 100, "unlabeled": 500}
 LONG = {
@@ -40,25 +39,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+    with started() as running:
+        yield running
 
 
-class Tab:
-    """The page as somebody sees it, and everything that went wrong meanwhile."""
-
-    def __init__(self, browser: Any, address: str, **context: Any) -> None:
-        self.context = browser.new_context(**context)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(120_000)  # machines that run tests do other work, too
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(address)
+class Tab(BrowserTab):
+    """The page of a report."""
 
     def column(self, sheet: str, place: int) -> list[str]:
         texts: list[str] = self.page.eval_on_selector_all(
