@@ -24,7 +24,9 @@ SIDE, LONGEST = 200, 1200  # pixels of a frame's shorter side, and of its longer
 SHEET, STILL = ".webp", ".jpg"
 _QUALITY = 70
 _KEPT = 4 * FRAMES  # frames of a clip that are held at once
-_APART = 10.0  # seconds between two frames from which on a seek is cheaper than decoding those between
+# Seconds between two frames from which on a seek is cheaper than decoding those between, with the 250 frames
+# between key frames that x264 has by default: 100 s of 1280 x 720 took 8.0 s without seeking, 6.7 s with.
+_APART = 4.0
 _ROUNDED = 1e-3  # seconds by which containers round time stamps, at worst
 
 

@@ -57,7 +57,7 @@ function showClasses() {
     [labels.cell(number, "second_label"), percent(labels.cell(number, "second_probability"))],
     [labels.cell(number, "predicted_label"), percent(labels.cell(number, "probability"))],
   ]);
-  const known = new Set(content.classes);
+  const known = new Set([...content.classes, ...labels.given]);
   shown = ordered();
   const buttons = shown.flatMap((name, place) => {
     if (!name.toLowerCase().includes(wanted)) return [];
@@ -81,12 +81,13 @@ function showOffers() {
   const number = labels.current;
   const [found, second] = ["predicted_label", "second_label"].map((column) => labels.cell(number, column));
   const given = labels.given[number];
-  show("given", given !== "");
-  part("given").replaceChildren("So far it is ", element("b", {}, isolated(given)));
   const quality = percent(labels.cell(number, "quality"));
-  if (quality) part("given").append(element("span", { className: "soft", textContent: ", label quality " + quality }));
   show("keep", given !== "");
-  part("keep").replaceChildren(key("K"), element("span", {}, "Keep ", element("b", {}, isolated(given))));
+  part("keep").replaceChildren(
+    key("K"),
+    element("span", {}, "Keep ", element("b", {}, isolated(given))),
+    element("span", { className: "chance", textContent: quality && "quality " + quality }),
+  );
   show("accept", found !== "" && found !== given);
   part("accept").replaceChildren(
     key("Enter"),
@@ -134,7 +135,10 @@ function showClip() {
   part("wanted").value = "";
   showOffers();
   showAnswer();
-  items.forEach((item, place) => item.button.toggleAttribute("aria-current", place === number));
+  items.forEach((item, place) => {
+    if (place === number) item.button.setAttribute("aria-current", "true");
+    else item.button.removeAttribute("aria-current");
+  });
 }
 
 function showAnswer() {
@@ -165,11 +169,12 @@ function showNotice(finished) {
   } else if (!labels.kept) {
     texts.push("This browser does not keep your labels: save clips.csv before you close the page.");
   } else {
-    texts.push(finished ? "Now save clips.csv." : "This browser keeps your labels, also when you close the page. Save clips.csv when you are done.");
+    texts.push(finished ? "Now save clips.csv." : "Your labels are kept in this browser. Save clips.csv when you are done.");
   }
   part("notice").classList.toggle("good", finished);
   part("notice").classList.toggle("warn", !labels.kept);
-  part("told").textContent = texts.join(" ");
+  const told = texts.join(" ");
+  if (part("told").textContent !== told) part("told").textContent = told; // or it would be read out again
 }
 
 const items = content.films.map((film, number) => {
@@ -192,11 +197,13 @@ const KINDS = {
 };
 
 function showItem(number) {
-  const { line, state } = items[number];
+  const { line, button, state } = items[number];
   const [done, skipped, label] = [labels.done(number), labels.skipped.has(number), labels.label(number)];
   line.className = done ? "done" : skipped ? "skipped" : "";
   const told = skipped ? "skipped" : done && !label ? "no label" : "";
   state.replaceChildren(...(told ? [told] : label ? [isolated(label)] : []));
+  const answer = done ? word : skipped ? "skipped" : "not " + word + " yet";
+  button.setAttribute("aria-label", ["Clip " + (number + 1), file(number), answer, label].filter(Boolean).join(", "));
   line.hidden = !KINDS[part("filter").value][1](number);
 }
 

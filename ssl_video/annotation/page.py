@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from ssl_video.annotation import moving_pictures
-from ssl_video.annotation.moving_pictures import COLUMNS, SHEET, STILL, MovingPicture
+from ssl_video.annotation.moving_pictures import SHEET, STILL, MovingPicture
 from ssl_video.data.frames.extent import PICTURE_RATE
 from ssl_video.data.importers.labels import NO_LABEL
 from ssl_video.data.progress import Progress
@@ -27,6 +27,11 @@ from ssl_video.errors import InputError, counted
 from ssl_video.files import replace_text
 
 CLIPS, PAGE = "clips", "index.html"
+COLUMNS = (
+    *("path", "start", "end", "label", "predicted_label", "probability"),
+    *("second_label", "second_probability", "margin"),
+)
+QUALITY = "quality"
 _THREADS = 8
 _SCRIPTS = ("labels.js", "player.js", "page.js")
 
@@ -45,9 +50,8 @@ def write_page(
 
     Args:
         folder: the folder of the page; it is created. An older page in it is replaced.
-        rows: a clip each, with the columns of the table of labels in their order: path, start, end, label,
-            predicted_label, probability, second_label, second_probability and margin, further ones as well.
-            Numbers are seconds and probabilities; None and NaN are empty.
+        rows: a clip each, by column: COLUMNS, and QUALITY if the first row has it; others are not used.
+            Start and end are seconds in the file; None and NaN are empty.
         classes: names of the classes.
         report: called with the number of clips done and the total.
         pictures: pictures per second of folders of pictures.
@@ -85,7 +89,7 @@ def html(
         names: the names of the files of the moving pictures, without their endings.
         films: the moving pictures.
     """
-    columns = list(rows[0])
+    columns = [*COLUMNS, *([QUALITY] if QUALITY in rows[0] else [])]
     content: dict[str, Any] = {
         "columns": columns,
         "rows": [[_cell(row[column]) for column in columns] for row in rows],
@@ -96,7 +100,7 @@ def html(
     content |= {
         "key": f"ssl-video labels {key}",
         "refused": sorted(NO_LABEL - set(classes)),
-        "sheet_columns": COLUMNS,
+        "sheet_columns": moving_pictures.COLUMNS,
         "films": [
             film._asdict() | {"sheet": f"{CLIPS}/{name}{SHEET}", "still": f"{CLIPS}/{name}{STILL}"}
             for name, film in zip(names, films, strict=True)
@@ -123,8 +127,10 @@ def _policy(style: str, script: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Return a value as the text that a CSV file has for it."""
-    return "" if pd.isna(value) else str(value)
+    """Return a value as the text that a CSV file has for it; a number has up to six decimals."""
+    if pd.isna(value):
+        return ""
+    return value if isinstance(value, str) else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _names(number: int) -> list[str]:
