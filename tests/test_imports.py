@@ -45,7 +45,6 @@ MAY_IMPORT = {
     "data": {"contract", "errors", "files", "lazy", "names", "observer", "processes", "signals", "spec"},
     "networks": {"contract", "data", "backbones", "ssl_video", *BOTTOM},
     "runs": {"data", *BOTTOM},
-    "annotation": {"data", "errors", "files"},
     "features": {"backbones", "contract", "data", "networks", *BOTTOM},
     "inference": {"contract", "data", "networks", "observer", "runs", *BOTTOM},
     "annotation": {"algorithms", "data", "inference", "observer", "runs", *BOTTOM},

@@ -30,12 +30,13 @@ COMMANDS = {
 }
 GROUPS = {
     "data": (
-        "Prepare data: index, doctor, split, cache, views.",
+        "Prepare data: index, doctor, split, cache, labels, views.",
         {
             "index": "Write an index file of a data set: folders, manifests, published lists.",
             "doctor": "Decode every file of a data set, and quarantine those that cannot be used.",
             "split": "Make, show and compare partitions: which clips are labeled.",
             "cache": "Decode a data set ahead; show or clear the stored frames.",
+            "labels": "Convert labels between tables, Label Studio, FiftyOne and VIA.",
             "views": "Draw every view that an algorithm reads of a video.",
         },
     ),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # `as` says that a name is public
     from ssl_video.data.indexing import IndexFile as IndexFile
     from ssl_video.data.indexing import PartSize as PartSize
     from ssl_video.data.indexing import make_index as make_index
+    from ssl_video.data.label_conversion import ConvertedLabels as ConvertedLabels
+    from ssl_video.data.label_conversion import convert_labels as convert_labels
     from ssl_video.data.partitioning import DataPartition as DataPartition
     from ssl_video.data.partitioning import ListedClips as ListedClips
     from ssl_video.data.partitioning import PartitionComparison as PartitionComparison
@@ -45,6 +47,7 @@ _HOME = {
     "ClassLoss": "data.diagnosis",
     "Clips": "data.partitions.summary",
     "ClipComparison": "data.partitions.summary",
+    "ConvertedLabels": "data.label_conversion",
     "DataPartition": "data.partitioning",
     "Diagnosis": "data.diagnosis",
     "Filled": "data.caching",
@@ -61,6 +64,7 @@ _HOME = {
     "clear_cache": "data.caching",
     "clear_features": "data.caching",
     "compare_partitions": "data.partitioning",
+    "convert_labels": "data.label_conversion",
     "doctor": "data.diagnosis",
     "feature_sets": "data.caching",
     "fill_cache": "data.caching",

@@ -9,6 +9,13 @@ from helpers.command_line import TINY_STEP, Call
 from ssl_video.cli import COMMANDS as TOP
 from ssl_video.cli import GROUPS
 
+
+def _labels(run: Path) -> Path:
+    """A table of labels, beside the files of a run."""
+    (run / "labels.csv").write_text("path,label\na.mp4,dark\n")
+    return run / "labels.csv"
+
+
 Arguments = Callable[[Path, Path], list[object]]
 # By command: the arguments, from a folder of class folders and the folder of a finished run.
 COMMANDS: dict[str, Arguments] = {
@@ -21,6 +28,7 @@ COMMANDS: dict[str, Arguments] = {
     "export": lambda _, run: [run, "-o", "model.pt2"],
     "features": lambda data, run: [run, data / "test", "-o", "features.npz"],
     "data index": lambda data, _: [data, "-o", "index.arrow"],
+    "data labels": lambda data, run: [_labels(run), "-o", "tasks.json", "--to", "label-studio"],
     "leaderboard": lambda *_: ["--format", "csv"],
     "list": lambda *_: ["algorithms"],
     "algorithm new": lambda *_: ["net.py", "--backbone"],

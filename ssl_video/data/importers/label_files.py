@@ -1,26 +1,27 @@
-"""Labels that are kept apart from the videos: corrections and additions, in CSV or TSV files.
+"""Labels that are kept apart from the videos: corrections and additions, in files of their own.
 
-Such a file has the columns `path` and `label`, and perhaps `start` and `end`, as `ssl-video suggest` writes
-it. A row gives a clip of the data set its label, or adds the clip. Rows with an empty label change nothing.
+Such a file is a table with the columns `path` and `label`, as `ssl-video suggest` writes it, or one of an
+annotation tool. A row gives a clip of the data set its label, or adds the clip. Rows with an empty label
+change nothing.
 """
 
-import functools
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ssl_video.data import exchange
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.importers import labels, no_such
 from ssl_video.data.importers.draft import Draft, reading, text
 from ssl_video.data.importers.finish import check_parts, classes_of, too_few_classes
-from ssl_video.data.importers.manifest import lines_of, read_table, with_known_names, with_segments
-from ssl_video.data.importers.unlabeled import at_any_path, free_name, more
+from ssl_video.data.importers.unlabeled import free_name, more
 from ssl_video.data.index import PARTS, Index
+from ssl_video.data.names import is_video
 from ssl_video.data.segments import Segment, file_of, parse
 from ssl_video.errors import InputError, counted, some
 
@@ -55,12 +56,12 @@ def add_labels(
 
     Args:
         index: the clips so far.
-        files: absolute paths of CSV or TSV files.
+        files: absolute paths of tables, or of files of annotation tools, see `exchange`.
         keep_classes: classes whose names would otherwise stand for "no label".
         training: check that the clips can be used for training.
 
     Raises:
-        InputError: a file is not such a table, gives a clip two labels, or names files that do not exist.
+        InputError: a file has none of these forms, gives a clip two labels, or names files that do not exist.
     """
     if not files:
         return index
@@ -90,40 +91,76 @@ def _read(file: Path, index: Index, keep_classes: Collection[str]) -> tuple[dict
     """
     if not file.exists():
         raise InputError(no_such(file))
-    columns = with_known_names(read_table(file))
-    if missing := [name for name in ("path", "label") if name not in columns]:
-        raise InputError(
-            f"{file}: a file of labels has the columns path and label, and perhaps start and end; "
-            f"it has no {some(missing)}"
-        )
-    draft = Draft(str(file), labels=columns["label"].cast(pa.large_string()))
-    draft.lines = functools.partial(lines_of, file)
-    draft.ids = with_segments(columns["path"].cast(pa.large_string()), columns, draft)
-    labeled = pc.not_equal(draft.labels, "").to_numpy(zero_copy_only=False)
-    lines = np.flatnonzero(labeled)
-    draft.take(lines)
-    draft.lines = lambda rows: lines_of(file, lines[rows])
-    if not len(lines):
+    rows, notes = exchange.read(file), list[str]()
+    if rows and not any(row.label for row in rows) and exchange.of_predict(file):
+        rows = [row._replace(label=row.predicted) for row in rows]
+        notes = [f"{file.name} is a table of predict: its labels are taken for right"]
+    rows = [row for row in rows if row.label]
+    if not rows:
         return {}, [f"{file.name}: no row has a label yet"]
+    draft = Draft(str(file), labels=text([row.label for row in rows]), notes=notes)
     labels.remove_words(draft, keep_classes)
-    draft.split_off_segments()
-    tried = at_any_path(draft, [file.parent, file.parent.parent, Path(index.root), Path.cwd()])
-    absent = np.flatnonzero(draft.sizes == -1) if draft.sizes is not None else np.empty(0, np.int64)
-    if len(absent):
-        draft.problems.append(
-            f"{len(absent)} of {len(draft.ids)} files do not exist in {tried}: "
-            f"{some(draft.ids.take(absent).to_pylist())}"
-        )
-    found, twice = dict[str, str](), list[int]()
-    for row, (name, label) in enumerate(zip(draft.clips.to_pylist(), draft.labels.to_pylist(), strict=True)):
-        path = os.path.join(draft.root, name)
-        if found.setdefault(path, label) != label:
-            twice.append(row)
+    places = _located([row.path for row in rows], file, index, draft)
+    found, twice = dict[str, str](), list[str]()
+    for row, label in zip(rows, draft.labels.to_pylist(), strict=True):
+        if (place := places.get(row.path)) and found.setdefault(place + row.part, label) != label:
+            twice.append(f"{row.path}{row.part} ({row.place})")
     if twice:
-        draft.problems.append(f"a clip has two labels (line {some(draft.lines(np.array(twice)))})")
+        draft.problems.append(f"a clip has two labels: {', '.join(twice[:5])}")
     if draft.problems:
         raise InputError(*(f"{file}: {problem}" for problem in draft.problems))
     return found, draft.notes
+
+
+def _located(paths: Sequence[str], file: Path, index: Index, draft: Draft) -> dict[str, str]:
+    """Return the absolute path of each file that is there, by its path as written.
+
+    Relative paths start from the one of some folders that has the most of them. A path that leads nowhere, as
+    annotation tools write it, names the clip of the data set with this file name, if only one has it.
+
+    Args:
+        paths: paths as written.
+        file: the file that they stand in.
+        index: the clips so far.
+        draft: what is missing is added to its problems.
+    """
+    written = dict.fromkeys(paths)
+    bases = [file.parent, file.parent.parent, Path(index.root), Path.cwd()]
+    tried = [{path: os.path.join(base, path) for path in written} for base in bases]
+    there = [{path: place for path, place in one.items() if os.path.exists(place)} for one in tried]
+    found = max(there, key=len)
+    absent = [path for path in written if path not in found]
+    if not absent:
+        return found
+    names, lost = _by_name(index), list[str]()
+    for path in absent:
+        name = re.split(r"[/\\]", path)[-1]
+        # Some tools leave the extension out.
+        of_name = names.get(name) or names.get(os.path.splitext(name)[0] if is_video(name) else name, set())
+        if len(of_name) == 1:
+            (found[path],) = of_name
+        elif of_name:
+            draft.problems.append(f"{path} may be {' or '.join(sorted(of_name)[:3])}")
+        else:
+            lost.append(path)
+    if lost:
+        where = " and not in ".join(dict.fromkeys(map(str, bases)))
+        number = f"{len(lost)} of {len(written)} files do not exist"
+        draft.problems.append(
+            f"{number} in {where}, nor are they clips of the data by their names: {some(lost)}"
+        )
+    return found
+
+
+def _by_name(index: Index) -> dict[str, set[str]]:
+    """Return the absolute paths of an index's files by file name, and by file name without extension."""
+    found = dict[str, set[str]]()
+    for path in index.paths:
+        file = file_of(path)
+        name = os.path.basename(file)
+        for key in (name, os.path.splitext(name)[0]):
+            found.setdefault(key, set()).add(file)
+    return found
 
 
 def _changes(index: Index, rows: Mapping[str, str]) -> _Changes:

@@ -79,7 +79,10 @@ def read_source(source: Path, faulty: bool) -> Draft:
     else:
         draft.ids = _listed(source, draft)
         draft.split_off_segments()
-        tried = at_any_path(draft, [source.parent, source.parent.parent])
+        # The user names this list, so that it may name any file.
+        anywhere = pc.all(pc.starts_with(draft.ids, "/")).as_py()
+        bases = [Path("/")] if anywhere else [source.parent, source.parent.parent]
+        tried = at_their_paths(draft, bases)
         absent = draft.ids.filter(pa.array(draft.sizes == -1)) if draft.sizes is not None else draft.ids[:0]
         if len(absent) and not (faulty and len(absent) < len(draft.ids)):
             draft.problems.append(
@@ -94,20 +97,6 @@ def read_source(source: Path, faulty: bool) -> Draft:
             "them, or leave them out by --skip-broken"
         )
     return draft
-
-
-def at_any_path(draft: Draft, bases: Sequence[Path]) -> str:
-    """Set root, ids and sizes of a draft whose list was named by the user, so that it may name any file.
-
-    Args:
-        draft: absolute paths, or paths relative to one base.
-        bases: folders, the likeliest first.
-
-    Returns:
-        The folders that were searched, for a message.
-    """
-    anywhere = pc.all(pc.starts_with(draft.ids, "/")).as_py()
-    return at_their_paths(draft, [Path("/")] if anywhere else bases)
 
 
 def _listed(source: Path, draft: Draft) -> pa.Array:

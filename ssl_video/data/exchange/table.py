@@ -1,0 +1,100 @@
+"""Tables with the columns `path` and `label`: manifests, those of `predict`, and `clips.csv` of `suggest`.
+
+In a table of `predict` the label is the network's, unless it has a column `predicted_label`.
+"""
+
+import csv
+import functools
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ssl_video.data.exchange.label import Label
+from ssl_video.data.importers.draft import Draft
+from ssl_video.data.importers.manifest import (
+    first_fields,
+    lines_of,
+    read_table,
+    with_known_names,
+    with_segments,
+)
+from ssl_video.data.segments import parse
+from ssl_video.errors import InputError, some
+
+_OF_PREDICT = frozenset({"second_label", "windows", "error"})
+_COLUMNS = ("path", "start", "end", "label", "predicted_label", "probability")
+
+
+def recognises(path: Path, start: bytes) -> bool:
+    """Return True: what is no other format has to be a table."""
+    return True
+
+
+def read(path: Path) -> list[Label]:
+    """Return the rows of a table.
+
+    Raises:
+        InputError: it has no such columns, or times that are none.
+    """
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        raise InputError(
+            f"{path}: labels are read from .csv and .tsv tables, and from files of Label Studio, FiftyOne "
+            "and VIA"
+        )
+    columns = with_known_names(read_table(path))
+    if missing := [name for name in ("path", "label") if name not in columns]:
+        raise InputError(
+            f"{path}: a file of labels has the columns path and label, and perhaps start and end; it has no "
+            f"{some(missing)}"
+        )
+    draft = Draft(str(path), ids=columns["path"].cast(pa.large_string()))
+    draft.lines = functools.partial(lines_of, path)
+    names = with_segments(draft.ids, columns, draft)
+    if draft.problems:
+        raise InputError(*(f"{path}: {problem}" for problem in draft.problems))
+    texts = {name: columns[name].to_pylist() for name in ("label", "predicted_label") if name in columns}
+    predicted = texts.get("predicted_label", [""] * len(names))
+    if of_predict(path):
+        texts["label"], predicted = predicted, texts["label"]
+    found = columns["probability"].to_pylist() if "probability" in columns else [""] * len(names)
+    rows, lines = list[Label](), lines_of(path, np.arange(len(names)))
+    for name, label, other, share, line in zip(
+        names.to_pylist(), texts["label"], predicted, found, lines, strict=True
+    ):
+        file = parse(name)[0]
+        probability = float(share) if other and _is_number(share) else None
+        rows.append(Label(file, name[len(file) :], label, other, probability, f"line {line}"))
+    return rows
+
+
+def of_predict(path: Path) -> bool:
+    """Return whether a file is a table of `predict`, whose labels are the network's."""
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        return False
+    columns = {name.lower() for name in first_fields(path)}
+    return columns >= _OF_PREDICT and "predicted_label" not in columns
+
+
+def written(rows: Sequence[Label]) -> str:
+    """Return rows as a table, which `--labels` and `--data` read."""
+    file = io.StringIO()
+    lines = csv.writer(file, lineterminator="\n")
+    lines.writerow(_COLUMNS)
+    for row in rows:
+        # The columns have seconds. Frames stay in the path.
+        in_frames = row.part.startswith("#f=")
+        start, _, end = ("" if in_frames else row.part.partition("=")[2]).partition(",")
+        share = "" if row.probability is None else f"{row.probability:.6g}"
+        path = row.path + row.part if in_frames else row.path
+        lines.writerow([path, start, end, row.label, row.predicted, share])
+    return file.getvalue()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(float(text) == float(text))
+    except ValueError:
+        return False
