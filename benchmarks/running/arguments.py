@@ -1,7 +1,6 @@
 """Turn the arguments of experiments into specifications. Never imports torch."""
 
 import inspect
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -108,7 +107,7 @@ def single(
     overrides = overrides or {}
     on_demo = values.get("data", "demo") == "demo"
     if recipe is None and not on_demo:
-        recipe = recipes.default({**values, **overrides})
+        recipe = recipes.default(values, overrides)
     chosen = suites.load("demo") if on_demo else Suite()
     chosen = recipes.added(chosen, recipe) if recipe else chosen
     return specify(chosen.values(values, overrides), given, overrides)
@@ -154,16 +153,24 @@ def benchmark(
     chosen = _suite(suite, algorithms, data, protocols, backbones)
     if not (recipe or suite or backbones or _on_demo(data)):
         own = [method for method in _methods(algorithms) if isinstance(method, Mapping)]
-        recipe = recipes.default(ChainMap(dict(overrides or {}), given, *map(dict, own)))
+        recipe = recipes.default(overrides or {}, given, *own)
     if recipe:
         chosen = recipes.added(chosen, recipe)
     chosen = _counts(chosen, draws, seeds, match, {**chosen.settings, **given, **(overrides or {})})
     if baseline is not None:
         chosen = chosen.with_baseline(baseline)
-        specs = chosen.specs(given, overrides or {})
-        if any(spec.probe != "none" and spec.feature_copies for spec in specs):
-            chosen = chosen.with_baseline(LOGISTIC).with_baseline(baseline)
+        more = chosen.with_baseline(LOGISTIC).with_baseline(baseline)
+        # A method may have a probe of its own.
+        own_specs = [spec for spec in more.specs(given, overrides or {}) if spec.algorithm == LOGISTIC]
+        if all(_stores_features(spec) for spec in own_specs):
+            chosen = more
     return chosen, chosen.specs(given, overrides or {}), execution
+
+
+def _stores_features(spec: Spec) -> bool:
+    """Return whether all networks of a run are probes whose features are stored."""
+    probes = [network.probe or spec.probe for network in spec.networks.values()] or [spec.probe]
+    return spec.feature_copies > 0 and "none" not in probes
 
 
 def _suite(

@@ -60,16 +60,16 @@ def added(suite: Suite, name: str) -> Suite:
     return replace(suite, settings=settings, overrides=[*suite.overrides, *recipe.overrides])
 
 
-def default(given: Mapping[str, Any]) -> str | None:
+def default(*given: Mapping[str, Any]) -> str | None:
     """Return the recipe of data other than the demo; None if the caller chooses a network.
 
     Args:
-        given: the keys that the caller gives.
+        given: keys that the caller gives, which may be dotted.
 
     Raises:
         InputError: the weights of the recipe are not installed.
     """
-    if any(given.get(key) is not None for key in _CHOOSING):
+    if any(_chooses(keys) for keys in given):
         return None
     if find_spec(_PACKAGE) is None:
         raise InputError(
@@ -78,6 +78,21 @@ def default(given: Mapping[str, Any]) -> str | None:
             "--probe linear; or --recipe scratch, which needs many labels"
         )
     return DEFAULT
+
+
+def _chooses(given: Mapping[str, Any]) -> bool:
+    """Return whether keys choose a network: for the run, or for one of its roles."""
+    for key, value in given.items():
+        outer, *inner = key.split(".")
+        # As {role: {key: value}}, or a part of it behind a dotted key.
+        for part in reversed(inner):
+            value = {part: value}
+        tables = [{key: value}]
+        if outer == "networks":
+            tables = list(value.values()) if isinstance(value, Mapping) else []
+        if any(isinstance(t, Mapping) and any(t.get(k) is not None for k in _CHOOSING) for t in tables):
+            return True
+    return False
 
 
 def _files() -> dict[str, Path]:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_without_a_frozen_network(video_folder: Path, weights: str, tmp_path: Pa
 def test_tables_of_probes_have_it(weights: str) -> None:
     """Next to supervised, unless no baseline is wanted."""
 
-    def algorithms(*named: str, baseline: str | None = "supervised", **settings: object) -> list[str]:
+    def algorithms(*named: Any, baseline: str | None = "supervised", **settings: object) -> list[str]:
         _, specs, _ = arguments.benchmark(list(named), data="clips", baseline=baseline, seeds=1, **settings)
         return [spec.algorithm for spec in specs]
 
@@ -120,6 +121,13 @@ def test_tables_of_probes_have_it(weights: str) -> None:
     assert algorithms("fixmatch", backbones=["tiny3d"]) == ["supervised", "fixmatch"]
     assert "logistic" not in algorithms("all", backbones=["tiny3d"])
     assert algorithms("all", **probe).count("logistic") == 1
+    # A method with a probe of its own, beside a logistic without one.
+    own = {"algorithm": "fixmatch", "probe": "linear", "weights": weights}
+    assert algorithms(own, backbones=["tiny3d"]) == ["supervised", "fixmatch"]
+    trained = probe | {"overrides": {"networks.model.probe": "none"}}
+    assert algorithms("fixmatch", **trained) == ["supervised", "fixmatch"]
+    one = {"backbones": ["tiny3d"], "weights": weights, "overrides": {"networks.model.probe": "linear"}}
+    assert algorithms("fixmatch", **one) == ["supervised", "logistic", "fixmatch"]
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the processes are forked")

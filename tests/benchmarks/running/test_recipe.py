@@ -102,6 +102,10 @@ def test_what_is_given_is_above_the_demo_s_settings() -> None:
         ({"overrides": {"backbone": "slow_r50"}}, "slow_r50", "none"),
         ({"weights": "mine.pt"}, "tiny3d", "none"),
         ({"width": 0.5}, "tiny3d", "none"),
+        ({"overrides": {"networks.primary.backbone": "slow_r50"}}, "tiny3d", "none"),
+        ({"overrides": {"networks.primary": {"weights": "mine.pt"}}}, "tiny3d", "none"),
+        ({"networks": {"auxiliary": {"width": 0.5}}}, "tiny3d", "none"),
+        ({"networks": {"auxiliary": {"dropout": 0.5}}}, "timm/tf_efficientnet_lite0", "linear"),
         ({"recipe": "scratch"}, "tiny3d", "none"),
     ],
 )
@@ -124,9 +128,21 @@ def test_data_of_ones_own_has_the_recipe_for_few_labels(
 
 def test_a_suite_and_a_method_with_a_network_of_its_own_have_no_default_recipe() -> None:
     method = {"algorithm": "fixmatch", "backbone": "slow_r50"}
-    for keywords in ({"suite": "hmdb51", "algorithms": ["cmpl"]}, {"algorithms": [method]}):
+    other = {"algorithm": "fixmatch", "networks": {"model": {"backbone": "slow_r50"}}}
+    for keywords in (
+        {"suite": "hmdb51", "algorithms": ["cmpl"]},
+        {"algorithms": [method]},
+        {"algorithms": [other]},
+    ):
         _, specs, _ = arguments.benchmark(data="clips", baseline=None, seeds=1, **keywords)
         assert {spec.probe for spec in specs} == {"none"}
+
+
+@pytest.mark.parametrize("probe", ["linear", "mlp", "attentive", "none"])
+def test_the_options_for_frozen_networks_are_those_of_probes(probe: str) -> None:
+    values = {"data": "clips", "algorithm": "fixmatch", "probe": probe}
+    options = arguments.single(values, {"probe": probe}, None, "probe").options
+    assert options == ({} if probe == "none" else {"threshold": 0.6, "alignment": True})
 
 
 def test_weights_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
