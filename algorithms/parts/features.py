@@ -45,7 +45,8 @@ class Features:
         self._clips = 0
         self._kept: list[Tensor] | None = None
         model.register_forward_pre_hook(self._count)
-        layer.register_forward_pre_hook(self._keep)
+        # Before all others, such as dropout, which change what the layer is given.
+        layer.register_forward_pre_hook(self._keep, prepend=True)
 
     @contextmanager
     def captured(self) -> Iterator[Callable[[int], Tensor]]:

@@ -109,7 +109,7 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
     """Fill in all values of a specification that its algorithm and the device determine.
 
     All of the algorithm's options and networks are spelled out; the run-wide backbone and clip are those
-    of the first network.
+    of the first network. The network of an algorithm that is fitted at once has a linear probe.
 
     Raises:
         InputError: every problem with names, options and networks, at once.
@@ -129,14 +129,17 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
             spec, networks[role] = _network(spec, role, request, first=number == 0)
         except InputError as error:
             problems += error.problems
+    common = next(iter(networks.values())).probe if networks else None
     if constructor.at_once:
+        # The run's own stays as given: a setting that is shared with the methods it is compared with.
+        common = common if spec.probe == "none" else spec.probe
         frozen = {role for role, network in networks.items() if network.probe != "none"}
         networks |= {role: networks[role].model_copy(update={"probe": "linear"}) for role in frozen}
     if len(networks) == len(roles):
         problems += fine_tuning.unused(spec, networks)
     if problems:
         raise InputError(*dict.fromkeys(problems))
-    main = next(iter(networks.values())).model_dump(exclude={"architecture"})
+    main = next(iter(networks.values())).model_dump(exclude={"architecture"}) | {"probe": common}
     precision = spec.precision
     if precision == "auto":
         precision = "bfloat16" if device.type == "cuda" else "float32"

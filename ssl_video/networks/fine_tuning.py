@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_video.backbones.matching import find_classifier
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 from ssl_video.networks.activation_checkpointing import blocks
 from ssl_video.spec import FINE_TUNING, NetworkSpec, Spec
 
@@ -55,7 +55,8 @@ class FineTuning:
         first_step: the first step that trains more than the head.
 
     Raises:
-        InputError: the network has no classifier, no batch norm to freeze, or no blocks for layer-wise decay.
+        InputError: the network has no classifier, no batch norm to freeze, or no blocks for layer-wise decay;
+            or the head's steps round to none or to all.
     """
 
     def __init__(self, network: nn.Module, settings: NetworkSpec, spec: Spec, num_classes: int) -> None:
@@ -71,6 +72,11 @@ class FineTuning:
             problems.append(
                 f"layer_decay needs a network of repeated blocks, and {name} has none: leave it out; "
                 "backbone_learning_rate works for every network"
+            )
+        if settings.head_steps and not 0 < self.first_step < spec.steps:
+            problems.append(
+                f"head_steps {settings.head_steps:g} of {counted(spec.steps, 'step')} is "
+                f"{'all of them' if self.first_step else 'none'}: give another fraction, or leave it out"
             )
         if problems:
             raise InputError(*problems)
@@ -178,8 +184,8 @@ def resolve(spec: Spec, role: str, given: NetworkSpec, *, probe: str, weights: b
     if useless := [key for key, value in own.items() if value not in (None, FINE_TUNING[key])]:
         raise InputError(
             *(
-                f"networks.{role}.{key} is for a trained network that starts from weights, and this one "
-                f"{_other_start(probe)}: leave it out"
+                f"networks.{role}.{key} is for a trained network that starts from weights, and the network "
+                f"of {role} {_other_start(probe)}: leave it out"
                 for key in useless
             )
         )
@@ -190,9 +196,11 @@ def unused(spec: Spec, networks: Mapping[str, NetworkSpec]) -> list[str]:
     """Return a problem for each of the run's settings of fine-tuning that no resolved network takes."""
     if any(network.weights and network.probe == "none" for network in networks.values()):
         return []
-    reason = _other_start(next(iter(networks.values())).probe)
+    reasons = " and ".join(
+        f"the network of {role} {_other_start(network.probe)}" for role, network in networks.items()
+    )
     return [
-        f"{key} is for trained networks that start from weights, and that of {spec.algorithm} {reason}: "
+        f"{key} is for trained networks that start from weights, and in {spec.algorithm} {reasons}: "
         f"leave it out, or set it to {default}"
         for key, default in FINE_TUNING.items()
         if getattr(spec, key) != default
@@ -221,9 +229,12 @@ def find_head(network: nn.Module, num_classes: int, name: str) -> list[nn.Module
             f"{name} has no linear layer or convolution with {num_classes} outputs, which would be its head: "
             f"leave out dropout, {', '.join(FINE_TUNING)}, or use another backbone"
         )
-    last = network.get_submodule(found)
-    beside = network.get_submodule(found.rpartition(".")[0]).children()
-    return [layer for layer in beside if type(layer) is type(last) and _shape(layer) == _shape(last)]
+    last, around = network.get_submodule(found), network.get_submodule(found.rpartition(".")[0])
+    if isinstance(around, nn.Sequential):
+        return [last]  # what is beside it is below it, such as a hidden layer of as many outputs
+    return [
+        layer for layer in around.children() if type(layer) is type(last) and _shape(layer) == _shape(last)
+    ]
 
 
 def add_dropout(network: nn.Module, share: float, num_classes: int, name: str) -> None:
@@ -244,7 +255,7 @@ def _dropped(share: float, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tupl
 
 
 def _other_start(probe: str | None) -> str:
-    return "has none" if probe == "none" else "is a frozen probe"
+    return "starts from random weights" if probe == "none" else "is frozen below its probe"
 
 
 def _shape(layer: nn.Module) -> torch.Size:

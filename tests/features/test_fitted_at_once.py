@@ -19,8 +19,10 @@ from ssl_video import backbones
 from ssl_video.algorithms.logistic import Logistic
 from ssl_video.benchmarks.running import arguments
 from ssl_video.data.features import store
+from ssl_video.networks.assemble import resolve
 from ssl_video.runs import checkpoint
 from ssl_video.runs.folder import RunFolder
+from ssl_video.spec import build, setting
 from ssl_video.training import loop
 from ssl_video.training.execution import Execution
 from ssl_video.training.run import Plan, run
@@ -69,7 +71,9 @@ def test_predictions_are_scikit_learn_s(
     for accuracies in result.predictors.values():
         assert accuracies.top1 == np.mean(expected.argmax(1) == made.labels[test])
     assert result.clips_seen == len(labeled)
-    assert result.spec["probe"] == "linear"
+    assert result.spec["networks"]["model"]["probe"] == "linear"
+    assert result.setting == setting(make_plan(**given | {"algorithm": "supervised"}).spec)
+    assert result.setting == setting(resolve(build(result.spec), torch.device("cpu")))
     # Of a fitted run, no step is recorded; commands that read records take that.
     folder = RunFolder(tmp_path)
     assert folder.metrics.empty

@@ -1,6 +1,7 @@
 """Networks whose parts below the head are trained otherwise: rates, frozen batch norm, dropout, refusals."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ssl_video.backbones.probe import Probe
 from ssl_video.contract import Task
 from ssl_video.errors import InputError
 from ssl_video.networks.assemble import assemble, resolve
-from ssl_video.networks.fine_tuning import FineTuning, Rule, add_dropout
+from ssl_video.networks.fine_tuning import FineTuning, Rule, add_dropout, find_head
 from ssl_video.spec import NetworkSpec, Spec, build
 
 CPU = torch.device("cpu")
@@ -166,6 +167,27 @@ def test_both_heads_of_a_distilled_transformer() -> None:
     assert trained == {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"}
 
 
+def test_a_hidden_layer_of_a_head_is_no_second_head() -> None:
+    """Of 3 outputs, as many as there are classes."""
+    network = nn.Sequential(nn.Linear(96, 3), nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))
+    for inside in (network, nn.Sequential(network)):
+        assert find_head(inside, 3, "mine") == [network[3]]
+
+
+@pytest.mark.parametrize(
+    ("share", "problem"),
+    [
+        (0.04, "head_steps 0.04 of 10 steps is none: give"),
+        (0.96, "head_steps 0.96 of 10 steps is all of them"),
+    ],
+)
+def test_a_head_that_is_trained_first_for_no_step_or_for_all(share: float, problem: str) -> None:
+    with pytest.raises(InputError, match=re.escape(problem)):
+        tuned(Blocks(), head_steps=share)
+    assert tuned(Blocks(), head_steps=0.94).first_step == 9
+    assert tuned(Blocks(), head_steps=0.06).first_step == 1
+
+
 @pytest.fixture
 def weights(tmp_path: Path) -> str:
     torch.save(
@@ -213,18 +235,18 @@ def test_settings_without_effect_are_refused(weights: str) -> None:
         return " / ".join(caught.value.problems)
 
     assert problems(freeze_norm=True) == (
-        "freeze_norm is for trained networks that start from weights, and that of supervised has none: leave "
-        "it out, or set it to False"
+        "freeze_norm is for trained networks that start from weights, and in supervised the network of model "
+        "starts from random weights: leave it out, or set it to False"
     )
     assert "head_steps is for trained networks" in problems(head_steps=0.1)
     found = problems(backbone_learning_rate=0.1, probe="linear", weights=weights)
-    assert "that of supervised is a frozen probe" in found
+    assert "in supervised the network of model is frozen below its probe: " in found
     assert "leave it out, or set it to 1.0" in found
     own = {"auxiliary": {"backbone_learning_rate": 0.1}}
     found = problems(algorithm="cmpl", weights=weights, networks=own)
     assert found == (
         "networks.auxiliary.backbone_learning_rate is for a trained network that starts from weights, and "
-        "this one has none: leave it out"
+        "the network of auxiliary starts from random weights: leave it out"
     )
     assert "layer_decay needs a network of repeated blocks, and tiny3d has none" in problems(
         weights=weights, layer_decay=0.5

@@ -49,6 +49,16 @@ def test_features_are_the_mean_of_what_the_classifier_is_given(layer: nn.Module)
     assert (clip.grad == 0.5).all()
 
 
+def test_hooks_of_the_classifier_do_not_change_its_features() -> None:
+    """Such as dropout before the head, which is there first."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 3))
+    model[1].register_forward_pre_hook(lambda _, inputs: (inputs[0] * 0,))
+    features = Features(model, num_classes=3)
+    with features.captured() as last:
+        model(torch.ones(4, 2))
+    assert last(4).tolist() == [[1, 1]] * 4
+
+
 def test_the_classifier_is_the_last_layer_with_an_output_a_class() -> None:
     wanted = nn.Linear(4, 3)
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4), wanted, nn.LayerNorm(3), nn.Linear(3, 5))
