@@ -1,5 +1,6 @@
 """Write a trained network as a file that other programs run: ONNX, or torch's own `.pt2`."""
 
+import errno
 import io
 import json
 import warnings
@@ -61,7 +62,8 @@ def export(model: "Model", path: Path, predictor: str) -> Exported:
 
     Raises:
         InputError: another ending, a package is missing, the network cannot be exported, the file gives other
-            probabilities than the network, or it cannot be written. No file is left then.
+            probabilities than the network or cannot be loaded and run, or it cannot be written. No file is
+            left then.
     """
     if path.suffix not in (ONNX, PT2):
         raise InputError(f"{path}: an exported network is a {ONNX} or a {PT2} file")
@@ -75,12 +77,16 @@ def export(model: "Model", path: Path, predictor: str) -> Exported:
         clips = [_random_clips(2, about, wider) for wider in (4 / 3, 1)]
         expected = [_probabilities(network, frames, model.spec.size, temperature) for frames in clips]
         whole = FromFrames(network, model.spec.size, temperature).eval()
-        with _reasons(about["backbone"], path.suffix):
-            content = _content(_traced(whole, torch.from_numpy(clips[0])), path.suffix, about)
         try:
+            with _reasons(f"backbone {about['backbone']} cannot be exported as {path.suffix}"):
+                content = _content(_traced(whole, torch.from_numpy(clips[0])), path.suffix, about)
             with replacing(path) as file:
                 file.write(content)
-                difference = _difference(_opened(content, path.suffix), clips, expected, about["backbone"])
+                with _reasons(
+                    f"backbone {about['backbone']}: the {path.suffix} file cannot be loaded and run"
+                ):
+                    function = _opened(content, path.suffix)
+                    difference = _difference(function, clips, expected, about["backbone"])
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     return Exported(path, about, difference)
@@ -213,8 +219,11 @@ def _difference(
 
 
 @contextmanager
-def _reasons(backbone: str, kind: str) -> Iterator[None]:
-    """Turn an exporter's error into a sentence, and keep its warnings from the user."""
+def _reasons(failure: str) -> Iterator[None]:
+    """Turn an error of an exporter or of the file into a sentence, and keep warnings from the user.
+
+    A full disk is no error of theirs.
+    """
     try:
         with warnings.catch_warnings(), _quiet():
             warnings.simplefilter("ignore")
@@ -222,7 +231,9 @@ def _reasons(backbone: str, kind: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"backbone {backbone} cannot be exported as {kind}: {_first_line(error)}") from error
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(f"{failure}: {_first_line(error)}") from error
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Exported networks run without this package, and give the probabilities of `predict`."""
 
+import errno
 import json
 import re
 import subprocess
@@ -153,6 +154,25 @@ def test_a_file_that_differs_from_the_network(tmp_path: Path, monkeypatch: pytes
         trained("tiny3d", width=0.125).export(file)
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt2"]
     assert file.read_text() == "before"
+
+
+@pytest.mark.parametrize("place", ["_opened", "_difference"])
+def test_a_file_that_fails_in_its_check(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the runtime is a sentence about the file; a full disk keeps its own."""
+    for error, message in (
+        (RuntimeError("no kernel\nfor this"), r"^backbone tiny3d: the \.pt2 file cannot be loaded and run: "),
+        (OSError("bad file"), r"cannot be loaded and run: OSError: bad file$"),
+        (OSError(errno.ENOSPC, "No space left on device"), r"model\.pt2 cannot be written: No space left"),
+    ):
+
+        def fail(*_: Any, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(export, place, fail)
+        with pytest.raises(InputError, match=message) as found:
+            trained("tiny3d", width=0.125).export(tmp_path / "model.pt2")
+        assert "\n" not in str(found.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
