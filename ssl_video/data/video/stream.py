@@ -43,8 +43,8 @@ def frames(
     if os.path.isdir(path):
         files = picture_folder.names(path)
         ranks = (rank for rank in range(len(files)) if rank / pictures >= start)
-        for rank, frame in picture_folder.pictures(path, files, ranks, scaler.pixels):
-            yield rank / pictures, frame
+        for rank, pixels in picture_folder.pictures(path, files, ranks, scaler.pixels):
+            yield rank / pictures, pixels
         return
     for seconds, frame in _timed(path, scaler, start):
         if seconds >= start:
