@@ -26,7 +26,7 @@ COMMANDS = {
     "leaderboard": "Show or export the table of all finished runs.",
     "report": "Write one HTML page of all finished runs.",
     "watch": "Follow runs under way.",
-    "list": "List algorithms, backbones, data sets, protocols and suites.",
+    "list": "List algorithms, backbones, data sets, protocols, suites and recipes.",
 }
 GROUPS = {
     "data": (

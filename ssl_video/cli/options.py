@@ -87,7 +87,7 @@ def split_list(values: tuple[str, ...]) -> list[str]:
 recipe_option = click.option(
     "--recipe", metavar="NAME|FILE",
     help="settings of networks and training that go together: probe, finetune, scratch; flags override them  "
-    "[probe, except for the demo, and where --backbone, --width or --weights is given]",
+    "[probe, except for the demo, and where backbone, width or weights of a network are given]",
 )  # fmt: skip
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE",
