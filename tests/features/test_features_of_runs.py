@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_video import backbones
 from ssl_video.contract import Batch
 from ssl_video.data.features import store
 from ssl_video.data.frames.store import FrameStore
@@ -29,23 +28,6 @@ from ssl_video.training.state import Training
 
 CPU = torch.device("cpu")
 ON_FEATURES = [n for n in algorithms.builtin() if not getattr(algorithms.get(n), "works_on_pixels", False)]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of features of the test's own; frames stay where they are."""
-    folder = tmp_path_factory.mktemp("features")
-    monkeypatch.setattr("ssl_video.features.run.feature_folder", lambda: folder / "features")
-    return folder / "features"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(4)
-    network = backbones.create("tiny3d", 3, width=0.125, frames=2, size=8)
-    file = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    torch.save(network.state_dict(), file)
-    return str(file)
 
 
 def settings(name: str, weights: str, **values: Any) -> dict[str, Any]:

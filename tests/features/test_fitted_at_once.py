@@ -15,7 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import ssl_video as sv
-from ssl_video import backbones
 from ssl_video.algorithms.logistic import Logistic
 from ssl_video.benchmarks.running import arguments
 from ssl_video.data.features import store
@@ -29,23 +28,6 @@ from ssl_video.training.run import Plan, run
 from ssl_video.training.state import Training
 
 SETTINGS = {"algorithm": "logistic", "probe": "linear", "backbone": "tiny3d", "width": 0.125}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of features of the test's own; frames stay where they are."""
-    folder = tmp_path_factory.mktemp("features")
-    monkeypatch.setattr("ssl_video.features.run.feature_folder", lambda: folder / "features")
-    return folder / "features"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(4)
-    network = backbones.create("tiny3d", 3, width=0.125, frames=2, size=8)
-    file = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    torch.save(network.state_dict(), file)
-    return str(file)
 
 
 @pytest.mark.parametrize("kind", ["linear", "attentive"])
