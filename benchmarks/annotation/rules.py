@@ -4,9 +4,10 @@
 
 TRAIN.npz and TEST.npz are files of `ssl-video features` with labels. One clip of each class is labeled at
 first, since a run cannot begin without its classes. In each of five rounds, a rule then chooses as many clips
-as there are classes (or `--number`), whose labels are revealed. The model is logistic regression on the features. Each of 20
-draws has other first clips. Without `--test`, each draw also holds out other clips: three tenths of the source
-videos of each class, which choose the default rule. With it, the test clips are those of the second file.
+as there are classes (or `--number`), and their labels are revealed. The model is logistic regression on the
+features. Each of 20 draws has other first clips. Without `--test`, each draw also holds out other clips for
+testing, three tenths of the source videos of each class: the default rule is the best on these. With it, the
+test clips are those of the second file.
 """
 
 from pathlib import Path
@@ -116,6 +117,7 @@ def table(found: Measured) -> str:
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--number", type=click.IntRange(1), help="clips of a round  [one for each class]")
 def main(train: Path, test: Path | None, source: str, draws: int, rounds: int, number: int | None) -> None:
+    """Print a table."""
     clips = read(train, source)
     held = read(test, source, clips.classes) if test else None
     print(table(measure(clips, held, draws, rounds, number or 0)))

@@ -95,7 +95,7 @@ def labeled_in(
 
 
 def _labels(folder: Path | None) -> dict[str, tuple[str, str]] | None:
-    """Return part and label by the ids of the clips in a run's partition file; None: there is no such file."""
+    """Return part and label by the ids of clips in a run's partition file; None: there is none."""
     if folder is None or not (folder / PARTITION).exists():
         return None
     stored = RunFolder(folder).partition

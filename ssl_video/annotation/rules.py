@@ -74,9 +74,9 @@ def badge(pool: Pool, number: int, generator: np.random.Generator) -> Next:
     """
     slopes = pool.probabilities.astype(np.float64)
     slopes[np.arange(len(slopes)), slopes.argmax(1)] -= 1
-    inputs = normalised(pool.features).astype(np.float32)
+    inputs = _inputs(pool.features)
     # ⟨a ⊗ h, b ⊗ k⟩ = ⟨a, b⟩⟨h, k⟩, so the products, K times as large as the features, are never formed.
-    squares = (slopes**2).sum(1) * (inputs.astype(np.float64) ** 2).sum(1)
+    squares = (slopes**2).sum(1) * np.einsum("nc,nc->n", inputs, inputs)
     nearest, last = np.full(len(slopes), np.inf), -1
 
     def following(free: np.ndarray) -> int:
@@ -98,6 +98,7 @@ def badge(pool: Pool, number: int, generator: np.random.Generator) -> Next:
 RULES: dict[str, Rule] = {"badge": badge, "margin": margin, "typiclust": typiclust, "random": random}
 # The best of them on held-out training clips: python -m ssl_video.benchmarks.annotation.rules
 DEFAULT = "badge"
+_AT_ONCE = 4096
 READS_LABELED = frozenset({"typiclust"})
 
 
@@ -147,6 +148,14 @@ def choose(
         left[row] = False
         free[like(row)] = False
     return chosen
+
+
+def _inputs(features: np.ndarray) -> np.ndarray:
+    """Return normalised features, float32, without a copy of all in float64."""
+    found = np.empty(features.shape, np.float32)
+    for start in range(0, len(features), _AT_ONCE):
+        found[start : start + _AT_ONCE] = normalised(features[start : start + _AT_ONCE])
+    return found
 
 
 def _in_order(order: np.ndarray) -> Next:

@@ -71,8 +71,8 @@ def suggest(
     Returns:
         One row for each clip, the most useful first: absolute path; start and end in seconds, NaN where they
         are those of the file; label, "" or with `check_labels` the given one; predicted_label, probability,
-        second_label, second_probability and margin; with `check_labels` also quality, the score of the given
-        label in [0, 1]. `attrs` has `notes`, `errors` ("path: reason" of clips that cannot be read), and the
+        second_label, second_probability and margin; with `check_labels` the probabilities are those
+        of the regression, and quality is that of the given label. `attrs` has `notes`, `errors` ("path: reason" of clips that cannot be read), and the
         names of the `classes`.
 
     Raises:

@@ -76,8 +76,8 @@ def check(folder: Path, *, overwrite: bool) -> None:
     filled = sum(bool((row["label"] or "").strip()) for row in rows)
     if filled:
         raise InputError(
-            f"{file} has {filled} of {len(rows)} labels filled in: give another folder, or --overwrite, which "
-            "deletes them"
+            f"{file} has {filled} of {len(rows)} labels filled in: give another folder, or --overwrite, "
+            "which deletes them"
         )
 
 
