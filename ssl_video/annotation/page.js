@@ -118,7 +118,8 @@ function showFilm() {
   part("damage").textContent = "The rest of this clip cannot be read: " + film.problem + ".";
   part("film").setAttribute("aria-label", "Moving picture of " + file(number));
   const faster = film.frames ? film.seconds / player.loop : 1;
-  part("pace").textContent = film.seconds.toFixed(1) + " s" + (faster >= 1.5 ? ", shown " + Math.round(faster) + "× faster" : "");
+  const long = film.seconds < 60 ? film.seconds.toFixed(1) + " s" : clock(film.seconds) + " min";
+  part("pace").textContent = long + (faster >= 1.5 ? ", shown " + Math.round(faster) + "× faster" : "");
   const next = labels.after(number);
   if (next !== null) player.prepare(content.films[next]);
 }
@@ -358,6 +359,7 @@ addEventListener("storage", (event) => {
   showList();
   showClip();
 });
+if (content.classes.length > NUMBERED) part("classes").before(part("find"));
 if (labels.checking) part("question").textContent = "Is the label of this clip right?";
 else document.querySelectorAll(".checking").forEach((line) => line.remove());
 if (labels.decided.size + labels.skipped.size) {
