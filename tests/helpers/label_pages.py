@@ -1,5 +1,6 @@
 """Rows of a table of clips to label, and pages with pictures that cost nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ HOSTILE = (
     "</script><script>alert(1)</script>",
     "<!--<script>",
     'a "quoted", name',
-    "two\nlines\r\nand \r more",
+    "two\nlines\r\nand more",
+    "carriage\rreturn",
     "=cmd|' /C calc'!A0",
     "clip 🦊 \U0001f1e9\U0001f1ea.avi",
     "\u202egpj.exe, שלום",
@@ -41,8 +43,20 @@ def row(
     } | values
 
 
-def write(folder: Path, rows: list[dict[str, Any]], classes: tuple[str, ...] = CLASSES) -> str:
-    """Write a page whose clips are all one small picture, and return its address."""
+def write(
+    folder: Path,
+    rows: list[dict[str, Any]],
+    classes: tuple[str, ...] = CLASSES,
+    films: Sequence[MovingPicture] = (),
+) -> str:
+    """Write a page whose clips are all one small picture, and return its address.
+
+    Args:
+        folder: the page's folder.
+        rows: the clips.
+        classes: the classes.
+        films: other sizes of the moving pictures, which still show that one.
+    """
     (folder / page.CLIPS).mkdir()
     names = [f"{number:04}" for number in range(1, len(rows) + 1)]
     sheet = Image.new("RGB", (COLUMNS * 16, 16 * 4))
@@ -52,7 +66,7 @@ def write(folder: Path, rows: list[dict[str, Any]], classes: tuple[str, ...] = C
     for name in names:
         for ending in (page.SHEET, page.STILL):
             (folder / page.CLIPS / f"{name}{ending}").hardlink_to(folder / page.CLIPS / "sheet.webp")
-    films = [MovingPicture(24, 16, 16, 2.5)] * len(rows)
+    films = films or [MovingPicture(24, 16, 16, 2.5)] * len(rows)
     target = folder / page.PAGE
     target.write_text(page.html(rows, classes, names, films), encoding="utf-8")
     return target.as_uri()
