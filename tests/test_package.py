@@ -35,7 +35,7 @@ def test_the_wheel_puts_everything_under_one_name(built: Path) -> None:
     for name in (
         "ssl_video/py.typed",
         "ssl_video/annotation/page.html",
-        "ssl_video/annotation/labels.js",
+        "ssl_video/annotation/actions.js",
         "ssl_video/algorithms/cmpl.py",
         "ssl_video/backbones/tiny.py",
         "ssl_video/backbones/reference.csv",

@@ -33,7 +33,7 @@ COLUMNS = (
 )
 QUALITY = "quality"
 _THREADS = 8
-_SCRIPTS = ("labels.js", "player.js", "page.js")
+_SCRIPTS = ("labels.js", "player.js", "page.js", "actions.js")
 
 
 def write_page(
