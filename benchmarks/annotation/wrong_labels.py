@@ -6,8 +6,9 @@ CLIPS.npz is a file of `ssl-video features` with labels, which count as right. E
 random clips, and gives a tenth of them another label, drawn from all others. The clips are ranked by each
 score:
 
-- suspected: those off the diagonal of the confident joint by self-confidence, then the others likewise; the
-  order of `ssl-video suggest --check-labels`, which names the first ones alone;
+- suspected: those that look wrong by self-confidence, as `ssl-video suggest --check-labels` lists them, then
+  the others likewise;
+- confident joint: those off its diagonal by self-confidence, then the others likewise;
 - self-confidence (the probability of the label), normalized margin: all clips by the score;
 - random: the expectation.
 """
@@ -30,16 +31,13 @@ class Measured(NamedTuple):
     Attributes:
         precision: by score, (draws, counts): of the first so many clips, the share whose label is wrong.
         recall: likewise, of the wrong labels the share that is among the first so many clips.
-        suspected: (draws,) number of suspected clips.
-        right: (draws,) of these the share whose label is wrong.
-        found: (draws,) of the wrong labels the share that is suspected.
+        sets: of the suspected clips and of those off the diagonal of the confident joint, (draws, 3): their
+            number, the share of them whose label is wrong, and of the wrong labels the share that is there.
     """
 
     precision: dict[str, np.ndarray]
     recall: dict[str, np.ndarray]
-    suspected: np.ndarray
-    right: np.ndarray
-    found: np.ndarray
+    sets: dict[str, np.ndarray]
 
 
 def measure(clips: Clips, draws: int, size: int, wrong: float) -> Measured:
@@ -51,7 +49,7 @@ def measure(clips: Clips, draws: int, size: int, wrong: float) -> Measured:
         size: clips of a draw.
         wrong: share of them whose labels are changed.
     """
-    precision, recall, sums = dict[str, list[list[float]]](), dict[str, list[list[float]]](), []
+    precision, recall, sets = (dict[str, list[list[float]]]() for _ in range(3))
     for draw in range(draws):
         generator = np.random.default_rng(draw)
         some = clips.of(np.sort(generator.choice(len(clips.labels), size, replace=False)))
@@ -61,6 +59,7 @@ def measure(clips: Clips, draws: int, size: int, wrong: float) -> Measured:
         margin = np.where(checked.checked, normalized_margin(checked.probabilities, labels), 1)
         orders = {
             "suspected": np.lexsort((quality, ~checked.suspected)),
+            "confident joint": np.lexsort((quality, ~checked.joint)),
             "self-confidence": np.argsort(quality, kind="stable"),
             "normalized margin": np.argsort(margin, kind="stable"),
         }
@@ -68,11 +67,12 @@ def measure(clips: Clips, draws: int, size: int, wrong: float) -> Measured:
             hits = planted[order].cumsum()[[count - 1 for count in COUNTS]]
             precision.setdefault(name, []).append((hits / COUNTS).tolist())
             recall.setdefault(name, []).append((hits / planted.sum()).tolist())
-        hit = int((checked.suspected & planted).sum())
-        number = int(checked.suspected.sum())
-        sums.append((number, hit / max(number, 1), hit / planted.sum()))
-    arrays = ({name: np.array(values) for name, values in kind.items()} for kind in (precision, recall))
-    return Measured(*arrays, *np.array(sums).T)
+        for name, chosen in (("suspected", checked.suspected), ("confident joint", checked.joint)):
+            number, hit = int(chosen.sum()), int((chosen & planted).sum())
+            sets.setdefault(name, []).append([number, hit / max(number, 1), hit / planted.sum()])
+    return Measured(
+        *({name: np.array(values) for name, values in kind.items()} for kind in (precision, recall, sets))
+    )
 
 
 def plant(
@@ -96,12 +96,10 @@ def table(found: Measured, wrong: float, size: int) -> str:
             lines.append(f"| {name} | {' | '.join(cells)} |")
         chance = [100 * wrong if title == "precision" else 100 * count / size for count in COUNTS]
         lines += [f"| random | {' | '.join(f'{share:.0f}' for share in chance)} |", ""]
-    (number, off), *shares = (interval(values) for values in (found.suspected, found.right, found.found))
-    right, hit = (f"{100 * mean:.0f} ± {100 * half:.0f} %" for mean, half in shares)
-    lines.append(
-        f"{number:.1f} ± {off:.1f} labels are suspected; {right} of them are wrong, and they hold {hit} of the "
-        "wrong ones."
-    )
+    lines += ["| labels | number | of them wrong | of the wrong ones |", "|---|---|---|---|"]
+    for name, shares in found.sets.items():
+        cells = ["{:.0f} ± {:.0f}".format(*interval(column)) for column in (shares * [1, 100, 100]).T]
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} % | {cells[2]} % |")
     return "\n".join(lines)
 
 

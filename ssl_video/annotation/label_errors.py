@@ -23,12 +23,14 @@ class Checked:
     Attributes:
         probabilities: (N, K) out-of-sample probabilities.
         checked: (N,) bool; False: the classifier has not seen the class of the clip's label.
-        suspected: (N,) bool, the label looks wrong.
+        joint: (N,) bool, off the diagonal of the confident joint, see `off_diagonal`.
+        suspected: (N,) bool, the label looks wrong: off the diagonal, or another class is likelier.
         quality: (N,) score of the label in [0, 1], see `label_quality`; NaN: not checked.
     """
 
     probabilities: np.ndarray
     checked: np.ndarray
+    joint: np.ndarray
     suspected: np.ndarray
     quality: np.ndarray
 
@@ -67,10 +69,13 @@ def check_labels(
         raise InputError(
             "labels can be checked from two classes on, each with labeled clips of at least two source videos"
         )
-    suspected, quality = np.zeros(len(labels), bool), np.full(len(labels), np.nan)
-    suspected[seen] = off_diagonal(probabilities[seen], labels[seen])
+    joint, suspected = np.zeros((2, len(labels)), bool)
+    quality = np.full(len(labels), np.nan)
+    joint[seen] = off_diagonal(probabilities[seen], labels[seen])
+    # Between the thresholds of two classes a clip counts for none, however likely the other class is.
+    suspected[seen] = joint[seen] | (probabilities[seen].argmax(1) != labels[seen])
     quality[seen] = label_quality(probabilities[seen], labels[seen])
-    return Checked(probabilities, seen, suspected, quality)
+    return Checked(probabilities, seen, joint, suspected, quality)
 
 
 def folds(labels: np.ndarray, sources: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -71,9 +71,9 @@ def suggest(
     Returns:
         One row for each clip, the most useful first: absolute path; start and end in seconds, NaN where they
         are those of the file; label, "" or with `check_labels` the given one; predicted_label, probability,
-        second_label, second_probability and margin; with `check_labels` the probabilities are those
-        of the regression, and quality is that of the given label. `attrs` has `notes`, `errors` ("path: reason" of clips that cannot be read), and the
-        names of the `classes`.
+        second_label, second_probability and margin. With `check_labels` the probabilities are those of the
+        regression, and quality is that of the given label. `attrs` has `notes`, `errors` ("path: reason" of
+        clips that cannot be read), and the names of the `classes`.
 
     Raises:
         InputError: a source cannot be read, a value is out of its range, labels in `output` would be lost, or
@@ -189,14 +189,16 @@ def _suspected(asked: _Asked, root: Place | None) -> _Found:
     for row in checked.order[: asked.number].tolist():
         made = table.row_of(clips[row], checked.probabilities[row], found.classes, clips[row].label)
         found.rows.append(made | {table.QUALITY: round(float(checked.quality[row]), 6)})
-    suspected, total = int(checked.suspected.sum()), int(checked.checked.sum())
-    found.notes.append(f"{suspected:,} of {counted(total, 'label')} look wrong")
+    suspected, joint, total = (int(x.sum()) for x in (checked.suspected, checked.joint, checked.checked))
+    found.notes.append(
+        f"{suspected:,} of {counted(total, 'label')} look wrong, {joint:,} of them by confident learning"
+    )
     if total < len(clips):
         found.notes.append(
             f"{counted(len(clips) - total, 'label')} cannot be checked: there is no clip of the class from "
             "another source video"
         )
-    if not all(network.probe for network in model.spec.networks.values()):
+    if any(network.probe == "none" for network in model.spec.networks.values()):
         found.notes.append(
             "the network was fine-tuned, so its features may have seen these labels: wrong ones among the "
             "clips it was trained on are found less often than with a frozen network (--probe)"

@@ -68,7 +68,7 @@ def check(folder: Path, *, overwrite: bool) -> None:
         return
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            rows = list(csv.DictReader(lines))
+            rows = list(csv.DictReader(lines, strict=True))
     except (OSError, csv.Error) as error:
         raise InputError(f"{file} cannot be read ({error}): give another folder, or --overwrite") from None
     if rows and not {"path", "label"} <= rows[0].keys():

@@ -66,11 +66,8 @@ def command(checkpoint: Path, data: tuple[Path, ...], device: str, **asked: Any)
     for reason in errors[:_REASONS]:
         click.echo(f"error: {printable(reason).plain}", err=True)
     if errors:
-        click.echo(
-            f"{len(errors):,} of the clips could not be read, and the first {min(_REASONS, len(errors))} are "
-            "named above: the others were used",
-            err=True,
-        )
+        more = "" if len(errors) <= _REASONS else f", of which the first {_REASONS} are named"
+        click.echo(f"clips that could not be read: {len(errors):,}{more}; the others were used", err=True)
     if asked["output"] is None:
         _show(found)
     else:
@@ -82,9 +79,9 @@ def _show(found: "pd.DataFrame") -> None:
     """Print the clips as a table."""
     if not len(found):
         return
-    extra = [name for name in ("label", "quality") if name in found and name != "label"]
+    checked = "quality" in found
     columns = ["path", *(["start", "end"] if found["start"].notna().any() else [])]
-    columns += [*(["label"] if extra else []), "predicted_label", "probability", "second_label", *extra]
+    columns += [*(["label", "quality"] if checked else []), "predicted_label", "probability", "second_label"]
     made = Table()
     for name in columns:
         texts = found[name].dtype == object
