@@ -137,16 +137,16 @@ def _expectation(model: Any, abstain: float | None, predictor: str | None) -> li
         estimated = f"the share and the precision of labels with a probability of {abstain:g}"
         if model.step is not None:
             return [f"the run is not finished: {estimated} are estimated from validation clips at its end"]
-        if model.spec.validation:
+        if model.spec.validation or model.spec.folds == 1:
             return [
-                f"{estimated} are estimated from the validation clips of the run, whose labels are in its "
-                "folder and not in the checkpoint: give the folder"
+                f"{estimated} are estimated from the validation clips or folds of the run, which are in "
+                "its folder and not in the checkpoint: give the folder"
             ]
         return [
-            f"the run has no validation clips, from which {estimated} could be estimated; --validation 0.2 "
-            "of train keeps some"
+            f"the run has no validation clips, from which {estimated} could be estimated; train has "
+            "--validation 0.2, which keeps some, and --folds 5, which needs none"
         ]
-    share = f"{found.labeled} of {found.clips} validation clips ({100 * found.labeled / found.clips:.0f} %)"
+    share = f"{found.labeled} of {found.clips} clips kept out of training ({100 * found.labeled / found.clips:.0f} %)"
     right = f"{found.right} of these labels are right ({100 * found.right / max(found.labeled, 1):.0f} %)"
     return [
         f"{share} have a label with a probability of at least {abstain:g}"

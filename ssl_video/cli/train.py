@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.cli.show import Show
+from ssl_video.cli.show import Show, plainly
 
 
 @click.command(no_args_is_help=True)
@@ -49,7 +50,23 @@ def command(
     else:
         flags["results"] = results
     try:
-        sv.train(config=file, resume=resume, overrides=options.parsed(assignments), progress=Show(), **flags)
+        run = sv.train(
+            config=file, resume=resume, overrides=options.parsed(assignments), progress=Show(), **flags
+        )
     except sv.RunFailed:
         return 1  # already reported
+    if run.spec.data != "demo":
+        _next_steps(run)
     return 0
+
+
+def _next_steps(run: sv.RunFolder) -> None:
+    """Print the commands that come after training on videos of one's own."""
+    lines = ["next:"]
+    if run.result.expected_accuracies:
+        lines.append(f"  ssl-video evaluate {run.path} --per-class    the classes that it confuses")
+    lines += [
+        f"  ssl-video predict {run.path} VIDEOS -o labels.csv    labels of videos, folders, recordings",
+        f"  ssl-video suggest {run.path} -o todo    the clips to label next, on a page",
+    ]
+    plainly(Console(), "\n".join(lines))
