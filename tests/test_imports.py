@@ -229,7 +229,7 @@ def test_algorithms_need_torch_alone(name: str) -> None:
     """And the words for bounds of options, which are a few lines without anything else behind them."""
     others = {module.split(".")[0] for module, _ in imported(MODULES[name])}
     # Its solver is that of a library.
-    solver = {"sklearn"} if name == "ssl_video.algorithms.logistic" else set()
+    solver = {"numpy", "sklearn"} if name == "ssl_video.algorithms.parts.logistic" else set()
     assert not others - {"annotated_types", "ssl_video", "torch"} - solver - set(sys.stdlib_module_names)
 
 

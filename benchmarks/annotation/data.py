@@ -12,7 +12,7 @@ from ssl_video.runs import npz
 
 
 @dataclass(frozen=True)
-class Clips:
+class LabeledClips:
     """Labeled clips.
 
     Attributes:
@@ -27,12 +27,12 @@ class Clips:
     sources: np.ndarray
     classes: tuple[str, ...]
 
-    def of(self, rows: np.ndarray) -> "Clips":
+    def of(self, rows: np.ndarray) -> "LabeledClips":
         """Return some of the clips."""
-        return Clips(self.features[rows], self.labels[rows], self.sources[rows], self.classes)
+        return LabeledClips(self.features[rows], self.labels[rows], self.sources[rows], self.classes)
 
 
-def read(path: Path, source: str = "", classes: tuple[str, ...] = ()) -> Clips:
+def read(path: Path, source: str = "", classes: tuple[str, ...] = ()) -> LabeledClips:
     """Read a file of `ssl-video features`; clips without a label are left out.
 
     Args:
@@ -55,7 +55,7 @@ def read(path: Path, source: str = "", classes: tuple[str, ...] = ()) -> Clips:
     found = [_source(str(content["paths"][row]), source) for row in rows]
     sources = np.unique(found, return_inverse=True)[1]
     labels = np.array([classes.index(name) for name in names.tolist()])
-    return Clips(content["features"][rows], labels, sources, classes)
+    return LabeledClips(content["features"][rows], labels, sources, classes)
 
 
 def _source(path: str, pattern: str) -> str:

@@ -17,14 +17,14 @@ import click
 import numpy as np
 
 from ssl_video.algorithms.parts.logistic import fit, normalised
-from ssl_video.annotation.rules import RULES, Pool, choose
-from ssl_video.benchmarks.annotation.data import Clips, interval, read
+from ssl_video.annotation.rules import RULES, Candidates, choose
+from ssl_video.benchmarks.annotation.data import LabeledClips, interval, read
 
 BASELINE = "random"
 _HELD_OUT = 0.3
 
 
-class Measured(NamedTuple):
+class RuleAccuracies(NamedTuple):
     """Accuracies in [0, 1] by rule.
 
     Attributes:
@@ -42,7 +42,9 @@ class Measured(NamedTuple):
         return found
 
 
-def measure(train: Clips, test: Clips | None, draws: int, rounds: int, number: int = 0) -> Measured:
+def measure(
+    train: LabeledClips, test: LabeledClips | None, draws: int, rounds: int, number: int = 0
+) -> RuleAccuracies:
     """Label clips by each rule.
 
     Args:
@@ -61,10 +63,10 @@ def measure(train: Clips, test: Clips | None, draws: int, rounds: int, number: i
         first = one_of_each(pool.labels, generator)
         for rule, found in scores.items():
             found[draw] = label(rule, pool, held, first, rounds, number, draw)
-    return Measured([classes + number * n for n in range(rounds + 1)], scores)
+    return RuleAccuracies([classes + number * n for n in range(rounds + 1)], scores)
 
 
-def split(clips: Clips, generator: np.random.Generator) -> tuple[Clips, Clips]:
+def split(clips: LabeledClips, generator: np.random.Generator) -> tuple[LabeledClips, LabeledClips]:
     """Hold out three tenths of the source videos of each class; return the others and these."""
     held = np.zeros(len(clips.labels), bool)
     for number in range(len(clips.classes)):
@@ -79,7 +81,7 @@ def one_of_each(labels: np.ndarray, generator: np.random.Generator) -> list[int]
 
 
 def label(
-    rule: str, pool: Clips, test: Clips, first: list[int], rounds: int, number: int, seed: int
+    rule: str, pool: LabeledClips, test: LabeledClips, first: list[int], rounds: int, number: int, seed: int
 ) -> list[float]:
     """Return the test accuracy before and after each round of labels that a rule asks for."""
     inputs, outputs, labeled = normalised(pool.features), normalised(test.features), [*first]
@@ -90,12 +92,12 @@ def label(
         if turn < rounds:
             rows = np.setdiff1d(np.arange(len(pool.labels)), labeled)
             probabilities = fitted.probabilities(inputs[rows], classes)
-            some = Pool(pool.features[rows], probabilities, pool.features[labeled])
+            some = Candidates(pool.features[rows], probabilities, pool.features[labeled])
             labeled += rows[choose(rule, some, number, seed * rounds + turn)].tolist()
     return found
 
 
-def table(found: Measured) -> str:
+def table(found: RuleAccuracies) -> str:
     """Return the accuracies and the differences to random in percent, with 95 % t-intervals, as Markdown."""
     heads = [str(number) for number in found.labels]
     lines = [f"| labels | {' | '.join(heads)} | |", f"|{'---|' * (len(heads) + 2)}"]

@@ -20,12 +20,12 @@ import click
 import numpy as np
 
 from ssl_video.annotation.label_errors import check_labels, normalized_margin
-from ssl_video.benchmarks.annotation.data import Clips, interval, read
+from ssl_video.benchmarks.annotation.data import LabeledClips, interval, read
 
 COUNTS = (5, 10, 15, 20, 30)
 
 
-class Measured(NamedTuple):
+class FoundLabels(NamedTuple):
     """Shares of wrong labels, by draw.
 
     Attributes:
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
     sets: dict[str, np.ndarray]
 
 
-def measure(clips: Clips, draws: int, size: int, wrong: float) -> Measured:
+def measure(clips: LabeledClips, draws: int, size: int, wrong: float) -> FoundLabels:
     """Plant wrong labels, and look for them.
 
     Args:
@@ -70,7 +70,7 @@ def measure(clips: Clips, draws: int, size: int, wrong: float) -> Measured:
         for name, chosen in (("suspected", checked.suspected), ("confident joint", checked.joint)):
             number, hit = int(chosen.sum()), int((chosen & planted).sum())
             sets.setdefault(name, []).append([number, hit / max(number, 1), hit / planted.sum()])
-    return Measured(
+    return FoundLabels(
         *({name: np.array(values) for name, values in kind.items()} for kind in (precision, recall, sets))
     )
 
@@ -86,7 +86,7 @@ def plant(
     return changed, planted
 
 
-def table(found: Measured, wrong: float, size: int) -> str:
+def table(found: FoundLabels, wrong: float, size: int) -> str:
     """Return the shares in percent with 95 % t-intervals, as Markdown."""
     lines = []
     for title, kind in (("precision", found.precision), ("recall", found.recall)):

@@ -17,7 +17,7 @@ _TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedLabels:
     """Labeled clips with what a classifier that has not seen their labels says of them.
 
     Attributes:
@@ -49,7 +49,7 @@ def check_labels(
     *,
     seed: int = 0,
     report: Callable[[int, int], None] = lambda done, total: None,
-) -> Checked:
+) -> CheckedLabels:
     """Look for wrong labels.
 
     Args:
@@ -75,7 +75,7 @@ def check_labels(
     # Between the thresholds of two classes a clip counts for none, however likely the other class is.
     suspected[seen] = joint[seen] | (probabilities[seen].argmax(1) != labels[seen])
     quality[seen] = label_quality(probabilities[seen], labels[seen])
-    return Checked(probabilities, seen, joint, suspected, quality)
+    return CheckedLabels(probabilities, seen, joint, suspected, quality)
 
 
 def folds(labels: np.ndarray, sources: np.ndarray, seed: int = 0) -> np.ndarray:

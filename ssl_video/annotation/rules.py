@@ -15,7 +15,7 @@ from ssl_video.errors import InputError, unknown
 
 
 @dataclass(frozen=True)
-class Pool:
+class Candidates:
     """The clips to choose from.
 
     Attributes:
@@ -31,15 +31,15 @@ class Pool:
 
 # Open clips (N,) bool, of which at least one is -> the row of the clip to label next.
 Next = Callable[[np.ndarray], int]
-Rule = Callable[[Pool, int, np.random.Generator], Next]
+Rule = Callable[[Candidates, int, np.random.Generator], Next]
 
 
-def random(pool: Pool, number: int, generator: np.random.Generator) -> Next:
+def random(pool: Candidates, number: int, generator: np.random.Generator) -> Next:
     """Choose at random, each clip with the same probability: the rule that others have to beat."""
     return _in_order(generator.permutation(len(pool.features)))
 
 
-def margin(pool: Pool, number: int, generator: np.random.Generator) -> Next:
+def margin(pool: Candidates, number: int, generator: np.random.Generator) -> Next:
     """Choose where the network hesitates most between two classes.
 
     The clip with the smallest p(1) - p(2) comes first, of its likeliest and second likeliest class. Of equal
@@ -50,7 +50,7 @@ def margin(pool: Pool, number: int, generator: np.random.Generator) -> Next:
     return _in_order(np.argsort(two[:, 1] - two[:, 0], kind="stable"))
 
 
-def typiclust(pool: Pool, number: int, generator: np.random.Generator) -> Next:
+def typiclust(pool: Candidates, number: int, generator: np.random.Generator) -> Next:
     """Choose the most typical clip of each of the largest clusters without a labeled clip.
 
     Labeled and other clips are put into L + number clusters, at most 500, by k-means on their features,
@@ -62,7 +62,7 @@ def typiclust(pool: Pool, number: int, generator: np.random.Generator) -> Next:
     return TypicalClips(pool.features, pool.labeled, number, generator).next
 
 
-def badge(pool: Pool, number: int, generator: np.random.Generator) -> Next:
+def badge(pool: Candidates, number: int, generator: np.random.Generator) -> Next:
     """Choose clips whose gradients are large and differ from each other.
 
     The gradient of the last layer for the likeliest class y of a clip is g = (p - onehot(y)) ⊗ h. The clip
@@ -114,7 +114,7 @@ def check(rule: str) -> None:
 
 def choose(
     rule: str,
-    pool: Pool,
+    pool: Candidates,
     number: int,
     seed: int = 0,
     like: Callable[[int], np.ndarray] = lambda row: np.array([row]),

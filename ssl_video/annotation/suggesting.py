@@ -147,7 +147,7 @@ def _next(asked: _Asked, rule: str) -> _Found:
     rows = [wanted[number] for number in read.numbers.tolist()]
     free = np.array([row < len(given) for row in rows], bool)
     _check_any(bool(free.any()), found.errors)
-    pool = rules.Pool(read.features[free], read.probabilities[free], read.features[~free])
+    pool = rules.Candidates(read.features[free], read.probabilities[free], read.features[~free])
     candidates = [row for row in rows if row < len(given)]
     place = {row: number for number, row in enumerate(candidates)}
 

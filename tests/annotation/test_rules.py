@@ -5,16 +5,16 @@ import pytest
 
 from ssl_video.algorithms.parts.logistic import normalised
 from ssl_video.annotation.clusters import clusters, typicality
-from ssl_video.annotation.rules import RULES, Pool, badge, choose
+from ssl_video.annotation.rules import RULES, Candidates, badge, choose
 from ssl_video.errors import InputError
 
 NONE = np.empty((0, 2), np.float32)
 
 
-def pool(probabilities: object, features: object = None, labeled: np.ndarray = NONE) -> Pool:
+def pool(probabilities: object, features: object = None, labeled: np.ndarray = NONE) -> Candidates:
     scores = np.array(probabilities, np.float32)
     points = np.zeros((len(scores), 2)) if features is None else np.array(features)
-    return Pool(points.astype(np.float32), scores, labeled)
+    return Candidates(points.astype(np.float32), scores, labeled)
 
 
 def on_circle(*degrees: float) -> np.ndarray:

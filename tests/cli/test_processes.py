@@ -46,7 +46,7 @@ COMMANDS: dict[str, Arguments] = {
         *TINY_STEP,
     ],
     "data split": lambda _, run: ["show", run / "partition.txt"],
-    "suggest": lambda data, run: [run, data / "test", "--number", 2],
+    "suggest": lambda _, run: [run, "--number", 2],
     "data views": lambda data, _: [data / "test/dark/0.mp4", "--size", 16, "--output", "views.png"],
     "watch": lambda _, run: [run, "--once"],
 }
