@@ -77,7 +77,7 @@ def command(
         found = model.evaluate(opened, progress=shown, **dict[str, Any](views | files))
         title = f"{opened.index.name}, test clips"
     for note in (*model.notes, *notes, *_calibration(model, found, views)):
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {written_out(note)}", err=True)
     if as_json:
         print(_json(title.partition(",")[0], model, found, per_class))
         return
@@ -104,7 +104,7 @@ def _unread(broken: dict[str, str]) -> list[str]:
     """Return a sentence about clips that cannot be read."""
     if not broken:
         return []
-    named = "; ".join(f"{written_out(name)}: {written_out(why)}" for name, why in [*broken.items()][:_NAMED])
+    named = "; ".join(f"{name}: {why}" for name, why in [*broken.items()][:_NAMED])
     more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
     number = (
         "1 clip that cannot be read is"
@@ -148,7 +148,7 @@ def _json(dataset: str, model: Any, found: Any, per_class: bool) -> str:
 
 def _accuracies(title: str, found: Any) -> Table:
     """Return the table of accuracies."""
-    table = Table(title=f"{title}: {found.clips:,}", title_justify="left")
+    table = Table(title=printable(f"{title}: {found.clips:,}"), title_justify="left")
     table.add_column("predictor")
     for name in ("top-1 %", "top-5 %", "mean class %", "calibration error %", "calibrated %"):
         table.add_column(name, justify="right")

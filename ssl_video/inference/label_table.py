@@ -175,7 +175,9 @@ class LabelTable:
     def _close(self) -> None:
         for file in (self._rows, self._lock):
             if file:
-                file.close()
+                # What a full disk did not take was reported when it was written, and closing tries once more.
+                with contextlib.suppress(OSError):
+                    file.close()
 
 
 def _differences(text: bytes, settings: Mapping[str, Any]) -> str | None:

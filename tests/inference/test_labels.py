@@ -1,6 +1,8 @@
 """Tables of labels: what can be labeled, time lines, and files that a stopped command continues."""
 
 import contextlib
+import errno
+import io
 import itertools
 import json
 import os
@@ -427,6 +429,16 @@ def test_a_kill_leaves_no_old_rows_with_new_settings(
     monkeypatch.setattr(Path, "unlink", fail)
     with pytest.raises(InputError, match=r"cannot write .*labels\.json: Operation not permitted"):
         LabelTable(output, {"model": "a third"}, overwrite=True).__enter__()
+
+
+def test_a_full_disk_where_a_table_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.FileIO):
+        def write(self, _: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda path, _: io.BufferedRandom(Full(path, "a+")))
+    with pytest.raises(InputError, match=r"cannot write .*labels\.csv: No space left"):
+        LabelTable(tmp_path / "labels.csv", {"model": "m"}).__enter__()
 
 
 def test_the_number_of_threads(model: Model) -> None:
