@@ -20,7 +20,7 @@ def pool(probabilities: object, features: object = None, labeled: np.ndarray = N
 def on_circle(*degrees: float) -> np.ndarray:
     """Points whose features, divided by their norms, lie at these angles; the norms differ."""
     angles = np.radians(degrees)
-    norms = np.arange(1, len(degrees) + 1)[:, None]
+    norms = 10.0 ** (np.arange(len(degrees)) % 3)[:, None]
     return (norms * np.column_stack([np.cos(angles), np.sin(angles)])).astype(np.float32)
 
 
