@@ -59,6 +59,29 @@ def contents(files: Sequence[str]) -> list[int]:
     return [numbers[name] for name in files]
 
 
+def united(*kinds: Sequence[object]) -> np.ndarray:
+    """Return the numbers of sets of clips, (N,): clips with an equal value of some kind are in one set.
+
+    Args:
+        kinds: N values of each kind, such as the contents of files and the names of source videos; None is
+            equal to no other.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(kinds[0])
+    nodes, edges = dict[object, int](), list[tuple[int, int]]()
+    for kind, values in enumerate(kinds):
+        for row, value in enumerate(values):
+            if value is not None:
+                edges.append((row, count + nodes.setdefault((kind, value), len(nodes))))
+    size = count + len(nodes)
+    ends = np.array(edges, np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(size, size))
+    found: np.ndarray = connected_components(graph, directed=False)[1][:count]
+    return found
+
+
 def _digest(name: str) -> str:
     """Return the digest of a file's content; its name, if it cannot be read."""
     try:

@@ -11,7 +11,7 @@ import pandas as pd
 from ssl_video.annotation import clips as clips_of
 from ssl_video.annotation import label_errors, rules, table
 from ssl_video.annotation.clips import RunClips
-from ssl_video.annotation.likeness import Likeness, contents
+from ssl_video.annotation.likeness import Likeness, contents, united
 from ssl_video.annotation.page import write_page
 from ssl_video.data.importers import to_label
 from ssl_video.data.importers.to_label import Given
@@ -176,12 +176,11 @@ def _suspected(asked: _Asked, root: Place | None) -> _Found:
     names = sorted({clip.label for clip in clips})
     # A person may also choose a class of the run that no clip has, if they are classes of the run at all.
     found.classes = list(model.classes) if set(names) <= set(model.classes) else names
-    files = contents([clip.file for clip in clips])
-    groups = [sources.get(clip.name, f"\0{file}") for clip, file in zip(clips, files, strict=True)]
+    files, groups = contents([clip.file for clip in clips]), [sources.get(clip.name) for clip in clips]
     checked = label_errors.check_labels(
         read.features,
         np.array([found.classes.index(clip.label) for clip in clips]),
-        np.unique(groups, return_inverse=True)[1],
+        united(files, groups),
         len(found.classes),
         seed=asked.seed,
         report=lambda done, total: asked.report("checking labels", done, total),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ssl_video.annotation.likeness import Likeness, contents
+from ssl_video.annotation.likeness import Likeness, contents, united
 from ssl_video.data.importers import to_label
 
 
@@ -59,3 +59,14 @@ def test_copies_of_parts(tmp_path: Path) -> None:
     names = ("a.mp4#t=0,10", "b.mp4#t=0,10", "b.mp4#t=10,20", "b.mp4")
     found = Likeness([to_label.video(tmp_path / name) for name in names])
     assert [found.copies(row) for row in range(4)] == [[0, 1], [0, 1], [2], [3]]
+
+
+def test_sets_of_clips_that_share_a_file_or_a_source() -> None:
+    """The first and the fifth have nothing in common but the third: its file, and its source video."""
+    files, sources = [1, 2, 1, 3, 4, 5], [None, "x", "y", None, "y", "x"]
+    found = united(files, sources).tolist()
+    assert found[0] == found[2] == found[4]
+    assert found[1] == found[5]
+    assert len({found[0], found[1], found[3]}) == 3
+    # A number of a file is no name of a source.
+    assert len(set(united([1, 2], [2, 1]).tolist())) == 2

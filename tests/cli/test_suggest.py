@@ -168,3 +168,11 @@ def test_mistakes(run: Path, dataset: Path, call: Call, tmp_path: Path) -> None:
         assert any(part in done.stderr for part in message.split("|")), done.stderr
     with pytest.raises(sv.InputError, match="number must be at least 1"):
         sv.suggest(run, number=0)
+
+
+def test_weights_without_their_run_s_folder(run: Path, dataset: Path, tmp_path: Path) -> None:
+    """The partition is drawn again; that of the folder stays, whatever is added to the data."""
+    weights = Path(shutil.copy(run / "final.safetensors", tmp_path / "weights.safetensors"))
+    drawn, stored = (sv.suggest(place, number=30, seed=3) for place in (weights, run))
+    assert drawn["path"].tolist() == stored["path"].tolist()
+    assert set(drawn["path"]) == new_clips(run, dataset)
