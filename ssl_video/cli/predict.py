@@ -146,7 +146,8 @@ def _expectation(model: Any, abstain: float | None, predictor: str | None) -> li
             f"the run has no validation clips, from which {estimated} could be estimated; train has "
             "--validation 0.2, which keeps some, and --folds 5, which needs none"
         ]
-    share = f"{found.labeled} of {found.clips} clips kept out of training ({100 * found.labeled / found.clips:.0f} %)"
+    share = f"{found.labeled} of {found.clips} clips kept out of training"
+    share += f" ({100 * found.labeled / found.clips:.0f} %)"
     right = f"{found.right} of these labels are right ({100 * found.right / max(found.labeled, 1):.0f} %)"
     return [
         f"{share} have a label with a probability of at least {abstain:g}"

@@ -9,8 +9,8 @@ from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.cli.predict import printable
 from ssl_video.cli.progress import FilesPerSecond
+from ssl_video.cli.text import printable, written_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,10 +61,10 @@ def command(checkpoint: Path, data: tuple[Path, ...], device: str, **asked: Any)
         click.echo(f"note: {note}", err=True)
     found = sv.suggest(model, data or None, progress=FilesPerSecond(unit=""), **asked)
     for note in found.attrs["notes"]:
-        click.echo(f"note: {printable(note).plain}", err=True)
+        click.echo(f"note: {written_out(note)}", err=True)
     errors = found.attrs["errors"]
     for reason in errors[:_REASONS]:
-        click.echo(f"error: {printable(reason).plain}", err=True)
+        click.echo(f"error: {written_out(reason)}", err=True)
     if errors:
         more = "" if len(errors) <= _REASONS else f", of which the first {_REASONS} are named"
         click.echo(f"clips that could not be read: {len(errors):,}{more}; the others were used", err=True)

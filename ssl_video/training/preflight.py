@@ -1,5 +1,8 @@
 """Check the batches, clips and networks of a run, before videos are decoded and again when it starts."""
 
+import torch
+from torch import nn
+
 from ssl_video.contract import Algorithm
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.errors import InputError, counted
@@ -33,6 +36,30 @@ def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
         )
     if problems:
         raise InputError(*problems)
+
+
+def check_precision(spec: Spec, algorithm: Algorithm, device: torch.device) -> None:
+    """Check that a run's gradients can be computed in its precision.
+
+    On CPUs, torch's gradients of 3D convolutions in bfloat16 contain uninitialised memory where a clip has
+    few frames left (seen with torch 2.14 and 2.15, kernels of 3 frames over 2). They are then not finite in
+    some runs, and wrong in others.
+
+    Raises:
+        InputError: they cannot.
+    """
+    if spec.precision != "bfloat16" or device.type != "cpu":
+        return
+    trained = (
+        module
+        for module in algorithm.modules()
+        if isinstance(module, nn.Conv3d) and module.weight.requires_grad
+    )
+    if next(trained, None) is not None:
+        raise InputError(
+            "precision bfloat16: on a CPU, torch computes gradients of 3D convolutions in bfloat16 wrongly: "
+            "use float32, or a GPU"
+        )
 
 
 def check_clips(spec: Spec, algorithm: Algorithm, partition: Partition, execution: Execution) -> None:

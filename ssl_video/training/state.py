@@ -34,7 +34,7 @@ from ssl_video.training.execution import Execution
 from ssl_video.training.optimizer import (
     make_optimizer,
 )
-from ssl_video.training.preflight import check_clips, check_shares
+from ssl_video.training.preflight import check_clips, check_precision, check_shares
 
 # Said where numbers are not finite.
 REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm; --on-nonfinite skip continues"
@@ -69,7 +69,8 @@ class Training:
         execution: device, processes, threads, workers.
 
     Raises:
-        InputError: a batch cannot be cut into equal shards, or the run reads clips that do not exist.
+        InputError: a batch cannot be cut into equal shards, the run reads clips that do not exist, or its
+            gradients cannot be computed in its precision.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Training:
         self.algorithm: Algorithm = self.assembly.algorithm
         check_clips(spec, self.algorithm, partition, execution)
         check_shares(spec, self.algorithm, self.processes.size)
+        check_precision(spec, self.algorithm, self.device)
         self.features = RunFeatures(spec, self.assembly, data, self.device)
         self._pools = dict[str, Pool]()
         self.optimizer = make_optimizer(self.algorithm, spec, self.assembly.fine_tuned)

@@ -4,7 +4,8 @@
 
 makes the folders `lab` and `newcamera` in FOLDER, from the clips of split 1 of five classes of UCF-101, with
 links whose names do not tell the class, and executes the commands of the page. In place of a person, it fills
-in the true labels of the clips that `suggest` names. `--wrong` labeled clips are in the folder of another class.
+in the true labels of the clips that `suggest` names. `--wrong` labeled clips are in the folder of another
+class.
 """
 
 import argparse
