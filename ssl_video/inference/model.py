@@ -394,7 +394,7 @@ class Model:
         spec = self.spec.model_copy(update=values)
         own = dataset.source(spec).resolve() == dataset.source(self.spec).resolve()
         if not own:
-            spec = spec.model_copy(update={"folds": 0})
+            spec = spec.model_copy(update={"folds": 0, "labels": ()})
         with observer(progress).preparing() as report:
             # Of other data than the run's own, all clips are for testing, unless it has a split.
             unsplit = dataset.unsplit_in_training(self.spec, self.num_unlabeled)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,16 @@ def test_damaged_outputs(trained: sv.RunFolder, tmp_path: Path) -> None:
     np.savez(tmp_path / FOLD_LOGITS, clips=np.array(["a"]))
     with pytest.raises(sv.InputError, match="damaged: it has no 'classes'"):
         fold_logits.read(tmp_path)
+
+
+def test_labels_of_the_run_are_not_those_of_other_data(
+    trained: sv.RunFolder, video_folder: Path, tmp_path: Path
+) -> None:
+    """They would be added to the other data set, and could change its labels."""
+    other, model = shutil.copytree(video_folder, tmp_path / "other"), trained.model("cpu")
+    first = next(path for path in sorted(video_folder.rglob("*")) if path.is_file())
+    (tmp_path / "labels.csv").write_text(f"path,label\n{first},{model.classes[-1]}\n")
+    corrected = replace(model, spec=model.spec.model_copy(update={"labels": (str(tmp_path / "labels.csv"),)}))
+    found = corrected.open_data(other).index
+    assert found.fingerprint == model.open_data(other).index.fingerprint
+    assert not any("labels.csv" in note for note in found.notes)
