@@ -20,6 +20,7 @@ import pandas as pd
 
 from ssl_video.annotation import moving_pictures
 from ssl_video.annotation.moving_pictures import SHEET, STILL, MovingPicture
+from ssl_video.annotation.table import COLUMNS, QUALITY
 from ssl_video.data.frames.extent import PICTURE_RATE
 from ssl_video.data.importers.labels import NO_LABEL
 from ssl_video.data.progress import Progress
@@ -27,11 +28,6 @@ from ssl_video.errors import InputError, counted
 from ssl_video.files import replace_text
 
 CLIPS, PAGE = "clips", "index.html"
-COLUMNS = (
-    *("path", "start", "end", "label", "predicted_label", "probability"),
-    *("second_label", "second_probability", "margin"),
-)
-QUALITY = "quality"
 _THREADS = 8
 _SCRIPTS = ("labels.js", "player.js", "page.js", "actions.js")
 

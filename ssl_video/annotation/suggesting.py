@@ -12,7 +12,8 @@ from ssl_video.annotation import clips as clips_of
 from ssl_video.annotation import label_errors, rules, table
 from ssl_video.annotation.clips import RunClips
 from ssl_video.annotation.likeness import Likeness, contents, united
-from ssl_video.annotation.page import write_page
+from ssl_video.annotation.page import PAGE, write_page
+from ssl_video.data import dataset
 from ssl_video.data.importers import to_label
 from ssl_video.data.importers.to_label import Given
 from ssl_video.data.progress import Progress
@@ -94,7 +95,11 @@ def suggest(
         made.attrs = {"notes": found.notes, "errors": found.errors, "classes": found.classes}
         if folder is not None:
             table.write(folder, made)
-            write_page(folder, found.rows, found.classes, report)
+            if found.rows:
+                write_page(folder, found.rows, found.classes, report, dataset.clock(model.spec).pictures)
+            else:
+                # That of other clips would remain.
+                (folder / PAGE).unlink(missing_ok=True)
     return made
 
 
