@@ -11,16 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_video.benchmarks.analysis import audit
-from ssl_video.benchmarks.report import charts, heatmap
-from ssl_video.benchmarks.report.charts import Series
 from ssl_video.benchmarks.report.confusion import DRAWN, most_confused
 from ssl_video.benchmarks.report.curves import FEWEST, curve
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import paragraph
 from ssl_video.benchmarks.report.sheet import plain_table
 from ssl_video.errors import counted
+from ssl_video.figures import charts, heatmap
+from ssl_video.figures.charts import Series
+from ssl_video.figures.drawing import escape
 
 if TYPE_CHECKING:
     from ssl_video.runs.pseudo_labels import PseudoLabels
@@ -43,7 +43,7 @@ def section(material: Material) -> Section | None:
         "labels that would have to change class to match the true frequencies of the classes.",
         f"The steps are divided into {WINDOWS} windows. Curves are means over runs, bands extend from the",
         f"lowest run to the highest, and precision is drawn where a run used {FEWEST} labels or more.",
-        "Maps and tables pool the labels of all runs of a method; in maps, darker means more, and grey",
+        "Maps and tables pool the labels of all runs of a method; in maps, darker means more, and a stroke",
         "means no label. `ssl-video analyze audit RUN` prints the numbers.",
     )
     return Section("audit", "Pseudo-label audit", told + html)

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ssl_video.benchmarks.report import sheet
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import paragraph
-from ssl_video.benchmarks.report.scatter import Point, scatter
 from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, METHOD_KEYS, Cell
 from ssl_video.benchmarks.tables.numbers import NO_RUN, written
+from ssl_video.figures.drawing import escape
+from ssl_video.figures.scatter import Point, scatter
 
 PLOTS = 6  # number of protocols drawn
 POINTS = 40  # maximum number of methods in a plot
@@ -65,8 +65,7 @@ def section(material: Material) -> Section:
             "Operations are counted, so they are the same on every machine; seconds also depend on the",
             "machine and its other load. Dashed lines are the accuracies of baselines.",
             "A cost that is the same for all methods of a protocol is not drawn.",
-            "Points that are too close together have no names: pointing at one shows its name, and the table",
-            "lists all of them.",
+            "Points without room for a name are listed below the plot, and the table has all of them.",
         )
     ]
     if len(compared.columns) > PLOTS:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_video.benchmarks.report import heatmap
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.sheet import plain_table
+from ssl_video.figures import heatmap
+from ssl_video.figures.drawing import escape
 from ssl_video.runs.predictions import Predictions
 
 DRAWN = 30  # largest number of classes for which a matrix is drawn

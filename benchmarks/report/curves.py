@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from ssl_video.benchmarks.report import charts
-from ssl_video.benchmarks.report.charts import Series
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.errors import counted
+from ssl_video.figures import charts
+from ssl_video.figures.charts import Series
+from ssl_video.figures.drawing import escape
 
 POINTS = 40
 FEWEST = 5

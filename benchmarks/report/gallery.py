@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ssl_video.benchmarks.analysis import audit, pair
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.films import FRAMES, SIDE, Film, FilmSource
 from ssl_video.benchmarks.report.groups import Group, groups
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
 from ssl_video.benchmarks.tables.cells import COLUMN_KEYS
 from ssl_video.errors import InputError
+from ssl_video.figures.drawing import escape
 
 if TYPE_CHECKING:
     from ssl_video.runs.pseudo_labels import PseudoLabels

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import NamedTuple
 
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material
 from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, METHOD_KEYS
+from ssl_video.figures.drawing import escape
 
 MOST = 48
 

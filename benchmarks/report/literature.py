@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from ssl_video.benchmarks.report import sheet
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
 from ssl_video.benchmarks.tables import published
 from ssl_video.benchmarks.tables.numbers import NO_RUN, written
+from ssl_video.figures.drawing import escape
 
 
 def section(material: Material) -> Section | None:

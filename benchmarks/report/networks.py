@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssl_video.benchmarks.report import charts
-from ssl_video.benchmarks.report.charts import Estimate
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.tables.statistics import Interval, interval
 from ssl_video.errors import counted
+from ssl_video.figures import charts
+from ssl_video.figures.charts import Estimate
 from ssl_video.inference.temporal_robustness import CHANGES, ORIGINAL
 from ssl_video.runs.predictions import Predictions
 
@@ -113,7 +113,11 @@ def _gains(material: Material, group: Group) -> str:
         ]
         left = f" ({len(found) - len(ends)} classes between are left out)" if len(ends) < len(found) else ""
         title = f"{group.method}: {headline} minus {other}{left}"
-        made.append(charts.intervals(title, rows, "gain in points of top-1", zero=True, limits=_LIMITS))
+        made.append(
+            charts.intervals(
+                title, rows, "gain in points of top-1", zero=True, limits=_LIMITS, accent="above 0"
+            )
+        )
     return "".join(made)
 
 
@@ -123,8 +127,11 @@ def _losses(material: Material, group: Group) -> str:
         return ""
     headline = material.run(group.runs[0])["predictor"]
     networks = {name: losses(runs, name) for name in runs[0]}
+    several = len(networks) > 1
     rows = [
-        _estimate(f"{change}: {name}" if len(networks) > 1 else change, lost[change], accent=name == headline)
+        _estimate(
+            f"{change}: {name}" if several else change, lost[change], accent=several and name == headline
+        )
         for change in CHANGES
         if change != ORIGINAL
         for name, lost in networks.items()
@@ -134,7 +141,9 @@ def _losses(material: Material, group: Group) -> str:
         for name in networks
     )
     title = f"{group.method} (original clips: {plain})"
-    return charts.intervals(title, rows, "change in points of top-1", zero=True, limits=_LIMITS)
+    return charts.intervals(
+        title, rows, "change in points of top-1", zero=True, limits=_LIMITS, accent="network for inference"
+    )
 
 
 def _estimate(label: str, found: Interval, note: str = "", accent: bool = False) -> Estimate:

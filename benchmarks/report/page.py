@@ -21,10 +21,10 @@ from ssl_video.benchmarks.report import (
     reliability,
     summary,
 )
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
 from ssl_video.errors import InputError, counted
+from ssl_video.figures.drawing import escape
 from ssl_video.files import replace_text
 
 
@@ -77,8 +77,15 @@ PARTS = (
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(material: Material, step: Callable[[int, int], None] = lambda *_: None) -> str:
-    """Return the page as HTML, a function of the results alone.
+def page(material: Material) -> str:
+    """Return the page as HTML, a function of the results alone."""
+    return framed(material, *made(material))
+
+
+def made(
+    material: Material, step: Callable[[int, int], None] = lambda *_: None
+) -> tuple[list[Section], list[Part]]:
+    """Make the sections of the page, and return them and the parts without data.
 
     Args:
         material: the data; at least one run.
@@ -93,16 +100,20 @@ def page(material: Material, step: Callable[[int, int], None] = lambda *_: None)
         else:
             left_out.append(part)
     step(len(PARTS), len(PARTS))
-    return _frame(material, sections, left_out)
+    return sections, left_out
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, flag: str = "-o") -> None:
     """Create the folder of a page if needed, and check that it is writable: the page takes minutes.
+
+    Args:
+        folder: the folder.
+        flag: the option that names it, for the error's sentence.
 
     Raises:
         InputError: the folder cannot be created or written to.
     """
-    with _refused(folder):
+    with _refused(folder, flag):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
 
@@ -120,14 +131,15 @@ def write(folder: Path, html: str) -> Path:
 
 
 @contextmanager
-def _refused(place: Path) -> Iterator[None]:
+def _refused(place: Path, flag: str = "-o") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot write {place}: {error.strerror}; give another folder with -o") from None
+        raise InputError(f"cannot write {place}: {error.strerror}; give another folder with {flag}") from None
 
 
-def _frame(material: Material, sections: Sequence[Section], left_out: Sequence[Part]) -> str:
+def framed(material: Material, sections: Sequence[Section], left_out: Sequence[Part]) -> str:
+    """Return the page of sections as HTML, with its contents, and the parts that it leaves out."""
     title = f"Semi-supervised video benchmark: {', '.join(sorted(set(material.frame['dataset'])))}"
     last = str(material.frame["finished"].max()).replace("T", " ").removesuffix("Z")
     contents = "".join(f'<li><a href="#{s.anchor}">{escape(s.title)}</a></li>' for s in sections)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.figures.drawing import escape
 
 
 def paragraph(*sentences: str, kind: str = "") -> str:

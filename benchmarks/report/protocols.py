@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from ssl_video.benchmarks.report import charts, drawing
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import paragraph
 from ssl_video.benchmarks.tables import means
@@ -12,9 +10,12 @@ from ssl_video.benchmarks.tables.cells import Column, Comparison, Row
 from ssl_video.benchmarks.tables.numbers import written, written_gain
 from ssl_video.benchmarks.tables.statistics import Interval
 from ssl_video.errors import counted
+from ssl_video.figures import charts, drawing
+from ssl_video.figures.drawing import escape
 
 PLOTS = 12  # number of protocols drawn
 ROWS = 40  # maximum number of methods in a plot
+_CERTAIN = "differs from 0 after Holm's correction"
 CURVES = 18  # maximum number of methods with a plot over the number of labels
 
 
@@ -27,7 +28,7 @@ def section(material: Material) -> Section:
             f"Dots are means over runs, lines their {share} intervals; a hollow dot is a single run.",
             f"Gains are paired differences to {compared.baseline}: variation common to two runs on the same",
             "labels cancels, so a gain may be certain even where the intervals of the accuracies overlap.",
-            "Coloured gains differ from 0 after Holm's correction.",
+            "Coloured diamonds are gains that differ from 0 after Holm's correction.",
         )
     ]
     parts += _limits(compared)
@@ -71,7 +72,7 @@ def _figures(compared: Comparison, place: int) -> Iterator[str]:
     ]
     if gains:
         label = f"percentage points over {compared.baseline}"
-        yield charts.intervals("Gain", gains, label, zero=True)
+        yield charts.intervals("Gain", gains, label, zero=True, accent=_CERTAIN)
 
 
 def _mean_gains(compared: Comparison) -> Iterator[str]:
@@ -94,7 +95,7 @@ def _mean_gains(compared: Comparison) -> Iterator[str]:
         ][:ROWS]  # fmt: skip
         if gains:
             label = f"percentage points over {compared.baseline}"
-            figure = charts.intervals("Mean gain", gains, label, zero=True)
+            figure = charts.intervals("Mean gain", gains, label, zero=True, accent=_CERTAIN)
             yield f"<h3>{escape(name)}: mean gain over protocols</h3>"
             yield paragraph(
                 "Every protocol in which a method has a gain counts once; the interval is over protocols.",

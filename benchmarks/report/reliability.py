@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 
-from ssl_video.benchmarks.report import charts
-from ssl_video.benchmarks.report.charts import Series
 from ssl_video.benchmarks.report.groups import Group, drawn
 from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.figures import charts
+from ssl_video.figures.charts import Series
 from ssl_video.inference import calibration
 from ssl_video.inference.calibration import BINS, Bin
 from ssl_video.runs.predictions import Predictions

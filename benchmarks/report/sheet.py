@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ssl_video.benchmarks.report.drawing import escape
+from ssl_video.figures.drawing import escape
 
 PAGE = 200
 

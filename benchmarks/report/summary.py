@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from ssl_video.benchmarks.report.drawing import escape
 from ssl_video.benchmarks.report.material import Material, Section
 from ssl_video.benchmarks.report.prose import notes, paragraph
 from ssl_video.benchmarks.tables.cells import Cell, Comparison
 from ssl_video.benchmarks.tables.numbers import written
+from ssl_video.figures.drawing import escape
 
 _NAMED = 8  # number of gains that are listed
 

@@ -20,6 +20,7 @@ def write_report(
     where: Sequence[str] = (),
     baseline: str = BASELINE,
     gallery: bool = True,
+    figures: str | PathLike[str] | None = None,
     progress: bool | Observer | None = None,
 ) -> Path:
     """Write one HTML page of finished runs: tables, curves, audits, clips, settings, commands.
@@ -35,15 +36,19 @@ def write_report(
         where: further conditions, see `Results.select`.
         baseline: the algorithm, configuration or row that gains are counted from.
         gallery: whether to show clips, which are most of the page's size.
+        figures: a folder for the charts as files, for papers: of each a .svg that stands alone and, where the
+            extra `figures` is installed, a .pdf; index.csv has file (a name without its ending), section,
+            title and description. None: no files.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
     Returns:
         The page.
 
     Raises:
-        InputError: no finished run meets the conditions, or the folder cannot be written to.
+        InputError: no finished run meets the conditions, or a folder cannot be written to.
     """
     from ssl_video.benchmarks.report import page
+    from ssl_video.benchmarks.report.figures import write
     from ssl_video.benchmarks.report.material import Material
 
     shown = observer(progress)
@@ -60,8 +65,14 @@ def write_report(
             raise InputError(f"{counted(len(some), 'run', 'have')} no test clips, so there are no accuracies")
         reference = some.configuration(baseline)
         page.make_folder(Path(output))
+        if figures is not None:
+            page.make_folder(Path(figures), "--figures")
         material = Material(runs.folder, some.frame, runs.problems, reference, gallery=gallery)
-        made = page.page(material, lambda done, total: report("sections", done, total))
+        sections, left_out = page.made(material, lambda done, total: report("sections", done, total))
         for sentence in material.damaged:
             shown.warn(sentence)
-        return page.write(Path(output), made)
+        if figures is not None:
+            notes = write(Path(figures), sections, lambda done, total: report("figures", done, total))
+            for sentence in notes:
+                shown.warn(sentence)
+        return page.write(Path(output), page.framed(material, sections, left_out))

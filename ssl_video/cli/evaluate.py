@@ -31,7 +31,11 @@ _NAMED = 5  # clips that cannot be read
 @click.option(
     "--reliability", is_flag=True, help="also show the accuracy of clips by probability, in 15 bins"
 )
-@click.option("--confusion", metavar="FILE", help="write the confusion matrix to a .csv file")
+@click.option(
+    "--confusion",
+    metavar="FILE",
+    help="write the confusion matrix as a .csv table, or as a .svg or .pdf picture",
+)
 @click.option(
     "--predictions", metavar="FILE", help="write label and probability of every clip to a .csv file"
 )
@@ -67,7 +71,7 @@ def command(
     if found:
         _check_unused(views)
         notes = [f"each labeled clip is tested by the run, of {model.spec.algorithm}, without its fold"]
-        found.write(**files)
+        notes += found.write(**files)
         title = f"{Path(model.spec.data).stem}, labeled clips in folds"
     else:
         opened = model.open_data(

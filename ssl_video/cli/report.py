@@ -16,6 +16,10 @@ from ssl_video.cli import options
     help="folder of the page, created if needed",
 )  # fmt: skip
 @options.runs_options
+@click.option(
+    "--figures", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="also write the charts as .svg and .pdf files, for papers, into this folder",
+)  # fmt: skip
 @click.option("--no-gallery", is_flag=True, help="leave out the clips, which are most of the page's size")
 def command(
     place: Path | None,
@@ -26,6 +30,7 @@ def command(
     protocol: tuple[str, ...],
     where: tuple[str, ...],
     baseline: str,
+    figures: Path | None,
     no_gallery: bool,
 ) -> None:
     """Write one HTML page of all finished runs of a results folder.
@@ -37,7 +42,9 @@ def command(
     shown = options.selected(runs, baseline, algorithm, dataset, protocol, where) if len(runs) else runs
     target = sv.write_report(
         shown, output, baseline=shown.configuration(baseline), gallery=not no_gallery,
-        progress=sv.ConsoleObserver(),
+        figures=figures, progress=sv.ConsoleObserver(),
     )  # fmt: skip
     size = target.stat().st_size / 1e6
     click.echo(f"{target} ({size:.1f} MB, runs: {len(shown)}): open it in a browser")
+    if figures:
+        click.echo(f"{figures / 'index.csv'}: the list of its charts, which are files beside it")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_video.errors import InputError
+from ssl_video.figures import files, heatmap, paper
 from ssl_video.files import replacing
 from ssl_video.inference import calibration
 from ssl_video.inference.evaluate import accuracy
@@ -135,20 +136,42 @@ class Evaluation(dict[str, dict[str, float | None]]):
         }
         return {name: (found[name, False], found.get((name, True))) for name in self}
 
-    def write(self, *, confusion: File | None = None, predictions: File | None = None) -> None:
-        """Write tables as CSV files, each in one step.
+    def write(self, *, confusion: File | None = None, predictions: File | None = None) -> list[str]:
+        """Write tables as CSV files, or the confusion matrix as a picture, each in one step.
 
         Args:
-            confusion: file for `confusion`; None: none.
-            predictions: file for `predictions`; None: none.
+            confusion: .csv file for `confusion`; or a .svg or .pdf file for a picture of it, with a matrix
+                for each predictor, whose cells are fractions of the clips of their true class. None: none.
+            predictions: .csv file for `predictions`; None: none.
+
+        Returns:
+            A sentence on characters that no font for the .pdf has, if there are any.
 
         Raises:
-            InputError: a file cannot be written.
+            InputError: a file has another ending or cannot be written, or it is a .pdf, and the extra
+                `figures` is not installed.
         """
-        if confusion is not None:
+        check_files(confusion, predictions)
+        strange = ""
+        if confusion is not None and Path(confusion).suffix in files.ENDINGS:
+            strange = files.write(Path(confusion), self._picture())
+        elif confusion is not None:
             _write(Path(confusion), self.confusion().reset_index())
         if predictions is not None:
             _write(Path(predictions), self.predictions())
+        return [files.unshown(strange)] if strange else []
+
+    def _picture(self) -> str:
+        """Return the confusion matrices as an SVG file, one below the other."""
+        drawn, title = list[paper.Chart](), "Confusion matrix of the test clips"
+        for name in self:
+            counts = self._counts(name)
+            total = counts.sum(1, keepdims=True)
+            shares = np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
+            matrix = heatmap.heatmap(name, shares, self._classes, self._classes, "true class", "label")
+            drawn += paper.found(matrix)
+        told = "; ".join(f"{chart.title}: {chart.description}" for chart in drawn)
+        return paper.joined(drawn, title, told, [*self] if len(drawn) > 1 else [])
 
     def _both(self) -> list[tuple[str, bool, np.ndarray]]:
         """Return each predictor with whether its temperature counts, and its probabilities."""
@@ -162,15 +185,20 @@ class Evaluation(dict[str, dict[str, float | None]]):
         return counts
 
 
-def check_files(*files: File | None) -> None:
+def check_files(confusion: File | None, predictions: File | None) -> None:
     """Check the places of files that are written after an evaluation, which may take hours.
 
     Raises:
-        InputError: one is not called .csv, or its folder does not exist.
+        InputError: see `Evaluation.write`, or the folder of a file does not exist.
     """
-    for file in (Path(file) for file in files if file is not None):
-        if file.suffix != ".csv":
-            raise InputError(f"{file}: the table is written as .csv, give such a name")
+    if predictions is not None and Path(predictions).suffix != ".csv":
+        raise InputError(f"{predictions}: the table is written as .csv, give such a name")
+    if confusion is not None and Path(confusion).suffix not in (".csv", *files.ENDINGS):
+        raise InputError(
+            f"{confusion}: a confusion matrix is written as .csv, .svg or .pdf, give such a name"
+        )
+    for file in (Path(file) for file in (confusion, predictions) if file is not None):
+        files.check(file)
         if not file.parent.is_dir():
             raise InputError(f"cannot write {file}: there is no folder {file.parent}")
 

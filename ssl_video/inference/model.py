@@ -452,7 +452,7 @@ class Model:
             rows: rows of its index; None: those of the test clips.
             test_clips: clips that are averaged per video; None: as many as in the run.
             test_crops: crops of each of them, 1 or 3; None: as many as in the run.
-            confusion: a .csv file to write the confusion matrix to.
+            confusion: a file for the confusion matrix: .csv for a table, .svg or .pdf for a picture.
             predictions: a .csv file to write the labels of every clip to.
             progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
@@ -487,7 +487,8 @@ class Model:
             {name: score[:, 0] for name, score in scores.items()},
             {name: scores[name][:, 1] for name in scores if name in self.temperatures},
         )
-        found.write(confusion=confusion, predictions=predictions)
+        for note in found.write(confusion=confusion, predictions=predictions):
+            observer(progress).warn(note)
         return found
 
     def sensitivity(

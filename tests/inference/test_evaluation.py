@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 from helpers.numbers import close
 
 from ssl_video.errors import InputError
+from ssl_video.figures import pdf
+from ssl_video.figures.paper import SVG
 from ssl_video.inference.evaluation import Evaluation, check_files
 
 CLASSES = ("a", "b", "c", "d")
@@ -74,9 +77,35 @@ def test_confusions_and_predictions_as_files(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.csv", "predictions.csv"]
 
 
+def test_the_matrices_as_a_picture(tmp_path: Path) -> None:
+    """One for each predictor; a: one of three right, 33 %; d has no clip, so its four cells have strokes."""
+    assert MADE.write(confusion=tmp_path / "confusion.svg") == []
+    root = ET.parse(tmp_path / "confusion.svg").getroot()
+    texts = [text.text or "" for text in root.iter(f"{{{SVG}}}text")]
+    assert [text for text in texts if text in MADE] == ["model", "ema"]
+    model = texts[: texts.index("ema")]
+    assert [text for text in model if text.isdigit()] == ["33", "67", "100", "50", "50"]
+    strokes = [path for path in root.iter(f"{{{SVG}}}path") if path.get("fill") == "none"]
+    assert len(strokes) == 2 * 4
+
+
+def test_the_picture_as_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"confusion\.pdf: a \.pdf needs fpdf2: .* ends in \.svg"):
+        check_files(tmp_path / "confusion.pdf", None)
+    monkeypatch.undo()
+    if not pdf.missing():
+        assert MADE.write(confusion=tmp_path / "confusion.pdf") == []
+        assert (tmp_path / "confusion.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"table\.txt: the table is written as \.csv"):
         check_files(None, tmp_path / "table.txt")
+    with pytest.raises(InputError, match=r"table\.svg: the table is written as \.csv"):
+        check_files(None, tmp_path / "table.svg")
+    with pytest.raises(InputError, match=r"is written as \.csv, \.svg or \.pdf"):
+        MADE.write(confusion=tmp_path / "confusion.png")
     with pytest.raises(InputError, match=r"there is no folder .*absent"):
         check_files(tmp_path / "absent" / "table.csv", None)
     (tmp_path / "folder.csv").mkdir()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ssl_video.benchmarks.report.drawing import WIDTH, Scale, broken, fitted, legend, plain, scale, text_width
+from ssl_video.figures.drawing import WIDTH, Scale, broken, fitted, legend, plain, scale, text_width
 
 
 def test_values_are_where_they_belong() -> None:

@@ -181,7 +181,11 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 
 def dot(x: float, y: float, kind: str, radius: float = 4.0) -> str:
-    """Return a filled circle."""
+    """Return a filled circle; with the class "accent" a diamond, which a grey print tells apart, too."""
+    if "accent" in kind:
+        half = number(radius + 1.5)
+        path = f"M{number(x)} {number(y - radius - 1.5)}l{half} {half}l-{half} {half}l-{half} -{half}z"
+        return f'<path class="dot {kind}" d="{path}"/>'
     return f'<circle class="dot {kind}" cx="{number(x)}" cy="{number(y)}" r="{number(radius)}"/>'
 
 
@@ -207,15 +211,36 @@ def figure(title: str, description: str, height: float, parts: Iterable[str], wi
 
 def legend(names: Sequence[str], width: float) -> tuple[list[str], float]:
     """Draw a legend with as many lines as needed, from the top of a chart, and return its height, too."""
-    parts, x, y, height = list[str](), 0.0, FONT, FONT * 1.5
-    for place, name in enumerate(names):
-        shown = fitted(name, width - 24)
-        if x > 0 and x + 20 + text_width(shown) > width:
+    curves = [(f"curve {colour(place)}", name) for place, name in enumerate(names)]
+    return _explained(curves, FONT, width, 26.0)
+
+
+def key(marks: Sequence[tuple[str, str]], y: float, width: float = WIDTH) -> tuple[list[str], float]:
+    """Explain marks below a chart, from height `y` on, and return the height that this takes, too.
+
+    Args:
+        marks: classes of a dot, or of a line if they begin with "zero", and its meaning.
+        y: where the chart ends.
+        width: that of the chart.
+    """
+    parts, bottom = _explained(marks, y + FONT, width, 14.0)
+    return parts, max(bottom - y, 0.0) if marks else 0.0
+
+
+def _explained(
+    marks: Sequence[tuple[str, str]], y: float, width: float, wide: float
+) -> tuple[list[str], float]:
+    """Draw marks, `wide` units each, and their meanings; return where they end, 0 if there are none."""
+    parts, x, height = list[str](), 0.0, FONT * 1.5
+    for kind, meaning in marks:
+        shown = fitted(meaning, width - wide - 10)
+        if x > 0 and x + wide + 6 + text_width(shown) > width:
             x, y = 0.0, y + height
-        mark = line(x, y - 4, x + 14, y - 4, f"curve {colour(place)}")
-        parts.append(hinted(name, mark, text(x + 19, y, shown)))
-        x += 19 + text_width(shown) + 14
-    return parts, (y + 8 if names else 0.0)
+        is_line = kind.startswith(("curve", "zero"))
+        mark = line(x, y - 4, x + wide, y - 4, kind) if is_line else dot(x + wide / 2, y - 4.5, kind)
+        parts.append(hinted(meaning, mark, text(x + wide + 5, y, shown)))
+        x += wide + 5 + text_width(shown) + 14
+    return parts, (y + 8 if marks else 0.0)
 
 
 def ground(horizontal: Scale, vertical: Scale, x_label: str, y_label: str) -> list[str]:

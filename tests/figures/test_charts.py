@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from helpers.report_pages import Document
 
-from ssl_video.benchmarks.report import charts, heatmap
-from ssl_video.benchmarks.report.charts import Bar, Estimate, Series
-from ssl_video.benchmarks.report.drawing import WIDTH, text_width
-from ssl_video.benchmarks.report.scatter import Point, scatter
+from ssl_video.figures import charts, heatmap
+from ssl_video.figures.charts import Bar, Estimate, Series
+from ssl_video.figures.drawing import WIDTH, text_width
+from ssl_video.figures.scatter import Point, scatter
 
 
 def numbers(path: str) -> list[tuple[float, float]]:
@@ -56,14 +56,27 @@ def test_intervals_by_hand() -> None:
     page = Document(charts.intervals("t", rows, "top-1 %", limits=(0, 100)))
     start, end = 13 * 0.63 + 12, WIDTH - 12  # the names are one letter wide
     middle = start + (end - start) / 2
-    dots = [float(dot["cx"]) for dot in page.named("circle")]
+    *dots, _ = [float(dot["cx"]) for dot in page.named("circle")]  # the last one is that of the key
     assert dots == pytest.approx([middle, middle, start + 0.2 * (end - start)], abs=0.01)
     whiskers = [(float(line["x1"]), float(line["x2"])) for line in page.named("line", "whisker")]
     quarter = (end - start) / 4
     assert whiskers[0] == pytest.approx((middle - quarter, middle + quarter), abs=0.01)
     assert whiskers[1] == pytest.approx((start, end), abs=0.01)  # cut at 0 and 100
     assert len(whiskers) == 2  # one run has no interval, and a hollow dot
-    assert ["hollow" in dot["class"] for dot in page.named("circle")] == [False, False, True]
+    assert ["hollow" in dot["class"] for dot in page.named("circle")] == [False, False, True, True]
+
+
+def test_marks_are_explained_where_they_are() -> None:
+    certain, open_ = Estimate("a", 5, 1, accent=True), Estimate("b", 1, 3)
+    page = Document(charts.intervals("t", [certain, open_], "points", accent="differs from 0"))
+    # A diamond for the row and one for the key: 4 + 1.5 to each side.
+    row, key = page.named("path", "accent")
+    assert row["d"].endswith("l5.5 5.5l-5.5 5.5l-5.5 -5.5z")
+    assert float(key["d"][1:].split()[0]) == 7
+    assert "differs from 0" in page.text
+    assert "one run" not in page.text
+    plain = Document(charts.intervals("t", [open_], "points", accent="differs from 0"))
+    assert "differs from 0" not in plain.text
 
 
 def test_bars_go_both_ways_from_zero() -> None:
@@ -124,7 +137,7 @@ def test_names_of_points_never_overlap() -> None:
 def test_a_point_by_hand() -> None:
     html = scatter("t", [Point("a", 1, 0), Point("b", 100, 100, 50), Point("c", 0, 5)], "x", "y", log_x=True)
     page = Document(html)
-    low, high = page.named("circle")  # 0 has no place on a logarithmic axis
+    low, high, _ = page.named("circle")  # the last is that of the key; 0 has no place on a logarithmic axis
     # The axis goes to round ends beyond 0.9 and 110: 0.5 and 200; log10(2) = 0.301 of its log10(400) = 2.602.
     width = (float(high["cx"]) - float(low["cx"])) / (2 / 2.60206)
     assert float(high["cx"]) == pytest.approx(WIDTH - 12 - 0.30103 / 2.60206 * width, abs=0.1)
@@ -135,11 +148,39 @@ def test_a_point_by_hand() -> None:
 def test_each_baseline_has_a_line_with_its_name() -> None:
     points = [Point("a", 1, 40), Point("b", 2, 50)]
     html = scatter("t", points, "x", "y", levels={"old recipe": 40, "new recipe": 50})
-    low, high = Document(html).named("line", "zero")
-    heights = {float(circle["cy"]) for circle in Document(html).named("circle")}
+    low, high, _ = Document(html).named("line", "zero")
+    heights = {float(circle["cy"]) for circle in Document(html).named("circle")[:2]}
     assert {float(line["y1"]) for line in (low, high)} == heights
     assert low["y1"] == low["y2"]
     assert re.findall(r"<title>(\w+ recipe: \d+)</title><line", html) == ["old recipe: 40", "new recipe: 50"]
+
+
+def test_points_without_a_name_are_listed_from_left_to_right() -> None:
+    points = [Point(f"p{place}", -place, 1, 1) for place in range(60)]
+    html = scatter("t", [*points, *points], "x", "y")
+    drawn = re.findall('class="small">p([0-9]+)<', html)
+    listed = [int(name) for name in re.findall(r"\bp(\d+)[,<]", html.partition("left to right")[2])]
+    assert drawn
+    assert len(listed) > 20
+    assert listed == sorted(listed, reverse=True)
+
+
+def test_a_cell_without_a_value_has_a_stroke_and_no_shade() -> None:
+    small = Document(heatmap.heatmap("t", np.array([[1, math.nan]]), ["a"], ["c", "d"], "true", "said"))
+    assert len(small.named("path", "absent")) == 1
+    assert len(small.named("rect", "heat")) == 1
+    matrix = np.full((20, 20), math.nan)
+    large = Document(heatmap.heatmap("t", matrix, ["a"] * 20, ["b"] * 20, "true", "said"))
+    assert large.named("path", "absent")[0]["d"].count("M") == 400
+    assert not large.named("path", "heat")
+    assert len(large.named("rect", "heat")) == 10  # those of the scale
+    assert {"0", "100 %"} <= set(large.text)
+
+
+def test_names_of_classes_are_whole_where_there_is_room() -> None:
+    names = ["triangle-horizontal", "disk"]
+    page = Document(heatmap.heatmap("t", np.eye(2), names, names, "true", "said"))
+    assert page.text.count("triangle-horizontal") == 2
 
 
 @pytest.mark.parametrize(

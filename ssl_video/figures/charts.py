@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from ssl_video.benchmarks.report import drawing
-from ssl_video.benchmarks.report.drawing import (
+from ssl_video.figures import drawing
+from ssl_video.figures.drawing import (
     MARGIN,
     WIDTH,
     Scale,
@@ -21,6 +21,7 @@ from ssl_video.benchmarks.report.drawing import (
 )
 
 NO_LIMITS = -math.inf, math.inf
+SINGLE = "quiet hollow", "one run"  # a mark and its meaning
 _ROW = 22.0
 _LINE = 15.0  # height of each further line of a name
 
@@ -146,6 +147,7 @@ def intervals(
     description: str = "",
     zero: bool = False,
     limits: tuple[float, float] = NO_LIMITS,
+    accent: str = "",
 ) -> str:
     """Draw a dot with its interval for each row (a forest plot); a hollow dot has no interval.
 
@@ -155,6 +157,7 @@ def intervals(
         x_label: the axis's, with its unit.
         zero: include and mark 0 on the axis.
         limits: range of possible values, to which intervals are clipped.
+        accent: meaning of a highlighted row.
     """
     room = drawing.room_for([row.label for row in rows])
     ends = [v for r in rows for v in (r.value, r.value - r.half_width, r.value + r.half_width)]
@@ -171,8 +174,14 @@ def intervals(
         name = [drawing.text(room, first + n * _LINE, line, "name", "end") for n, line in enumerate(lines)]
         parts.append(_interval(row, name, horizontal, y))
     parts += drawing.below(horizontal, bottom, x_label)
+    drawn = [row for row in rows if math.isfinite(row.value)]
+    marks = [("accent", accent)] if accent and any(row.accent for row in drawn) else []
+    marks += [SINGLE] if any(not math.isfinite(row.half_width) for row in drawn) else []
+    explained, deep = drawing.key(marks, bottom + 44)
     spoken = "; ".join(f"{r.label}: {r.note or plain(round(r.value, 2))}" for r in rows)
-    return drawing.figure(title, description or f"{x_label}. {spoken}", bottom + 44, parts)
+    return drawing.figure(
+        title, description or f"{x_label}. {spoken}", bottom + 44 + deep, [*parts, *explained]
+    )
 
 
 def _interval(row: Estimate, name: Sequence[str], horizontal: Scale, y: float) -> str:

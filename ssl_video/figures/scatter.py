@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ssl_video.benchmarks.report import drawing
-from ssl_video.benchmarks.report.charts import NO_LIMITS
-from ssl_video.benchmarks.report.drawing import FONT, MARGIN, WIDTH, fitted, plain, text_width
+from ssl_video.figures import drawing
+from ssl_video.figures.charts import NO_LIMITS, SINGLE
+from ssl_video.figures.drawing import FONT, MARGIN, WIDTH, fitted, plain, text_width
 
 _Box = tuple[float, float, float, float]
 # Positions of a point's name, the best first: to the right, to the left, above, below, between them.
@@ -63,19 +63,42 @@ def scatter(
         parts.append(drawing.hinted(f"{name}: {plain(round(level, 2))}", across))
     places = [(horizontal(p.x), vertical(p.y)) for p in points]
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
-    names = list[str]()
+    taken += [(left, vertical(y) - 1, WIDTH - MARGIN, vertical(y) + 1) for y in (levels or {}).values()]
+    names, nameless = list[str](), list[Point]()
     for point, (x, y) in zip(points, places, strict=True):
         shown = [drawing.dot(x, y, "quiet" if math.isfinite(point.half_width) else "quiet hollow")]
         if math.isfinite(point.half_width):
             high, low = (vertical.inside(point.y + side * point.half_width) for side in (1, -1))
             shown.insert(0, drawing.line(x, high, x, low, "whisker quiet faint"))
         parts.append(drawing.hinted(f"{point.label}: {point.note}", *shown))
-        names += _placed(point.label, x, y, taken, (left, top, WIDTH, top + height))
+        placed = _placed(point.label, x, y, taken, (left, top, WIDTH, top + height))
+        names += placed
+        nameless += [] if placed else [point]
     parts += names  # above all intervals
+    explained, deep = _explained(points, nameless, list(levels or {}), top + height + 44)
     spoken = "; ".join(f"{p.label}: {plain(round(p.x, 3))}, {plain(round(p.y, 2))}" for p in points)
     return drawing.figure(
-        title, description or f"{y_label} over {x_label}. {spoken}", top + height + 44, parts
+        title,
+        description or f"{y_label} over {x_label}. {spoken}",
+        top + height + 44 + deep,
+        [*parts, *explained],
     )
+
+
+def _explained(
+    points: Sequence[Point], nameless: Sequence[Point], levels: Sequence[str], y: float
+) -> tuple[list[str], float]:
+    """Explain lines and hollow dots from height `y` on, list the points without a name; add the height."""
+    marks = [("zero d2", ", ".join(levels))] if levels else []
+    marks += [SINGLE] if any(not math.isfinite(point.half_width) for point in points) else []
+    parts, deep = drawing.key(marks, y)
+    if nameless:
+        order = sorted(nameless, key=lambda point: (point.x, -point.y))
+        told = f"no room for names, from left to right: {', '.join(point.label for point in order)}"
+        for line in drawing.broken(told, WIDTH, most=12):
+            parts.append(drawing.text(0, y + deep + FONT, line))
+            deep += FONT * 1.3
+    return parts, deep + (4 if nameless else 0)
 
 
 def _placed(label: str, x: float, y: float, taken: list[_Box], area: _Box) -> list[str]:
