@@ -144,6 +144,7 @@ WITHOUT_TORCH = (
     "ssl_video.inference.temporal_robustness",
     "ssl_video.catalog",
     "ssl_video.experiments",
+    "ssl_video.figures.files",
     "ssl_video.observer",
     "ssl_video.spec",
     "ssl_video.analysis",

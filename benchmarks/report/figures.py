@@ -87,10 +87,5 @@ def _index(charts: Sequence[NamedChart]) -> str:
     table = csv.writer(made, lineterminator="\n")
     table.writerow(["file", "section", "title", "description"])
     for name, section, chart in charts:
-        table.writerow([name, section, full_title(chart), chart.description])
+        table.writerow([name, section, chart.full_title, chart.description])
     return made.getvalue()
-
-
-def full_title(chart: Chart) -> str:
-    """Return the headings above a chart and its own title, once each."""
-    return ": ".join(dict.fromkeys([*chart.headings, chart.title]))

@@ -58,6 +58,11 @@ class Chart(NamedTuple):
     description: str
     svg: str
 
+    @property
+    def full_title(self) -> str:
+        """The headings above the chart and its own title, each once."""
+        return ": ".join(dict.fromkeys([*self.headings, self.title]))
+
 
 def found(page: str) -> Iterator[Chart]:
     """Find the charts in a part of a page (HTML), in order."""
@@ -81,7 +86,7 @@ def stand_alone(chart: Chart) -> str:
     It is as wide as one column of a journal (89 mm); wider, up to two (183 mm), if its smallest text would
     otherwise be below 5 points. A chart that is narrower in the page is so here, too.
     """
-    return joined([chart], chart.title, chart.description)
+    return joined([chart], chart.full_title, chart.description)
 
 
 def joined(charts: Sequence[Chart], title: str, description: str, names: Sequence[str] = ()) -> str:
