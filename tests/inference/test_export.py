@@ -17,7 +17,7 @@ import torch
 from helpers.numbers import assert_close
 from helpers.paths import ROOT
 from helpers.videos import KINDS, encode
-from inference.export_backbones import trained
+from inference.export_backbones import outcomes, trained
 from torch import Tensor, nn
 
 from ssl_video.data.video.decode import decode
@@ -209,6 +209,13 @@ def test_backbones(backbone: str, values: dict[str, Any], kind: str, tmp_path: P
     done = trained(backbone, **values).export(tmp_path / f"model{kind}")
     assert done.difference is not None
     assert done.difference < 1e-5
+
+
+def test_the_table_of_backbones() -> None:
+    """The script that fills the table of docs/export.md."""
+    found = outcomes("tiny3d")
+    assert set(found) == {".pt2", ".onnx"}
+    assert all(float(difference) < 1e-4 for difference in found.values())
 
 
 def test_the_weights_open_in_plain_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
