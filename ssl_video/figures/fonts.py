@@ -9,6 +9,7 @@ from pathlib import Path
 # Names of files, the best first: their widths are those that charts leave room for.
 PREFERRED = ("arial", "liberationsans-regular", "dejavusans", "notosans-regular", "helvetica")
 _ENDINGS = (".ttf", ".otf", ".ttc")
+_TABLES = {"OS/2", "cmap", "head", "hhea", "hmtx", "maxp", "name", "post"}  # read to embed a font
 _RESTRICTED = 2  # in a font's table OS/2: it must not be embedded
 
 
@@ -20,8 +21,9 @@ def folders() -> list[Path]:
         return [Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts", local / "Microsoft/Windows/Fonts"]
     if sys.platform == "darwin":
         return [home / "Library/Fonts", Path("/Library/Fonts"), Path("/System/Library/Fonts")]
-    data = Path(os.environ.get("XDG_DATA_HOME", home / ".local/share"))
-    return [data / "fonts", home / ".fonts", Path("/usr/local/share/fonts"), Path("/usr/share/fonts")]
+    own = os.environ.get("XDG_DATA_HOME") or str(home / ".local/share")
+    shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    return [home / ".fonts", *(Path(place, "fonts") for place in (own, *shared.split(":")) if place)]
 
 
 @lru_cache
@@ -55,7 +57,7 @@ def characters(font: Path) -> frozenset[int]:
     try:
         with TTFont(font, lazy=True, fontNumber=0) as opened:
             outlines = "glyf" in opened or "CFF " in opened  # others hold pictures, such as emoji
-            if not outlines or opened["OS/2"].fsType & 0xF == _RESTRICTED:
+            if not outlines or not {*opened.keys()} >= _TABLES or opened["OS/2"].fsType & 0xF == _RESTRICTED:
                 return frozenset()
             return frozenset(opened.getBestCmap() or ())
     except (TTLibError, OSError, KeyError, ValueError, AssertionError):
@@ -63,8 +65,8 @@ def characters(font: Path) -> frozenset[int]:
 
 
 def text_font(fonts: Iterable[Path]) -> Path | None:
-    """Return the first font with letters, digits and the minus of charts."""
-    needed = frozenset(map(ord, "AZaz09±−·×…%"))
+    """Return the first font with letters, digits, a space, and the minus of charts."""
+    needed = frozenset(map(ord, " AZaz09±−·×…%"))
     return next((font for font in fonts if needed <= characters(font)), None)
 
 

@@ -84,8 +84,6 @@ def _set_in_fonts(root: ET.Element, main: Path, files: dict[Path, str]) -> str:
             font = chosen.get(one, main)
             if one != " " and one not in chosen:
                 one = _STAND_IN
-            elif one == " " and runs:
-                font = runs[-1][0]
             if runs and runs[-1][0] == font:
                 runs[-1] = font, runs[-1][1] + one
             else:
