@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from ssl_video.annotation.table import COLUMNS, QUALITY
 from ssl_video.data.frames.extent import PICTURE_RATE
 from ssl_video.data.importers.labels import NO_LABEL
 from ssl_video.data.progress import Progress
+from ssl_video.data.video.container import stop_with
 from ssl_video.errors import InputError, counted
 from ssl_video.files import replace_text
 
@@ -144,10 +146,13 @@ def _films(
         return moving_pictures.write(folder / name, row["path"], start, end, pictures)
 
     # PyAV and Pillow work outside Python's global lock.
-    pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
+    stop = threading.Event()
+    threads = min(_THREADS, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads, initializer=stop_with, initargs=(stop,))
     try:
         yield from pool.map(draw, names, rows)
     finally:
+        stop.set()
         pool.shutdown(cancel_futures=True)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +20,7 @@ from ssl_video.data.index import Index
 from ssl_video.data.progress import CountProgress
 from ssl_video.data.segments import PART, Segment, file_of, parse, written
 from ssl_video.data.video import decode
-from ssl_video.data.video.container import DecodeError
+from ssl_video.data.video.container import DecodeError, stop_with
 from ssl_video.errors import counted
 
 _LOOKED_AT = 1000  # files per report of progress
@@ -75,11 +76,16 @@ def durations(
         except DecodeError:
             return 0.0
 
-    with ThreadPoolExecutor(8) as pool:
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(8, initializer=stop_with, initargs=(stop,))
+    try:
         for done, length in enumerate(pool.map(look, paths), 1):
             if progress and (done % _LOOKED_AT == 0 or done == len(paths)):
                 progress(done, len(paths))
             yield length
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _divided(index: Index, pieces: dict[int, list[str]]) -> Index:

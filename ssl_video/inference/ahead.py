@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssl_video.data.video.container import DecodeError
+from ssl_video.data.video.container import DecodeError, stop_with
 from ssl_video.inference.stretches import Labeled
 
 _AHEAD = 256  # clips that are decoded before the first of them is labeled
@@ -127,6 +127,7 @@ class _Threads:
             thread.join(_PATIENCE / len(self._threads))
 
     def _work(self) -> None:
+        stop_with(self._stopped)
         while not self._stopped.is_set():
             with self._lock:
                 clip = self._next

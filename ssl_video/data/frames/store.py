@@ -26,7 +26,7 @@ from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress
 from ssl_video.data.segments import file_of, parse
 from ssl_video.data.video import decode
-from ssl_video.data.video.container import DecodeError
+from ssl_video.data.video.container import DecodeError, stop_with
 
 GIB = 2**30
 # Pixels may change with the decoder, so its kind and version are part of a stored clip's path.
@@ -206,7 +206,8 @@ class FrameStore:
         rows = rows[place:] + rows[:place]
         broken: dict[int, str] = {}
         # PyAV decodes outside Python's global lock: threads were as fast as processes.
-        pool = ThreadPoolExecutor(jobs or os.cpu_count())
+        stop = threading.Event()
+        pool = ThreadPoolExecutor(jobs or os.cpu_count(), initializer=stop_with, initargs=(stop,))
         try:
             for done, (row, reason) in enumerate(zip(rows, pool.map(self._fill_one, rows), strict=True)):
                 if reason:
@@ -214,6 +215,7 @@ class FrameStore:
                 if progress:
                     progress(done + 1, len(rows))
         finally:
+            stop.set()
             pool.shutdown(cancel_futures=True)
             self._recent = None
         return broken

@@ -1,5 +1,11 @@
-"""Video files as PyAV opens them (it includes its own FFmpeg, so a plain pip install works)."""
+"""Video files as PyAV opens them (it includes its own FFmpeg, so a plain pip install works).
 
+All readers open files here. A file may come from anybody, so there are limits: of the formats, of the pixels
+of a frame, of the number of frames, and of the time until the next frame.
+"""
+
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +16,21 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from ssl_video.data.video.kinds import FORMATS, not_a_file, real_kind
+
+MOST_PIXELS = 2**26  # pixels of a frame: 8192 x 8192, twice an 8K frame
+MOST_FRAMES = 2**24  # frames of a file: six days at 30 per second
+MOST_SECONDS = 120.0  # seconds until the next frame; damaged data yield none for a while
+_REFUSED = "only containers of videos are opened"
+
 # AVI files hold titles in any character set; up to version 18 PyAV rejects those that are not UTF-8.
 _OPEN: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+_OPEN |= {
+    # No network, and no file that another one names.
+    "container_options": {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"},
+    "timeout": MOST_SECONDS,
+}
+_thread = threading.local()
 
 
 class DecodeError(Exception):
@@ -29,12 +48,14 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its first video stream, set up for decoding in one thread.
 
     Raises:
-        DecodeError: the file cannot be opened, or has no video that FFmpeg can decode. FFmpeg's errors inside
-            the block are converted to it, too.
+        DecodeError: the file cannot be opened, is of a kind that is not (a playlist, a picture, a pipe), or
+            has no video that FFmpeg can decode. FFmpeg's errors inside the block are converted to it, too.
     """
+    if unusable := not_a_file(path):
+        raise DecodeError(unusable)
     try:
         # FFmpeg would interpret a relative name with a colon as a URL.
-        with av.open(str(Path(path).absolute()), **_OPEN) as container:
+        with _container(path) as container:
             # Music files store their cover as a video of one frame.
             streams = [stream for stream in container.streams.video if not _is_cover(stream)]
             if not streams:
@@ -42,24 +63,79 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream = streams[0]
             if stream.codec_context is None:
                 raise DecodeError("FFmpeg has no decoder for its video stream")
+            context = stream.codec_context
+            if context.width * context.height > MOST_PIXELS:
+                raise DecodeError(_too_large(context.width, context.height))
+            context.options = {**context.options, "max_pixels": str(MOST_PIXELS)}
             # Clips are decoded in parallel; threads inside one decoder would only compete with them.
-            stream.codec_context.thread_count = 1
+            context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, OSError) as error:
         raise DecodeError(reason(error)) from None
+
+
+def _container(path: str | Path) -> InputContainer:
+    """Open a file of one of the formats."""
+    try:
+        return av.open(str(Path(path).absolute()), **_OPEN)
+    except av.ArgumentError:
+        raise DecodeError(real_kind(path, _REFUSED)) from None
+
+
+def _too_large(width: int, height: int) -> str:
+    return f"its frames have {width} x {height} pixels, more than the {MOST_PIXELS:,} that are decoded"
+
+
+@contextmanager
+def until(stop: threading.Event) -> Iterator[None]:
+    """End this thread's decoding with a `DecodeError` once `stop` is set.
+
+    A thread cannot be interrupted, so Ctrl-C would wait for the ends of the files that threads decode.
+    """
+    stop_with(stop)
+    try:
+        yield
+    finally:
+        stop_with(None)
+
+
+def stop_with(stop: threading.Event | None) -> None:
+    """End this thread's decoding with a `DecodeError` once `stop` is set; for a pool's new thread."""
+    _thread.stop = stop
+
+
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """Yield the packets from the file's current position; the last one is empty.
+
+    Raises:
+        DecodeError: this thread's decoding was stopped, see `until`.
+    """
+    stop: threading.Event | None = getattr(_thread, "stop", None)
+    for packet in container.demux(stream):
+        if stop and stop.is_set():
+            raise DecodeError("stopped")
+        yield packet
 
 
 def shown(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Yield all frames from the file's current position, as FFmpeg delivers them; their size may change.
 
     Raises:
-        DecodeError: damaged data, or no frame at all.
+        DecodeError: damaged data, no frame at all, or a limit is exceeded: frames, pixels or time.
     """
-    number = 0
+    number, began = 0, time.monotonic()
     try:
-        for frame in container.decode(stream):
-            number += 1
-            yield frame
+        for packet in packets(container, stream):
+            if time.monotonic() - began > MOST_SECONDS:
+                raise DecodeError(f"no frame within {MOST_SECONDS:g} seconds, after {number} frames")
+            for frame in packet.decode():
+                if frame.width * frame.height > MOST_PIXELS:
+                    raise DecodeError(_too_large(frame.width, frame.height))
+                number += 1
+                if number > MOST_FRAMES:
+                    raise DecodeError(f"it has more than {MOST_FRAMES:,} frames: cut it into several files")
+                yield frame
+                began = time.monotonic()  # the reader's own time does not count
     except (av.FFmpegError, OSError) as error:
         raise DecodeError(reason(error) + (f", after {number} frames" if number else "")) from None
     if not number:

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from ssl_video.data.video import picture_folder
 from ssl_video.data.video.container import DecodeError, opened, shown
+from ssl_video.data.video.container import packets as of_container
 from ssl_video.data.video.packets import Irregular, Packets, of_stream
 
 # Clips are decoded in parallel; threads inside one scaler would only compete with them. Before version 17
@@ -27,6 +28,8 @@ from ssl_video.data.video.packets import Irregular, Packets, of_stream
 _SCALE: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 # A seek discards frames that wait for reordering; decoding this many costs less.
 _WORTH_A_SEEK = 8
+MOST_BYTES = 2**33  # of a file that is decoded at once; longer ones are read in parts if they state how long
+_ROOM = 64  # frames for which there is room at first
 
 
 def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
@@ -44,14 +47,15 @@ def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
         uint8, (F, H, W, 3), RGB.
 
     Raises:
-        DecodeError: no video stream, no decodable frame, or damaged data.
+        DecodeError: no video stream, no decodable frame, damaged data, or more than `MOST_BYTES`.
     """
     scaler = Scaler(short_side)
     if os.path.isdir(path):
-        return np.stack(list(picture_folder.read(path, None, scaler.pixels).values()))
+        files = picture_folder.names(path)
+        read = picture_folder.pictures(path, files, range(len(files)), scaler.pixels)
+        return _together(pixels for _, pixels in read)
     with opened(path) as (container, stream):
-        frames = scaler.of_one_size(shown(container, stream))
-        return np.stack([scaler.pixels(frame) for frame in frames])
+        return _together(map(scaler.pixels, scaler.of_one_size(shown(container, stream))))
 
 
 def read(
@@ -185,6 +189,26 @@ class Scaler:
         return pixels[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
+def _together(frames: Iterator[np.ndarray]) -> np.ndarray:
+    """Return frames in one array, into which they are written as they come: no second copy is held."""
+    found, number = np.empty(0, np.uint8), 0
+    for frame in frames:
+        if number == len(found):
+            if (number + 1) * frame.nbytes > MOST_BYTES:
+                raise DecodeError(
+                    f"it states no duration, and its frames take more than {MOST_BYTES / 2**30:g} GiB: copy "
+                    "it into another container (ffmpeg -i IN -c copy OUT.mkv), or cut it"
+                )
+            room = min(max(number * 3 // 2, _ROOM), max(MOST_BYTES // frame.nbytes, number + 1))
+            found = found if number else np.empty((0, *frame.shape), np.uint8)
+            # The system moves large blocks without copying them, and a page takes memory when it is written.
+            found.resize((room, *frame.shape), refcheck=False)
+        found[number] = frame
+        number += 1
+    found.resize((number, *found.shape[1:]), refcheck=False)
+    return found
+
+
 def _passed(path: str | Path, ranks: list[int], scaler: Scaler) -> dict[int, np.ndarray]:
     """Return frames by index, in ascending order, decoded from the beginning.
 
@@ -243,7 +267,7 @@ def _from(
     led = key < packets.keys[0]  # by frames that are not shown
     container.seek(packets.lead if led else int(packets.stamps[key]), stream=stream)
     place = key
-    for packet in container.demux(stream):
+    for packet in of_container(container, stream):
         # In a damaged file a packet may have another time stamp after a seek.
         if packet.size and not packet.is_discard:
             rank = -1 if packet.pts is None else packets.rank(packet.pts)

@@ -8,6 +8,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ssl_video.data.video.container import opened
+from ssl_video.data.video.container import packets as of_container
 
 
 class Packets(NamedTuple):
@@ -60,7 +61,7 @@ def of_stream(container: InputContainer, stream: VideoStream) -> Packets:
         Irregular: packets without a unique time stamp, or no key frames.
     """
     stamps, places, keys, lead = list[int](), list[int](), list[int](), list[int]()
-    for packet in container.demux(stream):
+    for packet in of_container(container, stream):
         if not packet.size:  # the end-of-file signal for the decoder
             continue
         if packet.pts is None or packet.is_corrupt:

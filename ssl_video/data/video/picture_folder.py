@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ssl_video.data.names import is_picture
-from ssl_video.data.video.container import DecodeError
+from ssl_video.data.video.container import MOST_PIXELS, DecodeError
 from ssl_video.errors import some
 
 _NUMBER = re.compile(r"(\d+)(?!.*\d)")
@@ -83,8 +83,12 @@ def pictures(
             raise DecodeError(f"frame {rank} was asked for, but it has {len(files)} pictures")
         try:
             with Image.open(os.path.join(folder, files[rank])) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise DecodeError(
+                        f"{files[rank]}: {picture.width} x {picture.height} pixels are too many"
+                    )
                 levels = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DecodeError(f"{files[rank]}: {getattr(error, 'strerror', None) or error}") from None
         frame = pixels(av.VideoFrame.from_ndarray(levels, format="rgb24"))
         first = first or frame.shape

@@ -11,21 +11,8 @@ import numpy as np
 from ssl_video.data.frames import known
 from ssl_video.data.video import picture_folder
 from ssl_video.data.video.container import DecodeError, opened, shown
+from ssl_video.data.video.kinds import real_kind
 
-# First bytes of files that are often stored under a video's name, such as a page that says "not found".
-_OTHERS = {
-    b"<!doctype html": "a web page",
-    b"<html": "a web page",
-    b"<?xml": "XML",
-    b"{": "JSON",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"\x89png": "a PNG picture",
-    b"pk\x03\x04": "a ZIP archive",
-    b"rar!": "a RAR archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"%pdf": "a PDF document",
-    b"version https://git-lfs": "a Git LFS pointer",
-}
 # FFmpeg's format names by file name extension.
 _FORMATS = {
     ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".avi": "avi", ".mkv": "matroska", ".webm": "webm",
@@ -85,7 +72,9 @@ def probe(path: str) -> Facts:
         reason = found.pop("cut", "")
     except DecodeError as error:
         found.pop("cut", None)
-        reason = _kind(path, str(error))
+        reason = str(error)
+        if not reason.startswith("no video, but"):
+            reason = real_kind(path, reason)
     return Facts(reason, **found)
 
 
@@ -112,8 +101,6 @@ def _decode(path: str, found: dict[str, Any]) -> None:
         found["codec"] = stream.codec_context.name
         found["width"], found["height"] = stream.codec_context.width, stream.codec_context.height
         found["aspect"] = float(stream.sample_aspect_ratio or 1) or 1.0
-        if container.format.name.endswith("_pipe") or container.format.name == "image2":
-            raise DecodeError(f"a picture ({stream.codec_context.name})")
         stamps, number = list[int](), 0
         for number, frame in enumerate(shown(container, stream), 1):
             found["frames"] = number
@@ -159,18 +146,3 @@ def _stated(container: av.container.InputContainer, stream: av.video.stream.Vide
 def _misnamed(path: str, name: str) -> bool:
     expected = _FORMATS.get(os.path.splitext(path)[1].lower())
     return expected is not None and not set(expected.split()) & set(name.split(","))
-
-
-def _kind(path: str, reason: str) -> str:
-    """Extend a reason by the file's real type, if its first bytes reveal it."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(4096)
-    except OSError:
-        return reason
-    if not head.strip(b"\0"):
-        return f"begins with {len(head)} zero bytes: {reason}"
-    for start, kind in _OTHERS.items():
-        if head.lstrip().lower().startswith(start):
-            return f"no video, but {kind}: {reason}"
-    return reason

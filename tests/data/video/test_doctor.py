@@ -121,7 +121,7 @@ def test_a_picture_is_no_video(tmp_path: Path, make_video: MakeVideo) -> None:
     with av.open(str(make_video(tmp_path / "a.avi", 1, codec="mjpeg", pixels="yuvj420p"))) as container:
         picture = next(bytes(packet) for packet in container.demux(video=0))
     (tmp_path / "b.mp4").write_bytes(picture)
-    assert reason(tmp_path / "b.mp4") == "no video, but a JPEG picture: a picture (mjpeg)"
+    assert reason(tmp_path / "b.mp4") == "no video, but a JPEG picture: only containers of videos are opened"
 
 
 def test_another_format_than_the_name_says_can_be_used(tmp_path: Path, make_video: MakeVideo) -> None:
