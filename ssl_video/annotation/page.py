@@ -20,8 +20,8 @@ from typing import Any
 import pandas as pd
 
 from ssl_video.annotation import moving_pictures
+from ssl_video.annotation.columns import COLUMNS, QUALITY
 from ssl_video.annotation.moving_pictures import SHEET, STILL, MovingPicture
-from ssl_video.annotation.table import COLUMNS, QUALITY
 from ssl_video.data.frames.extent import PICTURE_RATE
 from ssl_video.data.importers.labels import NO_LABEL
 from ssl_video.data.progress import Progress

@@ -11,6 +11,7 @@ import pandas as pd
 from ssl_video.annotation import clips as clips_of
 from ssl_video.annotation import label_errors, rules, table
 from ssl_video.annotation.clips import RunClips
+from ssl_video.annotation.columns import QUALITY
 from ssl_video.annotation.likeness import Likeness, contents, united
 from ssl_video.annotation.page import PAGE, write_page
 from ssl_video.data import dataset
@@ -192,7 +193,7 @@ def _suspected(asked: _Asked, root: Place | None) -> _Found:
     )
     for row in checked.order[: asked.number].tolist():
         made = table.row_of(clips[row], checked.probabilities[row], found.classes, clips[row].label)
-        found.rows.append(made | {table.QUALITY: round(float(checked.quality[row]), 6)})
+        found.rows.append(made | {QUALITY: round(float(checked.quality[row]), 6)})
     suspected, joint, total = (int(x.sum()) for x in (checked.suspected, checked.joint, checked.checked))
     found.notes.append(
         f"{suspected:,} of {counted(total, 'label')} look wrong, {joint:,} of them by confident learning"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ssl_video.annotation.columns import COLUMNS, QUALITY
 from ssl_video.data.importers.to_label import Given
 from ssl_video.errors import InputError
 from ssl_video.files import replacing
@@ -14,12 +15,7 @@ from ssl_video.inference.label_rows import two_likeliest
 from ssl_video.inference.label_table import Row
 
 FILE = "clips.csv"
-QUALITY = "quality"
 _TEXTS = ("path", "label", "predicted_label", "second_label")
-COLUMNS = (
-    *("path", "start", "end", "label", "predicted_label", "probability"),
-    *("second_label", "second_probability", "margin"),
-)
 
 
 def row_of(clip: Given, probabilities: np.ndarray, classes: Sequence[str], label: str = "") -> Row:

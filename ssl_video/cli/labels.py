@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 import ssl_video as sv
-from ssl_video.errors import counted
 
 _PATH = click.Path(path_type=Path)
 
@@ -34,4 +33,4 @@ def command(source: Path, output: Path, to: str) -> None:
     made = sv.data.convert_labels(source, output, to=to)
     kinds = ((made.labeled, "labeled"), (made.predicted, "with a predicted label"))
     words = ", ".join(f"{number:,} {kind}" for number, kind in kinds if number)
-    print(f"{made.path}: {counted(made.clips, 'clip')}{', ' + words if words else ''}")
+    print(f"{made.path}: clips: {made.clips:,}{' (' + words + ')' if words else ''}")
