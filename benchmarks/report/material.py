@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
-from ssl_video.benchmarks.running import watch
 from ssl_video.benchmarks.tables import caveats
 from ssl_video.benchmarks.tables.cells import METHOD_KEYS, Comparison
 from ssl_video.benchmarks.tables.compare import comparison
@@ -158,10 +157,12 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _curves(folder: Path) -> dict[str, list[tuple[int, float]]] | None:
-    (run,) = watch.runs(folder)
-    for _ in run.refresh():
-        pass
-    return run.curves or None
+    curves = dict[str, list[tuple[int, float]]]()
+    for row in RunFolder(folder).lines(METRICS):
+        for name, value in row.items():
+            if name != "step" and value is not None:
+                curves.setdefault(name, []).append((row["step"], value))
+    return curves or None
 
 
 def _pseudo_labels(folder: Path) -> PseudoLabels | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ssl_video.errors import InputError
+from ssl_video.runs import jsonl
 from ssl_video.runs.folder import METRICS, SPEC, RunFolder, run_folders
 from ssl_video.runs.lock import is_locked
 from ssl_video.runs.result import Result
@@ -40,6 +41,7 @@ class Watched:
         curves: pairs of step and value, by metric.
         result: the finished run's result.
         age: seconds since the last record; None where there is none.
+        damaged: lines of its records that cannot be read, and are left out.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Watched:
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     result: Result | None = None
     age: float | None = None
+    damaged: int = 0
     writer: Any = field(default=None, repr=False)  # TensorBoard's, for `update`
     _read: int = 0
 
@@ -99,7 +102,7 @@ class Watched:
             return
         if status.st_size < self._read:
             # A resumed run has dropped the steps after its checkpoint.
-            self._read, self.curves = 0, {}
+            self._read, self.damaged, self.curves = 0, 0, {}
         self.age = time.time() - status.st_mtime
         with path.open("rb") as file:
             file.seek(self._read)
@@ -108,9 +111,14 @@ class Watched:
                     break  # it is being written
                 try:
                     row = json.loads(line)
-                except ValueError:
-                    break  # a network disk may show the length of a line before its content
+                except (ValueError, RecursionError):
+                    if b"\0" in line:
+                        break  # a network disk may show the length of a line before its content
+                    row = None
                 self._read += len(line)
+                if not jsonl.is_record(row):
+                    self.damaged += 1
+                    continue
                 self._add(row)
                 yield row
         found = None if self.result else RunFolder(self.folder).finished()

@@ -98,6 +98,8 @@ def _top1(run: "sv.Watched") -> float | None:
 
 def _where(run: "sv.Watched") -> str:
     text = f"{run.state}, step {run.step} of {run.steps}"
+    if run.damaged:
+        text += f", damaged lines of its records left out: {run.damaged}"
     if run.result:
         top1 = _top1(run)
         return f"{text}, {'no test clips' if top1 is None else f'top-1 {top1:.1f} %'}"

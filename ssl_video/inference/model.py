@@ -41,7 +41,8 @@ from ssl_video.networks.assemble import Assembly, assemble, resolve
 from ssl_video.networks.memory_format import place
 from ssl_video.observer import Observer, observer
 from ssl_video.runs import checkpoint, predictions
-from ssl_video.runs.folder import VALIDATION_PREDICTIONS
+from ssl_video.runs.folder import VALIDATION_PREDICTIONS, RunFolder
+from ssl_video.runs.identity import check_weights, foreign
 from ssl_video.spec import Spec, build, plain
 
 MOST_WORKERS = 1024  # threads that decode
@@ -560,7 +561,8 @@ def load(path: Path, device: torch.device) -> Model:
     Raises:
         InputError: no checkpoint there, a damaged one, or one that does not fit its own specification.
     """
-    state = _read(path)
+    folder = path if path.is_dir() else path.parent if path.name == checkpoint.FINAL else None
+    state = _read(path, folder)
     # Options arrive as YAML and JSON hold them; resolving gives them their types again.
     spec = resolve(build(state["spec"]), device)
     assembly = assemble(spec, Task(len(state["classes"]), state["num_unlabeled"]), trained=True)
@@ -575,7 +577,6 @@ def load(path: Path, device: torch.device) -> Model:
         place(part, device).eval()
     step = state.get("step", spec.steps)
     unfinished = step if step < spec.steps else None
-    folder = path if path.is_dir() else path.parent if path.name == checkpoint.FINAL else None
     names, unlabeled = list(state["classes"]), state["num_unlabeled"]
     return Model(spec, names, assembly, device, unfinished, unlabeled, folder, Calibration.of(state))
 
@@ -608,14 +609,18 @@ def _changed(clips: Tensor, change: str, seed: int, names: Sequence[str]) -> Ten
     return frames.transpose(1, 2).contiguous(memory_format=torch.channels_last_3d)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return the checkpoint in a file, or of a run's folder: the final one, else the newest readable one."""
-    if not path.is_dir():
+def _read(path: Path, folder: Path | None) -> dict[str, Any]:
+    """Return the checkpoint in a file, or of a run's folder: the final one, else the newest usable one."""
+    if folder is None:
         return checkpoint.load(path)
-    if (path / checkpoint.FINAL).exists():
-        return checkpoint.load(path / checkpoint.FINAL)
-    state, damaged = checkpoint.latest(path)
-    if state is None:
+    run = RunFolder(folder)
+    if not path.is_dir() or (path / checkpoint.FINAL).exists():
+        file = folder / checkpoint.FINAL
+        state = checkpoint.load(file)
+        check_weights(file, state, run)
+        return state
+    found, damaged = checkpoint.latest(path, lambda state: foreign(state, run))
+    if found is None:
         missing = f"{path} holds no checkpoint (neither {checkpoint.FINAL} nor {checkpoint.CURRENT})"
         raise InputError(*(damaged or [missing]))
-    return state
+    return found

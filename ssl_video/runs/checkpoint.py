@@ -3,6 +3,7 @@
 import contextlib
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,27 @@ def _unpickled(path: Path) -> Any:
         raise InputError(f"{path} is damaged or not a checkpoint: {reason}") from None
 
 
-def latest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return the newest readable checkpoint of an unfinished run, and a sentence for each damaged one."""
-    damaged = list[str]()
+def latest(
+    folder: Path, fault: Callable[[dict[str, Any]], str] = lambda _: ""
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the newest usable checkpoint of an unfinished run, and a sentence for each that is not.
+
+    Args:
+        folder: the run's folder.
+        fault: returns the reason why a checkpoint does not belong to the run; empty: it does.
+    """
+    unusable = list[str]()
     for name in (CURRENT, PREVIOUS):
         if (folder / name).exists():
             try:
-                return load(folder / name), damaged
+                state = load(folder / name)
             except InputError as error:
-                damaged.append(str(error))
-    return None, damaged
+                unusable.append(str(error))
+                continue
+            if not (reason := fault(state)):
+                return state, unusable
+            unusable.append(f"{folder / name} {reason}: it is not used")
+    return None, unusable
 
 
 def clear(folder: Path) -> None:

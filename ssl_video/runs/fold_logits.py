@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_video.errors import InputError
 from ssl_video.runs import npz
 from ssl_video.runs.folder import FOLD_LOGITS
 
@@ -48,22 +47,30 @@ def joined(parts: Sequence[FoldLogits]) -> FoldLogits:
     )
 
 
-def write(folder: Path, made: FoldLogits) -> None:
-    """Write logits to a run's folder."""
+def write(folder: Path, made: FoldLogits, run: str = "") -> None:
+    """Write logits to the folder of `run`."""
     content = {name: getattr(made, name) for name in _COLUMNS}
-    npz.save(folder / FOLD_LOGITS, content | {f"logits/{name}": a for name, a in made.logits.items()})
+    npz.save(folder / FOLD_LOGITS, content | {f"logits/{name}": a for name, a in made.logits.items()}, run)
 
 
 def read(folder: Path) -> FoldLogits:
     """Return the logits in a run's folder.
 
     Raises:
-        InputError: there are none, or they are damaged.
+        InputError: there are none, or they are damaged or of another run.
     """
     path = folder / FOLD_LOGITS
-    content = npz.load(path, "the run is not one of a cross-validation, or is not finished")
-    try:
-        clips, classes, labels, folds = (content[name] for name in _COLUMNS)
-    except KeyError as error:
-        raise InputError(f"{path} is damaged: it has no {error}") from None
-    return FoldLogits(clips, classes, labels, folds, npz.named(content, "logits"))
+    absent = "the run is not one of a cross-validation, or is not finished"
+    content = npz.StoredArrays(path, npz.load(path, absent))
+    clips, classes = content.texts("clips"), content.texts("classes")
+    content.expect("classes", len(classes), "classes")
+    labels = content.numbers("labels", clips.shape, 0, len(classes) - 1)
+    folds = content.numbers("folds", clips.shape, 0)
+    shape, largest = (len(clips), None, len(classes)), float(np.finfo(np.float32).max)
+    logits = {
+        name: content.numbers(f"logits/{name}", shape, -largest, largest, "f")
+        for name in content.names("logits")
+    }
+    if not logits or not len(clips):
+        raise content.damaged("it holds no logits")
+    return FoldLogits(clips, classes, labels, folds, logits)

@@ -3,7 +3,6 @@
 Only `load_model` imports torch.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,7 +14,7 @@ import yaml
 
 from ssl_video.errors import InputError
 from ssl_video.files import replace_text
-from ssl_video.runs import lock
+from ssl_video.runs import jsonl, lock
 from ssl_video.runs.result import Result
 from ssl_video.spec import Spec, build, plain, read_yaml
 
@@ -65,6 +64,11 @@ class RunFolder:
     def results(self) -> Path:
         """The results folder that the run is in."""
         return self.path.absolute().parents[1]
+
+    @property
+    def in_results(self) -> bool:
+        """True if the folder is one of a results folder, so that its name is the run's."""
+        return self.path.absolute().parent.name == _RUNS
 
     @property
     def exists(self) -> bool:
@@ -192,6 +196,7 @@ class RunFolder:
         """
         from ssl_video.data.partitions import partition_file
 
+        self.verify(PARTITION)
         try:
             content = partition_file.read(self.path / PARTITION)
         except OSError as error:
@@ -232,12 +237,29 @@ class RunFolder:
         Raises:
             InputError: the file is damaged.
         """
-        file = self.path / name
+        self.verify(name)
+        return jsonl.read(self.path / name)
+
+    def verify(self, name: str) -> None:
+        """Check that a file, if there is one, is as the finished run wrote it.
+
+        Records of unfinished runs and of older versions hold no checksums.
+
+        Raises:
+            InputError: it was changed, or is of another run.
+        """
+        file, result = self.path / name, self.finished()
+        if not result or not result.files or not file.exists():
+            return
         try:
-            texts = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
-            return [json.loads(text) for text in texts]
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file} is damaged: {error}") from None
+            found = stamp(file)
+        except OSError as error:
+            raise InputError(f"{file} cannot be read: {error.strerror}") from None
+        if result.files.get(name) != found:
+            raise InputError(
+                f"{file} is damaged or of another run: its checksum is not the one in {RESULT}; remove the "
+                "run's folder and run it again to have it back"
+            )
 
     def write_spec(self, spec: Spec) -> None:
         """Write the resolved specification, in the form that `ssl-video train` reads."""
@@ -246,6 +268,12 @@ class RunFolder:
     def write_result(self, result: Result) -> None:
         """Write the result, which marks the run as finished."""
         replace_text(self.path / RESULT, result.write())
+
+
+def stamp(file: Path) -> str:
+    """Return the size of a file in bytes and its CRC-32, as text."""
+    size, checksum = jsonl.checksum(file)
+    return f"{size} {checksum:08x}"
 
 
 def run_folder(results: str | os.PathLike[str], name: str) -> RunFolder:

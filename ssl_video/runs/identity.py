@@ -3,7 +3,10 @@
 A run's name is its identity, see `training.run.Plan`.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ssl_video.errors import InputError
 from ssl_video.runs.folder import RunFolder, run_folders
@@ -43,6 +46,45 @@ def unfinished(name: str, spec: Spec, results: Path) -> list[str]:
         and folder.has_checkpoint
         and not folder.finished()
     ]
+
+
+def same_settings(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Return whether two specifications, as plain values, are equal but for the places of their data."""
+    return _without_places(some) == _without_places(others)
+
+
+def check_weights(path: Path, state: Mapping[str, Any], folder: RunFolder) -> None:
+    """Check that weights in a run's folder are those of the run.
+
+    Raises:
+        InputError: they are of another run, or the run's specification is damaged.
+    """
+    if fault := foreign(state, folder):
+        raise InputError(
+            f"{path} {fault}, not of the run {folder.name} whose folder it is in: put the run's own file "
+            "back, or give the checkpoint itself from a folder of its own"
+        )
+
+
+def foreign(state: Mapping[str, Any], folder: RunFolder) -> str:
+    """Return the reason why weights are not those of the run of a folder; empty: they are.
+
+    A folder without result and specification, to which somebody copied weights, is not one of a run.
+    """
+    run, result = state.get("run"), folder.finished()
+    known = result.run if result else folder.name if folder.in_results and folder.exists else None
+    if run and known:
+        return "" if run == known else f"is of the run {run}"
+    if not result and not folder.exists:
+        return ""
+    spec = result.spec if result else plain(folder.spec)
+    same = same_settings(state["spec"], spec) and (not result or len(state["classes"]) == result.classes)
+    return "" if same else "is of a run with other settings or classes"
+
+
+def _without_places(values: Mapping[str, Any]) -> dict[str, Any]:
+    plain_values = json.loads(json.dumps({k: v for k, v in values.items() if k not in _PLACES}))
+    return dict(plain_values)
 
 
 def differences(spec: Spec, folder: RunFolder) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_video.errors import InputError
 from ssl_video.runs import npz
 from ssl_video.runs.folder import PREDICTIONS
 
 _KEPT = 5
+_ONE = 1 + 1e-5  # the largest probability, with the error of a float32 sum
 _KINDS = ("guesses", "confidences", "calibrated_guesses", "calibrated_confidences")
 
 
@@ -73,24 +73,38 @@ def _likeliest(scores: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray],
     return {name: guess.astype(np.int32) for name, guess in guesses.items()}, kept
 
 
-def write(folder: Path, made: Predictions, name: str = PREDICTIONS) -> None:
-    """Write predictions to a file of a run's folder, as arrays without pickled objects."""
+def write(folder: Path, made: Predictions, name: str = PREDICTIONS, run: str = "") -> None:
+    """Write predictions to a file of the folder of `run`, as arrays without pickled objects."""
     content = {"clips": made.clips, "classes": made.classes, "labels": made.labels}
     for kind in _KINDS:
-        content |= {f"{kind}/{name}": array for name, array in getattr(made, kind).items()}
-    npz.save(folder / name, content)
+        content |= {f"{kind}/{network}": array for network, array in getattr(made, kind).items()}
+    npz.save(folder / name, content, run)
 
 
 def read(folder: Path, name: str = PREDICTIONS) -> Predictions:
     """Return the predictions of a finished run for its test clips, or those of another file in its folder.
 
     Raises:
-        InputError: there is none, or it is damaged.
+        InputError: there is none, or it is damaged or of another run.
     """
     path = folder / name
-    content = npz.load(path, "the run is not finished, has no test clips, or was made by an older version")
-    try:
-        clips, classes, labels = (content[key] for key in ("clips", "classes", "labels"))
-    except KeyError as error:
-        raise InputError(f"{path} is damaged: it has no {error}") from None
-    return Predictions(clips, classes, labels, *(npz.named(content, kind) for kind in _KINDS))
+    absent = "the run is not finished, has no test clips, or was made by an older version"
+    content = npz.StoredArrays(path, npz.load(path, absent))
+    clips, classes = content.texts("clips"), content.texts("classes")
+    content.expect("classes", len(classes), "classes")
+    if name == PREDICTIONS:
+        content.expect("clips", len(clips), "test")
+    labels = content.numbers("labels", clips.shape, 0, len(classes) - 1)
+    shape: tuple[int | None, ...] = (len(clips), None)
+    arrays = list[dict[str, np.ndarray]]()
+    for guesses, confidences in (_KINDS[:2], _KINDS[2:]):
+        names = content.names(guesses, confidences)
+        arrays += [
+            {n: content.numbers(f"{guesses}/{n}", shape, 0, len(classes) - 1) for n in names},
+            {n: content.numbers(f"{confidences}/{n}", shape, 0, _ONE, "f") for n in names},
+        ]
+        if any(arrays[-2][n].shape != arrays[-1][n].shape or not arrays[-1][n].shape[1] for n in names):
+            raise content.damaged(f"{guesses} and {confidences} have other shapes")
+    if not set(arrays[2]) <= set(arrays[0]):
+        raise content.damaged("networks have temperatures, but no predictions")
+    return Predictions(clips, classes, labels, *arrays)

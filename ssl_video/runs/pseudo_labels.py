@@ -60,14 +60,18 @@ class PseudoLabels:
         )
 
 
-def write(folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np.ndarray) -> dict[str, float]:
-    """Write a trained run's pseudo-labels as arrays, if it has any; see `PseudoLabels` for the arguments.
+def write(
+    folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np.ndarray, run: str = ""
+) -> dict[str, float]:
+    """Write the pseudo-labels of `run` as arrays, if it has any; see `PseudoLabels` for the arguments.
 
     Returns:
         By network, the fraction of its pseudo-labels that were used, in [0, 1].
+
+    Raises:
+        InputError: the lines of the unfinished run are damaged.
     """
-    path = folder / UNFINISHED
-    rows = [json.loads(line) for line in path.open(encoding="utf-8")] if path.exists() else []
+    rows = _lines(folder / UNFINISHED)
     if not rows:
         return {}
     used = dict[str, float]()
@@ -83,8 +87,19 @@ def write(folder: Path, clips: Sequence[str], classes: Sequence[str], truths: np
         content[f"labels/{name}"] = np.concatenate(labels).astype(np.int32)
         content[f"weights/{name}"] = np.concatenate(weights).astype(np.float32)
         used[name] = round(float((content[f"weights/{name}"] > 0).mean()), 4)
-    npz.save(folder / PSEUDO_LABELS, content)
+    npz.save(folder / PSEUDO_LABELS, content, run)
     return used
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of an unfinished run; none if there is no file.
+
+    Their content needs no check: a run that has other lines than it wrote does not use them.
+    """
+    try:
+        return [json.loads(line) for line in path.open(encoding="utf-8")] if path.exists() else []
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
 
 
 def _given(row: Mapping[str, Any], name: str) -> tuple[list[int], list[float]]:
@@ -98,17 +113,18 @@ def read(folder: Path) -> PseudoLabels:
     """Return the pseudo-labels of a finished run.
 
     Raises:
-        InputError: there is none, or it is damaged.
+        InputError: there is none, or it is damaged or of another run.
     """
     path = folder / PSEUDO_LABELS
-    content = npz.load(
-        path, "its algorithm produces none, or it is not finished, or was made by an older version"
-    )
-    try:
-        return PseudoLabels(
-            **{key: content[key] for key in ("clips", "classes", "truths", "steps", "indices")},
-            labels=npz.named(content, "labels"),
-            weights=npz.named(content, "weights"),
-        )
-    except KeyError as error:
-        raise InputError(f"{path} is damaged: it has no {error}") from None
+    absent = "its algorithm produces none, or it is not finished, or was made by an older version"
+    content = npz.StoredArrays(path, npz.load(path, absent))
+    clips, classes = content.texts("clips"), content.texts("classes")
+    content.expect("classes", len(classes), "classes")
+    content.expect("unlabeled clips", len(clips), "unlabeled")
+    truths = content.numbers("truths", clips.shape, -1, len(classes) - 1)
+    steps = content.numbers("steps", (None,), 0)
+    indices = content.numbers("indices", steps.shape, 0, len(clips) - 1)
+    names = content.names("labels", "weights")
+    labels = {name: content.numbers(f"labels/{name}", steps.shape, -1, len(classes) - 1) for name in names}
+    weights = {name: content.numbers(f"weights/{name}", steps.shape, 0, kind="f") for name in names}
+    return PseudoLabels(clips, classes, truths, steps, indices, labels, weights)

@@ -121,6 +121,10 @@ class Result(BaseModel):
         description="10^9 multiply-adds of the whole training, forward and backward"
     )
     skipped_steps: int
+    # Of records and arrays beside this one: size in bytes and CRC-32. Older versions kept none.
+    files: dict[str, str] = Field(default_factory=dict)
+    # Records that were damaged while the run was under way, so that they lack steps.
+    incomplete: list[str] = Field(default_factory=list)
     pseudo_labels_used: dict[str, float]
     frame_cache: dict[str, float]
     left_out: int
@@ -131,6 +135,15 @@ class Result(BaseModel):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that a reader of the result should know: why there is no accuracy, and how to get one."""
+        lost = ", ".join(self.incomplete)
+        sentence = (
+            f"lines of {lost} were lost while the run was under way: no number is made from them, and the "
+            "weights and accuracies do not depend on them"
+        )
+        return (*((sentence,) if lost else ()), *self._without_accuracy)
+
+    @property
+    def _without_accuracy(self) -> tuple[str, ...]:
         if self.top1 is not None:
             return ()
         if self.expected_by_fold:

@@ -22,7 +22,7 @@ from ssl_video.files import replacing
 from ssl_video.networks.assemble import ALGORITHM, EMA
 
 FORMAT, SHARED = "ssl-video 1", "shared"
-_TEXTS, _MAY_LACK = ("spec", "classes", "num_unlabeled"), ("calibration",)
+_TEXTS, _MAY_LACK = ("spec", "classes", "num_unlabeled"), ("run", "calibration")
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:
@@ -30,7 +30,7 @@ def save(state: Mapping[str, Any], path: Path) -> None:
 
     Args:
         state: "algorithm" and, if there is one, "ema": tensors by name; "spec", "classes", "num_unlabeled"
-            and, if there is one, "calibration": plain values.
+            and, where there are any, "run" and "calibration": plain values.
         path: the file.
 
     Raises:

@@ -68,10 +68,10 @@ def fit(
     run.prepare(filling)
     if run.algorithm.at_once:
         return run.solve()
-    recorder = Recorder(run.folder, run.step, processes, trackers)
-    keeper = PseudoLabelLog(run.folder, run.step, processes)
+    recorder = Recorder(run.records, processes, trackers)
+    keeper = PseudoLabelLog(run.records, processes)
     update = _Update(run, keeper)
-    validations = Validations(run.folder, run.step, processes, trackers)
+    validations = Validations(run.records, trackers)
     every = run.execution.evaluate_every
     began = saved = time.monotonic()
     before, clips = run.seconds, run.clips_per_step()

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ssl_video.contract import Pseudo
-from ssl_video.runs.jsonl import ResumableLines
+from ssl_video.runs.jsonl import Records
 from ssl_video.runs.pseudo_labels import UNFINISHED
 from ssl_video.training.distributed import Processes
 from ssl_video.training.recorder import Ratio
@@ -27,13 +26,12 @@ class PseudoLabelLog:
     """Log of a run's pseudo-labels, buffered on the device and written by the first process.
 
     Args:
-        folder: the run's folder.
-        start: the first step to log; existing entries from this step on are dropped.
+        records: the run's records.
         processes: the run's processes; each of them logs and flushes the same steps.
     """
 
-    def __init__(self, folder: Path, start: int, processes: Processes) -> None:
-        self.processes, self._lines = processes, ResumableLines(folder / UNFINISHED, start, processes.main)
+    def __init__(self, records: Records, processes: Processes) -> None:
+        self.processes, self._records = processes, records
         self._pending: list[_Batch] = []
 
     def note(self, step: int, indices: Tensor, pseudo: Mapping[str, Pseudo]) -> None:
@@ -47,7 +45,7 @@ class PseudoLabelLog:
         if self._pending:
             # Each process has its own clips.
             shards = self.processes.gather(self._rows())
-            self._lines.write(row for rows in zip(*shards, strict=True) for row in rows)
+            self._records.write(UNFINISHED, (row for rows in zip(*shards, strict=True) for row in rows))
             self._pending.clear()
 
     def _rows(self) -> list[dict[str, Any]]:

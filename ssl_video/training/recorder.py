@@ -1,14 +1,13 @@
 """Write the metrics of a running run, one line of JSON per step, and its validation accuracies."""
 
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ssl_video.runs.folder import METRICS, VALIDATION
-from ssl_video.runs.jsonl import ResumableLines
+from ssl_video.runs.jsonl import Records
 from ssl_video.training.distributed import Processes
 from ssl_video.training.trackers import Trackers
 
@@ -35,17 +34,13 @@ class Recorder:
     Records do not depend on the clock, so a resumed run writes the same ones as an uninterrupted run.
 
     Args:
-        folder: the run's folder.
-        start: the first step to record.
+        records: the run's records.
         processes: the run's processes; each of them records and flushes the same steps.
         trackers: trackers that get the records, too; None: none.
     """
 
-    def __init__(
-        self, folder: Path, start: int, processes: Processes, trackers: Trackers | None = None
-    ) -> None:
-        self._trackers = trackers
-        self.processes, self._lines = processes, ResumableLines(folder / METRICS, start, processes.main)
+    def __init__(self, records: Records, processes: Processes, trackers: Trackers | None = None) -> None:
+        self.processes, self._records, self._trackers = processes, records, trackers
         self._pending: list[tuple[int, float, dict[str, Ratio]]] = []
 
     def step(self, step: int, learning_rate: float, values: dict[str, Ratio]) -> None:
@@ -68,7 +63,7 @@ class Recorder:
                     bad = step, name.removeprefix("loss/")
             finite = {name: round(v, 6) if math.isfinite(v) else None for name, v in row.items()}
             rows.append({"step": step, "learning_rate": round(learning_rate, 9), **finite})
-        self._lines.write(rows)
+        self._records.write(METRICS, rows)
         if self._trackers:
             self._trackers.metrics(rows)
         self._pending.clear()
@@ -89,19 +84,16 @@ class Validations:
     """Accuracies on the validation clips, one line per evaluation, with the last finished step.
 
     Args:
-        folder, start, processes, trackers: see `Recorder`.
+        records, trackers: see `Recorder`.
     """
 
-    def __init__(
-        self, folder: Path, start: int, processes: Processes, trackers: Trackers | None = None
-    ) -> None:
-        self._trackers = trackers
-        self._lines = ResumableLines(folder / VALIDATION, start, processes.main)
+    def __init__(self, records: Records, trackers: Trackers | None = None) -> None:
+        self._records, self._trackers = records, trackers
 
     def write(self, step: int, scores: dict[str, dict[str, float | None]]) -> None:
         """Add a line."""
         row = {"step": step, **scores}
-        self._lines.write([row])
+        self._records.write(VALIDATION, [row])
         if self._trackers:
             self._trackers.validation(row)
 

@@ -8,30 +8,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import ssl_video
 from ssl_video.data.dataset import Data, draw
 from ssl_video.data.frames.store import Statistics
 from ssl_video.data.index import Index
-from ssl_video.data.partitions import partition_file
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.video.container import decoder_name
-from ssl_video.files import replace_text
 from ssl_video.inference import cross_validation
 from ssl_video.networks import assemble, flops
 from ssl_video.networks.flops import Operations
-from ssl_video.runs import checkpoint, fold_logits, predictions, pseudo_labels, weight_file
+from ssl_video.runs import checkpoint, pseudo_labels, weight_file
 from ssl_video.runs.fold_logits import FoldLogits
-from ssl_video.runs.folder import LEFT_OUT, PARTITION, VALIDATION_PREDICTIONS, RunFolder
+from ssl_video.runs.folder import RunFolder
 from ssl_video.runs.result import Accuracies, Environment, Result
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
+from ssl_video.training import outputs
 from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import RunProgress, Stopped, fit
 from ssl_video.training.resource_errors import as_input_errors
-from ssl_video.training.state import Scores, Tested, Training
+from ssl_video.training.state import Scores, Training
 from ssl_video.training.trackers import Trackers
 
 __all__ = ["Execution", "Plan", "RunProgress", "Stopped", "plan", "run", "run_name"]
@@ -103,28 +101,19 @@ def run(
         _tidy(folder)
         return finished
     with as_input_errors(folder, todo.spec):
-        training = Training(todo.spec, todo.data, todo.partition, folder, execution)
+        training = Training(todo.spec, todo.data, todo.partition, folder, execution, todo.name)
+        training.records.warn = warn
         if training.processes.main:
-            _open(todo, folder)
+            outputs.begin(training)
         # Before training, so that an error here costs nothing.
         counted = _count(todo, training.processes, warn)
         for sentence in training.resume():
             warn(sentence)
         with _trackers(todo, training, warn) as trackers:
             fit(training, report, stopping, trackers)
-            result = _finish(todo, training, counted, report, stopping)
+            result = _finish(todo, training, counted, report, stopping, warn)
             trackers.result(result)
         return result
-
-
-def _open(todo: Plan, folder: Path) -> None:
-    """Create the run's folder with the files known before the start."""
-    folder.mkdir(parents=True, exist_ok=True)
-    RunFolder(folder).write_spec(todo.spec)
-    partition_file.write(todo.partition, todo.data.index, folder / PARTITION)
-    if todo.data.broken:
-        lines = [f"{clip}\t{reason}\n" for clip, reason in todo.data.broken.items()]
-        replace_text(folder / LEFT_OUT, "".join(lines))
 
 
 def _trackers(todo: Plan, training: Training, warn: Callable[[str], None]) -> Trackers:
@@ -156,6 +145,7 @@ def _finish(
     counted: Operations,
     report: Callable[[RunProgress], None],
     stopping: Callable[[], bool],
+    warn: Callable[[str], None],
 ) -> Result:
     """Test the trained networks, write the result, and return it."""
     trained, began = training.seconds, time.monotonic()
@@ -167,32 +157,18 @@ def _finish(
             raise Stopped  # the last step's checkpoint exists
 
     validation, tested = training.calibrate(), training.test(testing)
-    used, seconds = dict[str, float](), time.monotonic() - began
+    seconds = time.monotonic() - began
+    written = outputs.Written({}, (), {})
     if training.processes.main:
         # In this order, a run that is killed here still has its checkpoint or its result.
         weight_file.save(training.state(), training.folder / checkpoint.FINAL)
-        if tested.predictions:
-            predictions.write(training.folder, tested.predictions)
-        if validation.predictions:
-            predictions.write(training.folder, validation.predictions, VALIDATION_PREDICTIONS)
-        if folds := training.folds or _of_fold(training, tested):
-            fold_logits.write(training.folder, folds)
-        used = _write_pseudo_labels(training)
+        written = outputs.write(training, tested, validation, warn)
     scores = tested.scores, validation.scores
-    result = _result(todo, training, counted, (trained, seconds), scores, used)
+    result = _result(todo, training, counted, (trained, seconds), scores, written)
     if training.processes.main:
         RunFolder(training.folder).write_result(result)
         _tidy(training.folder)
     return result
-
-
-def _of_fold(training: Training, tested: Tested) -> FoldLogits | None:
-    """Return the outputs of a run of a cross-validation on the clips of its fold; None: it is none."""
-    spec, said = training.spec, tested.predictions
-    if spec.folds < 2 or said is None:
-        return None
-    fold = np.full(len(said.clips), spec.label_draw, np.int32)
-    return FoldLogits(said.clips, said.classes, said.labels, fold, tested.logits)
 
 
 def _expected(folds: FoldLogits | None) -> dict[str, Any]:
@@ -212,20 +188,13 @@ def _tidy(folder: Path) -> None:
     (folder / pseudo_labels.UNFINISHED).unlink(missing_ok=True)
 
 
-def _write_pseudo_labels(training: Training) -> dict[str, float]:
-    """Write the run's pseudo-labels; return the used fraction of each network's."""
-    index, rows = training.data.index, training.unlabeled
-    clips = [index.ids[row] for row in rows.tolist()]
-    return pseudo_labels.write(training.folder, clips, index.classes, training.labels[rows])
-
-
 def _result(
     todo: Plan,
     training: Training,
     counted: Operations,
     seconds: tuple[float, float],
     scores: tuple[Scores, Scores],
-    used: dict[str, float],
+    written: outputs.Written,
 ) -> Result:
     """Return the result of a run; `seconds` are of training and test, `scores` of test and validation."""
     spec, (test, validation) = todo.spec, scores
@@ -249,7 +218,9 @@ def _result(
         gflops=round(counted.forward / 1e9, 6),
         training_gflops=round(_training(training, counted) / 1e9, 3),
         skipped_steps=training.skipped,
-        pseudo_labels_used=used,
+        pseudo_labels_used=written.pseudo_labels_used,
+        incomplete=list(written.incomplete),
+        files=written.files,
         frame_cache=_cache(todo.data.store.statistics()),
         left_out=len(todo.data.broken),
         spec=plain(spec),

@@ -26,7 +26,9 @@ from ssl_video.networks.assemble import Assembly, assemble
 from ssl_video.networks.memory_format import place
 from ssl_video.runs import checkpoint
 from ssl_video.runs.fold_logits import FoldLogits
-from ssl_video.runs.folder import RunFolder
+from ssl_video.runs.folder import METRICS, UNFINISHED_PSEUDO_LABELS, VALIDATION, RunFolder
+from ssl_video.runs.identity import same_settings
+from ssl_video.runs.jsonl import Records
 from ssl_video.runs.predictions import Predictions, predictions
 from ssl_video.spec import Spec, plain
 from ssl_video.training.distributed import Processes
@@ -67,6 +69,7 @@ class Training:
         partition: the labeled, unlabeled, validation and test clips.
         folder: the run's folder.
         execution: device, processes, threads, workers.
+        name: the run's identity; empty: a measurement, which is not resumed.
 
     Raises:
         InputError: a batch cannot be cut into equal shards, the run reads clips that do not exist, or its
@@ -74,12 +77,19 @@ class Training:
     """
 
     def __init__(
-        self, spec: Spec, data: Data, partition: Partition, folder: Path, execution: Execution
+        self,
+        spec: Spec,
+        data: Data,
+        partition: Partition,
+        folder: Path,
+        execution: Execution,
+        name: str = "",
     ) -> None:
         if execution.threads:
             torch.set_num_threads(execution.threads)
         self.spec, self.data, self.partition, self.folder = spec, data, partition, folder
-        self.execution, self.processes = execution, Processes(execution)
+        self.execution, self.processes, self.name = execution, Processes(execution), name
+        self.records = Records(folder, self.processes.main)
         self.device = self.processes.device
         self.labels = data.index.labels
         task = Task(len(data.index.classes), len(partition.unlabeled))
@@ -112,14 +122,18 @@ class Training:
         """Resume from the newest readable checkpoint, if there is one.
 
         Returns:
-            A sentence for each damaged checkpoint, and one if the number of processes has changed.
+            A sentence for each damaged checkpoint and each of another run, which are not used, and one if the
+            number of processes has changed.
 
         Raises:
             InputError: the checkpoint belongs to a different network architecture.
         """
-        found = checkpoint.latest(self.folder) if self.processes.main else (None, [])
+        found = checkpoint.latest(self.folder, self._fault) if self.processes.main else (None, [])
         # The other processes need no access to the folder and use the same checkpoint as the first.
         state, notes = self.processes.from_main(found)
+        self.records.resume(
+            (METRICS, VALIDATION, UNFINISHED_PSEUDO_LABELS), state.get("records") if state else {}
+        )
         if state:
             try:
                 self.assembly.load(state)
@@ -145,6 +159,7 @@ class Training:
         """Return everything that `evaluate` and `predict` need of a trained algorithm."""
         return {
             **self.assembly.state(),
+            "run": self.name,
             "spec": plain(self.spec),
             "classes": list(self.data.index.classes),
             "num_unlabeled": len(self.partition.unlabeled),
@@ -167,7 +182,18 @@ class Training:
         if self.processes.main:
             moving = {"optimizer": self.optimizer.state_dict(), "random": random}
             counts = {"step": self.step, "seconds": self.seconds, "skipped": self.skipped}
-            checkpoint.save(self.state() | moving | counts, self.folder)
+            checkpoint.save(self.state() | moving | counts | {"records": self.records.state()}, self.folder)
+
+    def _fault(self, state: Mapping[str, Any]) -> str:
+        """Return the reason why a checkpoint is not one of this run; empty: it is one."""
+        run = state.get("run")
+        if run and self.name:
+            return "" if run == self.name else f"is of another run, {run}"
+        own = self.state()
+        same = same_settings(state["spec"], own["spec"]) and all(
+            state[key] == own[key] for key in ("classes", "num_unlabeled")
+        )
+        return "" if same else "is of another run: its settings, classes or number of clips differ"
 
     def prepare(self, progress: CountProgress | None = None) -> None:
         """Compute the features of frozen networks that are not stored yet.

@@ -45,7 +45,7 @@ def main(steps: int) -> None:
     """Print the median times and their ratio."""
     with tempfile.TemporaryDirectory() as folder:
         runs = [training(copies, Path(folder)) for copies in (0, 2)]
-        updates = [_Update(run, PseudoLabelLog(run.folder, 0, run.processes)) for run in runs]
+        updates = [_Update(run, PseudoLabelLog(run.records, run.processes)) for run in runs]
         batches = [run.batches() for run in runs]
         seconds: list[list[float]] = [[], []]
         for _ in range(steps + WARMUP):

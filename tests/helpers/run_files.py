@@ -35,6 +35,7 @@ def predictions_of(
 def write_predictions(folder: Path, made: Predictions) -> None:
     """predictions.npz."""
     predictions.write(folder, made)
+    _counted(folder, classes=len(made.classes), test=len(made.clips))
 
 
 def write_pseudo_labels(folder: Path, made: PseudoLabels) -> None:
@@ -44,3 +45,11 @@ def write_pseudo_labels(folder: Path, made: PseudoLabels) -> None:
     arrays |= {f"labels/{network}": labels for network, labels in made.labels.items()}
     arrays |= {f"weights/{network}": weights for network, weights in made.weights.items()}
     np.savez(folder / "pseudo-labels.npz", **arrays)
+    _counted(folder, classes=len(made.classes), unlabeled=len(made.clips))
+
+
+def _counted(folder: Path, **numbers: int) -> None:
+    """Let the result beside a file have its numbers of clips and classes."""
+    path = folder / "result.json"
+    if path.exists():
+        path.write_text(json.dumps(json.loads(path.read_text()) | numbers))

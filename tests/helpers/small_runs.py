@@ -121,7 +121,9 @@ def make_training(make_plan: Callable[..., Plan], tmp_path: Path) -> Callable[..
     def make(**values: Any) -> Training:
         made = make_plan(**values)
         return Training(
-            made.spec, made.data, made.partition, tmp_path, Execution("cpu", checkpoint_seconds=1e9)
+            *(made.spec, made.data, made.partition, tmp_path),
+            Execution("cpu", checkpoint_seconds=1e9),
+            made.name,
         )
 
     return make

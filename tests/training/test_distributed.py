@@ -21,7 +21,6 @@ from ssl_video.inference.evaluate import probabilities
 from ssl_video.registry import algorithms
 from ssl_video.runs import checkpoint, weight_file
 from ssl_video.runs.folder import METRICS, RunFolder
-from ssl_video.runs.predictions import Predictions
 from ssl_video.runs.result import Accuracies
 from ssl_video.spec import Spec
 from ssl_video.testing.clips import moving
@@ -30,7 +29,7 @@ from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import fit
 from ssl_video.training.run import Plan, Stopped, run
-from ssl_video.training.state import Training
+from ssl_video.training.state import Tested, Training
 
 pytestmark = pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="the processes are forked"
@@ -254,13 +253,14 @@ def test_the_first_ones_statistics_are_tested(make_plan: MakePlan, tmp_path: Pat
             for part in made.assembly.parts():
                 for buffer in part.buffers():
                     buffer.fill_(float("nan") if buffer.is_floating_point() else -1)
-        return plain(*made.test())
+        return plain(made.test())
 
-    def plain(scores: dict[str, Any], said: Predictions) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-        return scores, {name: guess.tolist() for name, guess in said.guesses.items()}
+    def plain(found: Tested) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+        assert found.predictions
+        return found.scores, {n: guess.tolist() for n, guess in found.predictions.guesses.items()}
 
     one, two = side_by_side(TWO, tested)
-    assert one == two == plain(*training(plan, tmp_path, ONE).test())
+    assert one == two == plain(training(plan, tmp_path, ONE).test())
 
 
 # -- stop and resume

@@ -10,6 +10,7 @@ from helpers.numbers import close
 
 from ssl_video.contract import Pseudo
 from ssl_video.runs import pseudo_labels
+from ssl_video.runs.jsonl import Records
 from ssl_video.runs.pseudo_labels import UNFINISHED
 from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
@@ -25,9 +26,9 @@ def given(labels: list[int], weights: list[float]) -> Pseudo:
     return Pseudo(torch.tensor(labels), torch.tensor(weights, requires_grad=True))
 
 
-def note(folder: Path, start: int, stop: int) -> None:
+def note(records: Records, start: int, stop: int) -> None:
     """Steps of two clips each; the auxiliary network begins with the second step."""
-    keeper = PseudoLabelLog(folder, start, ALONE)
+    keeper = PseudoLabelLog(records, ALONE)
     for step in range(start, stop):
         pseudo = {"primary": given([step % 2, 1], [1.0, 0.12345])}
         if step:
@@ -37,7 +38,7 @@ def note(folder: Path, start: int, stop: int) -> None:
 
 
 def test_a_line_holds_a_batch(tmp_path: Path) -> None:
-    note(tmp_path, 0, 2)
+    note(Records(tmp_path), 0, 2)
     first, second = [json.loads(line) for line in (tmp_path / UNFINISHED).read_text().splitlines()]
     assert first == {
         "step": 0,
@@ -52,18 +53,22 @@ def test_a_resumed_file_is_the_uninterrupted_one(tmp_path: Path) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     straight.mkdir()
     killed.mkdir()
-    note(straight, 0, 6)
-    note(killed, 0, 4)
+    note(Records(straight), 0, 6)
+    before, after = Records(killed), Records(killed)
+    note(before, 0, 2)
+    marks = before.state()
+    note(before, 2, 4)
     # Killed in the middle of a line, and the checkpoint is of step 2.
     with (killed / UNFINISHED).open("a") as file:
         file.write('{"step": 4, "posi')
-    note(killed, 2, 6)
+    after.resume([UNFINISHED], marks)
+    note(after, 2, 6)
     assert (killed / UNFINISHED).read_bytes() == (straight / UNFINISHED).read_bytes()
 
 
 def test_what_is_logged_becomes_the_arrays_of_a_finished_run(tmp_path: Path) -> None:
     """Where a network gave no label, none is used."""
-    note(tmp_path, 0, 2)
+    note(Records(tmp_path), 0, 2)
     pseudo_labels.write(tmp_path, ["a", "b", "c"], ["run", "jump"], np.array([1, 0, 1]))
     made = pseudo_labels.read(tmp_path)
     assert made.steps.tolist() == [0, 0, 1, 1]
@@ -75,7 +80,7 @@ def test_what_is_logged_becomes_the_arrays_of_a_finished_run(tmp_path: Path) -> 
 
 
 def test_a_method_without_pseudo_labels_has_no_file(tmp_path: Path) -> None:
-    keeper = PseudoLabelLog(tmp_path, 0, ALONE)
+    keeper = PseudoLabelLog(Records(tmp_path), ALONE)
     keeper.note(0, torch.tensor([0, 1]), {})
     keeper.flush()
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from ssl_video.data.dataset import Data
 from ssl_video.errors import InputError
 from ssl_video.networks import flops
 from ssl_video.runs import checkpoint
-from ssl_video.runs.folder import METRICS, RESULT, RunFolder, run_folder
+from ssl_video.runs.folder import METRICS, RESULT, RunFolder, run_folder, stamp
 from ssl_video.runs.result import Accuracies, Result
 from ssl_video.spec import Spec, build, plain
 from ssl_video.training.execution import Execution
@@ -126,7 +126,7 @@ FIELDS = {
     "top1": float, "top5": type(None), "mean_class": float, "predictors": dict, "seconds": float,
     "train_seconds": float, "test_seconds": float, "clips_seen": int, "parameters": int,
     "parameters_trained": int, "gflops": float, "training_gflops": float,
-    "skipped_steps": int, "left_out": int, "spec": dict,
+    "skipped_steps": int, "files": dict, "incomplete": list, "left_out": int, "spec": dict,
     "environment": dict, "finished": str, "validation": float, "validation_accuracies": dict,
     "expected_accuracies": dict, "expected_by_fold": list,
     "temperatures": dict, "frame_cache": dict, "pseudo_labels_used": dict,
@@ -164,6 +164,8 @@ def test_a_result_says_everything(make_plan: MakePlan, tmp_path: Path) -> None:
     }
     assert {name: getattr(result, name) for name in expected} == expected
     assert list(result.predictors) == ["primary", "auxiliary"]
+    names = ("predictions.npz", "pseudo-labels.npz", "partition.txt", "metrics.jsonl")
+    assert result.files == {name: stamp(tmp_path / name) for name in names}
     headline = Accuracies(top1=result.top1, top5=result.top5, mean_class=result.mean_class)
     assert headline == result.predictors["primary"]
     assert result.parameters < result.parameters_trained
