@@ -9,7 +9,7 @@ import pytest
 from ssl_video.data.frames import store
 from ssl_video.data.frames.cache import entries
 
-SIZE = 10 * 16 * 16 * 3 + 32  # of a clip of the fixture `videos`, with the header of its file
+SIZE = 10 * 16 * 16 * 3 + 56 + 40  # of a clip of the fixture `videos`, with header and checksums
 EVERY = np.arange(10)
 SOME = np.array([7, 0, 0, 9])
 

@@ -1,6 +1,6 @@
 """The folder of stored clips: its entries, its size limit, and the removal of old clips.
 
-    files/ab/<path, size, mtime>       a link whose target is text: "<content> <frames> <seconds>"
+    files/ab/<path, size, mtime>       a link whose target is text: "<content> <frames> <seconds> <checksum>"
     times/cd/<content>.npz             time stamps and key frames, of long videos and where times are needed
     raw-128-ffmpeg62/cd/<content>      a video's frames; format, short side, decoder, digest of the video
     raw-128-ffmpeg62/cd/<content>-7    frames 448 to 511 of a long video
@@ -8,10 +8,13 @@
     used                               bytes of all stored clips; its lock guards reservation and removal
 
 A clip is named by the content of its video file. So a data set that is copied or mounted elsewhere finds its
-frames: its files are read once, not decoded. When the cache is full, the least recently used clips are
-removed. Clips used since the oldest living process began are never removed, because that process may rely on
-them. If that leaves no room, nothing more is stored. A process reserves room before it writes. A process that
-is killed meanwhile has reserved too much, which is corrected when room gets scarce.
+frames: its files are read once, not decoded. Every entry carries its source and checksums. One that is damaged
+or in the place of another is made anew.
+
+When the cache is full, the least recently used clips are removed. Clips used since the oldest living process
+began are never removed, because that process may rely on them. If that leaves no room, nothing more is stored. A
+process reserves room before it writes. A process that is killed meanwhile has reserved too much, which is
+corrected when room gets scarce.
 """
 
 import contextlib
@@ -29,7 +32,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from ssl_video.data.frames.formats import FORMATS, DamagedError, StoredClip, pack
+from ssl_video.data.frames.formats import FORMATS, DamagedError, OutdatedError, StoredClip, pack
 from ssl_video.errors import InputError
 from ssl_video.files import replacing
 
@@ -83,6 +86,7 @@ class FrameCache:
         self._format, self.setting = FORMATS[frame_format], f"{frame_format}-{setting}"
         self._no_room_until = 0.0
         self._claim: BinaryIO | None = None
+        self._told = False
 
     @property
     def full(self) -> bool:
@@ -113,24 +117,39 @@ class FrameCache:
     def open(self, content: str) -> StoredClip | None:
         """Return a stored clip, or None."""
         try:
-            return StoredClip(self._path(content), self._format)
-        except DamagedError:
-            self.remove(content)
+            return StoredClip(self._path(content), self._format, f"{self.setting}/{content}")
+        except DamagedError as error:
+            self._drop(content, error)
         except OSError:
             pass
         return None
 
     def read(self, content: str, indices: np.ndarray) -> np.ndarray | None:
-        """Return frames of a stored clip; None: it is not stored, or was corrupt and has been removed."""
+        """Return frames of a stored clip; None: it is not stored, or was damaged and has been removed.
+
+        A clip that has fewer frames than are wanted is a damaged one.
+        """
         clip = self.open(content)
         if clip is None:
             return None
         try:
             with clip:
                 return clip.read(indices)
-        except DamagedError:
-            self.remove(content)
+        except (DamagedError, IndexError) as error:
+            self._drop(content, error)
         return None
+
+    def _drop(self, content: str, error: Exception) -> None:
+        """Remove a clip that cannot be used, and say so once."""
+        if not (self._told or isinstance(error, OutdatedError)):
+            warnings.warn(
+                f"{self._path(content)} in the frame cache is damaged ({error}): it is removed and its video "
+                "decoded again, and so are others that are; if there are many, check the disk",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            self._told = True
+        self.remove(content)
 
     def touch(self, content: str) -> bool:
         """Record that a clip is used, and return True if it is stored."""
@@ -153,7 +172,7 @@ class FrameCache:
             return False
         if self.touch(content):
             return True
-        parts = pack(self._format, frames)
+        parts = pack(self._format, frames, f"{self.setting}/{content}")
         size = sum(part.nbytes for part in parts)
         try:
             if not self._reserve(size):

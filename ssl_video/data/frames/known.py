@@ -1,13 +1,16 @@
 """Known facts of video files: a digest of their content, and their number of frames.
 
-They are stored in files/ of the frame cache, as links whose target is text: "<content> <frames> <seconds>".
-Links are named by path, size and modification time, so that a lookup costs no more than one stat call.
+They are stored in files/ of the frame cache, as links whose target is text: "<content> <frames> <seconds>
+<checksum>". Links are named by path, size and modification time, so that a lookup costs no more than one stat
+call. The checksum is that of name and facts, so a link that is damaged or in the place of another is not used.
 """
 
 import contextlib
 import errno
 import hashlib
+import math
 import os
+import re
 import stat
 import uuid
 from collections.abc import Iterable
@@ -15,6 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssl_video.data.names import is_picture
+
+_CONTENT = re.compile("[0-9a-f]{32}")
 
 
 class Video(NamedTuple):
@@ -34,8 +39,14 @@ class Video(NamedTuple):
 def find(folder: Path, path: str) -> Video | None:
     """Return the known facts of a video file, if its path, size and modification time are unchanged."""
     with contextlib.suppress(OSError, ValueError):
-        content, frames, seconds = os.readlink(_link(folder, path)).split()
-        return Video(content, int(frames), float(seconds))
+        link = _link(folder, path)
+        facts, _, checksum = os.readlink(link).rpartition(" ")
+        content, frames, seconds = facts.split(" ")
+        # The content becomes a part of paths. Nothing outside of the cache, which may be shared, is touched.
+        if checksum == _checksum(link, facts) and _CONTENT.fullmatch(content):
+            video = Video(content, int(frames), float(seconds))
+            if video.frames > 0 and 0 <= video.seconds < math.inf:
+                return video
     return None
 
 
@@ -51,8 +62,14 @@ def note(folder: Path, path: str, video: Video) -> None:
         os.makedirs(os.path.dirname(link), exist_ok=True)
         # Creating a link is atomic, and a target of up to 59 bytes takes no block of the disk.
         new = f"{link}.{uuid.uuid4().hex}"
-        os.symlink(f"{video.content} {video.frames} {video.seconds:.3f}", new)
+        facts = f"{video.content} {video.frames} {video.seconds:.3f}"
+        os.symlink(f"{facts} {_checksum(link, facts)}", new)
         os.replace(new, link)
+
+
+def _checksum(link: str, facts: str) -> str:
+    name = os.path.basename(link)
+    return hashlib.sha256(os.fsencode(f"{name} {facts}")).hexdigest()[:8]
 
 
 def _link(folder: Path, path: str) -> str:

@@ -332,7 +332,13 @@ class FrameStore:
     def _fresh(self, path: str, video: Video, indices: np.ndarray) -> np.ndarray:
         """Return decoded frames: from a whole video if there is room for it, otherwise only those needed."""
         if not self._cache.full:
-            return self._decode(path, video.content)[indices]
+            frames = self._decode(path, video.content)
+            if len(frames) < video.frames:
+                raise DecodeError(
+                    f"it has {len(frames)} frames, and the frame cache {self.folder} says {video.frames}: "
+                    "clear it with ssl-video data cache --clear"
+                )
+            return frames[indices]
         return decode.read(path, indices, self.short_side, frames=video.frames)
 
     def _of_long(self, path: str, video: Video, indices: np.ndarray) -> tuple[np.ndarray, int, int]:

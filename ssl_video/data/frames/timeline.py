@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import zipfile
+import tokenize
 import zlib
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from ssl_video.data.frames.known import Video
 from ssl_video.data.video import decode
 from ssl_video.data.video.container import stated_seconds
 from ssl_video.data.video.packets import Irregular, Packets, scan
+from ssl_video.errors import DAMAGED
 from ssl_video.files import replacing
 
 _REMEMBERED = 2**21  # frames whose packets a process keeps in memory
 _CHECKED = 8  # frames at the start of a long file that are decoded
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (*DAMAGED, zlib.error, tokenize.TokenError, SyntaxError, MemoryError)
 
 
 class Timelines:
@@ -57,7 +58,8 @@ class Timelines:
     def _load(self, video: Video) -> Packets | None:
         with contextlib.suppress(*_UNREADABLE), np.load(self._file(video.content)) as stored:
             stamps, positions = np.cumsum(stored["stamps"]), np.cumsum(stored["positions"])
-            if len(stamps) == len(positions) == video.frames:
+            same = str(stored["content"]) == video.content
+            if same and len(stamps) == len(positions) == video.frames:
                 return Packets(stamps, positions, stored["keys"], int(stored["lead"]), float(stored["unit"]))
         return None
 
@@ -69,6 +71,7 @@ class Timelines:
             with replacing(file) as target:
                 np.savez_compressed(
                     target,
+                    content=np.array(content),
                     lead=packets.lead,
                     unit=packets.unit,
                     # Differences are mostly equal, so that an hour takes a few hundred kilobytes.

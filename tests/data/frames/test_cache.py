@@ -15,7 +15,7 @@ from ssl_video.data.frames.cache import FrameCache, clear, entries, survey, used
 from ssl_video.errors import InputError
 
 CLIP = np.zeros((10, 16, 16, 3), np.uint8)
-SIZE = CLIP.nbytes + 32  # with the header
+SIZE = CLIP.nbytes + 56 + 4 * len(CLIP)  # with header and checksums
 
 
 def names(folder: Path) -> set[str]:

@@ -9,6 +9,7 @@ import pytest
 from ssl_video.data.frames.formats import FORMATS, DamagedError, StoredClip, pack
 
 INDICES = np.array([4, 0, 0, 3])
+NAME = "raw-128/abc"
 
 
 @pytest.fixture
@@ -26,12 +27,12 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def path(name: str, frames: np.ndarray, tmp_path: Path) -> Path:
     file = tmp_path / "clip"
-    file.write_bytes(b"".join(pack(FORMATS[name], frames)))
+    file.write_bytes(b"".join(pack(FORMATS[name], frames, NAME)))
     return file
 
 
 def test_frames_come_back_in_the_order_asked(path: Path, name: str, frames: np.ndarray) -> None:
-    with StoredClip(path, FORMATS[name]) as clip:
+    with StoredClip(path, FORMATS[name], NAME) as clip:
         assert (len(clip), clip.shape, clip.size) == (5, (5, 18, 21, 3), path.stat().st_size)
         found = clip.read(INDICES)
     # Consumers write into them.
@@ -42,8 +43,8 @@ def test_frames_come_back_in_the_order_asked(path: Path, name: str, frames: np.n
 
 
 def test_size_of_a_raw_file(frames: np.ndarray) -> None:
-    # 5 x 18 x 21 x 3 pixels and 32 bytes of header.
-    assert len(b"".join(pack(FORMATS["raw"], frames))) == 5670 + 32
+    # 5 x 18 x 21 x 3 pixels, 56 bytes of header, and 4 of checksum for each frame.
+    assert len(b"".join(pack(FORMATS["raw"], frames, NAME))) == 5670 + 56 + 5 * 4
 
 
 def test_pixels_do_not_depend_on_the_frames_beside_them(name: str, frames: np.ndarray) -> None:
@@ -52,7 +53,7 @@ def test_pixels_do_not_depend_on_the_frames_beside_them(name: str, frames: np.nd
 
 
 def test_what_is_removed_while_it_is_open_stays_readable(path: Path, name: str) -> None:
-    with StoredClip(path, FORMATS[name]) as clip:
+    with StoredClip(path, FORMATS[name], NAME) as clip:
         before = clip.read(INDICES)
         path.unlink()
         assert np.array_equal(clip.read(INDICES), before)
@@ -72,23 +73,23 @@ def test_what_is_removed_while_it_is_open_stays_readable(path: Path, name: str) 
 def test_file_that_is_not_whole(path: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DamagedError):
-        StoredClip(path, FORMATS[name])
+        StoredClip(path, FORMATS[name], NAME)
 
 
 # Behind a header that is right: the table of places points anywhere, or images are none.
-@pytest.mark.parametrize("start", [32, 80])
+@pytest.mark.parametrize("start", [76, 124])
 @pytest.mark.parametrize("value", [0, 255])
 def test_jpeg_images_that_are_damaged(frames: np.ndarray, tmp_path: Path, start: int, value: int) -> None:
-    content = b"".join(pack(FORMATS["jpeg"], frames))
+    content = b"".join(pack(FORMATS["jpeg"], frames, NAME))
     path = tmp_path / "clip"
     path.write_bytes(content[:start] + bytes([value]) * (len(content) - start))
-    with StoredClip(path, FORMATS["jpeg"]) as clip, pytest.raises(DamagedError):
+    with StoredClip(path, FORMATS["jpeg"], NAME) as clip, pytest.raises(DamagedError):
         clip.read(INDICES)
 
 
 def test_file_that_is_cut_off_while_it_is_open(path: Path, name: str) -> None:
     # A mapped file would kill the process here.
-    with StoredClip(path, FORMATS[name]) as clip:
+    with StoredClip(path, FORMATS[name], NAME) as clip:
         with path.open("r+b") as file:
             file.truncate(100)
         with pytest.raises(DamagedError):
@@ -97,5 +98,5 @@ def test_file_that_is_cut_off_while_it_is_open(path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("index", [-1, 5])
 def test_frame_that_does_not_exist(path: Path, name: str, index: int) -> None:
-    with StoredClip(path, FORMATS[name]) as clip, pytest.raises(IndexError, match="of a clip of 5"):
+    with StoredClip(path, FORMATS[name], NAME) as clip, pytest.raises(IndexError, match="of a clip of 5"):
         clip.read(np.array([0, index]))
