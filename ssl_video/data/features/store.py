@@ -3,13 +3,16 @@
     <set>/about.json     what determines the numbers of the set; its time is that of the last use
     <set>/used           locked by the processes that use the set, for as long as they live
     <set>/<pack>.items   the items of a pack, a line each; locked by the process that computes them
-    <set>/<pack>.f16     their features, once all of them are computed
+    <set>/<pack>.f16     their features, once all of them are computed, with checksums; see `pack`
 
-A set is named by a digest of `about.json`. An item is a clip: its video's content, and the number of the copy
-that was drawn from it. Items that a set lacks make new packs. Processes that need the same items share the
-work: each takes packs that no living process is computing. A process that is killed loses one pack. One that
-lacks videos of a pack makes other packs of the rest, and shares these with those that lack the same videos.
-When the limit is reached, the sets that no process uses are removed, the least recently used first.
+A set is named by a digest of `about.json`, and a pack by one of its items. What is not as it was written is
+removed, with a warning once, and computed anew.
+
+An item is a clip: its video's content, and the number of the copy that was drawn from it. Items that a set
+lacks make new packs. Processes that need the same items share the work: each takes packs that no living
+process is computing. A process that is killed loses one pack. One that lacks videos of a pack makes other
+packs of the rest, and shares these with those that lack the same videos. When the limit is reached, the
+sets that no process uses are removed, the least recently used first.
 """
 
 import contextlib
@@ -19,6 +22,7 @@ import json
 import os
 import shutil
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +30,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from ssl_video.data.features import pack
+from ssl_video.data.features.pack import TYPE, DamagedError, OutdatedError, Pack
 from ssl_video.data.progress import CountProgress
 from ssl_video.errors import InputError
 from ssl_video.files import replacing
@@ -34,7 +40,6 @@ from ssl_video.files import replacing
 Item = tuple[str, int]
 
 _ABOUT, _USED, _ITEMS, _ARRAY = "about.json", "used", ".items", ".f16"
-_TYPE = np.dtype(np.float16)
 # Packs of new items: this many, as far as their sizes stay within the bounds.
 _PACKS, _SMALLEST, _LARGEST = 32, 32, 256
 _POLL = 0.2  # seconds between looks at the packs that other processes compute
@@ -80,10 +85,11 @@ class FeatureSet:
         self._bytes = _bytes(shape)
         self._packs: list[str] = []
         self._where: dict[Item, tuple[int, int]] = {}
-        self._arrays: dict[int, np.memmap[Any, Any]] = {}
+        self._open: dict[int, Pack] = {}
+        self._told = False
         try:
             self._claim = _claimed(self.folder)
-            if not (self.folder / _ABOUT).exists():
+            if not (self.folder / _ABOUT).exists() or (self.folder / _ABOUT).read_bytes() != text.encode():
                 with replacing(self.folder / _ABOUT) as file:
                     file.write(text.encode())
             os.utime(self.folder / _ABOUT)
@@ -92,7 +98,7 @@ class FeatureSet:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for another process: the one that made the set protects it from removal."""
-        return {**self.__dict__, "_claim": None, "_arrays": {}}
+        return {**self.__dict__, "_claim": None, "_open": {}}
 
     def fill(
         self,
@@ -119,6 +125,8 @@ class FeatureSet:
             with _locked(self.folder / "packs"):
                 self._look()
                 self._add([item for item in items if item not in self._where])
+            for number in {self._where[item][0] for item in items}:
+                self._check(number)
             waiting = self._unstored(items)
             while waiting:
                 if progress:
@@ -141,19 +149,63 @@ class FeatureSet:
         return np.array([self._where[item] for item in items], np.int64).reshape(-1, 2)
 
     def read(self, places: np.ndarray) -> np.ndarray:
-        """Return features by place, float16 (len(places), *shape)."""
-        found = np.empty((len(places), *self.shape), _TYPE)
+        """Return features by place, float16 (len(places), *shape).
+
+        Raises:
+            InputError: they were damaged after `fill` had checked them.
+        """
+        found = np.empty((len(places), *self.shape), TYPE)
         for target, (number, slot) in zip(found, places.tolist(), strict=True):
-            target[...] = self._array(number)[slot]
+            try:
+                target[...] = self._pack(number).read(slot)
+            except (DamagedError, OSError) as error:
+                raise InputError(
+                    f"the stored features {self._path(number, _ARRAY)} were damaged or removed while they "
+                    f"were used ({error}): run the command again, which checks all and computes these anew"
+                ) from None
         return found
 
     def _look(self) -> None:
         """Read the items of all packs that were added since the last look."""
         for path in sorted(self.folder.glob(f"*{_ITEMS}")):
             if path.stem not in self._packs:
-                for slot, line in enumerate(path.read_text().splitlines()):
-                    self._where.setdefault(_item(line), (len(self._packs), slot))
+                found = _items(path)
+                if found is None:
+                    self._warn(path, "its items are not those that it is named by")
+                    path.unlink()
+                    continue
+                for slot, item in enumerate(found):
+                    self._where.setdefault(item, (len(self._packs), slot))
                 self._packs.append(path.stem)
+
+    def _check(self, number: int) -> None:
+        """Remove the features of a pack if they are not as they were written."""
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                self._pack(number).check()
+                return
+            except DamagedError as error:
+                if not isinstance(error, OutdatedError):
+                    self._warn(self._path(number, _ARRAY), str(error))
+            self._open.pop(number, None)
+            with self._path(number, _ITEMS).open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                try:  # once more, as another process may have computed them meanwhile
+                    self._pack(number).check()
+                except DamagedError:
+                    self._open.pop(number, None)
+                    self._path(number, _ARRAY).unlink()
+
+    def _warn(self, path: Path, reason: str) -> None:
+        """Say once that stored features are damaged."""
+        if not self._told:
+            warnings.warn(
+                f"the stored features {path} are damaged ({reason}): they are removed and computed again, "
+                "and so are others that are; if there are many, check the disk",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            self._told = True
 
     def _unstored(self, items: Sequence[Item]) -> Counter[int]:
         """Return the packs of items that are not computed yet, with their numbers of these items."""
@@ -167,12 +219,12 @@ class FeatureSet:
         _make_room(self.all, self.limit, len(items) * self._bytes)
         size = min(max(-(-len(items) // _PACKS), _SMALLEST), _LARGEST)
         for start in range(0, len(items), size):
-            lines = "".join(f"{content} {copy}\n" for content, copy in items[start : start + size])
-            path = self.folder / (hashlib.sha256(lines.encode()).hexdigest()[:16] + _ITEMS)
+            lines = "".join(f"{content} {copy}\n" for content, copy in items[start : start + size]).encode()
+            path = self.folder / (_name(lines) + _ITEMS)
             if path.exists():
                 continue  # a process that computes it has locked this very file
             with replacing(path) as file:
-                file.write(lines.encode())
+                file.write(lines)
         self._look()
 
     def _repack(self, items: Sequence[Item], has: Callable[[str], bool]) -> None:
@@ -206,8 +258,18 @@ class FeatureSet:
             return not self._path(number, _ARRAY).exists()
 
     def _items(self, number: int) -> list[Item]:
-        """Return the items of a pack."""
-        return [_item(line) for line in self._path(number, _ITEMS).read_text().splitlines()]
+        """Return the items of a pack.
+
+        Raises:
+            InputError: they were damaged since they were looked up.
+        """
+        found = _items(self._path(number, _ITEMS))
+        if found is None:
+            raise InputError(
+                f"{self._path(number, _ITEMS)} was damaged while it was used: run the command again, which "
+                "makes it anew"
+            )
+        return found
 
     def _compute(
         self,
@@ -228,17 +290,32 @@ class FeatureSet:
                 if not all(has(content) for content, _ in found):
                     return False
                 with replacing(self._path(number, _ARRAY)) as target:
-                    for features in compute(found):
-                        target.write(_half(features).tobytes())
-                    assert target.tell() == len(found) * self._bytes, "an item has other features"
+                    made = pack.write(target, map(self._half, compute(found)), self._names(number))
+                    assert made == len(found), "there are other features than items"
         return True
 
-    def _array(self, number: int) -> "np.memmap[Any, Any]":
-        if number not in self._arrays:
-            path = self._path(number, _ARRAY)
-            count = path.stat().st_size // self._bytes
-            self._arrays[number] = np.memmap(path, _TYPE, "r", shape=(count, *self.shape))
-        return self._arrays[number]
+    def _pack(self, number: int) -> Pack:
+        if number not in self._open:
+            count = len(self._items(number))
+            self._open[number] = Pack(self._path(number, _ARRAY), self.shape, count, self._names(number))
+        return self._open[number]
+
+    def _names(self, number: int) -> tuple[str, str]:
+        return self.folder.name, self._packs[number]
+
+    def _half(self, features: np.ndarray) -> np.ndarray:
+        """Return features as they are stored.
+
+        Raises:
+            InputError: a number is too large, or is none.
+        """
+        assert features.shape == self.shape, "an item has other features"
+        if not (np.abs(features) <= np.finfo(TYPE).max).all():
+            raise InputError(
+                "a frozen network gives features that are not finite, or too large to be stored in 16 bits: "
+                "give --feature-copies 0 to compute features as they are needed"
+            )
+        return np.ascontiguousarray(features, TYPE)
 
     def _path(self, number: int, ending: str) -> Path:
         return self.folder / (self._packs[number] + ending)
@@ -248,7 +325,7 @@ def survey(folder: Path) -> list[SetFiles]:
     """Return the stored sets, the most recently used first."""
     found = []
     for path in folder.glob(f"*/{_ABOUT}"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             about, used = json.loads(path.read_text()), path.stat().st_mtime
             each, packs = _bytes(about["shape"]), list(path.parent.glob(f"*{_ITEMS}"))
             counts = {pack: pack.read_bytes().count(b"\n") for pack in packs}
@@ -314,29 +391,22 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _item(line: str) -> Item:
-    """Return the item of a line of a pack."""
-    content, _, copy = line.rpartition(" ")
-    return content, int(copy)
+def _items(path: Path) -> list[Item] | None:
+    """Return the items of a pack's file; None: they are not those that it is named by."""
+    content = path.read_bytes()
+    if _name(content) != path.stem:
+        return None
+    lines = (line.rpartition(" ") for line in content.decode().splitlines())
+    return [(video, int(copy)) for video, _, copy in lines]
+
+
+def _name(lines: bytes) -> str:
+    return hashlib.sha256(lines).hexdigest()[:16]
 
 
 def _bytes(shape: Sequence[int]) -> int:
     """Return the size of an item in bytes."""
-    return int(np.prod(shape)) * _TYPE.itemsize
-
-
-def _half(features: np.ndarray) -> np.ndarray:
-    """Return features as they are stored.
-
-    Raises:
-        InputError: a number is too large, or is none.
-    """
-    if not (np.abs(features) <= np.finfo(_TYPE).max).all():
-        raise InputError(
-            "a frozen network gives features that are not finite, or too large to be stored in 16 bits: give "
-            "--feature-copies 0 to compute features as they are needed"
-        )
-    return np.ascontiguousarray(features, _TYPE)
+    return int(np.prod(shape)) * TYPE.itemsize
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:

@@ -2,7 +2,7 @@
 
 They are stored in files/ of the frame cache, as links whose target is text: "<content> <frames> <seconds>
 <checksum>". Links are named by path, size and modification time, so that a lookup costs no more than one stat
-call. The checksum is that of name and facts, so a link that is damaged or in the place of another is not used.
+call. The checksum is that of name and facts, so a link that is damaged or in another's place is not used.
 """
 
 import contextlib

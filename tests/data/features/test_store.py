@@ -3,14 +3,19 @@
 import fcntl
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.damaged import FEW, damages
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ssl_video.data.features.store import FeatureSet, Item, clear, survey
 from ssl_video.errors import InputError
@@ -274,3 +279,116 @@ def test_processes_share_the_work_and_take_over_that_of_killed_ones(tmp_path: Pa
     done = opened(tmp_path)
     done.fill(items(64), lambda some: pytest.fail("computed again"))
     assert_stored(done, items(64))
+
+
+# What is not as it was written
+
+
+def damage(path: Path) -> None:
+    """Flip a bit of the first item."""
+    content = path.read_bytes()
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+
+
+def again(folder: Path, wanted: Sequence[Item]) -> tuple[list[Item], list[str]]:
+    """Fill and check; return the items that were computed again, and the warnings."""
+    asked = list[Item]()
+
+    def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
+        asked.extend(some)
+        return features(some)
+
+    made = opened(folder)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        made.fill(wanted, compute)
+    assert_stored(made, wanted)
+    return sorted(asked), [str(warning.message) for warning in said]
+
+
+def packs(folder: Path, ending: str) -> list[Path]:
+    return sorted(folder.glob(f"*/*{ending}"))
+
+
+def test_a_pack_that_is_damaged_is_computed_again(tmp_path: Path) -> None:
+    """Of several, each; said once."""
+    opened(tmp_path).fill(items(80), features)
+    assert again(tmp_path, items(80)) == ([], [])
+    paths = packs(tmp_path, ".f16")
+    assert len(paths) == 5
+    for path in paths[:2]:
+        damage(path)
+    asked, said = again(tmp_path, items(80))
+    assert len(asked) == 64
+    assert len(said) == 1
+    assert "the checksum of an item is wrong" in said[0]
+    assert again(tmp_path, items(80)) == ([], [])
+
+
+def test_packs_that_are_swapped(tmp_path: Path) -> None:
+    opened(tmp_path).fill(items(32), features)
+    one, two = packs(tmp_path, ".f16")
+    content = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(content)
+    asked, (said,) = again(tmp_path, items(32))
+    assert asked == sorted(items(32))
+    assert "or it is another pack" in said
+
+
+def test_a_pack_of_another_set(tmp_path: Path) -> None:
+    opened(tmp_path).fill(items(16), features)
+    opened(tmp_path, about={"network": "other"}).fill(
+        items(16), lambda some: (np.zeros(3, np.float32) for _ in some)
+    )
+    mine = opened(tmp_path).folder
+    (there,) = (path for path in packs(tmp_path, ".f16") if path.parent != mine)
+    (mine / there.name).write_bytes(there.read_bytes())
+    asked, said = again(tmp_path, items(16))
+    assert (len(asked), len(said)) == (32, 1)
+
+
+def test_items_that_are_damaged(tmp_path: Path) -> None:
+    """Their features may be of others, as nobody knows whose they are."""
+    opened(tmp_path).fill(items(16), features)
+    (path,) = packs(tmp_path, ".items")
+    path.write_bytes(path.read_bytes().replace(b"video7", b"video8"))
+    _, said = again(tmp_path, items(16))
+    assert len(said) == 1
+    assert "its items are not those that it is named by" in said[0]
+
+
+def test_packs_of_an_older_version_are_computed_again(tmp_path: Path) -> None:
+    """They have no checksums; nothing is wrong with them, so nothing is said."""
+    opened(tmp_path).fill(items(16), features)
+    (path,) = packs(tmp_path, ".f16")
+    path.write_bytes(path.read_bytes()[: 32 * 6])
+    assert again(tmp_path, items(16)) == (sorted(items(16)), [])
+
+
+def test_features_that_are_damaged_while_they_are_used(tmp_path: Path) -> None:
+    """Another process reads them, and finds it out when it reads the item first."""
+    made = opened(tmp_path)
+    made.fill(items(16), features)
+    places, worker = made.places(items(16)), pickle.loads(pickle.dumps(made))
+    (path,) = packs(tmp_path, ".f16")
+    damage(path)
+    assert np.array_equal(worker.read(places[1:]), made.read(places[1:]))
+    with pytest.raises(InputError, match=r"were damaged or removed while they were used .*: run the command"):
+        worker.read(places)
+
+
+def test_whatever_is_damaged_the_features_are_right(tmp_path: Path) -> None:
+    opened(tmp_path).fill(items(16), features)
+    (folder,) = {path.parent for path in packs(tmp_path, ".f16")}
+    whole = {path: path.read_bytes() for path in folder.iterdir() if path.name not in ("used", "packs")}
+
+    @FEW
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        path = data.draw(st.sampled_from(sorted(whole)))
+        path.write_bytes(data.draw(damages(whole[path])))
+        again(tmp_path, items(16))
+        assert {path: path.read_bytes() for path in whole} == whole
+
+    check()
