@@ -2,9 +2,15 @@
 
 import difflib
 import pickle
+import reprlib
 import struct
 import zipfile
 from collections.abc import Iterable, Sequence
+
+# Writes a few items of a few levels of containers, which may hold themselves or each other many times.
+_WRITER = reprlib.Repr()
+_WRITER.maxlevel, _WRITER.maxlist, _WRITER.maxtuple, _WRITER.maxdict, _WRITER.maxset = 3, 6, 6, 6, 6
+_WRITER.maxstring = _WRITER.maxother = _WRITER.maxlong = 1000
 
 # Exceptions that torch.load and zipfile raised on some thousands of damaged files.
 DAMAGED = (
@@ -55,6 +61,15 @@ def counted(number: int, noun: str, verb: str = "") -> str:
     elif verb:
         verb = {"have": "has", "are": "is"}.get(verb, f"{verb}s")
     return f"{number:,} {noun} {verb}".rstrip()
+
+
+def shortened(value: object, limit: int = 100) -> str:
+    """Return a value as Python writes it, cut off for a message; no large container is written out."""
+    text = value[: limit + 1] if isinstance(value, str | bytes) else value
+    if isinstance(value, int) and value.bit_length() > 4 * limit:
+        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"  # log10(2)
+    shown = _WRITER.repr(text)
+    return shown if len(shown) <= limit else f"{shown[:limit]}…"
 
 
 def some(names: Sequence[str] | Sequence[int], limit: int = 5) -> str:

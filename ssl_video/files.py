@@ -1,13 +1,17 @@
 """Atomic replacement of files, and reading of text files."""
 
+import json
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ssl_video.errors import InputError
+
+_DEEPEST = 100
+_DEEP = f"it is nested more than {_DEEPEST} times"
 
 
 @contextmanager
@@ -37,6 +41,29 @@ def replace_text(path: Path, text: str) -> None:
     """Replace a text file in one step."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Return the value of a JSON text, which may come from anybody.
+
+    Raises:
+        ValueError: it is not JSON, or nested more than 100 times; other code goes through values recursively.
+    """
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        raise ValueError(_DEEP) from None
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return value
+    raise ValueError(_DEEP)
 
 
 def read_text(path: Path) -> str:

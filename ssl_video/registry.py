@@ -6,6 +6,7 @@ entries nor torch.
 
 import ast
 import functools
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -23,6 +24,7 @@ Entry = TypeVar("Entry", bound=Callable[..., Any])
 _Definition = ast.ClassDef | ast.FunctionDef
 INPUTS = ("clips", "imagenet", "weights")
 _PLUGIN = "ssl_video_plugin_"  # prefix of the names of modules that are loaded by path
+_imported: dict[str, str] = {}  # hashes of plugins' files as they were when they were imported
 
 
 class _Builtin(NamedTuple):
@@ -96,6 +98,41 @@ class Registry:
             return ""
         return self._sources.text(entry) if self._is_of_session(name) else file_text(entry)
 
+    def file(self, name: str) -> Path | None:
+        """Return the file of an entry outside the package, without importing it.
+
+        Returns:
+            None: the entry is built in, or was defined in this session.
+
+        Raises:
+            InputError: no such name, or no such file.
+        """
+        name = self.full_name(name)
+        if ".py:" in name:
+            return self._existing(*name.rsplit(":", 1))
+        if name in self._builtin or self._is_of_session(name):
+            return None
+        return _file_of(self._entry_point(name))
+
+    def is_loaded(self, name: str) -> bool:
+        """Return whether an entry's code has been imported, so that using it runs no other code."""
+        name = self.full_name(name)
+        if ".py:" in name:
+            return _module_name(self._existing(*name.rsplit(":", 1))) in sys.modules
+        return name in self._entries
+
+    def fingerprint(self, name: str) -> str:
+        """Return a hash of the file of an entry outside the package, as it was when it was imported; else "".
+
+        Raises:
+            InputError: no such name, or the file cannot be read.
+        """
+        file = self.file(name)
+        if file is None:
+            return ""
+        imported = _imported.get(str(file.resolve())) if self.is_loaded(name) else None
+        return imported or _hash(file)
+
     def has_source(self, name: str) -> bool:
         """Return whether an entry's source can be read, so that other sessions recognise its runs."""
         return not self._is_of_session(name) or self._sources.is_readable(self.get(name))
@@ -125,7 +162,7 @@ class Registry:
             if name in self._builtin:
                 importlib.import_module(self._builtin[name].module)
             else:
-                self._entries.setdefault(name, self._entry_point(name).load())
+                self._entries.setdefault(name, self._from_package(self._entry_point(name)))
         return self._entries[name]
 
     def check(self, name: str) -> None:
@@ -201,24 +238,43 @@ class Registry:
 
     def _from_file(self, path: str, name: str) -> Callable[..., Any]:
         file = self._existing(path, name)
-        module = f"{_PLUGIN}{file.stem}_{abs(hash(file.resolve()))}"
+        module = _module_name(file)
         if module not in sys.modules:
             spec = importlib.util.spec_from_file_location(module, file)
             assert spec is not None
             assert spec.loader is not None
             sys.modules[module] = importlib.util.module_from_spec(spec)
+            _imported[str(file.resolve())] = _hash(file)
             try:
                 spec.loader.exec_module(sys.modules[module])
             except InputError:
                 del sys.modules[module]
                 raise
-            except Exception as error:  # any error in a user's file is the user's to fix
+            except (Exception, SystemExit) as error:  # any error in a user's file is the user's to fix
                 del sys.modules[module]
                 raise InputError(f"{path} cannot be imported: {_told(error, file)}") from error
+            except KeyboardInterrupt:
+                del sys.modules[module]
+                raise
         defined = {n for n, origin in self._origins.items() if origin == str(file.resolve())}
         if name not in defined:
             raise InputError(f"{path}: {unknown(self.kind, name, defined)}")
         return self._entries[name]
+
+    def _from_package(self, point: EntryPoint) -> Callable[..., Any]:
+        """Import an installed package's entry point."""
+        file = _file_of(point)
+        _imported[str(file.resolve())] = _hash(file)
+        try:
+            loaded: Callable[..., Any] = point.load()
+            return loaded
+        except InputError:
+            raise
+        except (Exception, SystemExit) as error:  # any error in a plugin is its author's to fix
+            raise InputError(
+                f"the {self.kind} {point.name} of the installed {point.value} cannot be imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def _existing(self, path: str, name: str) -> Path:
         """Return the file that holds an entry."""
@@ -253,8 +309,24 @@ def _line(node: _Definition) -> str:
     return (ast.get_docstring(node) or "").split("\n")[0]
 
 
-def _written(point: EntryPoint) -> str:
-    """Return the first line of the docstring of an entry point's object; "" if its source is unreadable."""
+def _module_name(file: Path) -> str:
+    """Return the name under which a file is imported as a module."""
+    return f"{_PLUGIN}{file.stem}_{abs(hash(file.resolve()))}"
+
+
+def _hash(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from None
+
+
+def _file_of(point: EntryPoint) -> Path:
+    """Return the file of an entry point's module, without importing it.
+
+    Raises:
+        InputError: the module is not installed, or has no file.
+    """
     package, *inner = point.module.split(".")
     try:
         spec = importlib.util.find_spec(package)
@@ -262,8 +334,18 @@ def _written(point: EntryPoint) -> str:
             # importlib.util would import the packages around a module, and with them torch.
             package, inside = f"{package}.{name}", spec.submodule_search_locations if spec else None
             spec = PathFinder.find_spec(package, inside) if inside else None
-        definitions = list(_definitions(Path(spec.origin))) if spec and spec.origin else []
-    except (OSError, SyntaxError, ValueError):
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.origin:
+        raise InputError(f"the installed {point.value} has no file that could be read")
+    return Path(spec.origin)
+
+
+def _written(point: EntryPoint) -> str:
+    """Return the first line of the docstring of an entry point's object; "" if its source is unreadable."""
+    try:
+        definitions = list(_definitions(_file_of(point)))
+    except (InputError, OSError, SyntaxError, ValueError):
         # The faults of a plugin are reported when it is requested.
         return ""
     return next((_line(node) for node in definitions if node.name == point.attr), "")
@@ -283,12 +365,14 @@ def _decorated(node: _Definition, decorator: str) -> list[str]:
     ]
 
 
-def _told(error: Exception, file: Path) -> str:
+def _told(error: BaseException, file: Path) -> str:
     """Return an error as one line, with the number of the last line of the file that led to it."""
     if isinstance(error, SyntaxError):
         return f"{error.msg}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
+    if isinstance(error, SystemExit):
+        return f"it ends the program, sys.exit({error.code!r})" + (f", line {lines[-1]}" if lines else "")
     return f"{type(error).__name__}: {error}" + (f", line {lines[-1]}" if lines else "")
 
 

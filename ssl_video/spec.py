@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ssl_video.errors import InputError, nearest, unknown
+from ssl_video.errors import InputError, nearest, shortened, unknown
 from ssl_video.options import REQUIRED, declared
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -43,6 +43,8 @@ Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 ProbeKind = Literal["none", "linear", "mlp", "attentive"]
 # What a network sees of its clips.
 Input = Literal["frames", "motion"]
+# Bound of numbers of frames, clips and folds: far above any use, and safe in 64-bit arithmetic.
+LARGEST = 2**24
 # The protocol that depends on the data.
 AUTO = "auto"
 
@@ -54,8 +56,8 @@ class NetworkSpec(BaseModel):
 
     backbone: str | None = Field(None, description="name of the backbone")
     width: float | None = Field(None, gt=0, description="multiplier of the backbone's channels")
-    frames: int | None = Field(None, ge=1, description="frames per clip")
-    stride: int | None = Field(None, ge=1, description="distance between frames of a clip")
+    frames: int | None = Field(None, ge=1, le=LARGEST, description="frames per clip")
+    stride: int | None = Field(None, ge=1, le=LARGEST, description="distance between frames of a clip")
     weights: str | None = Field(
         None, description="initial weights: a local file, `pretrained` or `imagenet-lite`"
     )
@@ -91,7 +93,7 @@ class AugmentationSpec(BaseModel):
     flip: float = Field(0.5, ge=0, le=1, description="probability of a flip; 0 if left and right are classes")
     area: float = Field(0.5, gt=0, le=1, description="smallest area of the random crop; 1: the whole frame")
     aspect: float = Field(4 / 3, ge=1, description="largest aspect ratio of the crop; the smallest is 1 / X")
-    operations: int = Field(2, ge=0, description="number of RandAugment operations")
+    operations: int = Field(2, ge=0, le=100, description="number of RandAugment operations")
     strength: float = Field(1.0, ge=0, le=1, description="multiplier of the operations' magnitudes")
     cutout: float = Field(0.5, ge=0, le=1, description="largest side of the grey square; 0: none")
 
@@ -126,6 +128,7 @@ class Spec(BaseModel):
     feature_copies: int = Field(
         8,
         ge=0,
+        le=10**4,
         description="augmented copies of a clip whose features a probe stores and trains on; 0: augment anew",
     )
     backbone_learning_rate: float = Field(
@@ -181,6 +184,7 @@ class Spec(BaseModel):
     folds: int = Field(
         0,
         ge=0,
+        le=LARGEST,
         description="cross-validate over the labeled clips: each draw tests another fold; 1: train on all of "
         "them; 0: do not",
     )
@@ -189,15 +193,19 @@ class Spec(BaseModel):
         description="rule by which the labeled training clips are chosen; auto: all if the data has "
         "unlabeled clips or folds, else per-class:10",
     )
-    draw: int | None = Field(None, ge=0, description="number of the random draw of labels; default: the seed")
+    draw: int | None = Field(
+        None, ge=0, lt=2**63, description="number of the random draw of labels; default: the seed"
+    )
     labeled_in_unlabeled: bool = Field(False, description="also use the labeled clips as unlabeled ones")
     validation: float = Field(
         0.0, ge=0, description="labeled clips for validation: a fraction below 1, or a number per class"
     )
     lists: _Path | None = Field(None, description="folder with the lists that published protocols need")
 
-    frames: int = Field(8, ge=1, description="frames per clip")
-    stride: int = Field(4, ge=1, description="distance between frames of a clip, in frames of the file")
+    frames: int = Field(8, ge=1, le=LARGEST, description="frames per clip")
+    stride: int = Field(
+        4, ge=1, le=LARGEST, description="distance between frames of a clip, in frames of the file"
+    )
     fps: float | None = Field(
         None,
         gt=0,
@@ -209,7 +217,7 @@ class Spec(BaseModel):
         description="frames of a clip: dense, a window of frames `stride` apart; segments, one frame from "
         "each of T equal parts of the video (TSN)",
     )
-    size: int = Field(64, ge=8, description="side of the square crop, in pixels")
+    size: int = Field(64, ge=8, le=4096, description="side of the square crop, in pixels")
     frame_format: Literal["raw", "jpeg"] = Field(
         "raw",
         description="storage of frames: raw, or jpeg, a tenth of the size with slightly different pixels",
@@ -218,15 +226,15 @@ class Spec(BaseModel):
         AugmentationSpec(), description="crop, flip, RandAugment and cutout of the training clips"
     )
 
-    steps: int = Field(400, ge=1, description="optimizer steps")
+    steps: int = Field(400, ge=1, le=10**12, description="optimizer steps")
     match: str | None = Field(
         None,
         pattern=r"^(clips|forwards|seconds):\d+(\.\d+)?$",
         description="budget that compared methods share in place of steps; set by a benchmark",
     )
-    labeled_batch: int = Field(8, ge=1, description="labeled clips per step")
+    labeled_batch: int = Field(8, ge=1, le=LARGEST, description="labeled clips per step")
     balance: bool = Field(False, description="draw every labeled batch evenly over the classes")
-    unlabeled_batch: int = Field(16, ge=1, description="unlabeled clips per step")
+    unlabeled_batch: int = Field(16, ge=1, le=LARGEST, description="unlabeled clips per step")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimizer")
     learning_rate: float = Field(0.003, gt=0, description="peak learning rate")
     weight_decay: float = Field(0.01, ge=0, description="weight decay of matrices and kernels")
@@ -234,7 +242,7 @@ class Spec(BaseModel):
     warmup: float = Field(0.05, ge=0, lt=1, description="fraction of the steps with rising learning rate")
     clip_norm: float = Field(5.0, ge=0, description="maximum gradient norm per network; 0: no clipping")
     accumulate: int = Field(
-        1, ge=1, description="number of micro-batches per optimizer step (gradient accumulation)"
+        1, ge=1, le=LARGEST, description="number of micro-batches per optimizer step (gradient accumulation)"
     )
     batch_norm: Literal["local", "sync"] = Field(
         "local", description="statistics over the clips of one process, or of all (GPU only)"
@@ -249,7 +257,7 @@ class Spec(BaseModel):
         "auto", description="compute dtype; auto: float32 on CPU, bfloat16 on GPU"
     )
 
-    test_clips: int = Field(4, ge=1, description="clips per test video, evenly spaced")
+    test_clips: int = Field(4, ge=1, le=10**4, description="clips per test video, evenly spaced")
     test_crops: Annotated[Literal[1, 3], BeforeValidator(_number)] = Field(
         1, description="crops per test clip along its longer side"
     )
@@ -467,7 +475,7 @@ def sentences(error: ValidationError, *inside: str) -> list[str]:
             found.append(f"{place} is missing")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            found.append(f"{place}: {message[0].lower()}{message[1:]}, found {problem['input']!r}")
+            found.append(f"{place}: {message[0].lower()}{message[1:]}, found {shortened(problem['input'])}")
     return found
 
 

@@ -66,6 +66,7 @@ def dynamics(
     results: str | PathLike[str] = "ssl-video-results",
     again: bool = False,
     device: str = "auto",
+    trust: bool = False,
     skip_broken: bool = False,
     cache_gib: float = 20.0,
     progress: bool | Observer | None = None,
@@ -80,6 +81,7 @@ def dynamics(
         results: the results folder.
         again: measure what was measured before.
         device: "auto", "cpu", "cuda" or "cuda:1".
+        trust: allow that the code of runs is imported, see `ssl_video.load_model`.
         skip_broken: quarantine videos that cannot be decoded, in place of stopping.
         cache_gib: bound of the cache of decoded frames, in GiB; 0: no cache.
         progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
@@ -90,7 +92,7 @@ def dynamics(
     if runs is None:
         runs = finished.in_folder(Path(results))
     listed = [runs] if isinstance(runs, str | PathLike | RunFolder) else list(runs)
-    measure = _Measure(observer(progress), again, device, skip_broken, cache_gib)
+    measure = _Measure(observer(progress), again, device, trust, skip_broken, cache_gib)
     scores, problems, without = dict[Path, Scores](), list[str](), list[Path]()
     for run in map(RunFolder, listed):
         try:
@@ -110,9 +112,9 @@ class _Measure:
     """Measures the accuracies of a run's networks; data that several runs share is opened once."""
 
     def __init__(
-        self, observer: Observer, again: bool, device: str, skip_broken: bool, cache_gib: float
+        self, observer: Observer, again: bool, device: str, trust: bool, skip_broken: bool, cache_gib: float
     ) -> None:
-        self.observer, self.again, self.device = observer, again, device
+        self.observer, self.again, self.device, self.trust = observer, again, device, trust
         self.skip_broken, self.cache_gib = skip_broken, cache_gib
         self._opened = dict[tuple[object, ...], "Data"]()
 
@@ -128,7 +130,7 @@ class _Measure:
         from ssl_video.data.dataset import frames_key, load
         from ssl_video.training.run import environment  # imports torch, which takes seconds
 
-        model = run.model(self.device)
+        model = run.model(self.device, trust=self.trust)
         spec = model.spec
         key = frames_key(spec)
         with self.observer.preparing() as progress:

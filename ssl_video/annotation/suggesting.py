@@ -40,6 +40,7 @@ def suggest(
     seed: int = 0,
     predictor: str | None = None,
     device: str = "auto",
+    trust: bool = False,
     workers: int | None = None,
     progress: bool | Observer | None = None,
 ) -> pd.DataFrame:
@@ -67,6 +68,7 @@ def suggest(
         seed: seed of the random choices of rules, and of the folds of the check.
         predictor: the network, see `Model.predictors`; None: the first.
         device: the device of a run that is loaded here.
+        trust: allow that the code of such a run is imported, see `load_model`.
         workers: threads that decode, see `Model.predict`.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
@@ -85,7 +87,7 @@ def suggest(
     folder = None if output is None else Path(output)
     if folder is not None:
         table.check(folder, overwrite=overwrite)
-    model = run if isinstance(run, Model) else load_model(run, device)
+    model = run if isinstance(run, Model) else load_model(run, device, trust=trust)
     name = predictor or next(iter(model.predictors))
     if name not in model.predictors:
         raise InputError(unknown("predictor", name, model.predictors))

@@ -26,6 +26,7 @@ _LEGEND = (
 @options.results_option
 @click.option("--again", is_flag=True, help="repeat tests whose results are stored")
 @options.device_option
+@options.trust_option
 @click.option("--json", "as_json", is_flag=True, help="print JSON, run by run, instead of tables")
 @options.data_options
 def command(runs: tuple[Path, ...], results: Path, again: bool, as_json: bool, **flags: Any) -> int:

@@ -18,6 +18,7 @@ _NAMED = 5  # clips that cannot be read
 
 @click.command()
 @options.checkpoint_argument
+@options.trust_option
 @click.option("--data", metavar="TEXT", help="data set  [the one that the run was trained on]")
 @click.option("--root", metavar="TEXT", help="folder that the manifest's paths start from")
 @click.option("--split", metavar="TEXT", help="manifest column that holds train or test")
@@ -57,13 +58,14 @@ def command(
     as_json: bool,
     skip_broken: bool,
     cache_gib: float,
+    trust: bool,
 ) -> None:
     """Test a run's folder or checkpoint file on a data set's test clips.
 
     Without --data, a run that was trained on all labels after a cross-validation (train --folds 5) shows what
     the runs of its folds found: each labeled clip is tested by the network that was trained without it.
     """
-    model = sv.load_model(checkpoint, device)
+    model = sv.load_model(checkpoint, device, trust=trust)
     shown = sv.ConsoleObserver()
     views = {"test_clips": test_clips, "test_crops": int(test_crops) if test_crops else None}
     files = {"confusion": confusion, "predictions": predictions}

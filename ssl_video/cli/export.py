@@ -10,6 +10,7 @@ from ssl_video.cli import options
 
 @click.command()
 @options.checkpoint_argument
+@options.trust_option
 @click.option(
     "-o",
     "--output",
@@ -19,13 +20,13 @@ from ssl_video.cli import options
     help="an .onnx file, or a .pt2 file for torch.export.load",
 )
 @options.predictor_option
-def command(checkpoint: Path, output: Path, predictor: str | None) -> None:
+def command(checkpoint: Path, output: Path, predictor: str | None, trust: bool) -> None:
     """Write the network of a run's folder or checkpoint file as an ONNX or .pt2 file.
 
     It takes frames (uint8) and returns probabilities. The file is compared with the network before it is
     written.
     """
-    model = sv.load_model(checkpoint, "cpu")
+    model = sv.load_model(checkpoint, "cpu", trust=trust)
     for note in model.notes:
         click.echo(f"note: {note}", err=True)
     written = model.export(output, predictor)

@@ -14,6 +14,7 @@ _REASONS = 5  # unreadable clips that are named
 
 @click.command()
 @options.checkpoint_argument
+@options.trust_option
 @options.videos_argument
 @click.option(
     "-o",
@@ -33,12 +34,13 @@ def command(
     predictor: str | None,
     device: str,
     workers: int | None,
+    trust: bool,
 ) -> int:
     """Write the features of clips: the inputs of the classifier of a run's network.
 
     Videos are given as to `ssl-video predict`.
     """
-    model = sv.load_model(checkpoint, device)
+    model = sv.load_model(checkpoint, device, trust=trust)
     for note in (*model.notes, model.calibration_note(predictor)):
         click.echo(f"note: {note}", err=True)
     found = model.features(

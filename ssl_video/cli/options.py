@@ -18,6 +18,11 @@ _INSIDE = "__"
 
 
 checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path), metavar="RUN|CHECKPOINT")
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="allow that the run's own algorithm or backbone, a Python file or a plugin, is imported",
+)
 videos_argument = click.argument(
     "videos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="VIDEO|FOLDER|LIST..."
 )

@@ -19,6 +19,7 @@ _REASONS = 5  # unreadable clips that are named
 
 @click.command()
 @options.checkpoint_argument
+@options.trust_option
 @options.videos_argument
 @click.option(
     "-o",
@@ -50,13 +51,15 @@ _REASONS = 5  # unreadable clips that are named
 @options.device_option
 @options.decoders_option
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object per row, one per line")
-def command(checkpoint: Path, videos: tuple[Path, ...], device: str, as_json: bool, **asked: Any) -> int:
+def command(
+    checkpoint: Path, videos: tuple[Path, ...], device: str, trust: bool, as_json: bool, **asked: Any
+) -> int:
     """Label videos with a run's folder or checkpoint file.
 
     Videos may be files, parts of them (a.mp4#t=20,30), folders at any depth, manifests (.csv, .tsv), lists
     (.txt) and index files (.arrow).
     """
-    model = sv.load_model(checkpoint, device)
+    model = sv.load_model(checkpoint, device, trust=trust)
     calibrated = model.calibration_note(asked["predictor"])
     expected = _expectation(model, asked["abstain"], asked["predictor"])
     for note in (*model.notes, calibrated, *expected):

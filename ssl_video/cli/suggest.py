@@ -20,6 +20,7 @@ _REASONS = 5  # unreadable clips that are named
 
 @click.command()
 @options.checkpoint_argument
+@options.trust_option
 @click.argument("data", type=click.Path(path_type=Path), nargs=-1, metavar="[VIDEO|FOLDER|LIST]...")
 @click.option(
     "-o",
@@ -49,14 +50,14 @@ _REASONS = 5  # unreadable clips that are named
 @click.option(
     "--workers", type=click.IntRange(0), metavar="N", help="threads that decode  [one per core, up to 8]"
 )
-def command(checkpoint: Path, data: tuple[Path, ...], device: str, **asked: Any) -> int:
+def command(checkpoint: Path, data: tuple[Path, ...], device: str, trust: bool, **asked: Any) -> int:
     """Suggest which clips to label next, or which labels look wrong.
 
     Videos are given as to `ssl-video predict`; without any, they are the run's unlabeled clips. With
     --check-labels, the data are folders of class folders, manifests with labels or index files; without any,
     they are the clips that the run was trained on with their labels.
     """
-    model = sv.load_model(checkpoint, device)
+    model = sv.load_model(checkpoint, device, trust=trust)
     for note in model.notes:
         click.echo(f"note: {note}", err=True)
     found = sv.suggest(model, data or None, progress=FilesPerSecond(unit=""), **asked)

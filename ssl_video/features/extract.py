@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ssl_video.backbones.probe import Probe
 from ssl_video.data.dataset import clock
-from ssl_video.networks.assemble import entry
+from ssl_video.networks.plugins import entry
 from ssl_video.networks.precision import autocast
 from ssl_video.registry import backbones
 from ssl_video.spec import NetworkSpec, Spec

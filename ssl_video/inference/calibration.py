@@ -7,13 +7,14 @@ logits of each view before their softmax. It is fitted on the validation clips o
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from ssl_video.errors import counted
+from ssl_video.errors import InputError, counted
 
 FEWEST = 10  # validation clips without which there is no temperature
 FEW = 50  # below, a temperature is a rough one
@@ -32,14 +33,25 @@ class Calibration:
         folds: number of folds of a cross-validation that the clips are from; 0: they are validation clips.
     """
 
-    clips: int = 0
-    temperatures: Mapping[str, float] = field(default_factory=dict)
-    folds: int = 0
+    clips: Annotated[int, Field(ge=0)] = 0
+    temperatures: Mapping[str, Annotated[FiniteFloat, Field(gt=0)]] = field(default_factory=dict)
+    folds: Annotated[int, Field(ge=0)] = 0
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> "Calibration | None":
-        """Return that of a checkpoint; None: it was made before there were temperatures."""
-        return cls(**state["calibration"]) if "calibration" in state else None
+        """Return that of a checkpoint; None: it was made before there were temperatures.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        if "calibration" not in state:
+            return None
+        try:
+            return _SCHEMA.validate_python(state["calibration"])
+        except ValidationError as error:
+            raise InputError(
+                f"the calibration of the checkpoint is damaged: {error.errors()[0]['msg']}"
+            ) from None
 
     def plain(self) -> dict[str, Any]:
         """Return the fields for a checkpoint."""
@@ -57,6 +69,9 @@ class Calibration:
         if self.clips < FEWEST:
             return f"not calibrated: the run has {clips}, a temperature needs {FEWEST}"
         return f"not calibrated: no temperature describes the {clips} better than the network itself"
+
+
+_SCHEMA = TypeAdapter(Calibration)
 
 
 class Bin(NamedTuple):

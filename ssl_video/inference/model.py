@@ -37,6 +37,7 @@ from ssl_video.inference.evaluation import Evaluation, File, check_files
 from ssl_video.inference.label_table import LabelTable, Row
 from ssl_video.inference.stretches import Labeled
 from ssl_video.names import Place
+from ssl_video.networks import plugins
 from ssl_video.networks.assemble import Assembly, assemble, resolve
 from ssl_video.networks.memory_format import place
 from ssl_video.observer import Observer, observer
@@ -555,16 +556,24 @@ class Model:
         return rows, numbers[index.labels[rows]]
 
 
-def load(path: Path, device: torch.device) -> Model:
+def load(path: Path, device: torch.device, trust: bool = False) -> Model:
     """Load a run's folder or a checkpoint file.
 
+    Args:
+        path: the folder or file.
+        device: where to put the networks.
+        trust: allow that the code of an algorithm or backbone outside the package is run.
+
     Raises:
-        InputError: no checkpoint there, a damaged one, or one that does not fit its own specification.
+        InputError: no checkpoint there, a damaged one, one that does not fit its own specification, or code
+            that is not allowed, see `plugins.check`.
     """
     folder = path if path.is_dir() else path.parent if path.name == checkpoint.FINAL else None
     state = _read(path, folder)
+    spec = build(state["spec"])
+    plugins.check(spec, state.get("plugins"), trust, path)
     # Options arrive as YAML and JSON hold them; resolving gives them their types again.
-    spec = resolve(build(state["spec"]), device)
+    spec = resolve(spec, device)
     assembly = assemble(spec, Task(len(state["classes"]), state["num_unlabeled"]), trained=True)
     try:
         assembly.load(state)

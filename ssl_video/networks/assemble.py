@@ -22,6 +22,7 @@ from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError, unknown
 from ssl_video.networks import fine_tuning
 from ssl_video.networks.fine_tuning import FineTuning
+from ssl_video.networks.plugins import entry
 from ssl_video.registry import Registry, algorithms
 from ssl_video.registry import backbones as backbone_registry
 from ssl_video.spec import NetworkSpec, Spec, check_options
@@ -257,11 +258,6 @@ def plugins(spec: Spec) -> list[tuple[Registry, str]]:
     """Return the algorithm and the backbones of a resolved specification, with the registry of each."""
     entries = [entry(str(network.backbone)) for network in spec.networks.values()]
     return [(algorithms, spec.algorithm), *((backbone_registry, name) for name in dict.fromkeys(entries))]
-
-
-def entry(backbone: str) -> str:
-    """Return the registered name of a backbone: a file's entry as it is, "timm" of "timm/resnet50"."""
-    return backbone if ".py:" in backbone else backbone.partition("/")[0]
 
 
 def label(spec: Spec) -> str:

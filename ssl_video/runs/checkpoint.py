@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ssl_video.errors import DAMAGED, InputError
+from ssl_video.errors import DAMAGED, InputError, shortened
 from ssl_video.files import replacing
 from ssl_video.runs import weight_file
 from ssl_video.runs.folder import CHECKPOINT, NEXT_CHECKPOINT, PREVIOUS_CHECKPOINT, WEIGHTS
@@ -50,7 +50,24 @@ def load(path: Path) -> dict[str, Any]:
     state = weight_file.load(path) if path.suffix == Path(FINAL).suffix else _unpickled(path)
     if not isinstance(state, dict) or not state.keys() >= _KEYS:
         raise InputError(f"{path} is not a checkpoint of ssl-video")
+    if problem := _problem(state):
+        raise InputError(f"{path} was not written by ssl-video: {problem}")
     return state
+
+
+def _problem(state: dict[str, Any]) -> str:
+    """Return what is wrong with the values of a checkpoint; "" if they are of the kinds that are written."""
+    classes, unlabeled, step = state["classes"], state["num_unlabeled"], state.get("step", 0)
+    named = isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)
+    if not named or not classes or len(set(classes)) < len(classes):
+        return "its classes are not a list of different names"
+    for key, number in (("num_unlabeled", unlabeled), ("step", step)):
+        if type(number) is not int or not 0 <= number < 2**63:
+            return f"its {key} is {shortened(number)}"
+    for key in ("algorithm", "spec", "ema", "calibration", "plugins"):
+        if not isinstance(state.get(key, {}), dict):
+            return f"its {key} is {shortened(state[key])}"
+    return ""
 
 
 def _unpickled(path: Path) -> Any:

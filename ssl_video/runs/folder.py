@@ -212,24 +212,28 @@ class RunFolder:
         file = self.path / LOG
         return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
-    def model(self, device: str = "auto") -> "Model":
+    def model(self, device: str = "auto", *, trust: bool = False) -> "Model":
         """Load the trained networks; while the run is under way, those of its last checkpoint.
 
         Args:
             device: "auto", "cpu", "cuda" or "cuda:1".
+            trust: see `load_model`.
 
         Raises:
-            InputError: there are none, they are damaged, or there is no such device.
+            InputError: there are none, they are damaged, their code is not allowed to run, or there is no
+                such device.
         """
-        return load_model(self.path, device)
+        return load_model(self.path, device, trust=trust)
 
-    def export(self, path: str | os.PathLike[str], predictor: str | None = None) -> "Exported":
+    def export(
+        self, path: str | os.PathLike[str], predictor: str | None = None, *, trust: bool = False
+    ) -> "Exported":
         """Write a trained network as an `.onnx` or `.pt2` file, see `Model.export`.
 
         Raises:
             InputError: see `model` and `Model.export`.
         """
-        return self.model("cpu").export(path, predictor)
+        return self.model("cpu", trust=trust).export(path, predictor)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """Return the objects of a JSON-lines file; while it is being written, the complete lines.
@@ -312,19 +316,23 @@ def open_run(path: str | os.PathLike[str]) -> RunFolder:
     raise InputError(f"{path} is not the folder of a run: it holds no {SPEC}")
 
 
-def load_model(path: str | os.PathLike[str], device: str = "auto") -> "Model":
+def load_model(path: str | os.PathLike[str], device: str = "auto", *, trust: bool = False) -> "Model":
     """Load the trained networks of a run.
 
     Args:
         path: a run's folder, from which the final or else the newest checkpoint is loaded; or a checkpoint.
         device: "auto", "cpu", "cuda" or "cuda:1".
+        trust: allow that the code of an algorithm or backbone that is not part of this package is run (a
+            Python file that the checkpoint names, or an installed plugin), if its hash is the one that the
+            checkpoint holds. Code that this process has imported before needs no permission.
 
     Raises:
-        InputError: there is no checkpoint, it is damaged, or there is no such device.
+        InputError: there is no checkpoint, it is damaged, its code is not allowed to run or was changed, or
+            there is no such device.
     """
     if not Path(path).exists():
         raise InputError(f"there is no checkpoint {path}")
     from ssl_video.inference.model import load  # imports torch, which takes seconds
     from ssl_video.networks.assemble import choose_device
 
-    return load(Path(path), choose_device(device))
+    return load(Path(path), choose_device(device), trust)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from ssl_video.data.index import INSTEAD_OF_TEST
+from ssl_video.errors import shortened
+from ssl_video.files import parse_json
 from ssl_video.spec import sentences
 
 FORMAT: Literal[2] = 2
@@ -164,15 +166,19 @@ class Result(BaseModel):
             ValueError: the content is not the record of a finished run; the message gives the reason.
         """
         try:
-            values = json.loads(content)
+            values = parse_json(content)
         except ValueError as error:
             raise ValueError(f"not valid JSON, perhaps truncated ({error})") from None
         if not isinstance(values, dict):
             raise ValueError(f"expected an object, found {type(values).__name__}")
         if values.get("format", 1) != FORMAT:
             raise ValueError(
-                f"its format is {values.get('format', 1)}, this version of ssl-video reads format {FORMAT}"
+                f"its format is {shortened(values.get('format', 1))}, this version of ssl-video reads format "
+                f"{FORMAT}"
             )
+        # Numbers of tables have 64 bits.
+        if huge := [key for key, value in values.items() if isinstance(value, int) and abs(value) >= 2**63]:
+            raise ValueError(f"{', '.join(huge)}: a number of more than 18 digits")
         try:
             return cls.model_validate(values)
         except ValidationError as error:

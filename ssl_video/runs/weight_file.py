@@ -18,11 +18,11 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ssl_video.errors import InputError
-from ssl_video.files import replacing
+from ssl_video.files import parse_json, replacing
 from ssl_video.networks.assemble import ALGORITHM, EMA
 
 FORMAT, SHARED = "ssl-video 1", "shared"
-_TEXTS, _MAY_LACK = ("spec", "classes", "num_unlabeled"), ("run", "calibration")
+_TEXTS, _MAY_LACK = ("spec", "classes", "num_unlabeled"), ("run", "calibration", "plugins")
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:
@@ -74,10 +74,18 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} was not exported by ssl-video: its format is {format_!r}, not {FORMAT!r}")
     if _checksum(tensors, metadata) != checksum:
         raise InputError(f"{path} is damaged: its checksum is wrong")
-    state: dict[str, Any] = {key: json.loads(text) for key, text in metadata.items()}
-    tensors |= {name: tensors[first] for name, first in state.pop(SHARED, {}).items()}
+    try:
+        state: dict[str, Any] = {
+            key: parse_json(text) for key, text in metadata.items() if key in (*_TEXTS, *_MAY_LACK)
+        }
+        same = dict(parse_json(metadata.get(SHARED, "{}")))
+        tensors |= {name: tensors[first] for name, first in same.items()}
+    except (ValueError, TypeError, LookupError) as error:
+        raise InputError(f"{path} was not written by ssl-video: its header is not valid ({error})") from None
     for name, tensor in tensors.items():
         part, _, inner = name.partition(".")
+        if part not in (ALGORITHM, EMA):
+            raise InputError(f"{path} was not written by ssl-video: it has a tensor {name!r}")
         state.setdefault(part, {})[inner] = tensor
     return state
 

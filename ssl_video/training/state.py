@@ -21,6 +21,7 @@ from ssl_video.features.run import RunFeatures
 from ssl_video.inference import calibration, cross_validation
 from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.evaluate import accuracy, both, each_view, mean_over_views, probabilities
+from ssl_video.networks import plugins
 from ssl_video.networks.activation_checkpointing import save_activations
 from ssl_video.networks.assemble import Assembly, assemble
 from ssl_video.networks.memory_format import place
@@ -103,6 +104,7 @@ class Training:
         self.features = RunFeatures(spec, self.assembly, data, self.device)
         self._pools = dict[str, Pool]()
         self.optimizer = make_optimizer(self.algorithm, spec, self.assembly.fine_tuned)
+        self.plugins = plugins.recorded(spec)
         self.step, self.seconds, self.skipped = 0, 0.0, 0
         self.calibration: Calibration | None = None
         self.folds: FoldLogits | None = None
@@ -163,6 +165,7 @@ class Training:
             "spec": plain(self.spec),
             "classes": list(self.data.index.classes),
             "num_unlabeled": len(self.partition.unlabeled),
+            **({"plugins": self.plugins} if self.plugins else {}),
             **({"calibration": self.calibration.plain()} if self.calibration else {}),
         }
 
