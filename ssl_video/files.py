@@ -1,7 +1,9 @@
 """Atomic replacement of files, and reading of text files."""
 
+import errno
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +43,23 @@ def replace_text(path: Path, text: str) -> None:
     """Replace a text file in one step."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def read_bytes(path: Path, limit: int = 2**30) -> bytes:
+    """Return the content of a file that anybody may have put there: a pipe in its place is not waited for.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or has more than `limit` bytes.
+    """
+    # Opening a pipe would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a file: a folder, a pipe or a device", str(path))
+        if status.st_size > limit:
+            raise OSError(errno.EFBIG, f"larger than {limit:,} bytes", str(path))
+        return file.read()
 
 
 def parse_json(content: bytes | str) -> Any:

@@ -4,7 +4,9 @@ Imports torch only for TensorBoard.
 """
 
 import json
+import stat
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -100,11 +102,17 @@ class Watched:
             status = path.stat()
         except OSError:
             return
+        if not stat.S_ISREG(status.st_mode):
+            return  # a pipe would be waited for
         if status.st_size < self._read:
             # A resumed run has dropped the steps after its checkpoint.
             self._read, self.damaged, self.curves = 0, 0, {}
         self.age = time.time() - status.st_mtime
-        with path.open("rb") as file:
+        try:
+            file = path.open("rb")
+        except OSError:
+            return
+        with file:
             file.seek(self._read)
             for line in file:
                 if not line.endswith(b"\n"):
@@ -173,9 +181,15 @@ def runs(place: Path) -> list[Watched]:
     Raises:
         InputError: there is no run.
     """
-    folders = [RunFolder(place)] if RunFolder(place).exists else list(run_folders(place))
-    found = [Watched(folder.path, folder.spec.steps) for folder in folders]
-    if not found:
+    if RunFolder(place).exists:
+        return [Watched(place, RunFolder(place).spec.steps)]
+    found, folders = list[Watched](), list(run_folders(place))
+    for folder in folders:
+        try:
+            found.append(Watched(folder.path, folder.spec.steps))
+        except InputError as error:
+            warnings.warn(f"runs/{folder.name} is left out: {error}", stacklevel=2)
+    if not folders:
         raise InputError(
             f"no run in {place}: expected a run's folder (with {SPEC}) or a results folder (with runs/)"
         )

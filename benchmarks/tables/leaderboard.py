@@ -123,6 +123,8 @@ def _listed(results: Path) -> list[str]:
             names += [line.get("run") or "" for line in csv.DictReader(file)]
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise InputError(f"cannot read {results / FILE}: {error.strerror or error}") from None
     except csv.Error:
         names.append("")  # damaged: `read_csv` reports it
     return names

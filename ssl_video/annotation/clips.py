@@ -96,7 +96,7 @@ def labeled_in(
 
 def _labels(folder: Path | None) -> dict[str, tuple[str, str]] | None:
     """Return part and label by the ids of clips in a run's partition file; None: there is none."""
-    if folder is None or not (folder / PARTITION).exists():
+    if folder is None or not os.path.exists(folder / PARTITION):
         return None
     stored = RunFolder(folder).partition
     pairs = zip(stored["part"].tolist(), stored["label"].tolist(), strict=True)

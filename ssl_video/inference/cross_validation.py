@@ -1,5 +1,6 @@
 """The accuracy to expect of a run that is trained on all labels, from runs that left a fold of them out."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def find(results: Path, spec: Spec, index: Index) -> FoldLogits | None:
         folds, draw = result.spec["folds"], result.draw
         same = _settings(result.spec) == _settings(plain(spec))
         clips = "d" + replace(index, folds=folds).fingerprint
-        if same and result.dataset_fingerprint == clips and (folder.path / FOLD_LOGITS).exists():
+        if same and result.dataset_fingerprint == clips and os.path.exists(folder.path / FOLD_LOGITS):
             found.setdefault(folds, {})[draw] = folder
     for folds, of_draw in sorted(found.items(), reverse=True):
         if set(range(folds)) <= of_draw.keys():
@@ -73,7 +74,7 @@ def of_run(folder: Path | None) -> FoldLogits | None:
     Raises:
         InputError: they are damaged.
     """
-    if folder is None or not (folder / FOLD_LOGITS).exists():
+    if folder is None or not os.path.exists(folder / FOLD_LOGITS):
         return None
     found = fold_logits.read(folder)
     return found if len(np.unique(found.folds)) > 1 else None

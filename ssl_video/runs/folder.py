@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from ssl_video.errors import InputError
-from ssl_video.files import replace_text
+from ssl_video.files import read_bytes, replace_text
 from ssl_video.runs import jsonl, lock
 from ssl_video.runs.result import Result
 from ssl_video.spec import Spec, build, plain, read_yaml
@@ -37,6 +37,7 @@ CHECKPOINT, PREVIOUS_CHECKPOINT, NEXT_CHECKPOINT = (
 )
 WEIGHTS = "final.safetensors"
 _RUNS = "runs"
+_LARGEST = 2**26  # bytes of a result; usual ones have some thousands
 
 
 class RunFolder:
@@ -73,7 +74,7 @@ class RunFolder:
     @property
     def exists(self) -> bool:
         """True if this is the folder of a run that has begun."""
-        return (self.path / SPEC).is_file()
+        return os.path.isfile(self.path / SPEC)
 
     @property
     def is_running(self) -> bool | None:
@@ -83,12 +84,12 @@ class RunFolder:
     @property
     def has_checkpoint(self) -> bool:
         """True if the run was stopped and can be resumed."""
-        return (self.path / CHECKPOINT).exists()
+        return os.path.exists(self.path / CHECKPOINT)
 
     @property
     def has_result(self) -> bool:
         """True if there is a result, even a damaged one."""
-        return (self.path / RESULT).exists()
+        return os.path.exists(self.path / RESULT)
 
     def finished(self) -> Result | None:
         """Return the result; None if the run is unfinished or its result cannot be read."""
@@ -104,7 +105,7 @@ class RunFolder:
             OSError: there is none, or it cannot be read.
             ValueError: it is damaged, or of another format; the message gives the reason.
         """
-        return Result.read((self.path / RESULT).read_bytes())
+        return Result.read(read_bytes(self.path / RESULT, _LARGEST))
 
     @property
     def result(self) -> Result:
@@ -114,7 +115,7 @@ class RunFolder:
             InputError: the run is not finished, this is no run's folder, or the result is damaged.
         """
         file = self.path / RESULT
-        if (self.path / _RUNS).is_dir():
+        if os.path.isdir(self.path / _RUNS):
             raise InputError(
                 f"{self.path} is a results folder: give the folders of runs, {self.path / _RUNS}/*"
             )
@@ -125,6 +126,7 @@ class RunFolder:
                 f"{self.path} is not the folder of a finished run: it holds no {RESULT}"
             ) from None
         except (OSError, ValueError) as error:
+            error = getattr(error, "strerror", None) or error
             raise InputError(f"{file} cannot be used: {error}; rerun the command of the run") from None
 
     @property
@@ -185,7 +187,7 @@ class RunFolder:
     @property
     def has_pseudo_labels(self) -> bool:
         """True if the run's pseudo-labels are stored."""
-        return (self.path / PSEUDO_LABELS).exists()
+        return os.path.exists(self.path / PSEUDO_LABELS)
 
     @cached_property
     def partition(self) -> pd.DataFrame:
@@ -209,8 +211,10 @@ class RunFolder:
     @property
     def log(self) -> str:
         """The text that the run's processes have printed, warnings and errors included."""
-        file = self.path / LOG
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+        try:
+            return read_bytes(self.path / LOG).decode(errors="replace")
+        except OSError:
+            return ""
 
     def model(self, device: str = "auto", *, trust: bool = False) -> "Model":
         """Load the trained networks; while the run is under way, those of its last checkpoint.
@@ -287,12 +291,37 @@ def run_folder(results: str | os.PathLike[str], name: str) -> RunFolder:
 
 def run_folders(results: str | os.PathLike[str]) -> Iterator[RunFolder]:
     """Return the folders of all runs of a results folder that have begun, by name."""
-    return (RunFolder(file.parent) for file in sorted((Path(results) / _RUNS).glob(f"*/{SPEC}")))
+    return _folders(results, SPEC)
 
 
 def finished_folders(results: str | os.PathLike[str]) -> Iterator[RunFolder]:
     """Return the folders of all runs of a results folder that have a result, by name."""
-    return (RunFolder(file.parent) for file in sorted((Path(results) / _RUNS).glob(f"*/{RESULT}")))
+    return _folders(results, RESULT)
+
+
+def _folders(results: str | os.PathLike[str], file: str) -> Iterator[RunFolder]:
+    """Yield the folders that hold a file, by name, and those of which that cannot be known.
+
+    The latter, such as another user's, are reported when they are read.
+
+    Raises:
+        InputError: the folder of all runs cannot be read.
+    """
+    runs = Path(results) / _RUNS
+    try:
+        names = sorted(os.listdir(runs))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise InputError(f"cannot read {runs}: {error.strerror or error}") from None
+    for name in names:
+        try:
+            os.stat(runs / name / file)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            pass
+        yield RunFolder(runs / name)
 
 
 def open_run(path: str | os.PathLike[str]) -> RunFolder:
@@ -307,7 +336,7 @@ def open_run(path: str | os.PathLike[str]) -> RunFolder:
     folder = RunFolder(path)
     if folder.exists:
         return folder
-    if (folder.path / _RUNS).is_dir():
+    if os.path.isdir(folder.path / _RUNS):
         inside = next(iter(run_folders(path)), None)
         raise InputError(
             f"{path} is a results folder: give the folder of one run"

@@ -3,6 +3,7 @@
 A run's name is its identity, see `training.run.Plan`.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,14 +39,16 @@ def unfinished(name: str, spec: Spec, results: Path) -> list[str]:
     folders = {folder.name: folder for folder in run_folders(results)}
     if name in folders:
         return []
-    return [
-        f"{folder.path} is not finished, but differs: {differences(spec, folder)}; this run starts from "
-        "scratch"
-        for other, folder in folders.items()
-        if other.rpartition("-")[0] == name.rpartition("-")[0]
-        and folder.has_checkpoint
-        and not folder.finished()
-    ]
+    found = list[str]()
+    for other, folder in folders.items():
+        alike = other.rpartition("-")[0] == name.rpartition("-")[0]
+        if alike and folder.has_checkpoint and not folder.finished():
+            with contextlib.suppress(InputError):  # a damaged specification is not this run's problem
+                differ = differences(spec, folder)
+                found.append(
+                    f"{folder.path} is not finished, but differs: {differ}; this run starts from scratch"
+                )
+    return found
 
 
 def same_settings(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ssl_video.files import replace_text
+from ssl_video.files import read_bytes, replace_text
 
 _LOCK, _MACHINE = ".lock", ".machine"
 
@@ -34,7 +34,7 @@ def is_locked(folder: Path) -> bool | None:
     Locks of another machine may be invisible on a shared disk, so they are inconclusive.
     """
     try:
-        if (folder / _MACHINE).read_text(encoding="utf-8") != _this_machine():
+        if read_bytes(folder / _MACHINE, 4096).decode(errors="replace") != _this_machine():
             return None
         with (folder / _LOCK).open("rb") as file:
             # Shared, so that several readers can check. A run that starts at the same moment tries again.

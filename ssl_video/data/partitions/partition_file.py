@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 from ssl_video.data.columns import ONE_THREAD, Category, Strings
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, some
-from ssl_video.files import replacing
+from ssl_video.files import read_bytes, replacing
 
 if TYPE_CHECKING:
     from ssl_video.data.partitions.partition import Partition
@@ -105,7 +105,7 @@ def read(path: Path) -> Content:
     Raises:
         InputError: the file was edited or truncated.
     """
-    content = path.read_bytes().replace(b"\r\n", b"\n")  # as some version control systems write lines
+    content = read_bytes(path).replace(b"\r\n", b"\n")  # as some version control systems write lines
     start = content.find(b"\n" + _HEADER_LINE) + 1
     pairs = (line[2:].partition(": ") for line in content[:start].decode(errors="replace").splitlines())
     facts = {name: value for name, colon, value in pairs if colon}
