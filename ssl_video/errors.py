@@ -7,6 +7,7 @@ import struct
 import zipfile
 from collections.abc import Iterable, Sequence
 
+_LONGEST = 200  # characters of a name that may have been meant as another
 # Writes a few items of a few levels of containers, which may hold themselves or each other many times.
 _WRITER = reprlib.Repr()
 _WRITER.maxlevel, _WRITER.maxlist, _WRITER.maxtuple, _WRITER.maxdict, _WRITER.maxset = 3, 6, 6, 6, 6
@@ -46,11 +47,13 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = nearest(name, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
-    return f"unknown {kind} {name!r}; {hint}"
+    return f"unknown {kind} {shortened(name)}; {hint}"
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three known names that may have been meant, the likeliest first."""
+    if len(name) > _LONGEST:
+        return []  # comparing takes time that grows with the square of the length
     return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ssl_video import yaml_files
 from ssl_video.errors import InputError, nearest, shortened, unknown
+from ssl_video.files import read_bytes
 from ssl_video.options import REQUIRED, declared
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -45,6 +46,7 @@ ProbeKind = Literal["none", "linear", "mlp", "attentive"]
 Input = Literal["frames", "motion"]
 # Bound of numbers of frames, clips and folds: far above any use, and safe in 64-bit arithmetic.
 LARGEST = 2**24
+_DEEPEST = 20  # keys inside each other
 # The protocol that depends on the data.
 AUTO = "auto"
 
@@ -334,22 +336,6 @@ def check_options(owner: str, constructor: type, options: Mapping[str, Any]) -> 
     return values
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, but with an error for duplicate keys, of which it silently keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping, whose keys must differ."""
-        found = set[str]()
-        for key, _ in node.value:
-            # "<<" copies the keys of another mapping, which may be overridden.
-            if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
-                if key.value in found:
-                    problem = f"{key.value} is given twice"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-                found.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a mapping from a YAML file.
 
@@ -357,11 +343,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: no such file, not YAML, a key given twice, or not a mapping.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        values = yaml_files.parse(read_bytes(path, yaml_files.LARGEST).decode("utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {_reason(error)}") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {type(values).__name__}"
         raise InputError(f"{path}: expected 'key: value' lines, found {found}")
@@ -385,11 +371,11 @@ def parse_assignments(
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"{flag} {text}: expected key=value, for example {flag} {example}")
+            raise InputError(f"{flag} {text[:100]}: expected key=value, for example {flag} {example}")
         try:
-            values[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"{flag} {text}: the value is not valid YAML: {_reason(error)}") from None
+            values[key.strip()] = yaml_files.parse(value)
+        except ValueError as error:
+            raise InputError(f"{flag} {text[:100]}: the value is not valid YAML: {error}") from None
     return values
 
 
@@ -406,6 +392,8 @@ def override(values: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[
     result = copy.deepcopy(dict(values))
     for key, value in assignments.items():
         *outer, last = key.split(".")
+        if len(outer) > _DEEPEST:
+            raise InputError(f"--set {key[:100]}: too many dots")
         target = result
         for part in outer:
             # The value of an empty key, as in the line "options:", is None.
@@ -469,7 +457,7 @@ def sentences(error: ValidationError, *inside: str) -> list[str]:
             known = NetworkSpec.model_fields if outer.startswith("networks") else Spec.model_fields
             more = f" (in {outer})" if outer else ""
             if not outer and not nearest(last, known):
-                more = f"; an option of an algorithm is called options.{last} here"
+                more = f"; an option of an algorithm is called options.{last[:100]} here"
             found.append(unknown("key", last, known) + more)
         elif problem["type"] == "missing":
             found.append(f"{place} is missing")
@@ -477,10 +465,3 @@ def sentences(error: ValidationError, *inside: str) -> list[str]:
             message = problem["msg"].removeprefix("Value error, ")
             found.append(f"{place}: {message[0].lower()}{message[1:]}, found {shortened(problem['input'])}")
     return found
-
-
-def _reason(error: yaml.YAMLError | UnicodeDecodeError) -> str:
-    """Return the reason why a text is not YAML, and the place of the problem."""
-    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    mark = getattr(error, "problem_mark", None)
-    return f"{reason}, line {mark.line + 1}, column {mark.column + 1}" if mark else reason

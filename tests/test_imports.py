@@ -24,7 +24,7 @@ FOLDERS = {
 # What each part may import of the others, from the bottom to the top: contract, data, networks, runs,
 # inference, training, benchmarks, then the public functions. The command line calls these alone. Algorithms
 # are found through the registry; nothing imports one by name, only the parts that they share.
-BOTTOM = {"errors", "files", "names", "options", "registry", "signals", "sources", "spec"}
+BOTTOM = {"errors", "files", "names", "options", "registry", "signals", "sources", "spec", "yaml_files"}
 MAY_IMPORT = {
     "errors": set[str](),
     "names": set[str](),
@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "files": {"errors"},
     "figures": {"errors", "files"},
     "registry": {"errors", "sources"},
-    "spec": {"errors", "options"},
+    "spec": {"errors", "files", "options", "yaml_files"},
+    "yaml_files": set[str](),
     "observer": {"display"},
     "contract": {"options"},
     "algorithms": {"contract", "errors", "registry"},

@@ -1,5 +1,6 @@
 """Specifications from YAML files, and `--set` on top of them."""
 
+import contextlib
 import datetime
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,57 @@ def test_assignments_leave_what_json_cannot_hold() -> None:
 def test_assignments_that_cannot_be(assignment: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         override({"steps": 5}, parse_assignments([assignment]))
+
+
+# -- texts that are not what they say, or grow
+
+
+LAUGHS = "&a0 [0]\n" + "".join(f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+HOSTILE = {
+    "2001-99-99": "month must be in",
+    "!!int abc": "invalid literal for int",
+    "!!bool x": "not of the kind that its tag says",
+    "!!timestamp x": "not of the kind that its tag says",
+    "!!float": "not of the kind that its tag says",
+    "9" * 5000: "Exceeds the limit",
+    "[" * 3000: "nested more than 100 times",
+    "[" * 120 + "]" * 120: "nested more than 100 times",
+    "&a [*a]": "nested more than 100 times",
+    "!!python/object/apply:os.getcwd []": "could not determine a constructor",
+    "[" + "&a 1, " + "*a, " * 1001 + "]": "more than 1000 aliases",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:20])
+def test_values_that_are_not_what_they_say(tmp_path: Path, text: str) -> None:
+    """PyYAML raises other errors than its own for them."""
+    for call in (lambda: parse_assignments([f"seed={text}"]), lambda: read(tmp_path, f"seed: {text}\n")):
+        with pytest.raises(InputError, match="is not valid YAML") as told:
+            call()
+        assert HOSTILE[text] in str(told.value)
+        assert len(str(told.value)) < 400
+
+
+def test_a_few_lines_that_stand_for_billions_of_values(tmp_path: Path) -> None:
+    """The message once wrote them out, until the memory was full."""
+    with pytest.raises(InputError, match="stands for more than 100,000 values"):
+        read(tmp_path, f"b0: {LAUGHS}steps: *a11\n")
+    merged = "a0: &a0 {x: 1}\n" + "".join(
+        f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 12)
+    )
+    # PyYAML before 6.0.4 copies a key once for each way that leads to it.
+    with contextlib.suppress(InputError):
+        assert read(tmp_path, merged)["a11"] == {"x": 1}
+
+
+def test_a_message_does_not_repeat_a_large_value() -> None:
+    for values in ({"steps": [list(range(1000))] * 1000}, {"steps": "x" * 10**6}, {"x" * 10**6: 1}):
+        (problem,) = problems(build, values)
+        assert len(problem) < 1000
+    (problem,) = problems(build, {"steps": 10**5000})
+    assert problem.endswith("less than or equal to 1000000000000, found a number of about 5,001 digits")
+
+
+def test_a_file_has_a_largest_size(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="larger than 1,048,576 bytes"):
+        read(tmp_path, "#" * 2**20 + "\n")

@@ -1,6 +1,6 @@
 """The data of a report: a results folder, its finished runs, and the contents of each run's folder."""
 
-import json
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from ssl_video.benchmarks.tables import caveats
 from ssl_video.benchmarks.tables.cells import METHOD_KEYS, Comparison
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.errors import InputError
+from ssl_video.files import parse_json, read_bytes
 from ssl_video.runs import predictions
 from ssl_video.runs.folder import (
     DYNAMICS,
@@ -141,7 +142,7 @@ class Material:
                 self._read[kind, run] = read(self.folder(run))
             except (InputError, OSError, ValueError):
                 self._read[kind, run] = None
-                if (self.folder(run) / _FILES[kind]).exists():
+                if os.path.exists(self.folder(run) / _FILES[kind]):
                     self.damaged.append(f"runs/{run}/{_FILES[kind]} cannot be read and is left out")
         content: Content | None = self._read[kind, run]
         return content
@@ -152,7 +153,7 @@ def _key(row: Any) -> tuple[str, ...]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_bytes())
+    content: dict[str, Any] = parse_json(read_bytes(path))
     return content
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_video.benchmarks.running.suite import Suite, merge, problems_of
-from ssl_video.errors import InputError, unknown
+from ssl_video.errors import InputError, shortened, unknown
 from ssl_video.spec import build, read_yaml
 
 # The recipe of data other than the demo.
@@ -42,7 +42,7 @@ def load(name: str) -> Suite:
         except InputError as error:
             problems += error.problems
     else:
-        problems.append(f"settings must be keys of a specification, found {settings!r}")
+        problems.append(f"settings must be keys of a specification, found {shortened(settings)}")
     problems += problems_of(values.get("overrides", []))
     if problems:
         raise InputError(*(f"{name}: {problem}" for problem in problems))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_video.benchmarks.running.given import specify
-from ssl_video.errors import InputError, unknown
+from ssl_video.errors import InputError, shortened, unknown
 from ssl_video.registry import algorithms
 from ssl_video.spec import AUTO, Spec, build, override, read_yaml
 
@@ -183,17 +183,17 @@ def load(name: str) -> Suite:
         if isinstance(dataset, dict) and "protocols" in dataset:
             problems += [f"datasets: {p}" for p in _axis_problems("protocols", dataset["protocols"])]
     problems += [
-        f"{key} must be a number from 1, found {values[key]!r}"
+        f"{key} must be a number from 1, found {shortened(values[key])}"
         for key in _NUMBERS
         if not _is_count(values.get(key, 1))
     ]
     if not isinstance(values.get("description", ""), str):
-        problems.append(f"description must be text, found {values['description']!r}")
+        problems.append(f"description must be text, found {shortened(values['description'])}")
     commands = values.get("commands", [])
     if not isinstance(commands, list) or not all(isinstance(command, str) for command in commands):
-        problems.append(f"commands must be a list of commands, found {commands!r}")
+        problems.append(f"commands must be a list of commands, found {shortened(commands)}")
     if not isinstance(values.get("match", ""), str):
-        problems.append(f"match must be a word such as clips, found {values['match']!r}")
+        problems.append(f"match must be a word such as clips, found {shortened(values['match'])}")
     problems += _setting_problems(values)
     problems += problems_of(values.get("overrides", []), _names(values.get("algorithms", [])))
     if problems:
@@ -248,9 +248,10 @@ def _names(entries: Any) -> set[str]:
 def _axis_problems(axis: str, entries: Any) -> list[str]:
     key = AXES[axis]
     if not isinstance(entries, list) or not entries:
-        return [f"{axis} must be a list of names, found {entries!r}"]
+        return [f"{axis} must be a list of names, found {shortened(entries)}"]
     return [
-        f"{axis}: expected a name, or keys of a specification with {key!r} among them, found {entry!r}"
+        f"{axis}: expected a name, or keys of a specification with {key!r} among them, found "
+        f"{shortened(entry)}"
         for entry in entries
         if not (isinstance(entry, str) or (isinstance(entry, dict) and isinstance(entry.get(key), str)))
     ]
@@ -264,7 +265,7 @@ def _setting_problems(values: Mapping[str, Any]) -> list[str]:
     """Return a problem for each key of the settings that has no effect, because an axis decides it."""
     settings = values.get("settings", {})
     if not isinstance(settings, dict):
-        return [f"settings must hold 'key: value' lines, found {settings!r}"]
+        return [f"settings must hold 'key: value' lines, found {shortened(settings)}"]
     always = ("algorithms", "protocols", "seeds", "match")
     return [
         f"settings.{key} has no effect beside {axis}: leave it out"
@@ -277,12 +278,12 @@ def problems_of(rules: Any, names: Collection[str] = ()) -> list[str]:
     """Return the problems of overrides; `names`: the suite's own algorithms."""
     shape = "overrides must be a list of {when: {KEY: VALUE}, set: {KEY: VALUE}}"
     if not isinstance(rules, list):
-        return [f"{shape}, found {rules!r}"]
+        return [f"{shape}, found {shortened(rules)}"]
     problems = list[str]()
     for rule in rules:
         whole = isinstance(rule, dict) and set(rule) == _RULE
         if not whole or not all(isinstance(part, dict) for part in rule.values()):
-            problems.append(f"{shape}, found {rule!r} among them")
+            problems.append(f"{shape}, found {shortened(rule)} among them")
             continue
         known = Spec.model_fields
         problems += [unknown("key", key, known) + " (in when)" for key in rule["when"] if key not in known]
