@@ -70,7 +70,7 @@ def shortened(value: object, limit: int = 100) -> str:
     """Return a value as Python writes it, cut off for a message; no large container is written out."""
     text = value[: limit + 1] if isinstance(value, str | bytes) else value
     if isinstance(value, int) and value.bit_length() > 4 * limit:
-        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"  # log10(2)
+        return f"a number of about {round(value.bit_length() * 0.30103):,} digits"  # log10(2)
     shown = _WRITER.repr(text)
     return shown if len(shown) <= limit else f"{shown[:limit]}…"
 

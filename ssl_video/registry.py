@@ -5,17 +5,19 @@ entries nor torch.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from ssl_video.errors import InputError, unknown
 from ssl_video.sources import SourceTexts, file_text
@@ -246,7 +248,8 @@ class Registry:
             sys.modules[module] = importlib.util.module_from_spec(spec)
             _imported[str(file.resolve())] = _hash(file)
             try:
-                spec.loader.exec_module(sys.modules[module])
+                with _exits_raise():
+                    spec.loader.exec_module(sys.modules[module])
             except InputError:
                 del sys.modules[module]
                 raise
@@ -266,7 +269,8 @@ class Registry:
         file = _file_of(point)
         _imported[str(file.resolve())] = _hash(file)
         try:
-            loaded: Callable[..., Any] = point.load()
+            with _exits_raise():
+                loaded: Callable[..., Any] = point.load()
             return loaded
         except InputError:
             raise
@@ -312,6 +316,23 @@ def _line(node: _Definition) -> str:
 def _module_name(file: Path) -> str:
     """Return the name under which a file is imported as a module."""
     return f"{_PLUGIN}{file.stem}_{abs(hash(file.resolve()))}"
+
+
+@contextlib.contextmanager
+def _exits_raise() -> Iterator[None]:
+    """Turn `os._exit` of code that is imported into SystemExit: it would end the program without a word."""
+    own, leave = os.getpid(), os._exit
+
+    def exit_of_plugin(status: int) -> NoReturn:
+        if os.getpid() == own:
+            raise SystemExit(status)
+        leave(status)  # a process that the code forked
+
+    os._exit = exit_of_plugin
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def _hash(file: Path) -> str:

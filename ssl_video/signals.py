@@ -5,22 +5,29 @@ import signal
 from collections.abc import Iterator
 
 # Sent before a process is killed: SIGTERM by Slurm's pre-emption, by `timeout` and by containers. The usual
-# argument of `sbatch --signal` is SIGUSR1; submitit passes SIGUSR2. Not every system has them.
+# argument of `sbatch --signal` is SIGUSR1; submitit passes SIGUSR2. SIGHUP says that the terminal is closed.
+# Not every system has them.
 PREEMPTION = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP") if hasattr(signal, name)
 )
 STOPPING = (signal.SIGINT, *PREEMPTION)
+# Those of the terminal, which are ignored at the start of a program that is to go on without it.
+_OF_TERMINAL = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 def stopping() -> tuple[signal.Signals, ...]:
     """Return the signals that stop this program.
 
     Ctrl-C is not among them if it was ignored at the start, as for a background job of a script (`nohup
-    ssl-video bench &`): a Ctrl-C at the terminal is then meant for the program in the foreground. Python
-    itself and other programs follow this convention.
+    ssl-video bench &`): a Ctrl-C at the terminal is then meant for the program in the foreground. Nor is
+    SIGHUP, which `nohup` ignores. Python itself and other programs follow this convention.
     """
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    return PREEMPTION if ignored else STOPPING
+    return tuple(number for number in STOPPING if not _is_ignored(number))
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    """Return whether a signal of the terminal is ignored."""
+    return number in _OF_TERMINAL and signal.getsignal(number) is signal.SIG_IGN
 
 
 @contextlib.contextmanager
@@ -51,13 +58,15 @@ class Preempted(KeyboardInterrupt):
 
 
 def stop_on_signals() -> None:
-    """Stop this program's runs after SIGTERM, SIGUSR1 and SIGUSR2, as Ctrl-C does.
+    """Stop this program's runs after SIGTERM, SIGUSR1, SIGUSR2 and SIGHUP, as Ctrl-C does.
 
-    Schedulers send these signals before they end a program. Runs write a checkpoint, then `Preempted` is
+    Schedulers send these signals before they end a program, and a terminal the last one when it is closed; if
+    that is ignored (`nohup`), it stays ignored. Runs write a checkpoint, then `Preempted` is
     raised. Call it in a script before `train` or `bench`; `ssl-video` does.
     """
     for number in PREEMPTION:
-        signal.signal(number, _preempt)
+        if not _is_ignored(number):
+            signal.signal(number, _preempt)
 
 
 def _preempt(number: int, _: object) -> None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from ssl_video.registry import Registry, algorithms
 
 Write = Callable[..., Path]
 PACKAGE = "widgets_for_tests"
+LEAVE = os._exit
 
 
 @pytest.fixture
@@ -116,6 +118,32 @@ def test_a_file_that_failed_can_be_mended_and_loaded_again(widgets: Registry, tm
         widgets.get(f"{file}:mine")
     source(file, "def mine(): return 8", "mine")
     assert widgets.get(f"{file}:mine")() == 8
+
+
+@pytest.mark.parametrize("leave", ["sys.exit(0)", "os._exit(0)", "raise SystemExit('enough')", "exit()"])
+def test_a_file_that_ends_the_program_is_an_error(widgets: Registry, tmp_path: Path, leave: str) -> None:
+    """`bench` ended with status 0, without a word or a result."""
+    file = source(tmp_path / "mine.py", f"def mine(): return 7\nimport os, sys\n{leave}", "mine")
+    with pytest.raises(InputError, match=r"mine.py cannot be imported: it ends the program, .*, line 5$"):
+        widgets.get(f"{file}:mine")
+    assert os._exit is LEAVE
+
+
+def test_ctrl_c_during_an_import_stays_one(widgets: Registry, tmp_path: Path) -> None:
+    file = source(tmp_path / "mine.py", "def mine(): return 7\nraise KeyboardInterrupt", "mine")
+    with pytest.raises(KeyboardInterrupt):
+        widgets.get(f"{file}:mine")
+    source(file, "def mine(): return 8", "mine")
+    assert widgets.get(f"{file}:mine")() == 8
+
+
+def test_an_installed_package_that_cannot_be_imported(widgets: Registry, tmp_path: Path) -> None:
+    (tmp_path / "leaving.py").write_text("raise SystemExit")
+    install(tmp_path, "leaving = leaving:make")
+    with pytest.raises(
+        InputError, match="leaving of the installed leaving:make cannot be imported"
+    ):
+        widgets.get("leaving")
 
 
 def test_unknown_names_come_with_the_nearest_known(widgets: Registry, tmp_path: Path) -> None:

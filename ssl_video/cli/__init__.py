@@ -3,6 +3,7 @@
 So `ssl-video --help` and commands that need no network never import torch.
 """
 
+import contextlib
 import importlib
 import os
 import sys
@@ -150,7 +151,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort) as error:
         # While a command runs, click turns the first into the second.
         preempted = isinstance(error.__cause__ or error, sv.Preempted)
-        print("stopped", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            print("stopped", file=sys.stderr)
         status = PREEMPTED if preempted else INTERRUPTED
     except BrokenPipeError:
         # The reader of our output (head, a pager) has closed it; Python must not complain at exit either.
