@@ -140,9 +140,7 @@ def test_ctrl_c_during_an_import_stays_one(widgets: Registry, tmp_path: Path) ->
 def test_an_installed_package_that_cannot_be_imported(widgets: Registry, tmp_path: Path) -> None:
     (tmp_path / "leaving.py").write_text("raise SystemExit")
     install(tmp_path, "leaving = leaving:make")
-    with pytest.raises(
-        InputError, match="leaving of the installed leaving:make cannot be imported"
-    ):
+    with pytest.raises(InputError, match="leaving of the installed leaving:make cannot be imported"):
         widgets.get("leaving")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssl_video.errors import InputError
+from ssl_video.files import read_bytes
 
 _BLOCK = 2**20  # bytes that are read at once
 
@@ -118,13 +119,15 @@ def read(path: Path) -> list[dict[str, Any]]:
     """
     rows, before = list[dict[str, Any]](), -1
     try:
-        texts = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        texts = read_bytes(path).decode().split("\n")[:-1]
         for number, text in enumerate(texts, 1):
             row = json.loads(text)
             if not is_record(row) or row["step"] <= before:
                 raise ValueError(f"line {number} is no record of a step after step {before}")
             before = row["step"]
             rows.append(row)
+    except FileNotFoundError:
+        return []
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {str(error) or type(error).__name__}") from None
     return rows
