@@ -102,7 +102,7 @@ def test_the_model_of_such_a_run(lab: Path, plain: sv.RunFolder, tmp_path: Path)
     assert {row["label"], row["second_label"]} == {"run", "walk"}
     refused = call("evaluate", plain.path, cwd=tmp_path)
     assert refused.returncode == 2
-    assert "lab, which the run was trained on, has no test clips: give --data" in refused.stderr
+    assert "lab, which the run was trained on, has no test clips: give other data by --data" in refused.stderr
     other = call("evaluate", plain.path, "--data", shutil.copytree(lab, tmp_path / "other"), cwd=tmp_path)
     assert other.returncode == 0, other.stderr
     assert "other, test clips: 6" in other.stdout

@@ -72,7 +72,7 @@ def command(
     found = model.cross_validation() if data is root is split is None else None
     if found:
         _check_unused(views)
-        notes = [f"each labeled clip is tested by the run, of {model.spec.algorithm}, without its fold"]
+        notes = ["each labeled clip is tested by the network that was trained without its fold"]
         notes += found.write(**files)
         title = f"{Path(model.spec.data).stem}, labeled clips in folds"
     else:
@@ -82,6 +82,8 @@ def command(
         notes = [*opened.index.notes, *_unread(opened.broken)]
         found = model.evaluate(opened, progress=shown, **dict[str, Any](views | files))
         title = f"{opened.index.name}, test clips"
+    for name in filter(None, files.values()):
+        click.echo(f"wrote {name}", err=True)
     for note in (*model.notes, *notes, *_calibration(model, found, views)):
         click.echo(f"note: {written_out(note)}", err=True)
     if as_json:

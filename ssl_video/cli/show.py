@@ -1,5 +1,7 @@
 """Show experiments: live progress on standard error, the table on standard output."""
 
+import shlex
+
 from rich.console import Console
 
 import ssl_video as sv
@@ -10,16 +12,21 @@ _PIPED = 160
 
 
 class Show(sv.ConsoleObserver):
-    """Progress, then the table of the finished runs, and the commands that come next."""
+    """Progress, then the table of the finished runs, and the commands that come next.
 
-    def __init__(self, next_steps: bool = False) -> None:
+    Args:
+        next_steps: show these commands.
+        single: the runs are one experiment, perhaps with its folds, and no comparison.
+    """
+
+    def __init__(self, next_steps: bool = False, *, single: bool = False) -> None:
         super().__init__()
-        self.next_steps = next_steps
+        self.next_steps, self.single = next_steps, single
 
     def conclude(self, runs: "sv.Results") -> None:
         """Print the table."""
         console = Console()
-        if runs.frame["top1"].notna().any():
+        if runs.frame["top1"].notna().any() and not (self.single and len(runs) > 1):
             console.print(runs.compare(BASELINE))
         for run, tested in zip(runs.runs, runs.frame["top1"].notna(), strict=True):
             for note in () if tested else run.result.notes:
@@ -42,6 +49,9 @@ def plainly(console: Console, text: str) -> None:
 
 def _next_steps(console: Console, runs: "sv.Results") -> None:
     last = runs.runs[-1]
+    if last.spec.folds > 1:
+        plainly(console, f"next, the model on all labels:\n  {_on_all_labels(runs)}")
+        return
     lines = [
         "next:",
         "  ssl-video bench --algo all                              every algorithm",
@@ -51,3 +61,13 @@ def _next_steps(console: Console, runs: "sv.Results") -> None:
     if last.spec.data != "demo":
         del lines[1:3]
     plainly(console, "\n".join(lines))
+
+
+def _on_all_labels(runs: "sv.Results") -> str:
+    """Return the command that trains the method with the highest mean on the data of a cross-validation."""
+    spec = runs.runs[-1].spec
+    best = runs.frame.groupby("algorithm")["top1"].mean().idxmax()
+    places = [("--data", spec.data)]
+    places += [(f"--{key}", place) for key in ("unlabeled", "labels") for place in getattr(spec, key)]
+    flags = " ".join(f"{flag} {shlex.quote(place)}" for flag, place in places)
+    return f"ssl-video train {flags} --algo {best} --folds {spec.folds}"

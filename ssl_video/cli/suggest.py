@@ -73,7 +73,17 @@ def command(checkpoint: Path, data: tuple[Path, ...], device: str, trust: bool, 
         _show(found)
     else:
         click.echo(f"{asked['output'] / 'clips.csv'}: {len(found):,} clips")
+        if len(found):
+            _next_steps(asked["output"])
     return 0
+
+
+def _next_steps(folder: Path) -> None:
+    """Print what a person does with the clips."""
+    click.echo(
+        f"next:\n  open {folder / 'index.html'} in a browser, label the clips, and save the table as "
+        f"{folder / 'clips.csv'}\n  ssl-video train ... --labels {folder / 'clips.csv'}    as before, with them"
+    )
 
 
 def _show(found: "pd.DataFrame") -> None:

@@ -51,7 +51,11 @@ def command(
         flags["results"] = results
     try:
         run = sv.train(
-            config=file, resume=resume, overrides=options.parsed(assignments), progress=Show(), **flags
+            config=file,
+            resume=resume,
+            overrides=options.parsed(assignments),
+            progress=Show(single=True),
+            **flags,
         )
     except sv.RunFailed:
         return 1  # already reported

@@ -331,6 +331,11 @@ class Model:
         sure = confidences >= abstain
         return Expected(len(sure), int(sure.sum()), int(right[sure].sum()))
 
+    @property
+    def folds_found(self) -> bool:
+        """True if the run was trained on all labels after a cross-validation."""
+        return cross_validation.of_run(self.folder) is not None
+
     def cross_validation(self) -> Evaluation | None:
         """Return the evaluation on all labeled clips by runs that left each of them out of their training.
 
@@ -404,8 +409,10 @@ class Model:
                 spec, report, skip_broken=skip_broken, unsplit=unsplit if own else "test", training=False
             )
             if own and not len(index.rows("test")):
+                remedy = "leave --data out to see what its folds found, or " if self.folds_found else ""
                 raise InputError(
-                    f"{index.name}, which the run was trained on, has no test clips: give --data"
+                    f"{index.name}, which the run was trained on, has no test clips: {remedy}give other data "
+                    "by --data"
                 )
             self.check_classes(index)
             return dataset.load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)

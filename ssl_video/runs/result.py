@@ -11,6 +11,7 @@ from ssl_video.files import parse_json
 from ssl_video.spec import sentences
 
 FORMAT: Literal[2] = 2
+_FEW = 100  # clips, below which an accuracy is known to ten points at best
 _STRICT = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
@@ -150,9 +151,10 @@ class Result(BaseModel):
             return ()
         if self.expected_by_fold:
             expected, folds = self.expected_accuracies[self.predictor], self.expected_by_fold
+            rough = ", a rough number" if self.labeled < _FEW else ""
             return (
-                f"expected top-1 {100 * expected.top1:.1f} %, by {len(folds)} folds "
-                f"({100 * min(folds):.1f} to {100 * max(folds):.1f} %); evaluate shows the classes",
+                f"expected top-1 {100 * expected.top1:.1f} %{rough}: of the labeled clips in {len(folds)} "
+                f"folds ({100 * min(folds):.1f} to {100 * max(folds):.1f} %); evaluate shows the classes",
             )
         kept = [f"{name} {100 * scores.top1:.1f} %" for name, scores in self.validation_accuracies.items()]
         measured = [f"top-1 on its validation clips: {', '.join(kept)}"] if kept else []

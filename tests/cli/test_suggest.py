@@ -34,7 +34,9 @@ def test_the_run_s_unlabeled_clips(run: Path, dataset: Path, call: Call, tmp_pat
     done = call("suggest", run, "--number", 30, "-o", "todo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found, expected = rows(tmp_path / "todo"), new_clips(run, dataset)
-    assert done.stdout == f"todo/clips.csv: {len(expected)} clips\n"
+    assert done.stdout.startswith(
+        f"todo/clips.csv: {len(expected)} clips\nnext:\n  open todo/index.html in a "
+    )
     assert (tmp_path / "todo" / "clips.csv").read_text().splitlines()[0] == COLUMNS
     assert {row["path"] for row in found} == expected
     assert len(found) == len(expected)

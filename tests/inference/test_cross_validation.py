@@ -102,7 +102,9 @@ def test_a_run_on_all_labels_has_what_the_folds_found(trained: sv.RunFolder) -> 
     assert result.expected_accuracies[result.predictor].top1 == close(right / len(clips))
     assert len(set(clips)) == len(clips) == result.labeled
     (note,) = result.notes
-    assert note.startswith(f"expected top-1 {100 * right / len(clips):.1f} %, by 3 folds (")
+    assert note.startswith(
+        f"expected top-1 {100 * right / len(clips):.1f} %, a rough number: of the labeled clips in 3 folds ("
+    )
     found = trained.model("cpu").cross_validation()
     assert found is not None
     assert found[result.predictor]["top1"] == result.expected_accuracies[result.predictor].top1
@@ -146,6 +148,11 @@ def test_folds_that_do_not_belong_to_it_are_not_used(
     assert alone.name == trained.name
     assert alone.result.expected_accuracies == {}
     assert "no test clips, so the run has no accuracy" in alone.result.notes[0]
+    # With the folds, the finished run gets what they find.
+    again = sv.train("pseudolabel", data=str(video_folder), folds=3, results=results, **TINY)
+    assert again.name == trained.name
+    found = trained.result.expected_accuracies if change == "a fold is missing" else {}
+    assert again.result.expected_accuracies == found
 
 
 def test_with_a_draw_it_is_one_fold(trained: sv.RunFolder, video_folder: Path) -> None:

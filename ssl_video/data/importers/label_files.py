@@ -5,6 +5,7 @@ annotation tool. A row gives a clip of the data set its label, or adds the clip.
 change nothing.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -74,7 +75,7 @@ def add_labels(
     changes = _changes(index, rows)
     before = index
     index = _relabeled(_extended(index, changes), changes)
-    source = some([file.name for file in files])
+    source = ", ".join(f"{file.parent.name}/{file.name}" for file in files)
     problems = list[str]()
     check_parts(index.label, index.splits, [], problems)
     problems = [*too_few_classes(index.label), *problems]
@@ -273,6 +274,18 @@ def _notes(before: Index, index: Index, changes: _Changes, source: str) -> list[
     known, now = set(before.classes), set(index.classes)
     if known and (fresh := sorted(now - known)):
         notes.append(f"{counted(len(fresh), 'class', 'are')} new by the labels of {source}: {some(fresh)}")
+        notes += _misspelled(fresh, before.classes)
     if gone := sorted(known - now):
         notes.append(f"{counted(len(gone), 'class', 'have')} no clip any more: {some(gone)}")
     return notes
+
+
+def _misspelled(fresh: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return a sentence for each new class whose name is almost that of another one."""
+    alike = {name.casefold(): name for name in known}
+    found = list[str]()
+    for name in fresh:
+        near = difflib.get_close_matches(name.casefold(), alike, n=1, cutoff=0.85)
+        if near:
+            found.append(f"is {name!r} a class of its own, or did you mean {alike[near[0]]!r}?")
+    return found

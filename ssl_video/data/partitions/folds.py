@@ -50,7 +50,7 @@ def fold(index: Index, folds: int, draw: int) -> Index:
     if divided < folds:
         raise InputError(f"{counted(divided, kind)} cannot be divided into {folds} folds: use fewer")
     notes = [
-        f"a run tests one of {folds} folds of the labeled clips, by whole {kind}s; ssl-video bench runs all"
+        f"a run tests one of {folds} folds of the labeled clips, by whole {kind}s; train and bench run all"
     ]
     if single:
         notes.append(f"{counted(len(single), 'class', 'have')} a single {kind}, never tested: {some(single)}")
@@ -69,7 +69,7 @@ def _all_for_training(index: Index) -> Index:
     """Return an index without a test part, whose dataset is that of the folds."""
     own, codes = index.rows("test"), index.splits.codes.copy()
     codes[own] = PARTS.index("")
-    notes = [f"all {len(index.rows('train')):,} labeled clips are for training, none is tested (--folds 1)"]
+    notes = [f"all {len(index.rows('train')):,} labeled clips are for training, none is tested"]
     if len(own):
         notes.append(f"{counted(len(own), 'clip')} of the data set's own test part: not used with folds")
     return replace(

@@ -51,10 +51,8 @@ def test_a_label_is_added_changed_kept_or_taken_away(lab: Path, labeled: Callabl
     assert part["unlabeled/a.mp4"] == part["run/0.mp4"] == "train"
     assert part["run/2.mp4"] == part["unlabeled/b.mp4"] == "unlabeled"
     assert index.ids.tolist() == sorted([*LABELED, *WITHOUT])
-    assert (
-        "'todo.csv': 1 unlabeled clip labeled, 1 label changed, 1 label as before, 1 label taken away"
-        in index.notes
-    )
+    counts = "1 unlabeled clip labeled, 1 label changed, 1 label as before, 1 label taken away"
+    assert f"{lab.parent.name}/todo.csv: {counts}" in index.notes
 
 
 def test_it_is_as_if_the_labels_had_been_there(lab: Path, tmp_path: Path) -> None:
@@ -73,8 +71,17 @@ def test_a_new_class_and_one_that_is_gone(lab: Path, labeled: Callable[..., Inde
     index = labeled(*(f"{lab}/run/{clip}.mp4,jump" for clip in range(4)), f"{lab}/unlabeled/a.mp4,fly")
     assert index.classes == ("fly", "jump", "sit")
     assert index.labels[index.ids.tolist().index("sit/0.mp4")] == 2
-    assert "2 classes are new by the labels of 'todo.csv': 'fly', 'jump'" in index.notes
+    assert f"2 classes are new by the labels of {lab.parent.name}/todo.csv: 'fly', 'jump'" in index.notes
     assert "1 class has no clip any more: 'run'" in index.notes
+
+
+@pytest.mark.parametrize(("label", "meant"), [("Sit", "sit"), ("runn", "run"), ("fly", "")])
+def test_a_label_that_is_almost_a_class(
+    lab: Path, labeled: Callable[..., Index], label: str, meant: str
+) -> None:
+    notes = labeled(f"{lab}/unlabeled/a.mp4,{label}").notes
+    said = [note for note in notes if "did you mean" in note]
+    assert said == ([f"is {label!r} a class of its own, or did you mean {meant!r}?"] if meant else [])
 
 
 @pytest.mark.parametrize("place", ["beside", "above", "data"])
@@ -99,7 +106,7 @@ def test_links_and_clips_from_elsewhere(lab: Path, labeled: Callable[..., Index]
     assert part["labels/x.mp4"] == "train"
     row = index.ids.tolist().index("labels/deep/y.mp4")
     assert index.paths[row] == str(tmp_path / "other/deep/y.mp4")
-    assert "'todo.csv': 1 unlabeled clip labeled, 2 clips added" in index.notes
+    assert f"{tmp_path.name}/todo.csv: 1 unlabeled clip labeled, 2 clips added" in index.notes
 
 
 def test_a_part_of_a_recording(lab: Path, labeled: Callable[..., Index]) -> None:

@@ -43,8 +43,8 @@ def test_every_labeled_clip_is_tested_once(index: Index, folds: int) -> None:
         assert (made.counts("train") > 0).all()
         assert made.ids[made.rows("unlabeled")].tolist() == ["u0.mp4", "u1.mp4"]
         assert (
-            f"a run tests one of {folds} folds of the labeled clips, by whole source videos; ssl-video bench "
-            "runs all" in made.notes
+            f"a run tests one of {folds} folds of the labeled clips, by whole source videos; train and "
+            "bench run all" in made.notes
         )
         assert made.sizes == "12 labeled and 2 unlabeled clips, 2 classes", "the same for all folds"
     assert sorted(found) == [f"a{n}.mp4" for n in range(7)] + [f"b{n}.mp4" for n in range(5)]
@@ -91,7 +91,7 @@ def test_a_single_fold_trains_on_every_label(tmp_path: Path) -> None:
     made = fold(index, 1, 3)
     assert made.rows("train").tolist() == index.rows("train").tolist()
     assert (len(made.rows("test")), len(made.rows("unlabeled"))) == (0, 1)
-    assert "all 6 labeled clips are for training, none is tested (--folds 1)" in made.notes
+    assert "all 6 labeled clips are for training, none is tested" in made.notes
     assert "2 clips of the data set's own test part: not used with folds" in made.notes
     # The data set of three folds is known from it.
     assert replace(made, folds=3).fingerprint == fold(index, 3, 1).fingerprint
