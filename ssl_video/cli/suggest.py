@@ -82,7 +82,7 @@ def _next_steps(folder: Path) -> None:
     """Print what a person does with the clips."""
     click.echo(
         f"next:\n  open {folder / 'index.html'} in a browser, label the clips, and save the table as "
-        f"{folder / 'clips.csv'}\n  ssl-video train ... --labels {folder / 'clips.csv'}    as before, with them"
+        f"{folder / 'clips.csv'}\n  ssl-video train ... --labels {folder / 'clips.csv'}   as before"
     )
 
 
