@@ -6,7 +6,6 @@ Imports torch only for TensorBoard.
 import json
 import stat
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -145,6 +144,15 @@ class Watched:
                 self.curves.setdefault(name, []).append((row["step"], value))
 
 
+def _steps(folder: RunFolder) -> int:
+    """Return a run's steps; 0 if its specification is damaged, which must not hide the other runs."""
+    try:
+        return folder.spec.steps
+    except InputError:
+        result = folder.finished()
+        return result.steps if result else 0
+
+
 def watch(
     place: str | PathLike[str] = "ssl-video-results", *, tensorboard: str | PathLike[str] | None = None
 ) -> list[Watched]:
@@ -181,15 +189,9 @@ def runs(place: Path) -> list[Watched]:
     Raises:
         InputError: there is no run.
     """
-    if RunFolder(place).exists:
-        return [Watched(place, RunFolder(place).spec.steps)]
-    found, folders = list[Watched](), list(run_folders(place))
-    for folder in folders:
-        try:
-            found.append(Watched(folder.path, folder.spec.steps))
-        except InputError as error:
-            warnings.warn(f"runs/{folder.name} is left out: {error}", stacklevel=2)
-    if not folders:
+    folders = [RunFolder(place)] if RunFolder(place).exists else list(run_folders(place))
+    found = [Watched(folder.path, _steps(folder)) for folder in folders]
+    if not found:
         raise InputError(
             f"no run in {place}: expected a run's folder (with {SPEC}) or a results folder (with runs/)"
         )

@@ -1,6 +1,7 @@
 """The result of a finished run: the only schema of its record and of the leaderboard's columns."""
 
 import json
+import zlib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -12,6 +13,7 @@ from ssl_video.spec import sentences
 
 FORMAT: Literal[2] = 2
 _FEW = 100  # clips, below which an accuracy is known to ten points at best
+_CHECKSUM = "checksum"
 _STRICT = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
@@ -181,15 +183,25 @@ class Result(BaseModel):
         # Numbers of tables have 64 bits.
         if huge := [key for key, value in values.items() if isinstance(value, int) and abs(value) >= 2**63]:
             raise ValueError(f"{', '.join(huge)}: a number of more than 18 digits")
+        checksum = values.pop(_CHECKSUM, None)
+        # Older versions wrote none, and no checksums of files either.
+        if (checksum is not None or values.get("files")) and checksum != _checksum(values):
+            raise ValueError("its checksum is wrong, so it was damaged or edited")
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             raise ValueError("; ".join(sentences(error))) from None
 
     def write(self) -> str:
-        """Return the record as JSON, which `read` reads."""
+        """Return the record as JSON with a checksum, which `read` reads."""
         # Not by pydantic, which writes no NaN: operations that cannot be counted are NaN.
-        return json.dumps(self.model_dump(), indent=1) + "\n"
+        values = self.model_dump()
+        return json.dumps(values | {_CHECKSUM: _checksum(values)}, indent=1) + "\n"
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    """Return the CRC-32 of a record's values, however they are laid out."""
+    return f"{zlib.crc32(json.dumps(json.loads(json.dumps(values)), sort_keys=True).encode()):08x}"
 
 
 _ENVIRONMENT = ("device", "threads", "processes", "torch")

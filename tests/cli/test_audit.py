@@ -27,7 +27,7 @@ LABELS = {
 
 
 def make(folder: Path, **changes: Any) -> Path:
-    write_into(folder, **FACTS | changes)
+    write_into(folder, **{"classes": 2, "unlabeled": 3} | FACTS | changes)
     np.savez(folder / PSEUDO_LABELS, **LABELS)  # type: ignore[arg-type]
     return folder
 

@@ -168,6 +168,7 @@ def test_numbers_that_are_not_the_records_are_said(
     (folder,) = folders(results, "supervised")
     record = json.loads((folder / "result.json").read_text())
     record["predictors"]["model"]["top1"] = 1 / 64
+    del record["checksum"], record["files"]  # as of a version that wrote none
     (folder / "result.json").write_text(json.dumps(record))
     assert call(folder) == 0
     assert "% in its record" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import numpy as np
 from ssl_video.runs import predictions
 from ssl_video.runs.predictions import Predictions
 from ssl_video.runs.pseudo_labels import PseudoLabels
+from ssl_video.runs.result import Result
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -52,4 +53,4 @@ def _counted(folder: Path, **numbers: int) -> None:
     """Let the result beside a file have its numbers of clips and classes."""
     path = folder / "result.json"
     if path.exists():
-        path.write_text(json.dumps(json.loads(path.read_text()) | numbers))
+        path.write_text(Result.read(path.read_bytes()).model_copy(update=numbers).write())

@@ -134,6 +134,7 @@ def test_folds_that_do_not_belong_to_it_are_not_used(
     shutil.rmtree(results / "runs" / trained.name)
     fold = results / "runs" / of_folds(trained)[1].name
     record = json.loads((fold / "result.json").read_text())
+    del record["checksum"], record["files"]  # as of a version that wrote none
     if change == "a fold is missing":
         shutil.rmtree(fold)
     elif change == "its settings":

@@ -35,6 +35,18 @@ def test_what_is_written_comes_back() -> None:
     assert Result.read(content).write() == content
 
 
+def test_an_edited_record_is_refused() -> None:
+    """Its layout does not matter, its values do; a record without checksum is of an older version."""
+    values = json.loads(result(top1=0.25, gflops=math.nan).write())
+    assert Result.read(json.dumps(values, sort_keys=True)).top1 == 0.25
+    assert refused(values | {"top1": 0.75}) == "its checksum is wrong, so it was damaged or edited"
+    assert refused(values | {"checksum": 3}) == "its checksum is wrong, so it was damaged or edited"
+    del values["checksum"]
+    assert refused(values | {"files": {"metrics.jsonl": "3 0"}}).startswith("its checksum is wrong")
+    assert Result.read(json.dumps(values | {"top1": 0.75})).top1 == 0.75
+    assert refused("[" * 100_000).startswith("not valid JSON")
+
+
 def test_temperatures_come_back_and_may_be_absent() -> None:
     """A version that fitted none wrote records without them."""
     assert (
@@ -78,7 +90,7 @@ def test_a_record_says_its_format_and_is_readable_by_people() -> None:
     assert values["format"] == FORMAT == 2
     assert content.endswith("}\n")
     assert len(content.splitlines()) > len(values)
-    assert set(values) == set(Result.model_fields)
+    assert set(values) == {*Result.model_fields, "checksum"}
     assert set(values["environment"]) == set(Environment.model_fields)
 
 

@@ -118,6 +118,7 @@ def test_the_content_of_weights_is_a_part_of_a_run(make_plan: MakePlan, tmp_path
 # -- result
 
 FIELDS = {
+    "checksum": str,
     "format": int, "run": str, "algorithm": str, "options": dict, "backbone": str, "initialisation": str,
     "dataset": str, "dataset_fingerprint": str, "protocol": str, "labeled_in_unlabeled": bool, "draw": int,
     "seed": int, "fingerprint": str, "setting": str, "configuration": str, "labeled": int, "unlabeled": int,
@@ -250,6 +251,7 @@ def test_operations_are_counted_before_anything_is_trained(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
+        patch.setattr("ssl_video.training.run._COUNTED", {})  # of other tests
         patch.setattr(flops, "count", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(made, tmp_path / "interrupted", ONCE)

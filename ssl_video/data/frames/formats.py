@@ -23,7 +23,7 @@ from PIL import Image
 
 # Magic with the version of the file format; frames, height, width, bytes of the whole file, digest of the
 # name. The CRC-32 of all this follows.
-_HEADER, _SUM = struct.Struct("<8sIIIxxxxQ16s"), struct.Struct("<Ixxxx")
+_HEADER, _SUM = struct.Struct("<8sIIIxxxxQ16s"), struct.Struct("<Q")
 _MAGIC = b"sslclip2"
 _FIXED = _HEADER.size + _SUM.size
 # UCF-101 at a short side of 128 then takes 17 GiB; at 95 it takes a third more, for 2 dB.
