@@ -46,10 +46,10 @@ def clips(folder: Path) -> list[Path]:
 def test_fill_show_and_clear(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
     done = call("data", "cache", data, "--size", 16, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    # 12 clips of 12 frames of 18 x 22 pixels (16 * 8 / 7 = 18), with 32 bytes of header: 12 * 14288 bytes.
+    # 12 clips of 12 frames of 18 x 22 pixels (16 * 8 / 7 = 18), with 56 + 12 * 4 bytes of header: 12 * 14360 bytes.
     assert f"12 of 12 clips stored: 0.2 MiB, raw, short side 18, in {own}" in done.stdout
     assert "Runs with these flags use them: --size 16 --cache-gib 20 --frame-format raw" in done.stdout
-    assert sum(path.stat().st_size for path in clips(own)) == 12 * 14288
+    assert sum(path.stat().st_size for path in clips(own)) == 12 * 14360
 
     shown = call("data", "cache", "--status", cwd=tmp_path).stdout
     assert re.search(r"raw, 18, ffmpeg\d+ +12 +0\.2 MiB +20\d\d-", shown)
@@ -143,7 +143,7 @@ def test_clear_one_data_set(
 
 
 def test_bound_that_is_too_small(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
-    # Room for 7 clips of 14288 bytes: 1e-4 GiB are 107374 bytes.
+    # Room for 7 clips of 14360 bytes: 1e-4 GiB are 107374 bytes.
     done = call("data", "cache", data, "--size", 16, "--cache-gib", "0.0001", "--jobs", 1, cwd=tmp_path)
     assert done.returncode == 0
     assert "7 of 12 clips stored: 0.1 MiB" in done.stdout
@@ -156,7 +156,7 @@ def test_bound_that_is_too_small(data: Path, call: Call, own: Path, tmp_path: Pa
 def test_jpeg_is_smaller(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
     done = call("data", "cache", data, "--size", 16, "--frame-format", "jpeg", cwd=tmp_path)
     assert "12 of 12 clips stored" in done.stdout
-    assert 0 < sum(path.stat().st_size for path in clips(own)) < 12 * 14288
+    assert 0 < sum(path.stat().st_size for path in clips(own)) < 12 * 14360
 
 
 def test_broken_videos_are_named(data: Path, call: Call, own: Path, tmp_path: Path) -> None:

@@ -12,17 +12,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ssl_video.data.damage import DamagedError, OutdatedError
+
 TYPE = np.dtype(np.float16)
 _END = struct.Struct("<8s16s16sIxxxx")
 _MAGIC = b"sslfeat1"
-
-
-class DamagedError(Exception):
-    """A pack with invalid content, which counts as not stored."""
-
-
-class OutdatedError(DamagedError):
-    """A pack of an older version, which had no checksums; it counts as not stored."""
 
 
 def write(file: BinaryIO, features: Iterable[np.ndarray], names: tuple[str, str]) -> int:

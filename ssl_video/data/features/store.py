@@ -30,8 +30,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from ssl_video.data.damage import DamagedError, OutdatedError
 from ssl_video.data.features import pack
-from ssl_video.data.features.pack import TYPE, DamagedError, OutdatedError, Pack
+from ssl_video.data.features.pack import TYPE, Pack
 from ssl_video.data.progress import CountProgress
 from ssl_video.errors import InputError
 from ssl_video.files import replacing

@@ -32,7 +32,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from ssl_video.data.frames.formats import FORMATS, DamagedError, OutdatedError, StoredClip, pack
+from ssl_video.data.damage import DamagedError, OutdatedError
+from ssl_video.data.frames.formats import FORMATS, StoredClip, pack
 from ssl_video.errors import InputError
 from ssl_video.files import replacing
 

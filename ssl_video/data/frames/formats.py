@@ -21,6 +21,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from ssl_video.data.damage import DamagedError, OutdatedError
+
 # Magic with the version of the file format; frames, height, width, bytes of the whole file, digest of the
 # name. The CRC-32 of all this follows.
 _HEADER, _SUM = struct.Struct("<8sIIIxxxxQ16s"), struct.Struct("<Q")
@@ -31,14 +33,6 @@ _QUALITY = 90
 
 # The errors of the system and of Pillow for a table with arbitrary offsets and for invalid images.
 _NO_IMAGES = (OSError, LookupError, ValueError, OverflowError, MemoryError, SyntaxError)
-
-
-class DamagedError(Exception):
-    """A stored clip with invalid content, which counts as not stored."""
-
-
-class OutdatedError(DamagedError):
-    """A stored clip of an older version, which had no checksums; it counts as not stored."""
 
 
 class Format(Protocol):

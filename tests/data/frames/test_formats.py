@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_video.data.frames.formats import FORMATS, DamagedError, StoredClip, pack
+from ssl_video.data.damage import DamagedError
+from ssl_video.data.frames.formats import FORMATS, StoredClip, pack
 
 INDICES = np.array([4, 0, 0, 3])
 NAME = "raw-128/abc"
