@@ -37,7 +37,7 @@ class Watched:
 
     Attributes:
         folder: the run's folder.
-        steps: number of steps of the run.
+        steps: number of steps of the run; 0: its specification is damaged.
         step: number of steps done.
         curves: pairs of step and value, by metric.
         result: the finished run's result.
@@ -187,9 +187,11 @@ def runs(place: Path) -> list[Watched]:
     """Return the runs of a results folder, or the run of a run's folder.
 
     Raises:
-        InputError: there is no run.
+        InputError: there is no run, or the specification of the only one is damaged.
     """
-    folders = [RunFolder(place)] if RunFolder(place).exists else list(run_folders(place))
+    if RunFolder(place).exists:
+        return [Watched(place, RunFolder(place).spec.steps)]
+    folders = list(run_folders(place))
     found = [Watched(folder.path, _steps(folder)) for folder in folders]
     if not found:
         raise InputError(

@@ -81,7 +81,7 @@ def _all(found: "Sequence[sv.Watched]") -> Table:
         table.add_row(
             run.folder.name,
             run.state,
-            f"{run.step}/{run.steps}",
+            f"{run.step}/{run.steps or 'damaged spec.yaml'}",
             "" if run.loss is None else f"{run.loss:.3f}",
             "" if (top1 := _top1(run)) is None else f"{top1:.1f}",
         )

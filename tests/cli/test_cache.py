@@ -46,7 +46,7 @@ def clips(folder: Path) -> list[Path]:
 def test_fill_show_and_clear(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
     done = call("data", "cache", data, "--size", 16, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    # 12 clips of 12 frames of 18 x 22 pixels (16 * 8 / 7 = 18), with 56 + 12 * 4 bytes of header: 12 * 14360 bytes.
+    # 12 clips of 12 frames of 18 x 22 pixels (16 * 8 / 7 = 18), with 56 + 12 * 4 bytes before: 12 * 14360.
     assert f"12 of 12 clips stored: 0.2 MiB, raw, short side 18, in {own}" in done.stdout
     assert "Runs with these flags use them: --size 16 --cache-gib 20 --frame-format raw" in done.stdout
     assert sum(path.stat().st_size for path in clips(own)) == 12 * 14360

@@ -32,7 +32,7 @@ def finished(folder: Path, scores: dict[str, np.ndarray], clips: list[str] = CLI
     (folder / "spec.yaml").write_text(yaml.safe_dump({"algorithm": "cmpl", "steps": 20} | spec))
     steps = [json.dumps({"step": n, "loss/labeled": float(n)}) + "\n" for n in range(20)]
     (folder / "metrics.jsonl").write_text("".join(steps))
-    write_into(folder, fingerprint="p0", predictors=dict.fromkeys(scores, 0.5))
+    write_into(folder, fingerprint="p0", predictors=dict.fromkeys(scores, 0.5), classes=2, test=len(clips))
     write(folder, predictions(clips, ["run", "walk"], LABELS, scores))
     return folder
 
