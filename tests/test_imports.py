@@ -24,7 +24,18 @@ FOLDERS = {
 # What each part may import of the others, from the bottom to the top: contract, data, networks, runs,
 # inference, training, benchmarks, then the public functions. The command line calls these alone. Algorithms
 # are found through the registry; nothing imports one by name, only the parts that they share.
-BOTTOM = {"errors", "files", "names", "options", "registry", "signals", "sources", "spec", "yaml_files"}
+BOTTOM = {
+    "errors",
+    "files",
+    "names",
+    "options",
+    "registry",
+    "signals",
+    "sources",
+    "spec",
+    "yaml_files",
+    "csv_cells",
+}
 MAY_IMPORT = {
     "errors": set[str](),
     "names": set[str](),
@@ -40,11 +51,23 @@ MAY_IMPORT = {
     "registry": {"errors", "sources"},
     "spec": {"errors", "files", "options", "yaml_files"},
     "yaml_files": set[str](),
+    "csv_cells": set[str](),
     "observer": {"display"},
     "contract": {"options"},
     "algorithms": {"contract", "errors", "registry"},
     "backbones": {"contract", "errors", "registry"},
-    "data": {"contract", "errors", "files", "lazy", "names", "observer", "processes", "signals", "spec"},
+    "data": {
+        "contract",
+        "csv_cells",
+        "errors",
+        "files",
+        "lazy",
+        "names",
+        "observer",
+        "processes",
+        "signals",
+        "spec",
+    },
     "networks": {"contract", "data", "backbones", "ssl_video", *BOTTOM},
     "runs": {"data", *BOTTOM},
     "features": {"backbones", "contract", "data", "networks", *BOTTOM},

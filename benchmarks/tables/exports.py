@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from ssl_video import csv_cells
 from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, COSTS, METHOD_KEYS, Cell, Comparison
 from ssl_video.benchmarks.tables.layout import Costs, Gains, Grid, Scores
 from ssl_video.benchmarks.tables.means import MeanGain
@@ -180,7 +181,7 @@ def to_csv(grid: Grid) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records(grid))
+    writer.writerows(map(csv_cells.mark_row, records(grid)))
     return text.getvalue()
 
 

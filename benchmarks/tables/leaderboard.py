@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ssl_video import csv_cells
 from ssl_video.errors import InputError, counted, some
 from ssl_video.files import replace_text
 from ssl_video.runs.folder import RESULT, finished_folders, run_folder
@@ -94,7 +95,7 @@ def write(results: Path) -> Leaderboard:
                     f"{FILE} listed {counted(len(absent), 'run')} without a result here ({some(absent, 3)}); "
                     f"that table is kept as {_keep(target)}"
                 )
-            replace_text(target, found.frame[list(COLUMNS)].to_csv(index=False, lineterminator="\n"))
+            replace_text(target, _written(found.frame))
         except OSError as error:
             raise InputError(f"cannot write {target}: {error.strerror}") from None
         if _finished(results) == before:
@@ -120,7 +121,7 @@ def _listed(results: Path) -> list[str]:
     names = list[str]()
     try:
         with (results / FILE).open(encoding="utf-8", errors="replace", newline="") as file:
-            names += [line.get("run") or "" for line in csv.DictReader(file)]
+            names += [csv_cells.unmark(line.get("run") or "") for line in csv.DictReader(file)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -173,9 +174,24 @@ def read_csv(file: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in frame and name not in _NEWER]
     if missing:
         raise InputError(f"{file} is no leaderboard of ssl-video: it lacks {', '.join(missing)}")
+    for name in _texts(frame):
+        frame[name] = [csv_cells.unmark(cell) if isinstance(cell, str) else cell for cell in frame[name]]
     return frame.reindex(columns=list(COLUMNS)).astype(
         {name: kind for name, kind in _TYPES.items() if name in frame}
     )
+
+
+def _written(frame: pd.DataFrame) -> str:
+    """Return the table as CSV; texts that a spreadsheet would calculate are marked, see `csv_cells`."""
+    shown = frame[list(COLUMNS)].copy()
+    for name in _texts(shown):
+        shown[name] = shown[name].map(csv_cells.mark)
+    return shown.to_csv(index=False, lineterminator="\n")
+
+
+def _texts(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that hold texts."""
+    return [str(name) for name in frame.columns if frame[name].dtype.kind not in "ifb"]
 
 
 def _read(results: Path, names: Sequence[str]) -> Leaderboard:

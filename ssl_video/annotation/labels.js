@@ -97,13 +97,20 @@ class Labels {
     return others.find((other) => this.open(other)) ?? others.find((other) => this.skipped.has(other)) ?? null;
   }
 
-  // As Python's csv module writes it.
+  // As Python writes it (csv_cells.py): a cell that a spreadsheet would calculate has an apostrophe in front, a path
+  // "./". Numbers stay.
   table() {
+    const number = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(inf|nan)$/;
+    const marked = (text, path) => (
+      path ? (/^(\.\/)*[=+\-@\t\r]/.test(text) ? "./" + text : text)
+        : (/^'*[=+\-@\t\r]/.test(text) && !number.test(text) ? "'" + text : text)
+    );
     const quoted = (text) => (/[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text);
     const rows = this.content.rows.map((row, number) => row.map((cell, place) => (
       place === this.column ? this.label(number) : cell
     )));
-    return [this.content.columns, ...rows].map((row) => row.map(quoted).join(",") + "\n").join("");
+    const kept = rows.map((row) => row.map((cell, place) => marked(cell, this.content.columns[place] === "path")));
+    return [this.content.columns, ...kept].map((row) => row.map(quoted).join(",") + "\n").join("");
   }
 }
 

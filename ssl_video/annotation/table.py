@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ssl_video import csv_cells
 from ssl_video.annotation.columns import COLUMNS, QUALITY
 from ssl_video.data.importers.to_label import Given
 from ssl_video.errors import InputError
@@ -87,10 +88,22 @@ def write(folder: Path, made: pd.DataFrame) -> None:
         folder.mkdir(exist_ok=True)
         with replacing(folder / FILE) as file:
             # Names that are not UTF-8 keep their bytes.
-            text = made.to_csv(index=False, float_format=_number, lineterminator="\n")
+            text = marked(made).to_csv(index=False, float_format=_number, lineterminator="\n")
             file.write(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise InputError(f"{folder / FILE} cannot be written: {error.strerror or error}") from None
+
+
+def marked(made: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as it is written, see `csv_cells`."""
+    changed = made.copy()
+    for name in made.columns:
+        change = csv_cells.mark_path if name == "path" else csv_cells.mark
+        if made[name].dtype.kind not in "ifb":
+            # Objects, as texts may hold bytes that are not UTF-8.
+            cells = [change(cell) for cell in made[name]]
+            changed[name] = pd.Series(cells, made.index, dtype=object)
+    return changed
 
 
 def _number(value: object) -> str:

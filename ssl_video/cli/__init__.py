@@ -163,7 +163,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning in one line, without the line of code that raised it."""
-    print(f"warning: {message}", file=sys.stderr)
+    from ssl_video.cli.text import written_out  # not at the top: it takes the time of rich
+
+    print(f"warning: {written_out(str(message), keep=_LINES)}", file=sys.stderr)
 
 
 def _say_how_options_are_given(error: click.NoSuchOption) -> None:

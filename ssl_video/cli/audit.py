@@ -8,11 +8,10 @@ from pathlib import Path
 import click
 from rich import box
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli.show import output, plainly
-from ssl_video.cli.text import printable
+from ssl_video.cli.text import Table, printable
 
 _STATES = ("right", "wrong", "not used")
 _LEGEND = (
@@ -64,7 +63,7 @@ def _show(found: "sv.analysis.Audits", clips: int) -> None:
         if made.left_out:
             plainly(console, f"{made.title}: unlabeled clips without a class, left out: {made.left_out:,}")
         for network in made.networks:
-            console.print(f"{made.title}: labels by {network}", markup=False, highlight=False, style="bold")
+            console.print(printable(f"{made.title}: labels by {network}"), style="bold")
             for table in (
                 _over_time(made.over_time[network]),
                 _by_class(made.classes, made.by_class[network]),

@@ -5,12 +5,11 @@ from typing import get_args
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli.progress import FilesPerSecond
 from ssl_video.cli.show import plainly
-from ssl_video.cli.text import printable
+from ssl_video.cli.text import Table, printable
 
 _GIB = 20.0  # the default of runs
 _SHOWN = 10

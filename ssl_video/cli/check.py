@@ -6,10 +6,10 @@ from collections import Counter
 import click
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 import ssl_video as sv
+from ssl_video.cli.text import Table
 
 
 @click.command()

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import click
 from rich import box
-from rich.table import Table
 from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli.show import output
-from ssl_video.cli.text import printable, written_out
+from ssl_video.cli.text import Table, printable, written_out
 
 _CHANCE = (
     "a disagreement at least this uneven has probability {:.2g} between equally good networks (McNemar's "

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli.progress import FilesPerSecond
 from ssl_video.cli.show import plainly
-from ssl_video.cli.text import printable
+from ssl_video.cli.text import Table, printable
 
 _SHOWN = 10
 

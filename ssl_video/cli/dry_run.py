@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.table import Table
 from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli.show import output, plainly
+from ssl_video.cli.text import Table
 
 
 def show(experiment: Mapping[str, Any], *, measure: bool) -> int:

@@ -8,12 +8,12 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.show import output, plainly
+from ssl_video.cli.text import Table
 
 _LEGEND = (
     "original: top-1 % on the test clips; the others: the difference from it in points\n"
@@ -72,7 +72,7 @@ def _table(title: str, networks: Mapping[str, Mapping[str, Any]]) -> Table:
             _cell(found.mean, found.half_width, "+" if number else "")
             for number, found in enumerate(changes.values())
         ]
-        table.add_row(Text(network), *cells)
+        table.add_row(network, *map(Text, cells))
     return table
 
 

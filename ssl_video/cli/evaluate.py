@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.cli.text import printable, written_out
+from ssl_video.cli.text import Table, printable, written_out
 
 _SHOWN = 40  # classes that a terminal shows
 _NAMED = 5  # clips that cannot be read

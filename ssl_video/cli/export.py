@@ -6,6 +6,7 @@ import click
 
 import ssl_video as sv
 from ssl_video.cli import options
+from ssl_video.cli.text import written_out
 
 
 @click.command()
@@ -28,7 +29,7 @@ def command(checkpoint: Path, output: Path, predictor: str | None, trust: bool) 
     """
     model = sv.load_model(checkpoint, "cpu", trust=trust)
     for note in model.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {written_out(note)}", err=True)
     written = model.export(output, predictor)
     about = written.about
     clip = f"{about['frames']} frames of any size, resized to {about['size']} px"

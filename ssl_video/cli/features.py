@@ -42,7 +42,7 @@ def command(
     """
     model = sv.load_model(checkpoint, device, trust=trust)
     for note in (*model.notes, model.calibration_note(predictor)):
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {written_out(note)}", err=True)
     found = model.features(
         videos, output=output, predictor=predictor, workers=workers, progress=FilesPerSecond(unit="")
     )

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 from rich import box
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli.show import plainly
+from ssl_video.cli.text import Table
 
 _PATH = click.Path(path_type=Path)
 _KEYS = sv.Spec.model_fields

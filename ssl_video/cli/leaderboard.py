@@ -8,6 +8,7 @@ from rich.console import Console
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.show import plainly
+from ssl_video.cli.text import written_out
 
 _FORMS = ("terminal", "markdown", "latex", "csv", "json")
 
@@ -50,7 +51,7 @@ def command(
         return
     assert runs is not None
     for problem in runs.problems:
-        click.echo(f"warning: {problem}", err=True)
+        click.echo(f"warning: {written_out(problem)}", err=True)
     shown = options.selected(runs, baseline, algorithm, dataset, protocol, where)
     table = shown.compare(
         baseline,

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli import reference
+from ssl_video.cli.text import Table
 
 _KINDS = ("algorithms", "backbones", "datasets", "protocols", "suites", "recipes")
 _UNCUT = 10_000
@@ -49,7 +49,7 @@ def command(kind: str | None) -> None:
 def _show(console: Console, kind: str, entries: Mapping[str, str]) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
-    table.add_row(f"[bold]{kind}[/bold]", "")
+    table.add_row(Text(kind, style="bold"), "")
     for name, text in entries.items():
         # Not as markup, in which square brackets would be lost.
         table.add_row(Text(f"  {name}"), Text(text))

@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
-from ssl_video.cli.text import printable, written_out
+from ssl_video.cli.text import Table, printable, written_out
 
 _SHOWN = 40  # rows that a terminal shows
 _REASONS = 5  # unreadable clips that are named
@@ -63,7 +62,7 @@ def command(
     calibrated = model.calibration_note(asked["predictor"])
     expected = _expectation(model, asked["abstain"], asked["predictor"])
     for note in (*model.notes, calibrated, *expected):
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {written_out(note)}", err=True)
     shown = _Rows(as_json, bool(asked["output"]), timeline=asked["every"] is not None)
     summary = model.label(videos, shown.add, progress=FilesPerSecond(unit=""), **asked)
     shown.finish()

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli import options
+from ssl_video.cli.show import plainly
+from ssl_video.cli.text import Table
 
 
 @click.group()
@@ -116,6 +117,6 @@ def _show_data(found: "sv.MeasuredData") -> None:
     console.print(table)
     for name, cost in found.stored.items():
         size, fill = cost.bytes / 2**20 / cost.videos, 1000 * cost.seconds / cost.videos
-        console.print(f"{name}: {size:.2f} MiB per video, filled in {fill:.0f} ms", highlight=False)
+        plainly(console, f"{name}: {size:.2f} MiB per video, filled in {fill:.0f} ms")
     for name, reason in found.absent.items():
-        console.print(f"{name} is left out: {reason}", highlight=False)
+        plainly(console, f"{name} is left out: {reason}")

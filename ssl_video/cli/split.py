@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.show import plainly
-from ssl_video.cli.text import printable
+from ssl_video.cli.text import Table, printable
 
 _INDEX = ("root", "split", "unlabeled", "labels", "segment", "keep_classes")
 _DRAW = ("draw", "labeled_in_unlabeled", "validation", "lists")
@@ -43,7 +42,7 @@ def make(data: str, output: Path, **flags: Any) -> None:
     made = sv.data.make_partition(data, output, **options.given(flags), progress=sv.ConsoleObserver())
     console = Console()
     _show(made, console)
-    console.print(f"wrote {output}", markup=False, soft_wrap=True)
+    plainly(console, f"wrote {output}")
 
 
 @command.command()

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
-from ssl_video.cli.text import printable, written_out
+from ssl_video.cli.text import Table, printable, written_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +58,7 @@ def command(checkpoint: Path, data: tuple[Path, ...], device: str, trust: bool, 
     """
     model = sv.load_model(checkpoint, device, trust=trust)
     for note in model.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {written_out(note)}", err=True)
     found = sv.suggest(model, data or None, progress=FilesPerSecond(unit=""), **asked)
     for note in found.attrs["notes"]:
         click.echo(f"note: {written_out(note)}", err=True)

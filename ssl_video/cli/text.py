@@ -1,5 +1,8 @@
 """Texts that come from files, such as names of clips and classes, made safe for a terminal."""
 
+from typing import Any
+
+import rich.table
 from rich.text import Text
 
 
@@ -16,3 +19,27 @@ def written_out(text: str, keep: str = "") -> str:
 def printable(text: str) -> Text:
     """Return a text for a table: brackets are no markup, and control characters are written out."""
     return Text(written_out(text))
+
+
+class Table(rich.table.Table):
+    """A table whose texts are shown as they are: title, headings and cells, see `printable`."""
+
+    def __init__(self, *headings: Any, title: Any = None, **settings: Any) -> None:
+        super().__init__(*map(_shown, headings), title=_shown(title), **settings)
+
+    def add_column(self, header: Any = "", footer: Any = "", **settings: Any) -> None:
+        """Add a column."""
+        super().add_column(_shown(header), _shown(footer), **settings)
+
+    def add_row(self, *cells: Any, **settings: Any) -> None:
+        """Add a row; a text that is to be styled is given as rich's `Text`."""
+        super().add_row(*map(_shown, cells), **settings)
+
+
+def _shown(cell: Any) -> Any:
+    """Return a text without markup and control characters; other things as they are."""
+    if isinstance(cell, str):
+        return printable(cell)
+    if isinstance(cell, Text) and written_out(cell.plain, keep="\n") != cell.plain:
+        return Text(written_out(cell.plain, keep="\n"), style=cell.style)
+    return cell

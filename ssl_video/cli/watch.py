@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 import ssl_video as sv
 from ssl_video.cli import options
+from ssl_video.cli.text import Table, printable
 
 _LAST = 20  # steps that the column "last" is a mean of
 _FINISHED = 20  # finished runs shown beside those under way
@@ -67,7 +66,7 @@ def _one(run: "sv.Watched") -> Group:
     for name, curve in run.curves.items():
         last = run.mean(name, _LAST)
         table.add_row(name, f"{curve[0][1]:.4g}", f"{last:.4g}", run.sparkline(name))
-    return Group(Text(f"{run.folder.name}: {_where(run)}"), table)
+    return Group(printable(f"{run.folder.name}: {_where(run)}"), table)
 
 
 def _all(found: "Sequence[sv.Watched]") -> Table:

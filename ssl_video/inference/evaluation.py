@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ssl_video import csv_cells
 from ssl_video.errors import InputError
 from ssl_video.figures import files, heatmap, paper
 from ssl_video.files import replacing
@@ -205,7 +206,13 @@ def check_files(confusion: File | None, predictions: File | None) -> None:
 
 def _write(path: Path, table: pd.DataFrame) -> None:
     # Names of files that are not UTF-8 keep their bytes.
-    content = table.round(6).to_csv(index=False).encode("utf-8", "surrogateescape")
+    table = table.round(6)
+    for name in table.columns:
+        if table[name].dtype.kind not in "ifb":
+            change = csv_cells.mark_path if name == "path" else csv_cells.mark
+            table[name] = pd.Series([change(cell) for cell in table[name]], table.index, dtype=object)
+    names = [csv_cells.mark(name) for name in table.columns]  # of a confusion matrix, those of classes
+    content = table.to_csv(index=False, header=names).encode("utf-8", "surrogateescape")
     try:
         with replacing(path) as file:
             file.write(content)

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import pandas as pd
 import pyarrow as pa
 
+from ssl_video import csv_cells
 from ssl_video.errors import InputError
 from ssl_video.files import replacing
 
@@ -223,13 +224,17 @@ def _whole_lines(file: io.TextIOBase) -> Iterator[str]:
 def _typed(fields: list[str]) -> Row:
     """Return a row of a .csv file with its numbers."""
     pairs = zip(COLUMNS, fields, strict=True)
-    row: Row = {name: (value if name in _TEXTS else float(value)) if value else None for name, value in pairs}
-    return row | {"path": fields[0], "windows": int(row["windows"] or 0)}
+    row: Row = {
+        name: (csv_cells.unmark(value) if name in _TEXTS else float(value)) if value else None
+        for name, value in pairs
+    }
+    return row | {"path": csv_cells.unmark_path(fields[0]), "windows": int(row["windows"] or 0)}
 
 
 def _texts(row: Row) -> list[str]:
     """Return the fields of a row in a .csv file; numbers have up to six decimals."""
-    return [_text(row.get(name)) for name in COLUMNS]
+    cells = csv_cells.mark_row({name: row.get(name) for name in COLUMNS})
+    return [_text(cell) for cell in cells.values()]
 
 
 def _text(value: Any) -> str:

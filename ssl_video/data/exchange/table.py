@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from ssl_video import csv_cells
 from ssl_video.data.exchange.label import Label
 from ssl_video.data.importers.draft import Draft
 from ssl_video.data.importers.manifest import (
@@ -89,7 +90,8 @@ def written(rows: Sequence[Label]) -> str:
         start, _, end = ("" if in_frames else row.part.partition("=")[2]).partition(",")
         share = "" if row.probability is None else f"{row.probability:.6g}"
         path = row.path + row.part if in_frames else row.path
-        lines.writerow([path, start, end, row.label, row.predicted, share])
+        words = csv_cells.mark(row.label), csv_cells.mark(row.predicted)
+        lines.writerow([csv_cells.mark_path(path), start, end, *words, share])
     return file.getvalue()
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from ssl_video import csv_cells
 from ssl_video.data.importers.draft import Draft, as_splits, joined, rows, text
 from ssl_video.data.segments import PART, written
 from ssl_video.errors import InputError, some, unknown
@@ -172,7 +173,11 @@ def read_table(path: Path) -> dict[str, pa.Array]:
         _explain(path, delimiter)
         raise InputError(f"{path}: expected a header and lines with as many fields")
     rows = table.slice(1)  # the names are given above, so the header was read as a row
-    return {name: pc.utf8_trim_whitespace(rows.column(name).combine_chunks()) for name in table.column_names}
+    trimmed = {name: pc.utf8_trim_whitespace(rows.column(name).combine_chunks()) for name in header}
+    return {
+        name: pc.replace_substring_regex(column, csv_cells.MARKED_TEXT, r"\1")
+        for name, column in trimmed.items()
+    }
 
 
 def first_fields(path: Path) -> list[str]:

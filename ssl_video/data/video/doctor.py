@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from ssl_video import csv_cells
 from ssl_video.data.frames import known
 from ssl_video.data.frames.known import Video
 from ssl_video.data.frames.timeline import duration
@@ -138,7 +139,7 @@ def write_report(path: Path, index: Index, report: DoctorReport) -> None:
             names = ["path", "label", "split", *(field.name for field in fields(Facts))]
             table = csv.DictWriter(text, names, lineterminator="\n")
             table.writeheader()
-            table.writerows(rows)
+            table.writerows(map(csv_cells.mark_row, rows))
             file.write(text.getvalue().encode())
     except OSError as error:
         raise InputError(f"cannot write the report {path}: {error.strerror or error}") from None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ssl_video import csv_cells
 from ssl_video.data.paths import cache_dir
 from ssl_video.errors import InputError
 from ssl_video.files import replace_text
@@ -58,7 +59,8 @@ def write(source: Path | str, reasons: Mapping[str, str]) -> Path:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(_HEADER)
-    table.writerows(sorted(reasons.items()))
+    rows = sorted(reasons.items())
+    table.writerows((csv_cells.mark_path(name), csv_cells.mark(reason)) for name, reason in rows)
     target, other = place(source), _places(source)[1]
     try:
         if not reasons:
@@ -114,4 +116,4 @@ def _parse(path: Path) -> dict[str, str]:
             f"{path} is not a quarantine list: expected columns path,reason; fix it, or remove it and run "
             "ssl-video data doctor"
         )
-    return dict(rows[1:])
+    return {csv_cells.unmark_path(name): csv_cells.unmark(reason) for name, reason in rows[1:]}
