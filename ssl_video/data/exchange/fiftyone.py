@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssl_video.data.exchange.label import Label
+from ssl_video.data.exchange.label import UNEXPECTED, Label
 from ssl_video.data.segments import parse
 from ssl_video.data.segments import written as part_of
 from ssl_video.errors import InputError
@@ -39,7 +39,7 @@ def read(path: Path) -> list[Label]:
             for key, target in labels.items()
             for row in _of_target(paths.get(key, key), target, classes, f"labels[{key!r}]")
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+    except (*UNEXPECTED, OSError) as error:
         raise InputError(
             f"{path} is no labels.json of FiftyOne, with classes and labels: {type(error).__name__}: {error}"
         ) from None

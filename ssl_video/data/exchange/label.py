@@ -1,6 +1,13 @@
 """A row of a file of labels."""
 
+import csv
 from typing import NamedTuple
+
+# Errors of code that expects the values of a format where a file holds others, or nests them too deep.
+UNEXPECTED = (
+    *(ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, StopIteration),
+    csv.Error,
+)
 
 
 class Label(NamedTuple):

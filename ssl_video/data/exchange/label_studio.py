@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ssl_video.data.exchange.label import Label
+from ssl_video.data.exchange.label import UNEXPECTED, Label
 from ssl_video.data.segments import parse
 from ssl_video.data.segments import written as part_of
 from ssl_video.errors import InputError
@@ -37,7 +37,7 @@ def read(path: Path) -> list[Label]:
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
         return [row for number, task in enumerate(tasks, 1) for row in _of_task(task, number)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNEXPECTED as error:
         raise InputError(
             f"{path} is no export of Label Studio, a list of tasks with data and annotations: {error}"
         ) from None

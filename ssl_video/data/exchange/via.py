@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssl_video.data.exchange.label import Label
+from ssl_video.data.exchange.label import UNEXPECTED, Label
 from ssl_video.data.segments import parse
 from ssl_video.data.segments import written as part_of
 from ssl_video.errors import InputError
@@ -43,7 +43,7 @@ def read(path: Path) -> list[Label]:
         if text.startswith("#"):
             return _three(text)
         return _two(text)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, csv.Error) as error:
+    except UNEXPECTED as error:
         raise InputError(
             f"{path} is no CSV file of the VGG Image Annotator: {type(error).__name__}: {error}"
         ) from None
