@@ -26,7 +26,7 @@ from ssl_video.data.damage import DamagedError, OutdatedError
 # Magic with the version of the file format; frames, height, width, bytes of the whole file, digest of the
 # name. The CRC-32 of all this follows.
 _HEADER, _SUM = struct.Struct("<8sIIIxxxxQ16s"), struct.Struct("<Q")
-_MAGIC = b"sslclip2"
+_MAGIC, _OLDER = b"sslclip2", b"sslclip1"
 _FIXED = _HEADER.size + _SUM.size
 # UCF-101 at a short side of 128 then takes 17 GiB; at 95 it takes a third more, for 2 dB.
 _QUALITY = 90
@@ -170,7 +170,7 @@ class StoredClip:
         self._file = os.open(path, os.O_RDONLY)
         try:
             status, start = os.fstat(self._file), os.pread(self._file, _FIXED, 0)
-            if start[:7] == _MAGIC[:7] and start[7:8] < _MAGIC[7:]:
+            if start.startswith(_OLDER):
                 raise OutdatedError("of an older version")
             if len(start) < _FIXED:
                 raise DamagedError("no header")
