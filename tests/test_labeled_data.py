@@ -63,7 +63,7 @@ def test_batches_are_those_of_a_run(video_folder: Path, own: dict[str, Any], tmp
         optimizer.zero_grad()
     ours, theirs = algorithm.state_dict(), run.algorithm.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    scores, _ = run.test()
+    scores = run.test().scores
     tests = made.spec.test_clips
     assert sv.evaluate(algorithm, sv.load_data(str(video_folder), **SMALL, **own, test_clips=tests)) == scores
 

@@ -1,7 +1,7 @@
 """Check the batches, clips and networks of a run, before videos are decoded and again when it starts."""
 
 import torch
-from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from ssl_video.contract import Algorithm
 from ssl_video.data.partitions.partition import Partition
@@ -41,23 +41,19 @@ def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
 def check_precision(spec: Spec, algorithm: Algorithm, device: torch.device) -> None:
     """Check that a run's gradients can be computed in its precision.
 
-    On CPUs, torch's gradients of 3D convolutions in bfloat16 contain uninitialised memory where a clip has
-    few frames left (seen with torch 2.14 and 2.15, kernels of 3 frames over 2). They are then not finite in
-    some runs, and wrong in others.
+    On CPUs, torch's gradients of convolutions in bfloat16 contain uninitialised memory where a padded kernel
+    reaches beyond a map (seen with torch 2.14 and 2.15: kernels of 3 over 2 frames, of 3 x 3 over 1 x 1
+    places). They are then not finite in some runs, and wrong in others.
 
     Raises:
         InputError: they cannot.
     """
     if spec.precision != "bfloat16" or device.type != "cpu":
         return
-    trained = (
-        module
-        for module in algorithm.modules()
-        if isinstance(module, nn.Conv3d) and module.weight.requires_grad
-    )
-    if next(trained, None) is not None:
+    padded = (module for module in algorithm.modules() if isinstance(module, _ConvNd) and any(module.padding))
+    if any(module.weight.requires_grad for module in padded):
         raise InputError(
-            "precision bfloat16: on a CPU, torch computes gradients of 3D convolutions in bfloat16 wrongly: "
+            "precision bfloat16: on a CPU, torch computes wrong gradients of padded convolutions: "
             "use float32, or a GPU"
         )
 

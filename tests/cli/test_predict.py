@@ -137,7 +137,7 @@ def test_why_there_is_no_expectation(
     run: Path, dataset: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def notes(**state: Any) -> str:
-        monkeypatch.setattr("ssl_video.inference.model._read", lambda _: load(made) | state)
+        monkeypatch.setattr("ssl_video.inference.model._read", lambda *_: load(made) | state)
         done = call("predict", made, dataset / "test/dark/0.mp4", "--abstain", "0.9", "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stderr
@@ -146,5 +146,5 @@ def test_why_there_is_no_expectation(
     spec = load(made)["spec"]
     assert "the run has no validation clips, from which" in notes()
     kept = notes(spec=spec | {"validation": 0.2})
-    assert "whose labels are in its folder and not in the checkpoint: give the folder" in kept
+    assert "which are in its folder and not in the checkpoint: give the folder" in kept
     assert "the run is not finished: the share and the precision" in notes(step=1)

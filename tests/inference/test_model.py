@@ -269,7 +269,7 @@ def test_a_table_of_another_predictor(finished: Finished, data: Data) -> None:
 
 def test_the_network_of_inference_is_the_first_predictor(finished: Finished) -> None:
     for algorithm, names in (("cmpl", ["primary", "auxiliary"]), ("plugin", ["teacher", "student", "other"])):
-        model = load_model(finished(algorithm)[0], CPU)
+        model = load_model(finished(algorithm)[0], CPU, trust=True)
         assert list(model.predictors) == names
         assert model.module is model.predictors[names[0]]
         assert model.module.eval()(torch.zeros(2, 3, 2, 8, 8)).shape == (2, 3)
