@@ -339,8 +339,8 @@ def test_bfloat16(make_plan: MakePlan, tmp_path: Path) -> None:
     assert run(flat, tmp_path / "flat", ONCE).spec["precision"] == "bfloat16"
     deep = make_plan(algorithm="cmpl", precision="bfloat16", steps=2)
     assert problems(run, deep, tmp_path / "deep", ONCE) == (
-        "precision bfloat16: on a CPU, torch computes wrong gradients of padded convolutions: use float32, or a "
-        "GPU",
+        "precision bfloat16: on a CPU, torch computes wrong gradients of padded convolutions: "
+        "use float32, or a GPU",
     )
 
 
