@@ -1,6 +1,6 @@
 """docs/own-data.md, followed command by command, and the times and accuracies that it names.
 
-    PYTHONPATH=tests python -m helpers.own_data FOLDER [--labeled 5] [--unlabeled 250] [--test 206] [--wrong 2]
+    PYTHONPATH=tests python -m helpers.own_data FOLDER [--labeled 5] [--unlabeled 250] [--test 206]
 
 makes the folders `lab` and `newcamera` in FOLDER, from the clips of split 1 of five classes of UCF-101, with
 links whose names do not tell the class, and executes the commands of the page. In place of a person, it fills
