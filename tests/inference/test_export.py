@@ -212,6 +212,7 @@ def test_backbones(backbone: str, values: dict[str, Any], kind: str, tmp_path: P
 
 
 @needs_onnx
+@pytest.mark.slow
 def test_the_table_of_backbones() -> None:
     """The script that fills the table of docs/export.md."""
     found = outcomes("tiny3d")
