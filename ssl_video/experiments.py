@@ -99,8 +99,8 @@ def train(
         # It was finished before the runs of its folds, and lacks what they found.
         (folder.path / RESULT).unlink()
         outcome = _carry_out(specs[-1:], execution | {"jobs": 1}, progress)
-    for reason in outcome.results.failures.values():
-        raise RunFailed(folder, reason)
+    for name, reason in outcome.results.failures.items():
+        raise RunFailed(run_folder(execution["results"], name), reason)
     return folder
 
 

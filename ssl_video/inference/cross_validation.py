@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -15,6 +16,7 @@ from ssl_video.inference.evaluation import Evaluation
 from ssl_video.runs import fold_logits
 from ssl_video.runs.fold_logits import FoldLogits
 from ssl_video.runs.folder import FOLD_LOGITS, RunFolder, finished_folders
+from ssl_video.runs.identity import same_settings
 from ssl_video.spec import Spec, plain
 
 
@@ -29,13 +31,13 @@ def find(results: Path, spec: Spec, index: Index) -> FoldLogits | None:
     Returns:
         None: a run of a fold is missing. Of several cross-validations the one with the most folds.
     """
-    found = dict[int, dict[int, RunFolder]]()
+    found, own = dict[int, dict[int, RunFolder]](), _without_fold(plain(spec))
     for folder in finished_folders(results):
         result = folder.finished()
         if result is None or result.seed != spec.seed or result.spec.get("folds", 0) < 2:
             continue
         folds, draw = result.spec["folds"], result.draw
-        same = _settings(result.spec) == _settings(plain(spec))
+        same = same_settings(_without_fold(result.spec), own)
         clips = "d" + replace(index, folds=folds).fingerprint
         if same and result.dataset_fingerprint == clips and os.path.exists(folder.path / FOLD_LOGITS):
             found.setdefault(folds, {})[draw] = folder
@@ -80,7 +82,7 @@ def of_run(folder: Path | None) -> FoldLogits | None:
     return found if len(np.unique(found.folds)) > 1 else None
 
 
-def _settings(values: dict[str, object]) -> dict[str, object]:
+def _without_fold(values: dict[str, Any]) -> dict[str, Any]:
     """Return a specification's values without those in which the runs of a cross-validation differ."""
     return {key: value for key, value in values.items() if key not in ("folds", "draw")}
 

@@ -30,18 +30,19 @@ def fold(index: Index, folds: int, draw: int) -> Index:
         InputError: more folds than there are source videos.
     """
     if folds == 1:
-        return _all_for_training(index)
-    train, own = index.rows("train"), index.rows("test")
+        number = f"{len(index.rows('train')):,}"
+        note = f"all {number} labeled clips are for training, none is tested"
+        return _divided(index, np.empty(0, np.int64), 1, [note])
+    train = index.rows("train")
     units = index.groups.codes if index.groups else np.arange(len(index))
     members = [train[index.labels[train] == label] for label in range(len(index.classes))]
     found = [np.unique(units[rows]).tolist() for rows in members]
     single = [name for name, of_class in zip(index.classes, found, strict=True) if len(of_class) == 1]
     fold_of, divided = _divide(index, found, folds, draw // folds)
-    codes = index.splits.codes.copy()
-    codes[own] = PARTS.index("")
+    tested = []
     for rows, of_class in zip(members, fold_of, strict=True):
         held = [unit for unit, place in of_class.items() if place == draw % folds]
-        codes[rows[np.isin(units[rows], held)]] = PARTS.index("test")
+        tested.append(rows[np.isin(units[rows], held)])
     kind = "source video" if index.groups else "clip"
     if not divided:
         raise InputError(
@@ -54,30 +55,21 @@ def fold(index: Index, folds: int, draw: int) -> Index:
     ]
     if single:
         notes.append(f"{counted(len(single), 'class', 'have')} a single {kind}, never tested: {some(single)}")
+    return _divided(index, np.concatenate(tested), folds, notes)
+
+
+def _divided(index: Index, tested: np.ndarray, folds: int, notes: list[str]) -> Index:
+    """Return an index with the tested rows, (n,) integers, as its test part in place of its own one."""
+    own, codes = index.rows("test"), index.splits.codes.copy()
+    codes[own], codes[tested] = PARTS.index(""), PARTS.index("test")
     if len(own):
-        notes.append(f"{counted(len(own), 'clip')} of the data set's own test part: not used with folds")
+        notes = [*notes, f"{counted(len(own), 'clip')} of the data set's own test part: not used with folds"]
     return replace(
         index,
         splits=Category(codes, index.splits.names),
         notes=(*(note for note in index.notes if note not in index.of_split), *notes),
         of_split=tuple(notes),
         folds=folds,
-    )
-
-
-def _all_for_training(index: Index) -> Index:
-    """Return an index without a test part, whose dataset is that of the folds."""
-    own, codes = index.rows("test"), index.splits.codes.copy()
-    codes[own] = PARTS.index("")
-    notes = [f"all {len(index.rows('train')):,} labeled clips are for training, none is tested"]
-    if len(own):
-        notes.append(f"{counted(len(own), 'clip')} of the data set's own test part: not used with folds")
-    return replace(
-        index,
-        splits=Category(codes, index.splits.names),
-        notes=(*(note for note in index.notes if note not in index.of_split), *notes),
-        of_split=tuple(notes),
-        folds=1,
     )
 
 
