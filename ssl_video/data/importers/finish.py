@@ -1,5 +1,6 @@
 """Checks and conclusions that all sources share: from a draft to an index."""
 
+import re
 from collections.abc import Collection
 from typing import Literal
 
@@ -16,6 +17,7 @@ from ssl_video.errors import InputError, counted, some
 
 # Fraction of each class that becomes the test part if no split is given and every clip has a label.
 HELD_OUT = 0.25
+_BY_NAME = rf"(?:^|/){UCF_NAME}(?:\.[^./]*)?$"
 Unsplit = Literal["hold-out", "train", "test"]
 
 
@@ -54,8 +56,10 @@ def finish(
     groups, of_split, problems = _groups(draft), list[str](), list[str]()
     across = in_segments(ids, label)
     splits = _splits(draft, label, groups, unsplit, of_split, problems, across=across)
-    # A given split may have classes that get their training clips from the labels that follow.
-    draft.problems += problems if training and not (labels_follow and draft.splits is not None) else []
+    # Classes may get further clips from the labels that follow, which also change the number for training.
+    draft.problems += problems if training and not labels_follow else []
+    if labels_follow and draft.splits is None and not (splits.codes == PARTS.index("test")).any():
+        of_split.clear()
     if draft.problems:
         raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
     return Index(
@@ -109,8 +113,9 @@ def _splits(
         unsplit = "train"
     if draft.splits is None and unsplit != "hold-out":
         splits = Category(np.where(label.codes < 0, PARTS.index("unlabeled"), PARTS.index(unsplit)), _parts())
-        purpose = "tested" if unsplit == "test" else f"for training, none is for testing ({INSTEAD_OF_TEST})"
-        notes.append(f"no split is given: all {(label.codes >= 0).sum()} labeled clips are {purpose}")
+        number = int((label.codes >= 0).sum())
+        tested = f"no split is given: all {number:,} labeled clips are tested"
+        notes.append(tested if unsplit == "test" else all_for_training(number))
         return splits
     if draft.splits is None:
         units = groups or Category(np.arange(len(draft.ids)), Strings(draft.clips))
@@ -119,6 +124,14 @@ def _splits(
         splits = given_splits(Category.of(draft.splits), label, groups, notes, across=across)
     check_parts(label, splits, notes, problems)
     return splits
+
+
+def all_for_training(number: int) -> str:
+    """Return a note that no labeled clip is for testing."""
+    return (
+        f"no split is given: all {number:,} labeled clips are for training, none is for testing "
+        f"({INSTEAD_OF_TEST})"
+    )
 
 
 def _groups(draft: Draft) -> Category | None:
@@ -148,12 +161,19 @@ def _sort(draft: Draft) -> None:
 
 def _groups_by_name(draft: Draft) -> pa.Array | None:
     """Return source videos from names like v_Archery_g01_c02.avi, if all labeled clips have such names."""
-    found = pc.struct_field(pc.extract_regex(draft.ids, rf"(?:^|/){UCF_NAME}(?:\.[^./]*)?$"), "group")
-    if pc.any(pc.and_(pc.is_null(found), labels.given(draft.labels))).as_py():
+    found = pc.struct_field(pc.extract_regex(draft.ids, _BY_NAME), "group")
+    labeled = labels.given(draft.labels)
+    if not pc.any(labeled).as_py() or pc.any(pc.and_(pc.is_null(found), labeled)).as_py():
         return None
     draft.notes.append("source videos (groups) are taken from the file names: v_<class>_g<source>_c<clip>")
     # An unlabeled clip with another name is a source video of its own.
     return pc.coalesce(found, draft.ids)
+
+
+def source_by_name(file: str) -> str | None:
+    """Return the source video in a name like v_Archery_g01_c02.avi; None: it has none."""
+    found = re.search(_BY_NAME, file)
+    return found and found["group"]
 
 
 def given_splits(

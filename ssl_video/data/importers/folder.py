@@ -16,6 +16,7 @@ from ssl_video.data.names import EXTENSIONS, VIDEO, is_picture, is_video
 from ssl_video.errors import InputError, counted, some
 
 _PICTURES = "pictures in folders of videos or classes (a clip of pictures is a folder with nothing else)"
+_OUTSIDE = "videos outside of class folders"
 
 
 def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool = False) -> Draft:
@@ -47,13 +48,14 @@ def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool 
         sizes += files.values()
         labels += [label] * len(files)
         splits += [split] * len(files)
-    left = ", ".join(f"{count} {what}" for what, count in ignored.items() if count)
-    if left:
-        draft.notes.append(f"ignored in {folder}: {left}")
     if not sizes and flat:
         found = _below(folder, draft)
         ids, sizes = [text(list(found))], list(found.values())
         labels, splits, groups = [""] * len(found), [None] * len(found), [""] * len(found)
+        ignored.pop(_OUTSIDE, None)
+    left = ", ".join(f"{count} {what}" for what, count in ignored.items() if count)
+    if left:
+        draft.notes.append(f"ignored in {folder}: {left}")
     if not sizes:
         raise InputError(
             f"{folder}: no videos found ({left or 'the folder is empty'}); expected a folder for each class "
@@ -97,9 +99,8 @@ def _class_folders(
 
     A folder of unlabeled videos counts as a class folder; beside train/ and test/ it belongs to train.
     """
-    outside = "videos outside of class folders"
     videos, top = _scan(folder, ignored)
-    ignored[outside] += len(videos)
+    ignored[_OUTSIDE] += len(videos)
     # A part holds folders. A folder named "train" that holds videos is a class.
     parts = [name for name in top if name.lower() in SPLITS and _scan(folder / name, Counter())[1]]
     unlabeled = [name for name in top if is_unlabeled(name, keep_classes)]
@@ -112,7 +113,7 @@ def _class_folders(
     places: list[tuple[str, str, str | None]] = [(name, name, "train") for name in unlabeled]
     for part in parts:
         videos, labels = _scan(folder / part, ignored)
-        ignored[outside] += len(videos)
+        ignored[_OUTSIDE] += len(videos)
         places += [(f"{part}/{label}", label, SPLITS[part.lower()]) for label in labels]
     return places
 

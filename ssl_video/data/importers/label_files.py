@@ -7,28 +7,30 @@ change nothing.
 
 import difflib
 import os
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from ssl_video.data import exchange
 from ssl_video.data.columns import Category, Strings
-from ssl_video.data.importers import labels, no_such
-from ssl_video.data.importers.draft import Draft, reading, text
-from ssl_video.data.importers.finish import check_parts, classes_of, too_few_classes
+from ssl_video.data.importers.draft import reading, text
+from ssl_video.data.importers.finish import (
+    all_for_training,
+    check_parts,
+    classes_of,
+    source_by_name,
+    too_few_classes,
+)
+from ssl_video.data.importers.located_labels import Clip, Located, clip_of, read
 from ssl_video.data.importers.unlabeled import free_name, more
 from ssl_video.data.index import PARTS, Index
 from ssl_video.data.names import is_video
-from ssl_video.data.segments import Segment, file_of, parse
+from ssl_video.data.segments import file_of
 from ssl_video.errors import InputError, counted, some
 
-_TRAIN, _UNLABELED = PARTS.index("train"), PARTS.index("unlabeled")
-# Device and number of a file, the same through all links, and the clip's part of it.
-_Clip = tuple[int, int, Segment | None]
+_UNUSED, _TRAIN, _TEST, _UNLABELED = (PARTS.index(part) for part in ("", "train", "test", "unlabeled"))
 
 
 @dataclass
@@ -37,8 +39,8 @@ class _Changes:
 
     Attributes:
         labels: new labels by row; "": the clip becomes unlabeled.
-        added: labels of new clips by id.
-        elsewhere: absolute paths of new clips whose files the index does not have, with their labels.
+        added: labels of new clips by id, of files that the index has.
+        elsewhere: likewise of other files, by absolute path.
     """
 
     labels: dict[int, str] = field(default_factory=dict)
@@ -51,9 +53,10 @@ def add_labels(
 ) -> Index:
     """Return an index with the labels of label files.
 
-    Unlabeled clips that get a label are for training, and so are clips that are added. Clips that had a label
-    keep their part. A label that says that there is none, such as "unlabeled", takes a clip's label away. A
-    later file replaces the labels of an earlier one.
+    Unlabeled clips that get a label are for training, and so are clips that are added, unless their source
+    video is one of the test part: then they are for testing, too. Clips that had a label keep their part. A
+    label that says that there is none, such as "unlabeled", takes a clip's label away. A later file replaces
+    the labels of an earlier one.
 
     Args:
         index: the clips so far.
@@ -62,140 +65,64 @@ def add_labels(
         training: check that the clips can be used for training.
 
     Raises:
-        InputError: a file has none of these forms, gives a clip two labels, or names files that do not exist.
+        InputError: see `located_labels.read`; a new clip is no video.
     """
     if not files:
         return index
+    labels, notes = dict[Clip, Located](), list[str]()
     with reading():
-        given = [(file, *_read(file, index, keep_classes)) for file in files]
-    notes = [note for _, _, found in given for note in found]
-    rows: dict[str, str] = {}
-    for _, of_file, _ in given:
-        rows |= of_file
-    changes = _changes(index, rows)
-    before = index
-    index = _relabeled(_extended(index, changes), changes)
+        for file in files:
+            of_file, found = read(file, index, keep_classes)
+            labels |= of_file
+            notes += found
     source = ", ".join(f"{file.parent.name}/{file.name}" for file in files)
+    changes, before = _changes(index, labels, source), index
+    index = _extended(index, changes)
+    index = _relabeled(index, changes)
+    notes += _notes(before, index, changes, source)
+    if not index.of_split and not len(index.rows("test")):
+        notes.append(all_for_training(len(index.rows("train"))))
     problems = list[str]()
     check_parts(index.label, index.splits, [], problems)
     problems = [*too_few_classes(index.label), *problems]
     if training and problems:
         raise InputError(*(f"{index.name} with the labels of {source}: {problem}" for problem in problems))
-    return replace(index, notes=(*index.notes, *notes, *_notes(before, index, changes, source)))
+    return replace(index, notes=(*index.notes, *notes))
 
 
-def _read(file: Path, index: Index, keep_classes: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """Return the labels of a file by absolute path with the clip's part, and notes.
+def _changes(index: Index, labels: Mapping[Clip, Located], source: str) -> _Changes:
+    """Return the changes of an index by labels.
 
     Raises:
-        InputError: see `add_labels`.
+        InputError: a new clip is no video, or empty.
     """
-    if not file.exists():
-        raise InputError(no_such(file))
-    rows, notes = exchange.read(file), list[str]()
-    if rows and not any(row.label for row in rows) and exchange.of_predict(file):
-        rows = [row._replace(label=row.predicted) for row in rows]
-        notes = [f"{file.name} is a table of predict: its labels are taken for right"]
-    rows = [row for row in rows if row.label]
-    if not rows:
-        return {}, [f"{file.name}: no row has a label yet"]
-    draft = Draft(str(file), labels=text([row.label for row in rows]), notes=notes)
-    labels.remove_words(draft, keep_classes)
-    places = _located([row.path for row in rows], file, index, draft)
-    found, twice = dict[str, str](), list[str]()
-    for row, label in zip(rows, draft.labels.to_pylist(), strict=True):
-        if (place := places.get(row.path)) and found.setdefault(place + row.part, label) != label:
-            twice.append(f"{row.path}{row.part} ({row.place})")
-    if twice:
-        draft.problems.append(f"a clip has two labels: {', '.join(twice[:5])}")
-    if draft.problems:
-        raise InputError(*(f"{file}: {problem}" for problem in draft.problems))
-    return found, draft.notes
-
-
-def _located(paths: Sequence[str], file: Path, index: Index, draft: Draft) -> dict[str, str]:
-    """Return the absolute path of each file that is there, by its path as written.
-
-    Relative paths start from the one of some folders that has the most of them. A path that leads nowhere, as
-    annotation tools write it, names the clip of the data set with this file name, if only one has it.
-
-    Args:
-        paths: paths as written.
-        file: the file that they stand in.
-        index: the clips so far.
-        draft: what is missing is added to its problems.
-    """
-    written = dict.fromkeys(paths)
-    bases = [file.parent, file.parent.parent, Path(index.root), Path.cwd()]
-    tried = [{path: os.path.join(base, path) for path in written} for base in bases]
-    there = [{path: place for path, place in one.items() if os.path.exists(place)} for one in tried]
-    found = max(there, key=len)
-    absent = [path for path in written if path not in found]
-    if not absent:
-        return found
-    names, lost = _by_name(index), list[str]()
-    for path in absent:
-        name = re.split(r"[/\\]", path)[-1]
-        # Some tools leave the extension out.
-        of_name = names.get(name) or names.get(os.path.splitext(name)[0] if is_video(name) else name, set())
-        if len(of_name) == 1:
-            (found[path],) = of_name
-        elif of_name:
-            draft.problems.append(f"{path} may be {' or '.join(sorted(of_name)[:3])}")
-        else:
-            lost.append(path)
-    if lost:
-        where = " and not in ".join(dict.fromkeys(map(str, bases)))
-        number = f"{len(lost)} of {len(written)} files do not exist"
-        draft.problems.append(
-            f"{number} in {where}, nor are they clips of the data by their names: {some(lost)}"
-        )
-    return found
-
-
-def _by_name(index: Index) -> dict[str, set[str]]:
-    """Return the absolute paths of an index's files by file name, and by file name without extension."""
-    found = dict[str, set[str]]()
-    for path in index.paths:
-        file = file_of(path)
-        name = os.path.basename(file)
-        for key in (name, os.path.splitext(name)[0]):
-            found.setdefault(key, set()).add(file)
-    return found
-
-
-def _changes(index: Index, rows: Mapping[str, str]) -> _Changes:
-    """Return the changes of an index by labels, which have absolute paths as keys."""
-    changes, known, of_file = _Changes(), dict[_Clip, list[int]](), dict[tuple[int, int], int]()
+    changes, known, of_file = _Changes(), dict[Clip, list[int]](), dict[tuple[int, int], int]()
     for row, path in enumerate(index.paths):
-        if clip := _clip(path):
+        if clip := clip_of(path):
             known.setdefault(clip, []).append(row)
             of_file.setdefault(clip[:2], row)
-    for path, label in rows.items():
-        clip = _clip(path)
-        assert clip is not None, "files were looked for"
+    # Names of folders may have spaces at their ends, which tables have not.
+    names = {name.strip(): name for name in index.classes}
+    strange = list[str]()
+    for clip, (file, part, label) in labels.items():
+        label = names.get(label, label)
         if clip in known:
             changes.labels |= dict.fromkeys(known[clip], label)
         elif label and clip[:2] in of_file:
-            part = path[len(file_of(path)) :]
             changes.added[file_of(index.ids[of_file[clip[:2]]]) + part] = label
+        elif label and (os.path.isdir(file) or (is_video(file) and os.path.getsize(file))):
+            changes.elsewhere[file + part] = label
         elif label:
-            changes.elsewhere[path] = label
+            strange.append(file)
+    if strange:
+        raise InputError(
+            f"{source}: {counted(len(strange), 'file', 'are')} no videos, or empty: {some(strange)}"
+        )
     return changes
 
 
-def _clip(path: str) -> _Clip | None:
-    """Return the identity of a clip; None: its file cannot be found."""
-    file, segment = parse(path)
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, segment
-
-
 def _extended(index: Index, changes: _Changes) -> Index:
-    """Return an index with the new clips, for training, and with their labels among the changes by row."""
+    """Return an index with the new clips, without a label, which is then among the changes by row."""
     new, elsewhere = dict(changes.added), dict(index.elsewhere)
     if changes.elsewhere:
         root = os.path.commonpath([os.path.dirname(path) for path in changes.elsewhere])
@@ -206,9 +133,10 @@ def _extended(index: Index, changes: _Changes) -> Index:
         return index
     ids = pa.concat_arrays([index.ids.values, text(list(new))])
     order = Strings(ids).order()
-    changes.labels = _moved(changes.labels, order) | {
-        int(row): label for row, label in zip(np.argsort(order)[len(index) :], new.values(), strict=True)
-    }
+    place = np.argsort(order).tolist()
+    changes.labels = {place[row]: label for row, label in changes.labels.items()} | dict(
+        zip(place[len(index) :], new.values(), strict=True)
+    )
     none = np.full(len(new), -1, np.int64)
     return replace(
         index,
@@ -221,14 +149,8 @@ def _extended(index: Index, changes: _Changes) -> Index:
     )
 
 
-def _moved(labels: Mapping[int, str], order: np.ndarray) -> dict[int, str]:
-    """Return labels by the rows of an index in a new order."""
-    place = np.argsort(order)
-    return {int(place[row]): label for row, label in labels.items()}
-
-
 def _groups(index: Index, ids: pa.Array, order: np.ndarray) -> Category | None:
-    """Return the source videos with those of further clips: each is its file.
+    """Return the source videos with those of further clips: that of their file, of their name, or their own.
 
     Clips of one file are one source video, so that parts of files need them even where none was known.
     """
@@ -239,38 +161,70 @@ def _groups(index: Index, ids: pa.Array, order: np.ndarray) -> Category | None:
     if index.groups is None:
         return Category.of(text([file_of(name) for name in names]).take(pa.array(order)))
     groups = index.groups.tolist()
+    known = set(groups)
     of_file = {file_of(name): group for name, group in zip(names, groups, strict=False)}
-    groups += [of_file.get(file, file) for file in new]
+    for file in new:
+        named = source_by_name(file)
+        groups.append(of_file.get(file) or (named if named in known else file))
     return Category.of(text(groups).take(pa.array(order)))
 
 
 def _relabeled(index: Index, changes: _Changes) -> Index:
-    """Return an index with new labels by row; an unlabeled clip with a label is for training."""
-    names, splits = index.label.tolist(), index.splits.codes.copy()
+    """Return an index with new labels by row; an unlabeled clip that gets one is for training or testing."""
+    names, splits, tested = index.label.tolist(), index.splits.codes.copy(), _tested(index)
     for row, label in changes.labels.items():
         names[row] = label
         if label and splits[row] == _UNLABELED:
-            splits[row] = _TRAIN
+            splits[row] = _TEST if tested(row) else _TRAIN
         elif not label:
-            splits[row] = _UNLABELED if splits[row] == _TRAIN else splits[row]
             # A clip without a label cannot be tested.
-            splits[row] = PARTS.index("") if splits[row] == PARTS.index("test") else splits[row]
+            splits[row] = {_TRAIN: _UNLABELED, _TEST: _UNUSED}.get(int(splits[row]), splits[row])
     return replace(index, label=classes_of(text(names)), splits=Category(splits, index.splits.names))
 
 
+def _tested(index: Index) -> Callable[[int], bool]:
+    """Return a function that says of a row whether its source video has clips for testing alone.
+
+    The same name stands for different source videos in different classes, so that the file decides first.
+    """
+    of_file, of_group = dict[str, set[int]](), dict[int, set[int]]()
+    for row in index.rows("train", "test").tolist():
+        part = int(index.splits.codes[row])
+        of_file.setdefault(file_of(index.ids[row]), set()).add(part)
+        if index.groups is not None:
+            of_group.setdefault(int(index.groups.codes[row]), set()).add(part)
+
+    def tested(row: int) -> bool:
+        parts = of_file.get(file_of(index.ids[row]))
+        if parts is None and index.groups is not None:
+            parts = of_group.get(int(index.groups.codes[row]))
+        return parts == {_TEST}
+
+    return tested
+
+
 def _notes(before: Index, index: Index, changes: _Changes, source: str) -> list[str]:
-    """Return a sentence about the labels, and one about classes that are new or gone."""
+    """Return a sentence about the labels, and others about parts, and classes that are new or gone."""
     had = dict(zip(before.ids, before.label.tolist(), strict=True))
     pairs = [(had[name], label) for row, label in changes.labels.items() if (name := index.ids[row]) in had]
     counts = (
         (sum(not old and bool(new) for old, new in pairs), "unlabeled clip", "labeled"),
         (sum(bool(old and new) and old != new for old, new in pairs), "label", "changed"),
-        (sum(old == new for old, new in pairs), "label", "as before"),
+        (sum(bool(old) and old == new for old, new in pairs), "label", "as before"),
         (sum(bool(old) and not new for old, new in pairs), "label", "taken away"),
         (len(changes.added) + len(changes.elsewhere), "clip", "added"),
     )
     words = [f"{counted(number, noun)} {done}" for number, noun, done in counts if number]
     notes = [f"{source}: {', '.join(words)}"] if words else []
+    parts = [int(index.splits.codes[row]) for row, label in changes.labels.items() if label]
+    new = [row for row, label in changes.labels.items() if label and not had.get(index.ids[row])]
+    if tested := sum(int(index.splits.codes[row]) == _TEST for row in new):
+        notes.append(
+            f"{counted(tested, 'newly labeled clip', 'are')} for testing, as the other clips of the source "
+            "videos are"
+        )
+    if unused := parts.count(_UNUSED):
+        notes.append(f"{counted(unused, 'clip')} with these labels not used: neither train nor test")
     known, now = set(before.classes), set(index.classes)
     if known and (fresh := sorted(now - known)):
         notes.append(f"{counted(len(fresh), 'class', 'are')} new by the labels of {source}: {some(fresh)}")
