@@ -7,15 +7,26 @@ such marks and then such a character gets one more, so that reading takes exactl
 they are. Files in the formats of other programs, such as VIA, are written as those programs expect.
 """
 
+import csv
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _TEXT = re.compile(r"'*[=+\-@\t\r]")
 _PATH = re.compile(r"(?:\./)*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)")
-# A marked text, as a regular expression of Arrow; \1 is the text without the mark.
+# A marked text and a marked path, as regular expressions of Arrow; \1 is the one without the mark.
 MARKED_TEXT = r"^'('*[=+\-@\t\r])"
+MARKED_PATH = r"^\./((?:\./)*[=+\-@\t\r])"
+
+
+def line(fields: Iterable[Any]) -> str:
+    """Return a line of a CSV file; a carriage return in a field is quoted, as readers need it."""
+    text = io.StringIO(newline="")
+    # The module quotes fields with a character of the line's end, and both can be in the name of a file.
+    csv.writer(text, lineterminator="\r\n").writerow(fields)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def mark(cell: Any) -> Any:

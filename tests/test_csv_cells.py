@@ -10,7 +10,7 @@ import pytest
 from helpers.records import write_into
 
 from ssl_video import csv_cells
-from ssl_video.annotation.table import marked
+from ssl_video.annotation import table as suggestions
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.data.exchange import table
 from ssl_video.data.exchange.label import Label
@@ -91,10 +91,10 @@ def test_every_table_is_written_and_read_so(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text(table.written([Label("=a.mp4", "", FORMULA)]))
     columns = read_table(file)
-    assert (columns["path"][0].as_py(), columns["label"][0].as_py()) == ("./=a.mp4", FORMULA)
+    assert (columns["path"][0].as_py(), columns["label"][0].as_py()) == ("=a.mp4", FORMULA)
 
-    suggested = marked(pd.DataFrame({"path": ["/a"], "label": ["=x"], "start": [-0.5]}))
-    assert suggested.loc[0].tolist() == ["/a", "'=x", -0.5]
+    suggestions.write(tmp_path / "todo", pd.DataFrame({"path": ["/a"], "label": ["=x"], "start": [-0.5]}))
+    assert (tmp_path / "todo" / "clips.csv").read_text() == "path,label,start\n/a,'=x,-0.5\n"
 
     (tmp_path / "data").mkdir()
     written = quarantine.write(tmp_path / "data", {"=a.mp4": "-x"})
@@ -105,3 +105,13 @@ def test_every_table_is_written_and_read_so(tmp_path: Path) -> None:
     evaluated.write(confusion=tmp_path / "c.csv", predictions=tmp_path / "p.csv")
     for name in ("c.csv", "p.csv"):
         assert not starts((tmp_path / name).read_text()) & {"="}
+
+
+def test_names_that_no_mark_is_in_the_way_of(tmp_path: Path) -> None:
+    """Texts are marked otherwise than paths, and a carriage return needs quotes."""
+    rows = [Label("'-a.mp4", "", "'=x"), Label("./@b.mp4", "", "a\rb"), Label("c\rd.mp4", "", "-1.5")]
+    file = tmp_path / "labels.csv"
+    file.write_bytes(table.written(rows).encode())
+    assert [(row.path, row.label) for row in table.read(file)] == [
+        *(("'-a.mp4", "'=x"), ("./@b.mp4", "a\rb"), ("c\rd.mp4", "-1.5"))
+    ]

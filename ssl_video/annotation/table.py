@@ -88,24 +88,17 @@ def write(folder: Path, made: pd.DataFrame) -> None:
         folder.mkdir(exist_ok=True)
         with replacing(folder / FILE) as file:
             # Names that are not UTF-8 keep their bytes.
-            text = marked(made).to_csv(index=False, float_format=_number, lineterminator="\n")
+            names = made.columns.tolist()
+            rows = (dict(zip(names, row, strict=True)) for row in made.itertuples(index=False))
+            cells = ([_cell(value) for value in csv_cells.mark_row(row).values()] for row in rows)
+            text = csv_cells.line(names) + "".join(map(csv_cells.line, cells))
             file.write(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise InputError(f"{folder / FILE} cannot be written: {error.strerror or error}") from None
 
 
-def marked(made: pd.DataFrame) -> pd.DataFrame:
-    """Return a table as it is written, see `csv_cells`."""
-    changed = made.copy()
-    for name in made.columns:
-        change = csv_cells.mark_path if name == "path" else csv_cells.mark
-        if made[name].dtype.kind not in "ifb":
-            # Objects, as texts may hold bytes that are not UTF-8.
-            cells = [change(cell) for cell in made[name]]
-            changed[name] = pd.Series(cells, made.index, dtype=object)
-    return changed
-
-
-def _number(value: object) -> str:
-    """Return a number with up to six decimals."""
-    return f"{value:.6f}".rstrip("0").rstrip(".")
+def _cell(value: object) -> object:
+    """Return a text as it is, a number with up to six decimals, and nothing for NaN."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.6f}".rstrip("0").rstrip(".")
+    return value

@@ -245,10 +245,7 @@ def _text(value: Any) -> str:
 
 def _line(fields: Iterable[str]) -> bytes:
     """Return a line of a .csv file; names that are not UTF-8 keep their bytes."""
-    text = io.StringIO(newline="")
-    # Fields with a character of the line's end are quoted, and both can be in the name of a file.
-    csv.writer(text, lineterminator="\r\n").writerow(fields)
-    return (text.getvalue().removesuffix("\r\n") + "\n").encode("utf-8", "surrogateescape")
+    return csv_cells.line(fields).encode("utf-8", "surrogateescape")
 
 
 def _write_json(file: BinaryIO, rows: Iterable[Row]) -> None:

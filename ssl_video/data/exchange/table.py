@@ -3,9 +3,7 @@
 In a table of `predict` the label is the network's, unless it has a column `predicted_label`.
 """
 
-import csv
 import functools
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from ssl_video import csv_cells
 from ssl_video.data.exchange.label import Label
 from ssl_video.data.importers.draft import Draft
 from ssl_video.data.importers.manifest import (
+    edges_by_other_names,
     first_fields,
     lines_of,
     read_table,
@@ -25,6 +24,7 @@ from ssl_video.data.importers.manifest import (
 from ssl_video.data.segments import parse
 from ssl_video.errors import InputError, some
 
+SUFFIX = ".csv"
 _OF_PREDICT = frozenset({"second_label", "windows", "error"})
 _COLUMNS = ("path", "start", "end", "label", "predicted_label", "probability")
 
@@ -51,6 +51,8 @@ def read(path: Path) -> list[Label]:
             f"{path}: a file of labels has the columns path and label, and perhaps start and end; it has no "
             f"{some(missing)}"
         )
+    if alike := edges_by_other_names(columns):
+        raise InputError(f"{path}: column {alike}")
     draft = Draft(str(path), ids=columns["path"].cast(pa.large_string()))
     draft.lines = functools.partial(lines_of, path)
     names = with_segments(draft.ids, columns, draft)
@@ -81,9 +83,7 @@ def of_predict(path: Path) -> bool:
 
 def written(rows: Sequence[Label]) -> str:
     """Return rows as a table, which `--labels` and `--data` read."""
-    file = io.StringIO()
-    lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(_COLUMNS)
+    lines = [csv_cells.line(_COLUMNS)]
     for row in rows:
         # The columns have seconds. Frames stay in the path.
         in_frames = row.part.startswith("#f=")
@@ -91,8 +91,8 @@ def written(rows: Sequence[Label]) -> str:
         share = "" if row.probability is None else f"{row.probability:.6g}"
         path = row.path + row.part if in_frames else row.path
         words = csv_cells.mark(row.label), csv_cells.mark(row.predicted)
-        lines.writerow([csv_cells.mark_path(path), start, end, *words, share])
-    return file.getvalue()
+        lines.append(csv_cells.line([csv_cells.mark_path(path), start, end, *words, share]))
+    return "".join(lines)
 
 
 def _is_number(text: str) -> bool:

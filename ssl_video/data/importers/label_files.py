@@ -115,9 +115,7 @@ def _changes(index: Index, labels: Mapping[Clip, Located], source: str) -> _Chan
         elif label:
             strange.append(file)
     if strange:
-        raise InputError(
-            f"{source}: {counted(len(strange), 'file', 'are')} no videos, or empty: {some(strange)}"
-        )
+        raise InputError(f"{source}: {counted(len(strange), 'file')} empty, or no video: {some(strange)}")
     return changes
 
 

@@ -60,17 +60,23 @@ def from_manifest(path: Path, split: str) -> Draft:
         draft.groups = groups
     if split in columns:
         draft.splits = as_splits(columns[split], split, draft.problems)
-    alike = [name for name in columns if name not in (*_KNOWN, split) and _ALIKE.fullmatch(name)]
-    if alike and not _edges(columns):
-        draft.notes.append(
-            f"column {some(alike)} is not used: clips that are parts of files have the columns start and "
-            "end, in seconds"
-        )
+    if alike := edges_by_other_names(columns, split):
+        draft.notes.append(f"column {alike}")
     draft.ids = with_segments(draft.ids, columns, draft)
     draft.split_off_segments()
     used = ("path", "label", "group", split, *_edges(columns))
     draft.columns = {k: v for k, v in columns.items() if k not in used}
     return draft
+
+
+def edges_by_other_names(columns: dict[str, pa.Array], split: str = "split") -> str:
+    """Return a sentence about columns that may hold the parts of files by other names; "": there are none."""
+    alike = [name for name in columns if name not in (*_KNOWN, split) and _ALIKE.fullmatch(name)]
+    if not alike or _edges(columns):
+        return ""
+    return (
+        f"{some(alike)} is not used: clips that are parts of files have the columns start and end, in seconds"
+    )
 
 
 def with_known_names(columns: dict[str, pa.Array], split: str = "split") -> dict[str, pa.Array]:
@@ -175,7 +181,9 @@ def read_table(path: Path) -> dict[str, pa.Array]:
     rows = table.slice(1)  # the names are given above, so the header was read as a row
     trimmed = {name: pc.utf8_trim_whitespace(rows.column(name).combine_chunks()) for name in header}
     return {
-        name: pc.replace_substring_regex(column, csv_cells.MARKED_TEXT, r"\1")
+        name: pc.replace_substring_regex(
+            column, csv_cells.MARKED_PATH if name.lower() == "path" else csv_cells.MARKED_TEXT, r"\1"
+        )
         for name, column in trimmed.items()
     }
 

@@ -1,9 +1,7 @@
 """Examine every file of a data set once, store the findings, and summarize them."""
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
 import os
 from collections import defaultdict
@@ -135,12 +133,9 @@ def write_report(path: Path, index: Index, report: DoctorReport) -> None:
             if path.suffix == ".json":
                 file.write(json.dumps(rows, indent=1, ensure_ascii=False).encode())
                 return
-            text = io.StringIO()
             names = ["path", "label", "split", *(field.name for field in fields(Facts))]
-            table = csv.DictWriter(text, names, lineterminator="\n")
-            table.writeheader()
-            table.writerows(map(csv_cells.mark_row, rows))
-            file.write(text.getvalue().encode())
+            cells = ([row[name] for name in names] for row in map(csv_cells.mark_row, rows))
+            file.write("".join(map(csv_cells.line, [names, *cells])).encode())
     except OSError as error:
         raise InputError(f"cannot write the report {path}: {error.strerror or error}") from None
 

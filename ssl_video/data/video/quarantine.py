@@ -56,18 +56,16 @@ def write(source: Path | str, reasons: Mapping[str, str]) -> Path:
     Raises:
         InputError: neither place can be written.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_HEADER)
     rows = sorted(reasons.items())
-    table.writerows((csv_cells.mark_path(name), csv_cells.mark(reason)) for name, reason in rows)
+    cells = ((csv_cells.mark_path(name), csv_cells.mark(reason)) for name, reason in rows)
+    text = "".join(map(csv_cells.line, [_HEADER, *cells]))
     target, other = place(source), _places(source)[1]
     try:
         if not reasons:
             target.unlink(missing_ok=True)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
-            replace_text(target, text.getvalue())
+            replace_text(target, text)
         if other != target:
             other.unlink(missing_ok=True)
     except OSError as error:

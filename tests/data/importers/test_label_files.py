@@ -178,6 +178,100 @@ def test_labels_of_an_unlabeled_source(lab: Path, tmp_path: Path) -> None:
     assert parts(add_labels(index, [file]))["unlabeled-2/x.mp4"] == "train"
 
 
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (["./lab/run/0.mp4,sit", "lab/run/0.mp4,fly"], "a clip has two labels: lab/run/0.mp4 (line 3)"),
+        ([",run"], "the path is empty (line 2)"),
+        (["lab/run,run"], "1 of 1 files do not exist in "),
+        (["lab/notes.txt,run"], "1 file empty, or no video: "),
+        (["lab/empty.mp4,run"], "1 file empty, or no video: "),
+    ],
+)
+def test_paths_that_are_no_clips(
+    labeled: Callable[..., Index], lab: Path, rows: list[str], problem: str
+) -> None:
+    touch(lab, "notes.txt")
+    touch(lab, "empty.mp4", content=b"")
+    assert problem in problems(labeled, *rows)[0]
+
+
+def test_one_clip_by_several_paths(lab: Path, tmp_path: Path) -> None:
+    """A link, a dot and decimals are no other clip; the last file decides."""
+    (tmp_path / "link.mp4").symlink_to(lab / "run" / "0.mp4")
+    files = [
+        manifest(tmp_path, "path,label", f"{path},{label}", name=f"{number}.csv")
+        for number, (path, label) in enumerate(
+            [("lab/run/0.mp4", "x"), ("link.mp4", "y"), ("./lab/run/0.mp4", "z")]
+        )
+    ]
+    assert labels(add_labels(read(lab), files))["run/0.mp4"] == "z"
+    touch(tmp_path, "new.mp4")
+    rows = [f"{tmp_path}/new.mp4,2.50,7,run", f"{tmp_path}/new.mp4,2.5,7.0,run", f"{tmp_path}/new.mp4,0,,sit"]
+    index = add_labels(read(lab), [manifest(tmp_path, "path,start,end,label", *rows, name="parts.csv")])
+    assert [name for name in index.ids if "new" in name] == ["labels/new.mp4#t=0", "labels/new.mp4#t=2.5,7"]
+
+
+def test_a_clip_of_a_tested_source_is_tested(tmp_path: Path) -> None:
+    """Otherwise a model would be trained on videos that it is tested on."""
+    touch(tmp_path, *(f"data/{part}/{clip}" for part in ("train", "test") for clip in LABELED))
+    rows = [f"{tmp_path}/data/test/run/0.mp4,0,5,sit", f"{tmp_path}/data/train/run/0.mp4,0,5,sit"]
+    file = manifest(tmp_path, "path,start,end,label", *rows, name="parts.csv")
+    index = add_labels(read(tmp_path / "data"), [file])
+    part = parts(index)
+    assert (part["test/run/0.mp4#t=0,5"], part["train/run/0.mp4#t=0,5"]) == ("test", "train")
+    assert "1 newly labeled clip is for testing, as the other clips of the source videos are" in index.notes
+
+
+def test_sources_in_names(tmp_path: Path) -> None:
+    names = [f"{c}/v_{c}_g0{g}_c0{n}.avi" for c in ("A", "B") for g in (1, 2, 3, 4) for n in (1, 2)]
+    touch(tmp_path, *(f"data/{name}" for name in names), *(f"new/v_A_g0{g}_c09.avi" for g in (1, 2, 3, 4, 5)))
+    index = read(tmp_path / "data")
+    (held,) = {index.groups[row] for row in index.rows("test") if index.groups[row].startswith("v_A")}
+    rows = [f"new/v_A_g0{g}_c09.avi,A" for g in (1, 2, 3, 4, 5)]
+    part = parts(add_labels(index, [manifest(tmp_path, "path,label", *rows, name="new.csv")]))
+    for g in (1, 2, 3, 4, 5):
+        assert part[f"labels/v_A_g0{g}_c09.avi"] == ("test" if held == f"v_A_g0{g}" else "train")
+
+
+def test_a_clip_that_is_not_used_stays_out(tmp_path: Path) -> None:
+    touch(tmp_path, *LABELED, "x.mp4")
+    rows = [f"{clip},{clip[:3]},{'test' if '0' in clip else 'train'}" for clip in LABELED]
+    index = read(manifest(tmp_path, "path,label,split", *rows, "x.mp4,,test"))
+    found = add_labels(index, [manifest(tmp_path, "path,label", "x.mp4,run", name="labels.csv")])
+    assert parts(found)["x.mp4"] == ""
+    assert "1 clip with these labels not used: neither train nor test" in found.notes
+
+
+def test_notes_of_a_folder_without_class_folders(tmp_path: Path) -> None:
+    touch(tmp_path / "videos", *(f"{clip}.mp4" for clip in range(6)))
+    rows = [f"videos/{clip}.mp4,{'run' if clip % 2 else 'sit'}" for clip in range(4)]
+    file = manifest(tmp_path, "path,label", *rows)
+    index = dataset.read_index(build({"data": str(tmp_path / "videos"), "labels": [str(file)]}))
+    said = " ".join(index.notes)
+    assert "all 4 labeled clips are for training, none is for testing" in said
+    assert "ignored" not in said
+    assert "groups" not in said
+
+
+def test_a_class_with_one_clip_of_its_own(tmp_path: Path) -> None:
+    """More of its clips are in the label file, so that a test part need not be held out of it."""
+    touch(tmp_path, *(f"lab/{clip}" for clip in LABELED), "lab/fly/0.mp4", "more/1.mp4", "more/2.mp4")
+    file = manifest(tmp_path, "path,label", "more/1.mp4,fly", "more/2.mp4,fly")
+    index = dataset.read_index(build({"data": str(tmp_path / "lab"), "labels": [str(file)]}))
+    assert index.counts("train").tolist() == [3, 3, 3]
+    assert index.counts("test").tolist() == [0, 1, 1]
+
+
+def test_a_table_of_predict(lab: Path, tmp_path: Path) -> None:
+    """`unknown` stands for a low probability there, and takes no label away."""
+    header = "path,start,end,label,probability,second_label,second_probability,margin,windows,error"
+    rows = [f"{lab}/run/0.mp4,,,unknown,0.4,run,0.4,0,1,", f"{lab}/unlabeled/a.mp4,,,sit,0.9,run,0.1,0.8,1,"]
+    index = add_labels(read(lab), [manifest(tmp_path, header, *rows, name="labels.csv")])
+    assert (labels(index)["run/0.mp4"], labels(index)["unlabeled/a.mp4"]) == ("run", "sit")
+    assert "labels.csv is a table of predict: its labels are taken for right" in index.notes
+
+
 def test_no_label_yet(labeled: Callable[..., Index], lab: Path) -> None:
     index = labeled(f"{lab}/unlabeled/a.mp4,", f"{lab}/unlabeled/b.mp4,")
     assert "todo.csv: no row has a label yet" in index.notes
