@@ -19,7 +19,8 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="format to write",
 )
-def command(source: Path, output: Path, to: str) -> None:
+@click.option("--overwrite", is_flag=True, help="replace a file that is there")
+def command(source: Path, output: Path, to: str, overwrite: bool) -> None:
     """Convert the labels in FILE to another tool's format.
 
     FILE is a table with columns path and label, such as those of predict and suggest; a JSON export of Label
@@ -30,7 +31,7 @@ def command(source: Path, output: Path, to: str) -> None:
       ssl-video data labels todo/clips.csv -o tasks.json --to label-studio
       ssl-video train --data lab --labels export.json
     """
-    made = sv.data.convert_labels(source, output, to=to)
+    made = sv.data.convert_labels(source, output, to=to, overwrite=overwrite)
     kinds = ((made.labeled, "labeled"), (made.predicted, "with a predicted label"))
     words = ", ".join(f"{number:,} {kind}" for number, kind in kinds if number)
     print(f"{made.path}: clips: {made.clips:,}{' (' + words + ')' if words else ''}")

@@ -30,7 +30,11 @@ class ConvertedLabels:
 
 
 def convert_labels(
-    source: str | PathLike[str], output: str | PathLike[str], *, to: str = "csv"
+    source: str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    to: str = "csv",
+    overwrite: bool = False,
 ) -> ConvertedLabels:
     """Write labels in the format of another tool.
 
@@ -39,16 +43,19 @@ def convert_labels(
             of Label Studio; a labels.json of FiftyOne; or a CSV file of the VGG Image Annotator (VIA).
         output: the file to write.
         to: "csv", "label-studio", "fiftyone" or "via".
+        overwrite: replace a file that is there.
 
     Raises:
-        InputError: the source is none of these, the format cannot hold its clips, or a file cannot be read or
-            written.
+        InputError: the source is none of these, the format cannot hold its clips, the output exists, or a
+            file cannot be read or written.
     """
-    file = Path(source)
+    file, target = Path(source), Path(output)
     if not file.is_file():
         raise InputError(f"{file} is a folder: give a file of labels" if file.is_dir() else no_such(file))
+    if target.exists() and (not overwrite or target.samefile(file)):
+        raise InputError(f"{target} exists: give another name" + ("" if overwrite else ", or --overwrite"))
     rows = exchange.read(file)
-    exchange.write(Path(output), rows, to)
+    exchange.write(target, rows, to)
     names = {name for row in rows for name in (row.label, row.predicted) if name}
     labeled, predicted = (sum(bool(getattr(row, kind)) for row in rows) for kind in ("label", "predicted"))
-    return ConvertedLabels(Path(output), len(rows), labeled, predicted, sorted(names))
+    return ConvertedLabels(target, len(rows), labeled, predicted, sorted(names))

@@ -30,13 +30,34 @@ def read(path: Path) -> list[Label]:
         InputError: it cannot be read, or is none of the formats.
     """
     try:
-        start = path.read_bytes()[:4096].lstrip(b"\xef\xbb\xbf \r\n\t")
+        with path.open("rb") as file:
+            start = file.read(4096).lstrip(b"\xef\xbb\xbf \r\n\t")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     reader: Callable[[Path], list[Label]] = next(
         one.read for one in FORMATS.values() if one.recognises(path, start)
     )
-    return reader(path)
+    return [_checked(path, row) for row in reader(path)]
+
+
+def _checked(path: Path, row: Label) -> Label:
+    """Return a row with its labels stripped, as tables have them.
+
+    Raises:
+        InputError: a path or a label is no text in UTF-8.
+    """
+    for value in (row.path, row.label, row.predicted):
+        if not isinstance(value, str) or "\0" in value or not _encodes(value):
+            raise InputError(f"{path}: {value!r} is no text ({row.place})")
+    return row._replace(label=row.label.strip(), predicted=row.predicted.strip())
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write(path: Path, rows: Sequence[Label], to: str) -> None:
@@ -47,6 +68,8 @@ def write(path: Path, rows: Sequence[Label], to: str) -> None:
     """
     if to not in FORMATS:
         raise InputError(unknown("format", to, FORMATS))
+    if path.suffix.lower() != FORMATS[to].SUFFIX:
+        raise InputError(f"{path}: a file of {to} ends in {FORMATS[to].SUFFIX}")
     text: str = FORMATS[to].written(rows)
     try:
         with replacing(path) as file:

@@ -5,7 +5,6 @@ their extension, or paths.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from ssl_video.data.exchange.label import UNEXPECTED, Label
 from ssl_video.data.segments import parse
 from ssl_video.data.segments import written as part_of
 from ssl_video.errors import InputError
+
+SUFFIX = ".json"
 
 
 def recognises(path: Path, start: bytes) -> bool:
@@ -59,8 +60,10 @@ def written(rows: Sequence[Label]) -> str:
             of_file = labels.setdefault(row.path, [])
             if label:
                 of_file.append(_target(row, label) | _times(row))
-        else:
+        elif row.path not in labels:
             labels[row.path] = _target(row, label) if label else None
+        elif label and labels[row.path] != _target(row, label):
+            raise InputError(f"{row.path}: FiftyOne's classifications have one label for each file")
     return json.dumps({"classes": classes, "labels": labels}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -91,7 +94,7 @@ def _of_target(path: str, target: Any, classes: Sequence[str], place: str) -> It
         for one in target:
             yield _row(path, one, classes, place, _part(one))
         if not target:
-            yield Label(os.fspath(path), place=place)
+            yield Label(path, place=place)
     elif isinstance(target, dict):
         yield _row(path, target, classes, place, "")
     else:
@@ -109,7 +112,11 @@ def _name(target: Any, classes: Sequence[str]) -> str:
     """Return the name of a class that is given by its name or number; "" for none."""
     if target is None:
         return ""
-    return classes[target] if isinstance(target, int) else str(target)
+    if isinstance(target, str):
+        return target
+    if isinstance(target, bool) or not isinstance(target, int) or target < 0:
+        raise ValueError(f"{target!r} is neither a class nor its number")
+    return classes[target]
 
 
 def _part(target: Mapping[str, Any]) -> str:

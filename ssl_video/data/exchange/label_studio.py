@@ -16,8 +16,9 @@ from ssl_video.data.segments import parse
 from ssl_video.data.segments import written as part_of
 from ssl_video.errors import InputError
 
+SUFFIX = ".json"
 # Files that were uploaded have a code in front of their names.
-_UPLOADED = re.compile(r"^/?data/upload/(?:\d+/)?[0-9a-f]{8}-(?P<name>.+)$")
+_UPLOADED = re.compile(r"^/?(?:.*/)?data/upload/(?:\d+/)?[0-9a-f]{8}-(?P<name>.+)$")
 _LOCAL = "/data/local-files/"
 
 
@@ -36,6 +37,8 @@ def read(path: Path) -> list[Label]:
     """
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
+        if any("second_label" in task and "windows" in task for task in tasks):
+            raise InputError("it is a table of predict: write it as a .csv file, which is read")
         return [row for number, task in enumerate(tasks, 1) for row in _of_task(task, number)]
     except UNEXPECTED as error:
         raise InputError(
@@ -120,6 +123,8 @@ def _single(labels: Sequence[str], place: str) -> str:
     Raises:
         InputError: there are several.
     """
+    if isinstance(labels, str):
+        return labels
     if len(labels) > 1:
         raise InputError(f"{place} has several labels at once, {', '.join(map(repr, labels))}; expected one")
     return labels[0] if labels else ""
@@ -139,9 +144,9 @@ def _file(address: str) -> tuple[str, str]:
     """Return the path in an address of Label Studio, and the part of the file behind it."""
     file, segment = parse(address)
     part = address[len(file) :] if segment is not None else ""
-    if uploaded := _UPLOADED.match(file):
-        return uploaded["name"], part
     split = urlsplit(file)
+    if uploaded := _UPLOADED.match(split.path):
+        return unquote(uploaded["name"]) if split.scheme else uploaded["name"], part
     if split.path == _LOCAL and "d" in (query := parse_qs(split.query)):
         return query["d"][0], part
     if split.scheme in ("http", "https", "s3", "gs", "azure-blob", "file"):

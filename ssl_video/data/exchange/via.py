@@ -17,6 +17,7 @@ from ssl_video.data.segments import parse
 from ssl_video.data.segments import written as part_of
 from ssl_video.errors import InputError
 
+SUFFIX = ".csv"
 _HEADER = "# CSV_HEADER = "
 _THREE = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatial_coordinates", "metadata")
 _TWO = ("filename", "file_attributes")
@@ -96,7 +97,7 @@ def _seconds(row: Label) -> list[float]:
 
 def _three(text: str) -> list[Label]:
     """Return the rows of version 3."""
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))
     comments = [line for line in lines if line.startswith("#")]
     attributes: dict[str, Any] = next(
         (json.loads(line.partition("=")[2]) for line in comments if line.startswith("# ATTRIBUTE =")), {}
@@ -142,7 +143,11 @@ def _value(values: Mapping[str, Any], attributes: Mapping[str, Any], place: str)
     named = {}
     for key, value in values.items():
         one = attributes.get(key, {})
-        named[str(one.get("aname", key)).lower()] = str(one.get("options", {}).get(str(value), value)).strip()
+        options = one.get("options", {})
+        several = str(value).split(",")
+        if len(several) > 1 and str(value) not in options and set(several) <= options.keys():
+            raise InputError(f"{place} has several labels at once, {value}; expected one")
+        named[str(one.get("aname", key)).lower()] = str(options.get(str(value), value)).strip()
     given = {name: value for name, value in named.items() if value and value != "_DEFAULT"}
     for name in ("label", "class", "category"):
         if name in given:

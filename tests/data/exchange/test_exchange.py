@@ -216,6 +216,15 @@ def test_a_name_that_several_clips_have(tmp_path: Path) -> None:
         ),
         ("a.json", '{"labels": {"a": 3}, "classes": []}', "is no labels.json of FiftyOne"),
         ("a.json", '{"a": ', "is no labels.json of FiftyOne"),
+        ("a.json", '{"labels": {"a": -1}, "classes": ["x"]}', "-1 is neither a class nor its number"),
+        ("a.json", '{"labels": {"a": true}, "classes": ["x"]}', "True is neither a class nor its number"),
+        ("a.json", '[{"video": "a.mp4", "choice": ["x", "y"]}]', "task 1 has several labels at once"),
+        ("a.json", '[{"data": {"video": "a.mp4"}, "annotations": [{"result": [{"type": "choices", '
+         '"value": {"choices": [1]}}]}]}]', "1 is no text (task 1)"),
+        ("a.json", '[{"path": "a.mp4", "label": "x", "second_label": "y", "windows": 1}]',
+         "it is a table of predict"),
+        ("a.csv", "path,begin,stop,label\na.mp4,1,2,x", "column 'begin', 'stop' is not used"),
+        ("a.csv", VIA_3.replace('""1""}', '""0,1""}', 1), "line 8 has several labels at once, 0,1"),
         ("a.json", "text", "labels are read from .csv and .tsv tables"),
         ("a.csv", VIA_3.replace('""1""}', '""1"",""2"":""x""}', 1), "line 8 has values of several"),
         ("a.csv", VIA_3.replace("[1.124", "[1.124,"), "is no CSV file of the VGG Image Annotator"),
@@ -239,5 +248,28 @@ def test_broken_files(tmp_path: Path, name: str, text: str, problem: str) -> Non
     ],
 )
 def test_what_a_format_cannot_hold(tmp_path: Path, row: Label, to: str, problem: str) -> None:
-    assert problem in problems(exchange.write, tmp_path / "out.csv", [row], to)[0]
-    assert not (tmp_path / "out.csv").exists()
+    file = tmp_path / ("out.json" if to == "fiftyone" else "out.csv")
+    assert problem in problems(exchange.write, file, [row], to)[0]
+    assert not file.exists()
+
+
+def test_an_address_with_a_server(tmp_path: Path) -> None:
+    tasks = [{"id": 1, "video": "http://host/data/upload/3/1a2b3c4d-f%20x.mp4", "choice": "fox"}]
+    assert exchange.read(as_json(tmp_path, tasks))[0].path == "f x.mp4"
+
+
+def test_two_labels_of_one_file_in_fiftyone(tmp_path: Path) -> None:
+    rows = [Label("a.mp4", "", "fox"), Label("a.mp4", "", "cat")]
+    (problem,) = problems(exchange.write, tmp_path / "labels.json", rows, "fiftyone")
+    assert problem == "a.mp4: FiftyOne's classifications have one label for each file"
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    file = manifest(tmp_path, "path,label", "a.mp4,fox", name="clips.csv")
+    for output in (file, manifest(tmp_path, "mine", name="other.csv")):
+        before = output.read_bytes()
+        assert "exists: give another name, or --overwrite" in problems(convert_labels, file, output)[0]
+        assert output.read_bytes() == before
+    assert problems(convert_labels, file, file, overwrite=True) == (f"{file} exists: give another name",)
+    assert convert_labels(file, tmp_path / "other.csv", overwrite=True).labeled == 1
+    assert "ends in .json" in problems(convert_labels, file, tmp_path / "x.csv", to="label-studio")[0]
