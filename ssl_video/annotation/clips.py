@@ -16,7 +16,7 @@ from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError
 from ssl_video.names import Place
 from ssl_video.runs.folder import PARTITION, RunFolder
-from ssl_video.spec import build
+from ssl_video.spec import Spec, build
 
 if TYPE_CHECKING:
     from ssl_video.inference.model import Model
@@ -70,13 +70,14 @@ def of_run(model: "Model", report: Progress) -> RunClips:
 
 
 def labeled_in(
-    sources: Sequence[Place], root: Place | None, report: Progress
+    sources: Sequence[Place], root: Place | None, own: Spec, report: Progress
 ) -> tuple[list[Given], dict[str, str]]:
     """Return the clips of data sets that have a label, each once, and their source videos by name.
 
     Args:
         sources: folders of class folders, manifests and index files.
         root: the folder that the paths of manifests start from.
+        own: the specification of the run; its own data have the labels of its label files.
         report: called with the current task, the number of items done and the total.
 
     Raises:
@@ -85,6 +86,8 @@ def labeled_in(
     found, groups = dict[str, Given](), dict[str, str]()
     for source in sources:
         spec = build({"data": os.fspath(source), "root": root and os.fspath(root)})
+        if dataset.source(spec).resolve() == dataset.source(own).resolve():
+            spec = spec.model_copy(update={"labels": own.labels, "unlabeled": own.unlabeled})
         index = dataset.read_index(spec, report, skip_broken=True, unsplit="train", training=False)
         rows = index.used[index.labels[index.used] >= 0]
         found |= {clip.name: clip for clip in (_labeled(index, row) for row in rows.tolist())}

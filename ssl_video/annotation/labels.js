@@ -97,6 +97,11 @@ class Labels {
     return others.find((other) => this.open(other)) ?? others.find((other) => this.skipped.has(other)) ?? null;
   }
 
+  // A label that was taken from a clip is a word that says so: an empty one would mean that nobody looked.
+  written(number) {
+    return this.decided.get(number) === "" ? this.content.removed : this.label(number);
+  }
+
   // As Python writes it (csv_cells.py): a cell that a spreadsheet would calculate has an apostrophe in front, a path
   // "./". Numbers stay.
   table() {
@@ -107,7 +112,7 @@ class Labels {
     );
     const quoted = (text) => (/[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text);
     const rows = this.content.rows.map((row, number) => row.map((cell, place) => (
-      place === this.column ? this.label(number) : cell
+      place === this.column ? this.written(number) : cell
     )));
     const kept = rows.map((row) => row.map((cell, place) => marked(cell, this.content.columns[place] === "path")));
     return [this.content.columns, ...kept].map((row) => row.map(quoted).join(",") + "\n").join("");

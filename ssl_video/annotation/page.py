@@ -23,7 +23,7 @@ from ssl_video.annotation import moving_pictures
 from ssl_video.annotation.columns import COLUMNS, QUALITY
 from ssl_video.annotation.moving_pictures import SHEET, STILL, MovingPicture
 from ssl_video.data.frames.extent import PICTURE_RATE
-from ssl_video.data.importers.labels import NO_LABEL
+from ssl_video.data.importers.labels import NO_LABEL, UNLABELED
 from ssl_video.data.progress import Progress
 from ssl_video.data.video.container import stop_with
 from ssl_video.errors import InputError, counted
@@ -98,6 +98,7 @@ def html(
     content |= {
         "key": f"ssl-video labels {key}",
         "refused": sorted(NO_LABEL - set(classes)),
+        "removed": next((word for word in (*UNLABELED, *sorted(NO_LABEL)) if word not in classes), ""),
         "sheet_columns": moving_pictures.COLUMNS,
         "films": [
             film._asdict() | {"sheet": f"{CLIPS}/{name}{SHEET}", "still": f"{CLIPS}/{name}{STILL}"}

@@ -176,7 +176,7 @@ def _suspected(asked: _Asked, root: Place | None) -> _Found:
         own = clips_of.of_run(model, asked.report)
         labeled, sources = own.labeled, own.sources
     else:
-        labeled, sources = clips_of.labeled_in(asked.data, root, asked.report)
+        labeled, sources = clips_of.labeled_in(asked.data, root, model.spec, asked.report)
     read = asked.read(labeled)
     found.errors = _errors(labeled, read)
     _check_any(len(read.numbers) > 0, found.errors)

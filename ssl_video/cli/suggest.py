@@ -1,5 +1,6 @@
 """`ssl-video suggest`: clips to label next, and labels that look wrong."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +45,9 @@ _REASONS = 5  # unreadable clips that are named
     help="with --check-labels: the folder that a manifest's paths start from",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="seed of random choices")
-@click.option("--predictor", metavar="NAME", help="network to use  [the headline]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
-@click.option(
-    "--workers", type=click.IntRange(0), metavar="N", help="threads that decode  [one per core, up to 8]"
-)
+@options.predictor_option
+@options.device_option
+@options.decoders_option
 def command(checkpoint: Path, data: tuple[Path, ...], device: str, trust: bool, **asked: Any) -> int:
     """Suggest which clips to label next, or which labels look wrong.
 
@@ -78,10 +77,11 @@ def command(checkpoint: Path, data: tuple[Path, ...], device: str, trust: bool, 
 
 
 def _next_steps(folder: Path) -> None:
-    """Print what a person does with the clips."""
+    """Print the steps that come after a suggestion."""
+    page, table = (shlex.quote(str(folder / name)) for name in ("index.html", "clips.csv"))
     click.echo(
-        f"next:\n  open {folder / 'index.html'} in a browser, label the clips, and save the table as "
-        f"{folder / 'clips.csv'}\n  ssl-video train ... --labels {folder / 'clips.csv'}   as before"
+        f"next:\n  open {page} in a browser, and save the labels as {table}\n"
+        f"  ssl-video train ... --labels {table}    with the settings of before"
     )
 
 

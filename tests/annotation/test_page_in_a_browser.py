@@ -290,7 +290,7 @@ def test_labels_are_checked(opened: Any) -> None:
     lines = rows_of(tab.save())
     place = lines[0].index("label")
     # A label that was not looked at stays.
-    assert [line[place] for line in lines[1:]] == ["bow", "wave", "bow", "", "jump"]
+    assert [line[place] for line in lines[1:]] == ["bow", "wave", "bow", "unlabeled", "jump"]
 
 
 def test_the_list_leads_to_every_clip(opened: Any) -> None:
