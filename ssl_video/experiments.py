@@ -13,7 +13,7 @@ from ssl_video.benchmarks.tables.results import BASELINE, Results
 from ssl_video.errors import InputError
 from ssl_video.names import Names
 from ssl_video.observer import Observer, observer
-from ssl_video.runs.folder import RESULT, SPEC, RunFolder, run_folder
+from ssl_video.runs.folder import SPEC, RunFolder, run_folder
 from ssl_video.spec import Spec, read_yaml
 
 if TYPE_CHECKING:
@@ -94,11 +94,6 @@ def train(
     specs = [spec] if resume else _with_folds(spec)
     outcome = _carry_out(specs, execution | {"jobs": 1}, progress, resume)
     folder = run_folder(execution["results"], outcome.names[-1])
-    folds = [run_folder(execution["results"], name) for name in outcome.names[:-1]]
-    if folds and not outcome.results.failures and not folder.result.expected_by_fold and _readable(folds):
-        # It was finished before the runs of its folds, and lacks what they found.
-        (folder.path / RESULT).unlink()
-        outcome = _carry_out(specs[-1:], execution | {"jobs": 1}, progress)
     for name, reason in outcome.results.failures.items():
         raise RunFailed(run_folder(execution["results"], name), reason)
     return folder
@@ -198,16 +193,6 @@ def forecast(
     shown, completed = observer(progress), complete(execution)
     specs = matched(specs, chosen.match, completed, shown)
     return dry_run(specs, completed, shown, measure=measure, commands=chosen.data_commands)
-
-
-def _readable(folds: Sequence[RunFolder]) -> bool:
-    """Return whether all runs of a cross-validation have outputs that can be read."""
-    from ssl_video.runs import fold_logits
-
-    try:
-        return all(len(fold_logits.read(folder.path).clips) for folder in folds)
-    except InputError:
-        return False
 
 
 def _with_folds(spec: Spec) -> list[Spec]:

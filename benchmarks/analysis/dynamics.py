@@ -128,7 +128,7 @@ class _Measure:
         if not self.again and (run.path / DYNAMICS).exists():
             return temporal_robustness.read(run.path)
         from ssl_video.data.dataset import frames_key, load
-        from ssl_video.training.run import environment  # imports torch, which takes seconds
+        from ssl_video.training import machine  # imports torch, which takes seconds
 
         model = run.model(self.device, trust=self.trust)
         spec = model.spec
@@ -143,7 +143,7 @@ class _Measure:
             )
         for sentence in temporal_robustness.differences(scores, result):
             self.observer.warn(f"{run.name}: {sentence}")
-        temporal_robustness.write(run.path, scores, environment(model.device))
+        temporal_robustness.write(run.path, scores, machine.environment(model.device))
         return scores
 
 

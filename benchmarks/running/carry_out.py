@@ -15,6 +15,7 @@ from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.benchmarks.tables.results import Results, read_results
 from ssl_video.data import frame_rates
 from ssl_video.errors import InputError, counted
+from ssl_video.inference import cross_validation
 from ssl_video.networks.assemble import label, plugins
 from ssl_video.observer import Observer
 from ssl_video.runs import identity
@@ -82,11 +83,12 @@ def carry_out(
         failures = _execute(todo, execution, executor, observer)
     except KeyboardInterrupt:
         done = sum(1 for plan in plans if matrix.finished(results, plan))
-        observer.say(f"finished and kept: {done} of {counted(len(plans), 'run')}; the same command resumes")
+        observer.say(f"stopped; {done} of {counted(len(plans), 'run')} finished; the same command resumes")
         if main:
             leaderboard.write(results)
         raise
     if main:
+        _estimate(plans, results, observer)
         for problem in leaderboard.write(results).problems:
             observer.warn(problem)
     names = [plan.name for plan in plans]
@@ -132,6 +134,20 @@ def _execute(
     with observer.running(todo, methods) as show:
         failures = matrix.execute(todo, execution.results, executor, show)
     return {failure.plan.name: failure.reason for failure in failures}
+
+
+def _estimate(plans: Sequence[Plan], results: Path, observer: Observer) -> None:
+    """Give a run on all labels, which comes after the runs of its folds, the accuracy that they found."""
+    *folds, last = plans
+    if not folds or last.spec.folds != 1 or any(plan.spec.folds != len(folds) for plan in folds):
+        return
+    if all(matrix.finished(results, plan) for plan in plans):
+        try:
+            cross_validation.attach(
+                run_folder(results, last.name), [run_folder(results, plan.name) for plan in folds]
+            )
+        except InputError as error:
+            observer.warn(f"the model on all labels gets no estimate from its folds: {error}")
 
 
 def _introduce(

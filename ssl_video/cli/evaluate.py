@@ -9,10 +9,9 @@ from rich.console import Console
 
 import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.cli.text import Table, printable, written_out
+from ssl_video.cli.text import NAMED, Table, printable, say_notes
 
 _SHOWN = 40  # classes that a terminal shows
-_NAMED = 5  # clips that cannot be read
 
 
 @click.command()
@@ -70,25 +69,24 @@ def command(
     files = {"confusion": confusion, "predictions": predictions}
     found = model.cross_validation() if data is root is split is None else None
     if found:
-        _check_unused(views)
+        _check_unused(views | {"skip_broken": skip_broken or None})
         notes = ["each labeled clip is tested by the network that was trained without its fold"]
         notes += found.write(**files)
-        title = f"{Path(model.spec.data).stem}, labeled clips in folds"
+        dataset, clips = sv.open_run(model.folder or checkpoint).result.dataset, "labeled clips in folds"
     else:
         opened = model.open_data(
             data, root, split, skip_broken=skip_broken, cache_gib=cache_gib, progress=shown
         )
         notes = [*opened.index.notes, *_unread(opened.broken)]
         found = model.evaluate(opened, progress=shown, **dict[str, Any](views | files))
-        title = f"{opened.index.name}, test clips"
+        dataset, clips = opened.index.name, "test clips"
     for name in filter(None, files.values()):
         click.echo(f"wrote {name}", err=True)
-    for note in (*model.notes, *notes, *_calibration(model, found, views)):
-        click.echo(f"note: {written_out(note)}", err=True)
+    say_notes([*model.notes, *notes, *_calibration(model, found, views)])
     if as_json:
-        print(_json(title.partition(",")[0], model, found, per_class))
+        print(_json(dataset, model, found, per_class))
         return
-    Console().print(_accuracies(title, found))
+    Console().print(_accuracies(f"{dataset}, {clips}", found))
     if per_class:
         for name in found:
             _show_classes(found, name)
@@ -111,8 +109,8 @@ def _unread(broken: dict[str, str]) -> list[str]:
     """Return a sentence about clips that cannot be read."""
     if not broken:
         return []
-    named = "; ".join(f"{name}: {why}" for name, why in [*broken.items()][:_NAMED])
-    more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+    named = "; ".join(f"{name}: {why}" for name, why in [*broken.items()][:NAMED])
+    more = f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
     number = (
         "1 clip that cannot be read is"
         if len(broken) == 1

@@ -6,7 +6,7 @@ import click
 
 import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.cli.text import written_out
+from ssl_video.cli.text import say_notes
 
 
 @click.command()
@@ -28,13 +28,12 @@ def command(checkpoint: Path, output: Path, predictor: str | None, trust: bool) 
     written.
     """
     model = sv.load_model(checkpoint, "cpu", trust=trust)
-    for note in model.notes:
-        click.echo(f"note: {written_out(note)}", err=True)
+    say_notes(model.notes)
     written = model.export(output, predictor)
     about = written.about
     clip = f"{about['frames']} frames of any size, resized to {about['size']} px"
     click.echo(f"{output}: {about['backbone']}, {clip}, {len(about['classes'])} classes")
     if written.difference is None:
-        click.echo("note: the file was not tried, because onnxruntime is not installed", err=True)
+        say_notes(["the file was not tried, because onnxruntime is not installed"])
     else:
         click.echo(f"tried on random clips: probabilities differ by up to {written.difference:.0e}")

@@ -7,9 +7,7 @@ import click
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
-from ssl_video.cli.text import written_out
-
-_REASONS = 5  # unreadable clips that are named
+from ssl_video.cli.text import say_notes, say_unreadable
 
 
 @click.command()
@@ -41,16 +39,11 @@ def command(
     Videos are given as to `ssl-video predict`.
     """
     model = sv.load_model(checkpoint, device, trust=trust)
-    for note in (*model.notes, model.calibration_note(predictor)):
-        click.echo(f"note: {written_out(note)}", err=True)
+    say_notes([*model.notes, model.calibration_note(predictor)])
     found = model.features(
         videos, output=output, predictor=predictor, workers=workers, progress=FilesPerSecond(unit="")
     )
-    for reason in found.errors[:_REASONS]:
-        click.echo(f"error: {written_out(str(reason))}", err=True)
     count, width = found.features.shape
     click.echo(f"{output}: {count:,} clips, {width:,} features each")
-    if len(found.errors):
-        total = count + len(found.errors)
-        click.echo(f"{len(found.errors):,} of {total:,} clips could not be read: see errors", err=True)
+    say_unreadable([*map(str, found.errors)], len(found.errors), f"see errors in {output}")
     return 0 if count else 1

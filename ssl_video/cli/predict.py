@@ -10,10 +10,9 @@ from rich.console import Console
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
-from ssl_video.cli.text import Table, printable, written_out
+from ssl_video.cli.text import NAMED, Table, printable, say_notes, say_unreadable, written_out
 
 _SHOWN = 40  # rows that a terminal shows
-_REASONS = 5  # unreadable clips that are named
 
 
 @click.command()
@@ -27,7 +26,7 @@ _REASONS = 5  # unreadable clips that are named
     metavar="FILE",
     help="write the rows to a .csv, .json or .arrow file; if it was stopped, the same command continues",
 )
-@click.option("--overwrite", is_flag=True, help="begin the file anew, whatever is in it")
+@click.option("--overwrite", is_flag=True, help="replace the file, whatever it contains")
 @click.option(
     "--every",
     type=float,
@@ -44,7 +43,8 @@ _REASONS = 5  # unreadable clips that are named
     "--abstain",
     type=float,
     metavar="P",
-    help="label clips with a lower probability unknown, and say which share and precision to expect",
+    help="label clips below this probability unknown, and print the expected fraction labeled and "
+    "its precision",
 )
 @options.predictor_option
 @options.device_option
@@ -61,8 +61,7 @@ def command(
     model = sv.load_model(checkpoint, device, trust=trust)
     calibrated = model.calibration_note(asked["predictor"])
     expected = _expectation(model, asked["abstain"], asked["predictor"])
-    for note in (*model.notes, calibrated, *expected):
-        click.echo(f"note: {written_out(note)}", err=True)
+    say_notes([*model.notes, calibrated, *expected])
     shown = _Rows(as_json, bool(asked["output"]), timeline=asked["every"] is not None)
     summary = model.label(videos, shown.add, progress=FilesPerSecond(unit=""), **asked)
     shown.finish()
@@ -83,7 +82,7 @@ class _Rows:
         self._rows, self._number = list[dict[str, Any]](), 0
 
     def add(self, row: dict[str, Any]) -> None:
-        if row["error"] is not None and len(self.reasons) < _REASONS:
+        if row["error"] is not None and len(self.reasons) < NAMED:
             self.reasons.append(f"{row['path']}: {row['error']}")
         if self._as_json:
             print(json.dumps(row))
@@ -123,11 +122,8 @@ def _conclude(summary: Any, reasons: list[str], output: Path | None, as_json: bo
         counts = ", ".join(f"{label} {number:,}" for label, number in summary.labels.most_common(20))
         more = len(summary.labels) - 20
         click.echo(written_out(counts) + (f" and {more} other labels" if more > 0 else ""), err=True)
-    if summary.unreadable:
-        for reason in reasons:
-            click.echo(f"error: {written_out(reason)}", err=True)
-        where = "see the column error" if output is not None else f"the first {len(reasons)} are named above"
-        click.echo(f"{summary.unreadable:,} of {summary.clips:,} clips could not be read: {where}", err=True)
+    remark = f"see the column error of {output}" if output is not None else "they have no label"
+    say_unreadable(reasons, summary.unreadable, remark)
 
 
 def _expectation(model: Any, abstain: float | None, predictor: str | None) -> list[str]:
@@ -139,14 +135,14 @@ def _expectation(model: Any, abstain: float | None, predictor: str | None) -> li
         estimated = f"the share and the precision of labels with a probability of {abstain:g}"
         if model.step is not None:
             return [f"the run is not finished: {estimated} are estimated from validation clips at its end"]
-        if model.spec.validation or model.spec.folds == 1:
+        if model.folder is None and (model.spec.validation or model.spec.folds == 1):
             return [
                 f"{estimated} are estimated from the validation clips or folds of the run, which are in "
                 "its folder and not in the checkpoint: give the folder"
             ]
         return [
-            f"the run has no validation clips, from which {estimated} could be estimated; train has "
-            "--validation 0.2, which keeps some, and --folds 5, which needs none"
+            f"the run has neither validation clips nor folds, from which {estimated} could be estimated; "
+            "train has --validation 0.2, which keeps some, and --folds 5, which needs none"
         ]
     share = f"{found.labeled} of {found.clips} clips kept out of training"
     share += f" ({100 * found.labeled / found.clips:.0f} %)"

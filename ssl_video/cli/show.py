@@ -1,10 +1,12 @@
 """Show experiments: live progress on standard error, the table on standard output."""
 
 import shlex
+from pathlib import Path
 
 from rich.console import Console
 
 import ssl_video as sv
+from ssl_video.cli.options import RESULTS
 from ssl_video.cli.text import written_out
 
 BASELINE = "supervised"
@@ -50,24 +52,28 @@ def plainly(console: Console, text: str) -> None:
 def _next_steps(console: Console, runs: "sv.Results") -> None:
     last = runs.runs[-1]
     if last.spec.folds > 1:
-        plainly(console, f"next, the model on all labels:\n  {_on_all_labels(runs)}")
+        plainly(console, f"next, the model that these folds estimate:\n  {on_all_labels(_best(runs))}")
         return
     lines = [
         "next:",
         "  ssl-video bench --algo all                              every algorithm",
         "  ssl-video bench --data FOLDER --protocol per-class:5    your own videos, in class folders",
-        f"  ssl-video predict {last.path} VIDEO",
+        f"  ssl-video predict {shlex.quote(str(last.path))} VIDEO",
     ]
     if last.spec.data != "demo":
         del lines[1:3]
     plainly(console, "\n".join(lines))
 
 
-def _on_all_labels(runs: "sv.Results") -> str:
-    """Return the command that trains the method with the highest mean on the data of a cross-validation."""
-    spec = runs.runs[-1].spec
-    best = runs.frame.groupby("algorithm")["top1"].mean().idxmax()
-    places = [("--data", spec.data)]
-    places += [(f"--{key}", place) for key in ("unlabeled", "labels") for place in getattr(spec, key)]
-    flags = " ".join(f"{flag} {shlex.quote(place)}" for flag, place in places)
-    return f"ssl-video train {flags} --algo {best} --folds {spec.folds}"
+def on_all_labels(run: "sv.RunFolder") -> str:
+    """Return the command that trains the model whose accuracy a run of a fold estimates."""
+    command = ["ssl-video", "train", str(run.spec_file), "--set", "draw=null"]
+    if run.results != Path(RESULTS).absolute():
+        command += ["--results", str(run.results)]
+    return shlex.join(command)
+
+
+def _best(runs: "sv.Results") -> "sv.RunFolder":
+    """Return a run of the method with the highest mean accuracy."""
+    means = runs.frame.groupby("configuration")["top1"].transform("mean")
+    return runs.runs[int(means.to_numpy().argmax())]

@@ -10,12 +10,10 @@ from rich.console import Console
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
-from ssl_video.cli.text import Table, printable, written_out
+from ssl_video.cli.text import Table, printable, say_notes, say_unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_REASONS = 5  # unreadable clips that are named
 
 
 @click.command()
@@ -56,17 +54,11 @@ def command(checkpoint: Path, data: tuple[Path, ...], device: str, trust: bool, 
     they are the clips that the run was trained on with their labels.
     """
     model = sv.load_model(checkpoint, device, trust=trust)
-    for note in model.notes:
-        click.echo(f"note: {written_out(note)}", err=True)
+    say_notes(model.notes)
     found = sv.suggest(model, data or None, progress=FilesPerSecond(unit=""), **asked)
-    for note in found.attrs["notes"]:
-        click.echo(f"note: {written_out(note)}", err=True)
+    say_notes(found.attrs["notes"])
     errors = found.attrs["errors"]
-    for reason in errors[:_REASONS]:
-        click.echo(f"error: {written_out(reason)}", err=True)
-    if errors:
-        more = "" if len(errors) <= _REASONS else f", of which the first {_REASONS} are named"
-        click.echo(f"clips that could not be read: {len(errors):,}{more}; the others were used", err=True)
+    say_unreadable(errors, len(errors), "all others were used")
     if asked["output"] is None:
         _show(found)
     else:

@@ -1,9 +1,13 @@
 """Texts that come from files, such as names of clips and classes, made safe for a terminal."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import click
 import rich.table
 from rich.text import Text
+
+NAMED = 5  # unreadable clips whose reasons are printed
 
 
 def written_out(text: str, keep: str = "") -> str:
@@ -19,6 +23,28 @@ def written_out(text: str, keep: str = "") -> str:
 def printable(text: str) -> Text:
     """Return a text for a table: brackets are no markup, and control characters are written out."""
     return Text(written_out(text))
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Print notes to standard error."""
+    for note in notes:
+        click.echo(f"note: {written_out(note)}", err=True)
+
+
+def say_unreadable(reasons: Sequence[str], number: int, remark: str) -> None:
+    """Print to standard error how many clips could not be read, if any, and why.
+
+    Args:
+        reasons: "path: reason" of the first of them, or of all.
+        number: their number.
+        remark: a text after the number.
+    """
+    for reason in reasons[:NAMED]:
+        click.echo(f"error: {written_out(reason)}", err=True)
+    if number:
+        more = f", of which the first {NAMED} are named above" if number > NAMED else ""
+        clips = "1 clip" if number == 1 else f"{number:,} clips"
+        click.echo(f"{clips} could not be read{more}: {remark}", err=True)
 
 
 class Table(rich.table.Table):

@@ -1,5 +1,6 @@
 """`ssl-video train`: one run, from a YAML file and flags."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from rich.console import Console
 
 import ssl_video as sv
 from ssl_video.cli import options
-from ssl_video.cli.show import Show, plainly
+from ssl_video.cli.show import Show, on_all_labels, plainly
 
 
 @click.command(no_args_is_help=True)
@@ -33,8 +34,8 @@ def command(
 ) -> int:
     """Train one run. Flags override the file, --set overrides both.
 
-    On the demo clips, the settings of the demo suite are the defaults; on other data those of the recipe
-    probe; with a --backbone, --width or --weights of your own, those shown below.
+    Defaults: on the demo clips those of the demo suite, on other data those of the recipe probe; with
+    --backbone, --width or --weights, as listed below.
     A stopped run resumes from its checkpoint when the same command is called again. Changing any setting,
     including --steps, starts a new run in its own folder.
 
@@ -66,11 +67,14 @@ def command(
 
 def _next_steps(run: sv.RunFolder) -> None:
     """Print the commands that come after training on videos of one's own."""
-    lines = ["next:"]
+    if run.spec.folds > 1:
+        plainly(Console(), f"next, the other folds and the model that they estimate:\n  {on_all_labels(run)}")
+        return
+    path, lines = shlex.quote(str(run.path)), ["next:"]
     if run.result.expected_accuracies:
-        lines.append(f"  ssl-video evaluate {run.path} --per-class    the classes that it confuses")
+        lines.append(f"  ssl-video evaluate {path} --per-class    the classes that it confuses")
     lines += [
-        f"  ssl-video predict {run.path} VIDEOS -o labels.csv    labels of videos, folders, recordings",
-        f"  ssl-video suggest {run.path} -o todo    the clips to label next, on a page",
+        f"  ssl-video predict {path} VIDEOS -o labels.csv    labels of videos, folders, recordings",
+        f"  ssl-video suggest {path} -o todo    the clips to label next, on a page",
     ]
     plainly(Console(), "\n".join(lines))

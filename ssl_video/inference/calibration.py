@@ -1,7 +1,8 @@
 """Probabilities that mean something: a temperature for each predictor, and how far probabilities are off.
 
 Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (arXiv:1706.04599). A temperature divides the
-logits of each view before their softmax. It is fitted on the validation clips of a finished run.
+logits of each view before their softmax. It is fitted on the validation clips of a finished run, or on the
+clips of a cross-validation's folds.
 """
 
 import math

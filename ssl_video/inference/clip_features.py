@@ -77,7 +77,7 @@ def check(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Read:
-    """What a network makes of clips.
+    """The outputs of a network for clips.
 
     Attributes:
         numbers: (N,) numbers of the clips that could be read, sorted.

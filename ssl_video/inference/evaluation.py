@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_video import csv_cells
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, counted
 from ssl_video.figures import files, heatmap, paper
 from ssl_video.files import replacing
 from ssl_video.inference import calibration
@@ -113,7 +113,7 @@ class Evaluation(dict[str, dict[str, float | None]]):
         return pd.DataFrame(rows)
 
     def reliability(self) -> pd.DataFrame:
-        """Return how probabilities and accuracies agree: a row for each bin that has clips.
+        """Compare probabilities with accuracies: a row for each bin that has clips.
 
         Its columns: predictor; calibrated, whether it is with the temperature; above and up_to, the
         probabilities between which the bin lies; clips; probability, the mean over the clips; and accuracy.
@@ -164,7 +164,7 @@ class Evaluation(dict[str, dict[str, float | None]]):
 
     def _picture(self) -> str:
         """Return the confusion matrices as an SVG file, one below the other."""
-        drawn, title = list[paper.Chart](), "Confusion matrix of the test clips"
+        drawn, title = list[paper.Chart](), f"Confusion matrix of {counted(len(self._clips), 'clip')}"
         for name in self:
             counts = self._counts(name)
             total = counts.sum(1, keepdims=True)

@@ -93,7 +93,7 @@ def export(model: "Model", path: Path, predictor: str) -> Exported:
 
 
 def describe(model: "Model", predictor: str) -> dict[str, Any]:
-    """Return what is needed to use a network elsewhere, as plain values: the metadata of its file."""
+    """Return the metadata of a network's file, plain values that its use elsewhere needs."""
     spec, shape = model.spec, model.assembly.shape_for(predictor)
     role = spec.networks.get(predictor) or next(iter(spec.networks.values()))
     return {

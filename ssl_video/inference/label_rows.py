@@ -57,7 +57,7 @@ def _rounded(number: float) -> float:
 
 @dataclass
 class Reached:
-    """What a table has of a clip.
+    """The part of a clip that a table has.
 
     Attributes:
         rows: number of rows with a label.
@@ -132,7 +132,7 @@ _Key = tuple[str, float | None, float | None]
 
 
 def _key(path: str, start: float | None, end: float | None, every: float | None) -> _Key:
-    """Return what a row shows of its clip: of a time line only the path, otherwise also the part."""
+    """Return the columns that name the clip of a row: of a time line the path, otherwise also the part."""
     return (path, start, end) if every is None else (path, None, None)
 
 

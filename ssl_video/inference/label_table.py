@@ -69,7 +69,7 @@ class LabelTable:
 
     Args:
         path: a .csv, .json or .arrow file.
-        settings: the model and all that decides the labels; a table of other settings is not continued.
+        settings: the model and all settings that decide the labels; a table of others is not continued.
         overwrite: begin anew whatever is there.
 
     Raises:
@@ -160,7 +160,7 @@ class LabelTable:
             if not text:
                 self._beside.unlink()
                 raise InputError(
-                    f"{self.path} exists, and is no table of labels that could be continued (it has no "
+                    f"{self.path} exists, but is not a table of labels that could be continued (it has no "
                     f"{self._beside.name}): give another name, or --overwrite"
                 )
             if (other := _differences(text, self._settings)) is not None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a model.
+    """The settings of a labeling.
 
     Attributes:
         predictor: name of the network.

@@ -9,53 +9,42 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ssl_video.contract import Task
-from ssl_video.data import dataset
 from ssl_video.data.dataset import Data
 from ssl_video.data.importers import to_label
-from ssl_video.data.index import Index
 from ssl_video.data.segments import Segment
-from ssl_video.errors import InputError, counted, unknown
+from ssl_video.errors import InputError, unknown
 from ssl_video.inference import (
+    abstaining,
     clip_features,
     cross_validation,
     export,
     label_table,
     labeling,
+    sensitivity,
     temporal_robustness,
+    testing_data,
 )
 from ssl_video.inference.calibration import Calibration
-from ssl_video.inference.evaluate import accuracy, both, probabilities
+from ssl_video.inference.evaluate import both, probabilities
 from ssl_video.inference.evaluation import Evaluation, File, check_files
 from ssl_video.inference.label_table import LabelTable, Row
 from ssl_video.inference.stretches import Labeled
 from ssl_video.names import Place
-from ssl_video.networks import plugins
-from ssl_video.networks.assemble import Assembly, assemble, resolve
-from ssl_video.networks.memory_format import place
+from ssl_video.networks.assemble import Assembly
 from ssl_video.observer import Observer, observer
-from ssl_video.runs import checkpoint, predictions
-from ssl_video.runs.folder import VALIDATION_PREDICTIONS, RunFolder
-from ssl_video.runs.identity import check_weights, foreign
+from ssl_video.runs import fold_logits
+from ssl_video.runs.folder import RunFolder
 from ssl_video.spec import Spec, build, plain
 
 MOST_WORKERS = 1024  # threads that decode
 Sources = str | PathLike[str] | Sequence[str | PathLike[str]]
-
-
-class Expected(NamedTuple):
-    """Validation clips: their number, of which how many would be labeled, of which how many are right."""
-
-    clips: int
-    labeled: int
-    right: int
 
 
 @dataclass(frozen=True)
@@ -113,7 +102,7 @@ class Model:
         Raises:
             InputError: no predictor of that name.
         """
-        name = next(iter(self._predictor(predictor)))
+        name = self.name_of(predictor)
         if self.calibration:
             return self.calibration.note(name)
         older = "an older version made the run, and fitted no temperature"
@@ -202,7 +191,7 @@ class Model:
         Raises:
             InputError: see `predict`.
         """
-        name = next(iter(self._predictor(predictor)))
+        name = self.name_of(predictor)
         asked = labeling.Asked(name, every, merge, abstain, decoding_threads(workers))
         asked.check(self.classes)
         clips = _clips(videos)
@@ -242,7 +231,7 @@ class Model:
             InputError: a list cannot be read, the network has no classifier, `output` has another ending or
                 cannot be written, or there is no predictor of that name.
         """
-        name = next(iter(self._predictor(predictor)))
+        name = self.name_of(predictor)
         if output is not None:
             clip_features.check(Path(output))
         clips = _clips(videos)
@@ -272,7 +261,7 @@ class Model:
                 probabilities that differ by more than 1e-4, it cannot be written, or there is no predictor of
                 that name. No file is written then.
         """
-        return export.export(self, Path(path), next(iter(self._predictor(predictor))))
+        return export.export(self, Path(path), self.name_of(predictor))
 
     def probabilities(
         self, videos: Sequence[Path], predictor: str | None = None
@@ -289,9 +278,7 @@ class Model:
         Raises:
             InputError: no predictor of that name.
         """
-        asked = labeling.Asked(
-            next(iter(self._predictor(predictor))), None, True, None, decoding_threads(None)
-        )
+        asked = labeling.Asked(self.name_of(predictor), None, True, None, decoding_threads(None))
         clips = [to_label.video(video) for video in videos]
         found, broken = dict[Path, np.ndarray](), dict[Path, str]()
         for number, part in labeling.probabilities(self, clips, asked, [None] * len(clips)):
@@ -301,7 +288,7 @@ class Model:
                 broken[videos[number]] = part.error
         return found, broken
 
-    def expected(self, abstain: float, predictor: str | None = None) -> Expected | None:
+    def expected(self, abstain: float, predictor: str | None = None) -> abstaining.Expected | None:
         """Return the share of clips that `abstain` would label, and how many of these labels are right.
 
         They are those of the run's validation clips, which were kept out of its training (`validation`), or
@@ -317,24 +304,13 @@ class Model:
         Raises:
             InputError: no predictor of that name, or the stored predictions are damaged.
         """
-        name = next(iter(self._predictor(predictor)))
-        if found := self.cross_validation():
-            rows = found.predictions().query("predictor == @name")
-            right = (rows["label"] == rows["true_label"]).to_numpy()
-            confidences = rows["probability"].to_numpy()
-        elif self.folder is not None and (self.folder / VALIDATION_PREDICTIONS).exists():
-            known = predictions.read(self.folder, VALIDATION_PREDICTIONS)
-            guesses, confidences = known.first(name)
-            right = guesses == known.labels
-        else:
-            return None
-        sure = confidences >= abstain
-        return Expected(len(sure), int(sure.sum()), int(right[sure].sum()))
+        return abstaining.expected(self, abstain, self.name_of(predictor))
 
     @property
     def folds_found(self) -> bool:
         """True if the run was trained on all labels after a cross-validation."""
-        return cross_validation.of_run(self.folder) is not None
+        result = RunFolder(self.folder).finished() if self.folder is not None and self.step is None else None
+        return result is not None and bool(result.expected_by_fold)
 
     def cross_validation(self) -> Evaluation | None:
         """Return the evaluation on all labeled clips by runs that left each of them out of their training.
@@ -348,8 +324,9 @@ class Model:
         Raises:
             InputError: the stored outputs are damaged.
         """
-        found = cross_validation.of_run(self.folder)
-        return cross_validation.evaluation(found) if found else None
+        if self.folder is None or not self.folds_found:
+            return None
+        return cross_validation.evaluation(fold_logits.read(self.folder), self.temperatures)
 
     @property
     def digest(self) -> str:
@@ -387,59 +364,12 @@ class Model:
             progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
         Raises:
-            InputError: the data cannot be read, videos are broken, or see `check_classes`.
+            InputError: the data cannot be read, videos are broken, it has no test clip with a label, or
+                classes that the model does not know.
         """
-        # The run's own root belongs to the run's own data.
-        root = root if data or root else self.spec.root
-        values = {
-            "data": os.fspath(data or self.spec.data),
-            "root": root and os.fspath(root),
-            "split": split or self.spec.split,
-            # A test needs no unlabeled clip, and their folder may be elsewhere by now.
-            "unlabeled": (),
-        }
-        spec = self.spec.model_copy(update=values)
-        own = dataset.source(spec).resolve() == dataset.source(self.spec).resolve()
-        if not own:
-            spec = spec.model_copy(update={"folds": 0, "labels": ()})
         with observer(progress).preparing() as report:
-            # Of other data than the run's own, all clips are for testing, unless it has a split.
-            unsplit = dataset.unsplit_in_training(self.spec, self.num_unlabeled)
-            index = dataset.read_index(
-                spec, report, skip_broken=skip_broken, unsplit=unsplit if own else "test", training=False
-            )
-            if own and not len(index.rows("test")):
-                remedy = "leave --data out to see what its folds found, or " if self.folds_found else ""
-                raise InputError(
-                    f"{index.name}, which the run was trained on, has no test clips: {remedy}give other data "
-                    "by --data"
-                )
-            self.check_classes(index)
-            return dataset.load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=report)
-
-    def check_classes(self, index: Index) -> None:
-        """Check that the model can be tested on a data set's test clips.
-
-        Raises:
-            InputError: the data set has classes that the model does not know, or no test clip.
-        """
-        self._check_names(index)
-        if not (index.labels >= 0).any():
-            raise InputError(
-                f"{index.name} has no clip with a label to compare the model's with; predict labels its clips"
-            )
-        if not len(index.rows("test")):
-            raise InputError(f"{index.name} has no test clip")
-
-    def _check_names(self, index: Index) -> None:
-        """Check that the model knows a data set's classes."""
-        strange = [name for name in index.classes if name not in self.classes]
-        if strange:
-            raise InputError(
-                f"the checkpoint has {counted(len(self.classes), 'class')}, {index.name} has "
-                f"{len(index.classes)}; {counted(len(strange), 'class', 'are')} not in the checkpoint: "
-                f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}"
-            )
+            given = testing_data.TestData(data, root, split)
+            return testing_data.open_data(self, given, report, skip_broken=skip_broken, cache_gib=cache_gib)
 
     def evaluate(
         self,
@@ -470,14 +400,14 @@ class Model:
             far the probabilities are off.
 
         Raises:
-            InputError: see `check_classes`; a clip has no label; values out of their range; or a file cannot
-                be written.
+            InputError: the data set has classes that the model does not know, or no test clip; a clip has no
+                label; values out of their range; or a file cannot be written.
         """
         check_files(confusion, predictions)
         given = {"test_clips": test_clips, "test_crops": test_crops}
         asked = build({key: value for key, value in given.items() if value is not None})
         views = {key: getattr(asked, key) for key, value in given.items() if value is not None}
-        rows, labels = self._clips(data.index, rows)
+        rows, labels = testing_data.labeled_rows(data.index, rows, self.classes)
         with observer(progress).preparing() as report:
             scores = probabilities(
                 self.predictors,
@@ -509,92 +439,20 @@ class Model:
         do.
 
         Raises:
-            InputError: see `check_classes`.
+            InputError: see `evaluate`.
         """
-        rows, labels = self._clips(data.index)
-        predictors, shape_for = self.predictors, self.assembly.shape_for
-        # A network on one change's clips counts as a predictor, so that clips are cut once for all of them.
-        pairs = {
-            f"{name} on {change} clips": (name, change)
-            for name in predictors
-            for change in temporal_robustness.CHANGES
-        }
+        return sensitivity.sensitivity(self, data, progress)
 
-        def changed(pair: str, clips: Tensor, some: Sequence[int]) -> Tensor:
-            names = [data.index.ids[row] for row in some]
-            return _changed(clips, pairs[pair][1], self.spec.seed, names)
+    def name_of(self, predictor: str | None) -> str:
+        """Return the name of a predictor; None: of the first.
 
-        scores = probabilities(
-            {pair: predictors[name] for pair, (name, _) in pairs.items()},
-            lambda pair: shape_for(pairs[pair][0]),
-            data.store,
-            rows.tolist(),
-            self.spec,
-            self.device,
-            progress,
-            changed=changed,
-        )
-        found: temporal_robustness.Scores = {name: {} for name in predictors}
-        for pair, (name, change) in pairs.items():
-            found[name][change] = accuracy(scores[pair], labels)
-        return found
-
-    def _predictor(self, name: str | None) -> dict[str, nn.Module]:
-        """Return one predictor by name; None is the first."""
-        predictors = self.predictors
-        name = name or next(iter(predictors))
-        if name not in predictors:
-            raise InputError(unknown("predictor", name, predictors))
-        return {name: predictors[name]}
-
-    def _clips(self, index: Index, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows, None being those of the test clips, and their class numbers as the model counts."""
-        if rows is None:
-            self.check_classes(index)
-            rows = index.rows("test")
-        else:
-            self._check_names(index)
-        if unlabeled := int((index.labels[rows] < 0).sum()):
-            raise InputError(
-                f"{counted(unlabeled, 'clip', 'have')} no label, so their labels cannot be tested; predict "
-                "labels them"
-            )
-        numbers = np.array([self.classes.index(name) for name in index.classes])
-        return rows, numbers[index.labels[rows]]
-
-
-def load(path: Path, device: torch.device, trust: bool = False) -> Model:
-    """Load a run's folder or a checkpoint file.
-
-    Args:
-        path: the folder or file.
-        device: where to put the networks.
-        trust: allow that the code of an algorithm or backbone outside the package is run.
-
-    Raises:
-        InputError: no checkpoint there, a damaged one, one that does not fit its own specification, or code
-            that is not allowed, see `plugins.check`.
-    """
-    folder = path if path.is_dir() else path.parent if path.name == checkpoint.FINAL else None
-    state = _read(path, folder)
-    spec = build(state["spec"])
-    plugins.check(spec, state.get("plugins"), trust, path)
-    # Options arrive as YAML and JSON hold them; resolving gives them their types again.
-    spec = resolve(spec, device)
-    assembly = assemble(spec, Task(len(state["classes"]), state["num_unlabeled"]), trained=True)
-    try:
-        assembly.load(state)
-    except (RuntimeError, LookupError) as error:
-        raise InputError(
-            f"{path} does not fit the networks it names: {str(error).splitlines()[-1].strip()}"
-        ) from None
-    for part in assembly.parts():
-        # Evaluation mode, so that a call of `Model.module` changes no batch-norm statistics.
-        place(part, device).eval()
-    step = state.get("step", spec.steps)
-    unfinished = step if step < spec.steps else None
-    names, unlabeled = list(state["classes"]), state["num_unlabeled"]
-    return Model(spec, names, assembly, device, unfinished, unlabeled, folder, Calibration.of(state))
+        Raises:
+            InputError: no predictor of that name.
+        """
+        name = predictor or next(iter(self.predictors))
+        if name not in self.predictors:
+            raise InputError(unknown("predictor", name, self.predictors))
+        return name
 
 
 def _clips(videos: Sources) -> list[to_label.Given]:
@@ -612,31 +470,3 @@ def decoding_threads(number: int | None) -> int:
     if not 0 <= number <= MOST_WORKERS:
         raise InputError(f"workers must be a number from 0 to {MOST_WORKERS}, found {number}")
     return number
-
-
-def _changed(clips: Tensor, change: str, seed: int, names: Sequence[str]) -> Tensor:
-    """Rearrange the frames of clips (N, 3, T, H, W), of as many clips for each of the named videos."""
-    if change == temporal_robustness.ORIGINAL:
-        return clips
-    orders = np.stack([temporal_robustness.positions(change, clips.shape[2], seed, name) for name in names])
-    places = torch.from_numpy(orders.repeat(len(clips) // len(names), 0)).to(clips.device)
-    # (N, 3, T, H, W) -> (N, T, 3, H, W), as indices on both sides of a slice bring their axes to the front
-    frames = clips[torch.arange(len(clips), device=clips.device)[:, None], :, places]
-    return frames.transpose(1, 2).contiguous(memory_format=torch.channels_last_3d)
-
-
-def _read(path: Path, folder: Path | None) -> dict[str, Any]:
-    """Return the checkpoint in a file, or of a run's folder: the final one, else the newest usable one."""
-    if folder is None:
-        return checkpoint.load(path)
-    run = RunFolder(folder)
-    if not path.is_dir() or (path / checkpoint.FINAL).exists():
-        file = folder / checkpoint.FINAL
-        state = checkpoint.load(file)
-        check_weights(file, state, run)
-        return state
-    found, damaged = checkpoint.latest(path, lambda state: foreign(state, run))
-    if found is None:
-        missing = f"{path} holds no checkpoint (neither {checkpoint.FINAL} nor {checkpoint.CURRENT})"
-        raise InputError(*(damaged or [missing]))
-    return found

@@ -139,6 +139,11 @@ class RunFolder:
         return build(read_yaml(self.path / SPEC))
 
     @property
+    def spec_file(self) -> Path:
+        """The file of the specification, which `ssl-video train` and `config` of `train` read."""
+        return self.path / SPEC
+
+    @property
     def metrics(self) -> pd.DataFrame:
         """Losses, pseudo-label metrics and learning rate, one row per step.
 
@@ -361,7 +366,7 @@ def load_model(path: str | os.PathLike[str], device: str = "auto", *, trust: boo
     """
     if not Path(path).exists():
         raise InputError(f"there is no checkpoint {path}")
-    from ssl_video.inference.model import load  # imports torch, which takes seconds
+    from ssl_video.inference.load import load  # imports torch, which takes seconds
     from ssl_video.networks.assemble import choose_device
 
     return load(Path(path), choose_device(device), trust)

@@ -45,7 +45,7 @@ def begin(run: Training) -> None:
 
 
 def write(run: Training, tested: Tested, validation: Tested, warn: Callable[[str], None]) -> Written:
-    """Write the arrays of a trained run, and return what its result says of its files.
+    """Write the arrays of a trained run, and return the fields of its result about its files.
 
     Args:
         run: the run.
@@ -61,7 +61,7 @@ def write(run: Training, tested: Tested, validation: Tested, warn: Callable[[str
         predictions.write(folder, tested.predictions, run=run.name)
     if validation.predictions:
         predictions.write(folder, validation.predictions, VALIDATION_PREDICTIONS, run.name)
-    if folds := run.folds or _of_fold(run, tested):
+    if folds := _of_fold(run, tested):
         fold_logits.write(folder, folds, run.name)
     incomplete, used = run.records.damaged(), dict[str, float]()
     # A part of the pseudo-labels would give another fraction.

@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,21 +9,17 @@ from typing import Any
 
 import torch
 
-import ssl_video
 from ssl_video.data.dataset import Data, draw
 from ssl_video.data.frames.store import Statistics
 from ssl_video.data.index import Index
 from ssl_video.data.partitions.partition import Partition
-from ssl_video.data.video.container import decoder_name
-from ssl_video.inference import cross_validation
 from ssl_video.networks import assemble, flops
 from ssl_video.networks.flops import Operations
 from ssl_video.runs import checkpoint, pseudo_labels, weight_file
-from ssl_video.runs.fold_logits import FoldLogits
 from ssl_video.runs.folder import RunFolder
-from ssl_video.runs.result import Accuracies, Environment, Result
+from ssl_video.runs.result import Accuracies, Result
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
-from ssl_video.training import outputs
+from ssl_video.training import machine, outputs
 from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import RunProgress, Stopped, fit
@@ -171,17 +166,6 @@ def _finish(
     return result
 
 
-def _expected(folds: FoldLogits | None) -> dict[str, Any]:
-    """Return the fields of the result that a cross-validation gives."""
-    if folds is None:
-        return {}
-    scores = cross_validation.evaluation(folds)
-    return {
-        "expected_accuracies": {name: Accuracies(**score) for name, score in scores.items()},
-        "expected_by_fold": cross_validation.by_fold(folds, next(iter(scores))),
-    }
-
-
 def _tidy(folder: Path) -> None:
     """Remove the files that only an unfinished run needs."""
     checkpoint.clear(folder)
@@ -207,7 +191,6 @@ def _result(
         **test.get(headline, dict.fromkeys(Accuracies.model_fields)),
         predictors={name: Accuracies(**score) for name, score in test.items()},
         validation_accuracies={name: Accuracies(**score) for name, score in validation.items()},
-        **_expected(training.folds),
         temperatures=dict(training.calibration.temperatures) if training.calibration else {},
         seconds=round(sum(seconds), 2),
         train_seconds=round(seconds[0], 2),
@@ -224,7 +207,7 @@ def _result(
         frame_cache=_cache(todo.data.store.statistics()),
         left_out=len(todo.data.broken),
         spec=plain(spec),
-        environment=environment(training.device, training.processes.size),
+        environment=machine.environment(training.device, training.processes.size),
         finished=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
 
@@ -259,7 +242,7 @@ def _labels(todo: Plan) -> dict[str, Any]:
     return {
         "dataset": index.name,
         "dataset_fingerprint": "d" + index.fingerprint,
-        "protocol": f"{spec.protocol} ({spec.folds} folds)" if spec.folds else spec.protocol,
+        "protocol": f"{spec.protocol} ({spec.folds} folds)" if spec.folds > 1 else spec.protocol,
         "labeled_in_unlabeled": partition.labeled_in_unlabeled,
         "validation": spec.validation,
         "draw": spec.label_draw,
@@ -276,18 +259,3 @@ def _labels(todo: Plan) -> dict[str, Any]:
 def _cache(read: Statistics) -> dict[str, float]:
     """Return a process's reads since it began or resumed the run."""
     return read._asdict() | {"hit_rate": round(read.hit_rate, 4)}
-
-
-def environment(device: torch.device, processes: int = 1) -> Environment:
-    """Return the library versions and the hardware."""
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return Environment(
-        ssl_video=ssl_video.__version__,
-        torch=torch.__version__,
-        python=platform.python_version(),
-        system=platform.platform(),
-        device=gpu or f"cpu ({platform.processor() or platform.machine()})",
-        threads=torch.get_num_threads(),
-        processes=processes,
-        decoder=decoder_name(),
-    )

@@ -18,7 +18,7 @@ from ssl_video.data.progress import CountProgress
 from ssl_video.errors import InputError, counted
 from ssl_video.features.pool import FeaturePool
 from ssl_video.features.run import RunFeatures
-from ssl_video.inference import calibration, cross_validation
+from ssl_video.inference import calibration
 from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.evaluate import accuracy, both, each_view, mean_over_views, probabilities
 from ssl_video.networks import plugins
@@ -26,8 +26,7 @@ from ssl_video.networks.activation_checkpointing import save_activations
 from ssl_video.networks.assemble import Assembly, assemble
 from ssl_video.networks.memory_format import place
 from ssl_video.runs import checkpoint
-from ssl_video.runs.fold_logits import FoldLogits
-from ssl_video.runs.folder import METRICS, UNFINISHED_PSEUDO_LABELS, VALIDATION, RunFolder
+from ssl_video.runs.folder import METRICS, UNFINISHED_PSEUDO_LABELS, VALIDATION
 from ssl_video.runs.identity import same_settings
 from ssl_video.runs.jsonl import Records
 from ssl_video.runs.predictions import Predictions, predictions
@@ -107,7 +106,6 @@ class Training:
         self.plugins = plugins.recorded(spec)
         self.step, self.seconds, self.skipped = 0, 0.0, 0
         self.calibration: Calibration | None = None
-        self.folds: FoldLogits | None = None
         # Model randomness (dropout, mixing) uses torch's generator, whose state is in the checkpoint. Each
         # process has its own seed; otherwise two of them would drop the same units.
         torch.manual_seed(spec.seed + 7_919 * self.processes.rank)
@@ -266,19 +264,10 @@ class Training:
         return self._accuracies(rows, self._probabilities(rows)) if len(rows) else {}
 
     def calibrate(self) -> Tested:
-        """Evaluate every predictor on the validation clips, and fit its temperature to them.
-
-        A run on all labels takes the temperatures of a cross-validation with its settings, if there is one.
-        """
+        """Evaluate every predictor on the validation clips, and fit its temperature to them."""
         rows = self.partition.validation
-        self.calibration = Calibration()
         views = self._probabilities(rows, average=each_view) if len(rows) else {}
-        if self.processes.main:
-            self.folds = self._cross_validation()
-            if self.folds:
-                self.calibration = cross_validation.fit(self.folds)
-            elif views:
-                self.calibration = calibration.fit(views, self.labels[rows])
+        self.calibration = calibration.fit(views, self.labels[rows]) if views else Calibration()
         self.calibration = self.processes.from_main(self.calibration)
         return self._of_views(rows, views) if views else Tested()
 
@@ -294,12 +283,6 @@ class Training:
         if self.spec.folds:
             return self._of_views(rows, self._probabilities(rows, report, each_view))
         return Tested(*self._said(rows, self._probabilities(rows, report, both(self._temperatures))))
-
-    def _cross_validation(self) -> FoldLogits | None:
-        """Return the outputs of the runs that left a fold of this run's labels out; None: there are none."""
-        if self.spec.folds != 1:
-            return None
-        return cross_validation.find(RunFolder(self.folder).results, self.spec, self.data.index)
 
     def _of_views(self, rows: np.ndarray, views: dict[str, np.ndarray]) -> Tested:
         """Return accuracies and predictions from the logits of views, which are kept."""

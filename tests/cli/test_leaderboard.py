@@ -101,7 +101,7 @@ def test_what_a_published_table_does_not_hold(published: Path) -> None:
     with pytest.raises(InputError, match="further networks are in the runs' records only"):
         raise call(published, "--predictors").exception or AssertionError
     (published / "leaderboard.csv").write_text("run,algorithm\na,fixmatch\n")
-    with pytest.raises(InputError, match="is no leaderboard of ssl-video: it lacks backbone"):
+    with pytest.raises(InputError, match="is not a leaderboard of ssl-video: it lacks backbone"):
         raise call(published).exception or AssertionError
 
 

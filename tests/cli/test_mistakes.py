@@ -99,7 +99,7 @@ def test_a_table_that_cannot_be_read_is_left_alone(call: Call, tmp_path: Path) -
     table.write_text("run,algorithm\na,fixmatch\nb,cmpl\n")
     done = call("leaderboard", "--results", "published", cwd=tmp_path)
     assert done.returncode == 2
-    assert "published/leaderboard.csv is no leaderboard of ssl-video: it lacks backbone," in done.stderr
+    assert "published/leaderboard.csv is not a leaderboard of ssl-video: it lacks backbone," in done.stderr
     assert table.read_text() == "run,algorithm\na,fixmatch\nb,cmpl\n"
     assert [path.name for path in table.parent.iterdir()] == ["leaderboard.csv"]
 

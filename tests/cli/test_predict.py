@@ -41,7 +41,7 @@ def test_a_table_of_a_folder_continues(run: Path, dataset: Path, call: Call, tmp
     broken.write_text("no video")
     first = call("predict", run, "new", "-o", "labels.csv", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
-    assert "1 of 9 clips could not be read: see the column error" in first.stderr
+    assert "1 clip could not be read: see the column error of" in first.stderr
     assert "new/light/4.mp4: " in first.stderr
     written = rows(tmp_path / "labels.csv")
     assert (tmp_path / "labels.csv").read_text().splitlines()[0] == HEADER
@@ -70,7 +70,7 @@ def test_nothing_can_be_read(run: Path, call: Call, tmp_path: Path) -> None:
     done = call("predict", run, "nowhere.mp4", run / "result.json", "--json", cwd=tmp_path)
     assert done.returncode == 1
     assert "nowhere.mp4: no such file" in done.stderr
-    assert "2 of 2 clips could not be read" in done.stderr
+    assert "2 clips could not be read: " in done.stderr
     assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == [None, None]
     wrong = call("predict", run, "nowhere", cwd=tmp_path)
     assert wrong.returncode == 2
@@ -80,7 +80,7 @@ def test_nothing_can_be_read(run: Path, call: Call, tmp_path: Path) -> None:
 def test_the_expectation_of_a_probability(run: Path, dataset: Path, call: Call, tmp_path: Path) -> None:
     done = call("predict", run, dataset / "test", "--abstain", "0.999999", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "note: the run has no validation clips" in done.stderr
+    assert "note: the run has neither validation clips" in done.stderr
     assert {json.loads(line)["label"] for line in done.stdout.splitlines()} == {"unknown"}
 
 
@@ -137,14 +137,14 @@ def test_why_there_is_no_expectation(
     run: Path, dataset: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def notes(**state: Any) -> str:
-        monkeypatch.setattr("ssl_video.inference.model._read", lambda *_: load(made) | state)
+        monkeypatch.setattr("ssl_video.inference.load._read", lambda *_: load(made) | state)
         done = call("predict", made, dataset / "test/dark/0.mp4", "--abstain", "0.9", "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stderr
 
     made, load = Path(shutil.copy(run / "final.safetensors", tmp_path / "alone.safetensors")), checkpoint.load
     spec = load(made)["spec"]
-    assert "the run has no validation clips, from which" in notes()
+    assert "the run has neither validation clips nor folds, from which" in notes()
     kept = notes(spec=spec | {"validation": 0.2})
     assert "which are in its folder and not in the checkpoint: give the folder" in kept
     assert "the run is not finished: the share and the precision" in notes(step=1)

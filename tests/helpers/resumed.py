@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ssl_video.inference.evaluate import probabilities
-from ssl_video.inference.model import load as load_model
+from ssl_video.inference.load import load as load_model
 from ssl_video.runs import checkpoint, pseudo_labels
 from ssl_video.runs.folder import METRICS, RunFolder, run_folder
 from ssl_video.training.execution import Execution

@@ -1,6 +1,5 @@
 """The accuracy to expect of a run on all labels: by hand from a few clips, and from real runs."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +45,7 @@ def test_accuracies_by_hand() -> None:
     )
     found = of([0, 1, 1, 1], [0, 0, 1, 1], logits)
     assert cross_validation.by_fold(found, "model") == [1.0, 0.5]
-    scores = cross_validation.evaluation(found)
+    scores = cross_validation.evaluation(found, [])
     assert scores["model"]["top1"] == 0.75
     assert scores["model"]["mean_class"] == close((1 + 2 / 3) / 2)
     assert scores.confusion().to_numpy().tolist() == [[1, 0], [1, 2]]
@@ -66,7 +65,7 @@ def test_the_temperature_of_a_fold_is_that_of_the_others(monkeypatch: pytest.Mon
     logits = np.stack([np.zeros(60), sign * sure], 1)[:, None]
     folds = np.repeat([0, 1], 30)
     found = of(labels.tolist(), folds.tolist(), logits)
-    rows = cross_validation.evaluation(found).predictions()
+    rows = cross_validation.evaluation(found, ["model"]).predictions()
     for fold in (0, 1):
         by = calibration.temperature(logits[folds != fold], labels[folds != fold])
         assert by is not None
@@ -124,36 +123,104 @@ def test_finished_folds_are_used_again(trained: sv.RunFolder, video_folder: Path
     assert (again.path / FOLD_LOGITS).read_bytes() == (trained.path / FOLD_LOGITS).read_bytes()
 
 
-@pytest.mark.parametrize(
-    "change", ["a fold is missing", "its settings", "its clips", "its outputs are damaged"]
-)
-def test_folds_that_do_not_belong_to_it_are_not_used(
-    trained: sv.RunFolder, video_folder: Path, tmp_path: Path, change: str
+def test_a_finished_run_gets_the_estimate_of_the_folds_that_were_made_last(
+    trained: sv.RunFolder, video_folder: Path, tmp_path: Path
 ) -> None:
-    results = shutil.copytree(trained.results, tmp_path / "results")
-    shutil.rmtree(results / "runs" / trained.name)
-    fold = results / "runs" / of_folds(trained)[1].name
-    record = json.loads((fold / "result.json").read_text())
-    del record["checksum"], record["files"]  # as of a version that wrote none
-    if change == "a fold is missing":
-        shutil.rmtree(fold)
-    elif change == "its settings":
-        record["spec"]["learning_rate"] = 0.5
-    elif change == "its clips":
-        record["dataset_fingerprint"] = "d" + 12 * "0"
-    else:
-        (fold / FOLD_LOGITS).write_bytes(b"PK")
-    if fold.exists():
-        (fold / "result.json").write_text(json.dumps(record))
-    alone = sv.train("pseudolabel", data=str(video_folder), folds=1, results=results, **TINY)
+    """The run on all labels is the same for every number of folds, and is not trained again."""
+
+    def train(folds: int) -> sv.RunFolder:
+        return sv.train("pseudolabel", data=str(video_folder), folds=folds, results=tmp_path, **TINY)
+
+    alone = train(1)
+    finished, weights = alone.result.finished, alone.model("cpu").module.state_dict()
     assert alone.name == trained.name
     assert alone.result.expected_accuracies == {}
     assert "no test clips, so the run has no accuracy" in alone.result.notes[0]
-    # With the folds, the finished run gets what they find.
-    again = sv.train("pseudolabel", data=str(video_folder), folds=3, results=results, **TINY)
+    assert alone.model("cpu").cross_validation() is None
+    for folds in (2, 3):
+        again = train(folds)
+        assert (again.name, again.result.finished) == (trained.name, finished)
+        assert len(again.result.expected_by_fold) == folds
+        model = again.model("cpu")
+        found = model.cross_validation()
+        assert found is not None
+        assert found[again.result.predictor]["top1"] == again.result.expected_accuracies["model"].top1
+        assert model.calibration is not None
+        assert model.calibration.folds == folds
+        assert all((weights[key] == value).all() for key, value in model.module.state_dict().items())
+    assert again.result.expected_accuracies == trained.result.expected_accuracies
+    assert (again.path / FOLD_LOGITS).read_bytes() == (trained.path / FOLD_LOGITS).read_bytes()
+    before = {path: path.stat().st_mtime_ns for path in again.path.iterdir()}
+    train(3)
+    assert {path: path.stat().st_mtime_ns for path in again.path.iterdir()} == before
+
+
+@pytest.mark.parametrize("lost", ["result.json", FOLD_LOGITS, "final.safetensors"])
+def test_an_estimate_that_was_cut_short_is_completed(
+    trained: sv.RunFolder, video_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """A process may be killed between the three files; the same command completes them."""
+    results = shutil.copytree(trained.results, tmp_path / "results")
+    given: dict[str, Any] = {"data": str(video_folder), "results": results, **TINY}
+    shutil.rmtree(results / "runs" / trained.name)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    function = {
+        "result.json": "ssl_video.inference.cross_validation.RunFolder.write_result",
+        FOLD_LOGITS: "ssl_video.inference.cross_validation.fold_logits.write",
+        "final.safetensors": "ssl_video.inference.cross_validation.weight_file.save",
+    }[lost]
+    sv.train("pseudolabel", folds=1, **given)
+    with monkeypatch.context() as patch:
+        patch.setattr(function, killed)
+        with pytest.raises(KeyboardInterrupt):
+            sv.train("pseudolabel", folds=3, **given)
+    assert sv.open_run(results / "runs" / trained.name).model("cpu").cross_validation() is None
+    again = sv.train("pseudolabel", folds=3, **given)
+    assert again.result.expected_accuracies == trained.result.expected_accuracies
+    assert again.result.temperatures == trained.result.temperatures
+    assert again.model("cpu").cross_validation() is not None
+
+
+def test_damaged_outputs_of_a_fold_give_no_estimate(
+    trained: sv.RunFolder, video_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = shutil.copytree(trained.results, tmp_path / "results")
+    shutil.rmtree(results / "runs" / trained.name)
+    damaged = results / "runs" / of_folds(trained)[1].name / FOLD_LOGITS
+    damaged.write_bytes(b"PK")
+    given = TINY | {"progress": True}
+    again = sv.train("pseudolabel", data=str(video_folder), folds=3, results=results, **given)
     assert again.name == trained.name
-    found = trained.result.expected_accuracies if change == "a fold is missing" else {}
-    assert again.result.expected_accuracies == found
+    assert again.result.expected_accuracies == {}
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the model on all labels gets no estimate from its folds: " in said
+    assert f"{FOLD_LOGITS} is damaged" in said
+
+
+def test_folds_of_unlabeled_and_corrected_clips_are_tested_as_recorded(
+    video_folder: Path, tmp_path: Path
+) -> None:
+    """Labels of unlabeled clips take part in the folds, so `evaluate` needs these clips, too."""
+    files = sorted(path for path in video_folder.rglob("*.mkv"))
+    labeled, unlabeled = tmp_path / "labeled", tmp_path / "unlabeled"
+    for number, file in enumerate(files):
+        some = number % 3 == 0
+        folder = unlabeled if some else labeled / file.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / f"{number}.mkv")
+    added = [f"{unlabeled / f'{n}.mkv'},{file.parent.name}" for n, file in enumerate(files) if n % 6 == 0]
+    (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(added) + "\n")
+    given = {"data": str(labeled), "unlabeled": str(unlabeled), "labels": str(tmp_path / "labels.csv")}
+    own = {key: value for key, value in TINY.items() if key != "labeled_in_unlabeled"}
+    run = sv.train("pseudolabel", **given, folds=3, draw=0, results=tmp_path / "results", **own)
+    model = run.model("cpu")
+    data = model.open_data(progress=False)
+    tested = [data.index.ids[row] for row in data.index.rows("test").tolist()]
+    assert sorted(tested) == sorted(run.predictions.clips.tolist())
+    assert model.evaluate(data, progress=False)["model"]["top1"] == run.result.top1
 
 
 def test_with_a_draw_it_is_one_fold(trained: sv.RunFolder, video_folder: Path) -> None:

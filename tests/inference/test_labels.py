@@ -29,8 +29,8 @@ from ssl_video.data.video.container import DecodeError
 from ssl_video.errors import InputError
 from ssl_video.inference import label_table
 from ssl_video.inference.label_table import COLUMNS, LabelTable, frame
+from ssl_video.inference.load import load as load_model
 from ssl_video.inference.model import Model
-from ssl_video.inference.model import load as load_model
 from ssl_video.inference.stretches import Labeled, Merged, cut
 from ssl_video.observer import Observer
 from ssl_video.runs import predictions
@@ -301,7 +301,7 @@ def test_a_stopped_table_is_continued(
 def test_a_table_of_something_else_is_left_alone(model: Model, data: Data, tmp_path: Path) -> None:
     output, video = tmp_path / "labels.csv", data.index.paths[0]
     output.write_text("my,notes\n")
-    with pytest.raises(InputError, match="exists, and is no table of labels that could be continued"):
+    with pytest.raises(InputError, match="exists, but is not a table of labels that could be continued"):
         model.predict(video, output=output)
     assert output.read_text() == "my,notes\n"
     model.predict(video, output=output, overwrite=True)

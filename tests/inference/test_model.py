@@ -15,7 +15,7 @@ from ssl_video.data.index import PARTS, Index
 from ssl_video.data.video.decode import decode
 from ssl_video.errors import InputError
 from ssl_video.inference import evaluation
-from ssl_video.inference.model import load as load_model
+from ssl_video.inference.load import load as load_model
 from ssl_video.runs import checkpoint, weight_file
 from ssl_video.runs.result import Result
 from ssl_video.spec import Spec

@@ -15,7 +15,7 @@ from helpers.processes import side_by_side
 from ssl_video.data.pool import evaluation_clips
 from ssl_video.inference import calibration
 from ssl_video.inference.evaluate import evaluating
-from ssl_video.inference.model import load as load_model
+from ssl_video.inference.load import load as load_model
 from ssl_video.runs import checkpoint, predictions, weight_file
 from ssl_video.runs.folder import VALIDATION_PREDICTIONS, RunFolder
 from ssl_video.training.execution import Execution

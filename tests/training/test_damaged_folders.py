@@ -15,7 +15,7 @@ from ssl_video.benchmarks.report.material import Material
 from ssl_video.benchmarks.running import watch
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.errors import InputError
-from ssl_video.inference.model import load
+from ssl_video.inference.load import load
 from ssl_video.runs.folder import RunFolder
 from ssl_video.training.run import Plan, run
 

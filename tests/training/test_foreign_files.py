@@ -10,7 +10,7 @@ import torch
 from helpers.resumed import ALWAYS, ONCE, assert_equal, outcome, places
 
 from ssl_video.errors import InputError
-from ssl_video.inference.model import load
+from ssl_video.inference.load import load
 from ssl_video.runs import checkpoint, predictions
 from ssl_video.runs.folder import METRICS, PREDICTIONS, PSEUDO_LABELS, UNFINISHED_PSEUDO_LABELS, RunFolder
 from ssl_video.training.run import Plan, Stopped, run

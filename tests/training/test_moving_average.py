@@ -8,7 +8,7 @@ import torch
 
 from ssl_video.data.dataset import Data
 from ssl_video.errors import InputError
-from ssl_video.inference.model import load as load_model
+from ssl_video.inference.load import load as load_model
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import fit
 from ssl_video.training.run import Plan, run

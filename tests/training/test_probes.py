@@ -13,7 +13,7 @@ from ssl_video.backbones import files
 from ssl_video.backbones.probe import KINDS, Probe
 from ssl_video.data.dataset import Data
 from ssl_video.errors import InputError
-from ssl_video.inference.model import load as load_model
+from ssl_video.inference.load import load as load_model
 from ssl_video.registry import algorithms
 from ssl_video.runs import checkpoint
 from ssl_video.training.execution import Execution

@@ -27,7 +27,7 @@ from ssl_video.benchmarks.tables.naming import method_facts
 from ssl_video.data.dataset import Data
 from ssl_video.errors import InputError
 from ssl_video.features.extract import Extractor
-from ssl_video.inference.model import load as load_model
+from ssl_video.inference.load import load as load_model
 from ssl_video.networks import assemble
 from ssl_video.runs.folder import RunFolder
 from ssl_video.spec import build, plain
