@@ -97,7 +97,8 @@ def family(config: Mapping[str, Any], name: str) -> Family:
     kind = str(config.get("model_type", "unknown"))
     if kind not in FAMILIES:
         raise InputError(
-            f"{name} is a model of the kind {kind!r}, which is no backbone; known: {', '.join(FAMILIES)}"
+            f"{name} is a model of the kind {kind!r}, which is not supported as a backbone; known: "
+            f"{', '.join(FAMILIES)}"
         )
     found = FAMILIES[kind]
     if found is _VJEPA2 and "VJEPA2ForVideoClassification" in (config.get("architectures") or ()):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BackboneRow:
-    """A backbone at a clip size. None stands for what is not published.
+    """A backbone at a clip size. None: not published.
 
     Attributes:
         name: the backbone's name.

@@ -142,23 +142,24 @@ class Spec(BaseModel):
         1.0,
         gt=0,
         le=1,
-        description="multiplier of the learning rate from each block of these networks to the one before",
+        description="multiplier of the learning rate from each block to the one before, in networks "
+        "with weights",
     )
     freeze_norm: bool = Field(
-        False, description="freeze batch norm of these networks: its running averages, scales and shifts"
+        False, description="freeze batch norm of networks with weights: running averages, scales and shifts"
     )
     head_steps: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="fraction of the steps in which only the head of these networks is trained, before all "
-        "(LP-FT)",
+        description="fraction of the steps in which only the head of networks with weights is trained, "
+        "before all of it (LP-FT)",
     )
     dropout: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of the inputs of every network's head that are dropped in training",
+        description="dropout probability in front of the classifier of every network",
     )
     networks: dict[str, NetworkSpec] = Field({}, description="settings of individual networks, by role")
 
@@ -172,23 +173,26 @@ class Spec(BaseModel):
     )
     labels: Several = Field(
         (),
-        description="labels kept apart from the videos, with columns path and label: corrections and "
-        "additions, as of ssl-video suggest; repeatable",
+        description="file with columns path and label that adds to or corrects the labels of the data, "
+        "such as clips.csv of ssl-video suggest; repeatable",
     )
     segment: float = Field(
         10.0,
         ge=0,
-        description="seconds per clip of an unlabeled recording, which is cut if twice as long; 0: never",
+        description="count an unlabeled recording as clips of this many seconds, if it is at least "
+        "twice as long; 0: as one clip",
     )
     keep_classes: Several = Field(
-        (), description="classes that are called unlabeled, unknown, none, -1 or ?; repeatable"
+        (),
+        description="treat these words as names of classes, where they otherwise mean no label: "
+        "unlabeled, unknown, none, -1, ?; repeatable",
     )
     folds: int = Field(
         0,
         ge=0,
         le=LARGEST,
-        description="cross-validate over the labeled clips: each draw tests another fold; 1: train on all of "
-        "them; 0: do not",
+        description="K-fold cross-validation on the labeled clips, of which the draw is the test fold; "
+        "1: train on all of them; 0: off",
     )
     protocol: str = Field(
         AUTO,
@@ -211,8 +215,8 @@ class Spec(BaseModel):
     fps: float | None = Field(
         None,
         gt=0,
-        description="frames of a clip per second, by time stamps, in place of the distance; the rate of "
-        "folders of pictures",
+        description="sample this many frames per second, by time stamps, instead of by stride; for folders "
+        "of pictures, their frame rate",
     )
     sampling: Literal["dense", "segments"] = Field(
         "dense",

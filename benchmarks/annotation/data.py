@@ -46,7 +46,7 @@ def read(path: Path, source: str = "", classes: tuple[str, ...] = ()) -> Labeled
     """
     content = npz.load(path, "write it with ssl-video features")
     if not {"features", "labels", "paths"} <= content.keys():
-        raise InputError(f"{path} is no file of ssl-video features")
+        raise InputError(f"{path} is not a file of ssl-video features")
     rows = np.flatnonzero(content["labels"] != "")
     names = content["labels"][rows]
     classes = classes or tuple(np.unique(names).tolist())

@@ -1,4 +1,4 @@
-"""How early the check of labels finds labels that were made wrong.
+"""Measure how early the check of labels finds labels that were made wrong.
 
     python -m ssl_video.benchmarks.annotation.wrong_labels CLIPS.npz [--source '_g[0-9]+']
 

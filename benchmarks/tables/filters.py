@@ -88,7 +88,7 @@ def _met(frame: pd.DataFrame, condition: Condition) -> "pd.Series[bool]":
     numeric = pd.api.types.is_numeric_dtype(column)
     if sign in (">=", "<="):
         if not numeric:
-            raise InputError(f"--where {condition}: {key} is no number; use = or !=")
+            raise InputError(f"--where {condition}: {key} is not a number; use = or !=")
         bound = _number(values[0], condition)
         return column >= bound if sign == ">=" else column <= bound
     known = column.dropna().unique().tolist()
@@ -133,4 +133,6 @@ def _number(text: str, condition: Condition) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"--where {condition}: {condition.key} is a number, and {text!r} is none") from None
+        raise InputError(
+            f"--where {condition}: {condition.key} is a number, but {text!r} is not one"
+        ) from None

@@ -173,7 +173,7 @@ def read_csv(file: Path) -> pd.DataFrame:
         raise InputError(f"{file} cannot be read: {error}") from None
     missing = [name for name in COLUMNS if name not in frame and name not in _NEWER]
     if missing:
-        raise InputError(f"{file} is no leaderboard of ssl-video: it lacks {', '.join(missing)}")
+        raise InputError(f"{file} is not a leaderboard of ssl-video: it lacks {', '.join(missing)}")
     for name in _texts(frame):
         frame[name] = [csv_cells.unmark(cell) if isinstance(cell, str) else cell for cell in frame[name]]
     return frame.reindex(columns=list(COLUMNS)).astype(

@@ -18,7 +18,7 @@ _TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class CheckedLabels:
-    """Labeled clips with what a classifier that has not seen their labels says of them.
+    """Labeled clips with the probabilities of a classifier that has not seen their labels.
 
     Attributes:
         probabilities: (N, K) out-of-sample probabilities.

@@ -1,4 +1,4 @@
-"""Which clips are like each other: copies of a file, and neighbours in a recording."""
+"""Clips that are like each other: copies of a file, and neighbours in a recording."""
 
 import math
 from collections import defaultdict

@@ -108,7 +108,7 @@ def suggest(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is asked for, see `suggest`."""
+    """The arguments of `suggest`."""
 
     model: Model
     data: list[Place] | None

@@ -69,7 +69,7 @@ def check(folder: Path, *, overwrite: bool) -> None:
     except (OSError, csv.Error) as error:
         raise InputError(f"{file} cannot be read ({error}): give another folder, or --overwrite") from None
     if rows and not {"path", "label"} <= rows[0].keys():
-        raise InputError(f"{file} is no table of suggestions: give another folder, or --overwrite")
+        raise InputError(f"{file} is not a table of suggestions: give another folder, or --overwrite")
     filled = sum(bool((row["label"] or "").strip()) for row in rows)
     if filled:
         raise InputError(

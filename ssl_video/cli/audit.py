@@ -133,7 +133,7 @@ def _agreement(found: "sv.analysis.Agreement") -> Table:
 
 
 def _used_or_not(found: "sv.analysis.Agreement") -> str:
-    """In the last window: which of two networks labels a clip right, whether the label is used or not."""
+    """Return, for the last window, the fractions of clips that each of two networks labels right."""
     (neither, other), (one, both) = (found.right[-1] / max(found.right[-1].sum(), 1)).tolist()
     return (
         f"labels used or not: both right {_percent(both)} %, {found.one} alone {_percent(one)}, "

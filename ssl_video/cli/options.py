@@ -85,7 +85,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_list(values: tuple[str, ...]) -> list[str]:
-    """Items of an option that may be repeated or hold a comma-separated list, without repetitions."""
+    """Return the different items of an option that may be repeated or hold a comma-separated list."""
     return list(dict.fromkeys(item.strip() for value in values for item in value.split(",") if item.strip()))
 
 

@@ -15,7 +15,7 @@ class FilesPerSecond(sv.ConsoleObserver):
 
     Args:
         note: returns a text that is shown after the speed.
-        unit: the name of what is counted, in the speed.
+        unit: the name of the counted things, in the speed.
     """
 
     def __init__(self, note: Callable[[], str] = lambda: "", unit: str = " files") -> None:

@@ -1,4 +1,4 @@
-"""Errors of stored files whose content is not what was written."""
+"""The error of a stored file that was changed after it was written."""
 
 
 class DamagedError(Exception):

@@ -21,7 +21,7 @@ _JOINED = (range(0x0900, 0x0E00), range(0x0F00, 0x10A0), range(0x1780, 0x1800))
 
 
 def missing() -> str:
-    """Return what PDF files need and this machine lacks, as the end of a sentence; "" if nothing."""
+    """Return the missing needs of PDF files, as the end of a sentence; "" if there are none."""
     if not importlib.util.find_spec("fpdf"):
         return f"a .pdf needs fpdf2: {_EXTRA}"
     if not _text_font():

@@ -15,7 +15,7 @@ def title(constructor: type) -> str:
 
 
 def paragraphs(constructor: type[Algorithm]) -> list[str]:
-    """Return the publications of a method, and what its module's docstring says beneath its first line."""
+    """Return the publications of a method, and its module's docstring without the first line."""
     papers = [str(paper) for paper in (constructor.paper, *constructor.based_on) if paper]
     remarks = _docstring(constructor).split("\n\n")[1:]
     return [f"{paper}." for paper in papers] + [" ".join(text.split()) for text in remarks]

@@ -31,8 +31,8 @@ def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
     ]
     if algorithm.whole_batch and spec.accumulate > 1:
         problems.append(
-            f"{spec.algorithm} uses a step's clips as a whole, and would be another method with "
-            f"accumulate {spec.accumulate}: leave it out; --activation-checkpointing saves memory, too"
+            f"{spec.algorithm} needs the whole batch at once, so accumulate {spec.accumulate} would "
+            "change the method: leave it out; --activation-checkpointing saves memory, too"
         )
     if problems:
         raise InputError(*problems)

@@ -196,7 +196,9 @@ def test_folders_that_are_no_backbones(tmp_path: Path) -> None:
         create(f"transformers/{tmp_path / 'empty'}")
     with pytest.raises(InputError, match=r"there is no folder /nowhere/at/all"):
         create("transformers//nowhere/at/all")
-    with pytest.raises(InputError, match=r"the kind 'bert', which is no backbone; known: videomae, vjepa2"):
+    with pytest.raises(
+        InputError, match=r"the kind 'bert', which is not supported as a backbone; known: videomae, vjepa2"
+    ):
         create(write(tmp_path / "text", "config.json", model_type="bert"))
     (tmp_path / "text/config.json").write_text("{")
     with pytest.raises(InputError, match=r"config\.json cannot be read: "):

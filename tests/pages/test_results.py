@@ -54,7 +54,7 @@ def test_runs_without_test_clips_are_counted_alone(tmp_path: Path) -> None:
 
 def test_a_table_that_is_no_leaderboard_is_told(tmp_path: Path) -> None:
     board(tmp_path, {"top1": 0.4}, without=("setting", "top5"))
-    with pytest.raises(InputError, match=r"is no leaderboard of ssl-video: it lacks top5, setting$"):
+    with pytest.raises(InputError, match=r"is not a leaderboard of ssl-video: it lacks top5, setting$"):
         results.measured("cmpl", tmp_path)
 
 

@@ -48,7 +48,7 @@ def _checked(path: Path, row: Label) -> Label:
     """
     for value in (row.path, row.label, row.predicted):
         if not isinstance(value, str) or "\0" in value or not _encodes(value):
-            raise InputError(f"{path}: {value!r} is no text ({row.place})")
+            raise InputError(f"{path}: {value!r} is not a text ({row.place})")
     return row._replace(label=row.label.strip(), predicted=row.predicted.strip())
 
 

@@ -42,7 +42,8 @@ def read(path: Path) -> list[Label]:
         ]
     except (*UNEXPECTED, OSError) as error:
         raise InputError(
-            f"{path} is no labels.json of FiftyOne, with classes and labels: {type(error).__name__}: {error}"
+            f"{path} is not a labels.json of FiftyOne, with classes and labels: "
+            f"{type(error).__name__}: {error}"
         ) from None
 
 

@@ -42,7 +42,7 @@ def read(path: Path) -> list[Label]:
         return [row for number, task in enumerate(tasks, 1) for row in _of_task(task, number)]
     except UNEXPECTED as error:
         raise InputError(
-            f"{path} is no export of Label Studio, a list of tasks with data and annotations: {error}"
+            f"{path} is not an export of Label Studio, a list of tasks with data and annotations: {error}"
         ) from None
     except InputError as error:
         raise InputError(*(f"{path}: {problem}" for problem in error.problems)) from None

@@ -46,7 +46,7 @@ def read(path: Path) -> list[Label]:
         return _two(text)
     except UNEXPECTED as error:
         raise InputError(
-            f"{path} is no CSV file of the VGG Image Annotator: {type(error).__name__}: {error}"
+            f"{path} is not a CSV file of the VGG Image Annotator: {type(error).__name__}: {error}"
         ) from None
     except InputError as error:
         raise InputError(*(f"{path}: {problem}" for problem in error.problems)) from None

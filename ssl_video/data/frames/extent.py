@@ -20,7 +20,7 @@ class Clock(NamedTuple):
     """The rates at which files are read.
 
     Attributes:
-        rate: frames per second that a clip has, whatever its file has; None: those of the file.
+        rate: frames per second of a clip; None: those of its file.
         pictures: pictures per second of folders of pictures.
     """
 

@@ -53,7 +53,7 @@ class Format(Protocol):
         """Read frames by index, (len(indices), H, W, 3), from an open file of frames (F, H, W, 3).
 
         Raises:
-            DamagedError: the content is not what was written.
+            DamagedError: the content was changed after it was written.
         """
         ...
 
@@ -202,7 +202,7 @@ class StoredClip:
         """Return frames by index, in the order of the indices: uint8 (len(indices), H, W, 3).
 
         Raises:
-            DamagedError: the content is not what was written.
+            DamagedError: the content was changed after it was written.
             IndexError: the clip has no such frame.
         """
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):

@@ -54,7 +54,7 @@ def read(path: Path) -> list[ListEntry]:
         matches = {number: _STARRED.fullmatch(line) for number, line in lines.items()}
         wrong = [f"line {number}: {lines[number]}" for number, match in matches.items() if not match]
         if wrong:
-            raise InputError(f"{path}: expected path*number, found {some(wrong)}; mend these lines")
+            raise InputError(f"{path}: expected path*number, found {some(wrong)}; fix these lines")
         found = [(match[1], match[2]) for match in matches.values() if match]
     elif all("," in _SEGMENT.sub("", line) for line in lines.values()):
         found = _from_csv(path, list(lines.values()))

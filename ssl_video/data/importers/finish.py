@@ -275,7 +275,7 @@ def check_parts(label: Category, splits: Category, notes: list[str], problems: l
         counts = np.bincount(label.codes[splits.rows(part)], minlength=len(label.names))
         lacking[part] = label.names[counts == 0].tolist()
     if len(lacking["train"]) == len(label.names):
-        problems.append("there is no train clip: expected some whose split is train")
+        problems.append("there is no training clip: set split to train for some")
     elif lacking["train"]:
         problems.append(
             f"{counted(len(lacking['train']), 'class', 'have')} no training clip: {some(lacking['train'])}; "

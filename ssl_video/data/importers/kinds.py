@@ -89,6 +89,6 @@ def check_sources(kind: str, sources: Sequence[Path]) -> None:
     for source in sources:
         if source.is_dir() if kind == MANIFEST else kind in _FOLDERS and not source.is_dir():
             wanted = "file" if kind == MANIFEST else "folder"
-            problems.append(f"{KINDS[kind].title}: expected a {wanted}, {source} is none")
+            problems.append(f"{KINDS[kind].title}: expected a {wanted}, but {source} is not one")
     if problems:
         raise InputError(*problems)

@@ -71,8 +71,8 @@ class IndexRequest:
         check_sources(kinds[0], self.sources)
         if kinds[0] == FOLDER and self.videos:
             raise InputError(
-                f"{self.sources[0]} is taken for class folders, which hold the videos themselves: leave "
-                "--videos out, or say by --kind what it is"
+                f"{self.sources[0]} looks like class folders, which contain the videos: leave "
+                "--videos out, or name the format by --kind"
             )
         return replace(self, kind=kinds[0])
 

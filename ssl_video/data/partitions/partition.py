@@ -210,7 +210,7 @@ def _finish(index: Index, chosen: _Chosen, protocol: str, draw: int, labeled_in_
     if bare:
         notes.append(f"{counted(len(bare), 'class', 'have')} no labeled clip: {some(bare)}")
     if not len(unlabeled):
-        notes.append("every training clip is labeled: there is none without a label")
+        notes.append("every training clip is labeled, so no clip is unlabeled")
     return Partition(
         protocol=protocol,
         draw=draw,

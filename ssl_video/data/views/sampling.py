@@ -69,7 +69,7 @@ class EpochOrder:
 
 
 class BalancedOrder:
-    """An endless sequence of positions in which the classes take turns, whatever their numbers of clips.
+    """An endless sequence of positions in which the classes take turns, also with unequal numbers of clips.
 
     A round has every class once, in an order of its own. The clips of a class come in their own `EpochOrder`,
     so those of a small class come again sooner. Every step's batch of B clips has floor(B / C) or

@@ -185,7 +185,9 @@ def mean_over_batch(subject: Subject) -> None:
     alone = seeded(algorithm, clips.picked(whole, range(6)))
     for pseudo in doubled.pseudo.values():
         if not pseudo.weight[:6].all() or pseudo.weight[6:].any():
-            raise NotApplicable("it also uses clips that do not reach the threshold")
+            raise NotApplicable(
+                "on the clips of this check, it weights some below the threshold, or leaves out some above it"
+            )
     selected = _selected(subject, alone)
     if not selected:
         raise NotApplicable("no term depends on the threshold")

@@ -109,7 +109,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="clips of 3 classes"):
         read(file, classes=("a", "b"))
     np.savez(tmp_path / "other.npz", a=np.zeros(2))
-    with pytest.raises(InputError, match="is no file of ssl-video features"):
+    with pytest.raises(InputError, match="is not a file of ssl-video features"):
         read(tmp_path / "other.npz")
     with pytest.raises(InputError, match="write it with ssl-video features"):
         read(tmp_path / "absent.npz")

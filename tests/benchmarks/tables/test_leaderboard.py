@@ -366,7 +366,9 @@ def test_what_is_no_table_of_runs(published: tuple[Path, pd.DataFrame]) -> None:
     folder, expected = published
     table = folder / "leaderboard.csv"
     expected.drop(columns=["top5", "spec"], errors="ignore").to_csv(table, index=False)
-    with pytest.raises(InputError, match=r"leaderboard\.csv is no leaderboard of ssl-video: it lacks top5$"):
+    with pytest.raises(
+        InputError, match=r"leaderboard\.csv is not a leaderboard of ssl-video: it lacks top5$"
+    ):
         leaderboard.read(folder)
     table.write_text("run,algorithm\na,b\nc,d,e,f\n")
     with pytest.raises(InputError, match=r"leaderboard\.csv cannot be read: "):

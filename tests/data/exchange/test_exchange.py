@@ -206,7 +206,7 @@ def test_a_name_that_several_clips_have(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("a.json", "[1, 2]", "is no export of Label Studio"),
+        ("a.json", "[1, 2]", "is not an export of Label Studio"),
         ("a.json", '[{"data": {"id": 3}}]', "no address of a video in a task"),
         (
             "a.json",
@@ -214,8 +214,8 @@ def test_a_name_that_several_clips_have(tmp_path: Path) -> None:
             '"value": {"choices": ["a", "b"]}}]}]}]',
             "task 1 has several labels at once, 'a', 'b'; expected one",
         ),
-        ("a.json", '{"labels": {"a": 3}, "classes": []}', "is no labels.json of FiftyOne"),
-        ("a.json", '{"a": ', "is no labels.json of FiftyOne"),
+        ("a.json", '{"labels": {"a": 3}, "classes": []}', "is not a labels.json of FiftyOne"),
+        ("a.json", '{"a": ', "is not a labels.json of FiftyOne"),
         ("a.json", '{"labels": {"a": -1}, "classes": ["x"]}', "-1 is neither a class nor its number"),
         ("a.json", '{"labels": {"a": true}, "classes": ["x"]}', "True is neither a class nor its number"),
         ("a.json", '[{"video": "a.mp4", "choice": ["x", "y"]}]', "task 1 has several labels at once"),
@@ -227,8 +227,8 @@ def test_a_name_that_several_clips_have(tmp_path: Path) -> None:
         ("a.csv", VIA_3.replace('""1""}', '""0,1""}', 1), "line 8 has several labels at once, 0,1"),
         ("a.json", "text", "labels are read from .csv and .tsv tables"),
         ("a.csv", VIA_3.replace('""1""}', '""1"",""2"":""x""}', 1), "line 8 has values of several"),
-        ("a.csv", VIA_3.replace("[1.124", "[1.124,"), "is no CSV file of the VGG Image Annotator"),
-        ("a.csv", "# CSV_HEADER = a,b\nx,y", "is no CSV file of the VGG Image Annotator"),
+        ("a.csv", VIA_3.replace("[1.124", "[1.124,"), "is not a CSV file of the VGG Image Annotator"),
+        ("a.csv", "# CSV_HEADER = a,b\nx,y", "is not a CSV file of the VGG Image Annotator"),
         ("a.csv", "video,label\na,b", "it has no 'path'"),
     ],
 )  # fmt: skip

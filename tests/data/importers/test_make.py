@@ -55,7 +55,7 @@ def test_sources_that_do_not_fit(
 
 def test_class_folders_hold_their_videos(folders: dict[str, Path]) -> None:
     request = IndexRequest([folders["folder"]], videos=folders["folder"])
-    assert "leave --videos out, or say by --kind what it is" in problems(make, request, "set")[0]
+    assert "leave --videos out, or name the format by --kind" in problems(make, request, "set")[0]
 
 
 def test_lists_are_not_sources(folders: dict[str, Path]) -> None:

@@ -112,7 +112,7 @@ def test_notes_of_drawn_protocols(index: Index) -> None:
     )
     assert partition.make(index, "percent:5+ceil").notes == ()
     assert partition.make(index, "percent:100").notes == (
-        "every training clip is labeled: there is none without a label",
+        "every training clip is labeled, so no clip is unlabeled",
     )
     assert partition.make(index, "percent:100", labeled_in_unlabeled=True).notes == ()
     [note] = partition.make(index, "percent:1+global").notes  # one clip
