@@ -71,6 +71,9 @@ def check(folder: Path, *, overwrite: bool) -> None:
     if rows and not {"path", "label"} <= rows[0].keys():
         raise InputError(f"{file} is not a table of suggestions: give another folder, or --overwrite")
     filled = sum(bool((row["label"] or "").strip()) for row in rows)
+    if rows and QUALITY in rows[0]:
+        # All rows of checked labels have one, which a person may have corrected.
+        raise InputError(f"{file} may have corrected labels: give another folder, or --overwrite")
     if filled:
         raise InputError(
             f"{file} has {filled} of {len(rows)} labels filled in: give another folder, or --overwrite, "

@@ -7,12 +7,13 @@ import click
 
 import ssl_video as sv
 from ssl_video.cli import options
+from ssl_video.cli.sections import Sectioned
 from ssl_video.cli.show import BASELINE, Show
 
 EXECUTORS = ("local", "ray", "slurm")
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.option("--algo", "--algorithm", "algorithm", multiple=True, metavar="NAMES",
               help="names or path/to/file.py:name, separated by commas; 'all' for every built-in one  [the "
               "suite's, else cmpl]")  # fmt: skip

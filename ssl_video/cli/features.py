@@ -7,7 +7,7 @@ import click
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
-from ssl_video.cli.text import say_notes, say_unreadable
+from ssl_video.cli.text import clips, say_notes, say_unreadable
 
 
 @click.command()
@@ -44,6 +44,6 @@ def command(
         videos, output=output, predictor=predictor, workers=workers, progress=FilesPerSecond(unit="")
     )
     count, width = found.features.shape
-    click.echo(f"{output}: {count:,} clips, {width:,} features each")
+    click.echo(f"{output}: {clips(count)}, {width:,} features each")
     say_unreadable([*map(str, found.errors)], len(found.errors), f"see errors in {output}")
     return 0 if count else 1

@@ -10,7 +10,7 @@ from rich.console import Console
 import ssl_video as sv
 from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
-from ssl_video.cli.text import Table, printable, say_notes, say_unreadable
+from ssl_video.cli.text import Table, clips, printable, say_notes, say_unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def command(checkpoint: Path, data: tuple[Path, ...], device: str, trust: bool, 
     if asked["output"] is None:
         _show(found)
     else:
-        click.echo(f"{asked['output'] / 'clips.csv'}: {len(found):,} clips")
+        click.echo(f"{asked['output'] / 'clips.csv'}: {clips(len(found))}")
         if len(found):
             _next_steps(asked["output"])
     return 0

@@ -25,6 +25,11 @@ def printable(text: str) -> Text:
     return Text(written_out(text))
 
 
+def clips(number: int) -> str:
+    """Return a number of clips in words: "1 clip", "2,000 clips"."""
+    return "1 clip" if number == 1 else f"{number:,} clips"
+
+
 def say_notes(notes: Iterable[str]) -> None:
     """Print notes to standard error."""
     for note in notes:
@@ -43,8 +48,7 @@ def say_unreadable(reasons: Sequence[str], number: int, remark: str) -> None:
         click.echo(f"error: {written_out(reason)}", err=True)
     if number:
         more = f", of which the first {NAMED} are named above" if number > NAMED else ""
-        clips = "1 clip" if number == 1 else f"{number:,} clips"
-        click.echo(f"{clips} could not be read{more}: {remark}", err=True)
+        click.echo(f"{clips(number)} could not be read{more}: {remark}", err=True)
 
 
 class Table(rich.table.Table):

@@ -9,10 +9,11 @@ from rich.console import Console
 
 import ssl_video as sv
 from ssl_video.cli import options
+from ssl_video.cli.sections import Sectioned
 from ssl_video.cli.show import Show, on_all_labels, plainly
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=Sectioned, no_args_is_help=True)
 @click.argument("file", type=click.Path(path_type=Path), required=False, metavar="[RUN.yaml]")
 @options.results_option
 @click.option(

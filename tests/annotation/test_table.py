@@ -54,7 +54,7 @@ def test_labels_are_not_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n", "is no table of suggestions"),
+        ("a,b\n1,2\n", "is not a table of suggestions"),
         ("path,label\n/a.mp4\n", None),  # a row that was cut off has no label
         ("", None),
         ('path,label\n"/a.mp4,x\n', "cannot be read"),
