@@ -14,7 +14,7 @@ def test_every_option_is_in_one_section(name: str, call: Call) -> None:
     command = importlib.import_module(f"ssl_video.cli.{name}").command
     assert isinstance(command, Sectioned)
     sections = command.sections(click.Context(command))
-    assert [set(one.opts) for one in sections[OTHERS]] == [{"-h", "--help"}]
+    assert ["--help" in one.opts for one in sections[OTHERS]] == [True]
     shown = [one.name for options in sections.values() for one in options]
     every = [one.name for one in command.get_params(click.Context(command)) if isinstance(one, click.Option)]
     assert sorted(map(str, shown)) == sorted(map(str, every))
