@@ -33,8 +33,8 @@ class CurriculumThreshold(nn.Module):
     def bars(self) -> Tensor:
         """Return threshold * beta / (2 - beta), (classes,), for learning effects beta (eq. 11, 12)."""
         counts = torch.zeros(self.num_classes + 1, dtype=torch.long, device=self.labels.device)
-        unused, *_ = counts.scatter_add_(0, self.labels + 1, torch.ones_like(self.labels))
-        learned = counts[1:]
+        counts.scatter_add_(0, self.labels + 1, torch.ones_like(self.labels))
+        unused, learned = counts[0], counts[1:]
         most = torch.maximum(learned.max(), unused) if self.warmup else learned.max()
         effect = learned / most.clamp(min=1)
         return self.threshold * effect / (2 - effect)

@@ -52,7 +52,7 @@ class Logistic(Supervised):
             raise InputError("logistic sets the weights of a linear probe: give --probe linear")
         if len(labels.unique()) < 2:
             raise InputError("logistic needs labeled clips of at least two classes")
-        found = logistic.fit(norm(features).double().cpu().numpy(), labels.cpu().numpy(), self.penalty)
+        found = logistic.fit(norm(features).cpu().double().numpy(), labels.cpu().numpy(), self.penalty)
         weight, bias = torch.from_numpy(found.weight), torch.from_numpy(found.bias)
         with torch.no_grad():
             linear.weight.zero_()

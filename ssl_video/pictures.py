@@ -100,7 +100,7 @@ def draw_views(
     check_names([spec])
     from ssl_video.data import demo
     from ssl_video.data.views import sheet
-    from ssl_video.networks import assemble  # imports torch, which takes seconds
+    from ssl_video.networks import assemble, devices  # imports torch, which takes seconds
     from ssl_video.training import view_strips
 
     video = Path(name)
@@ -108,7 +108,7 @@ def draw_views(
         with observer(progress).preparing() as report:
             manifest = demo.prepare(progress=lambda done, total: report("rendering", done, total))
         video = min(manifest.parent.rglob("*.mp4"))
-    spec = assemble.resolve(spec, assemble.choose_device("cpu"))
+    spec = assemble.resolve(spec, devices.choose_device("cpu"))
     groups = [(f"draw {n}", strips) for n, strips in enumerate(view_strips.strips(spec, video, draws), 1)]
     heading = f"{spec.algorithm} on {video.name}: {spec.size} x {spec.size} pixels, seed {spec.seed}"
     drawn = DrawnViews(sheet.draw(heading, groups), tuple(strip.title for strip in groups[0][1]), draws)

@@ -111,8 +111,10 @@ def mean_over_views(
     Raises:
         InputError: the logits are not finite.
     """
-    logits = logits.double() if temperature is None else logits.double() / temperature
-    scores = logits.softmax(-1).unflatten(0, (videos, -1)).mean(1).cpu().numpy()
+    # In main memory, because MPS has no double precision.
+    logits = logits.float().cpu().double()
+    logits = logits if temperature is None else logits / temperature
+    scores = logits.softmax(-1).unflatten(0, (videos, -1)).mean(1).numpy()
     if not np.isfinite(scores).all():
         raise InputError(f"the network {name!r} gives outputs that are not finite")
     return np.asarray(scores)

@@ -20,7 +20,7 @@ from ssl_video.data.pool import requests
 from ssl_video.data.views.augment import RECIPES
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError, unknown
-from ssl_video.networks import fine_tuning
+from ssl_video.networks import devices, fine_tuning
 from ssl_video.networks.fine_tuning import FineTuning
 from ssl_video.networks.plugins import entry
 from ssl_video.registry import Registry, algorithms
@@ -90,22 +90,6 @@ class Assembly:
             self.average.load_state_dict(state[EMA])
 
 
-def choose_device(name: str) -> torch.device:
-    """Return a device by name; "auto" is the GPU if there is one.
-
-    Raises:
-        InputError: the device is not available.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return device
-
-
 def resolve(spec: Spec, device: torch.device) -> Spec:
     """Fill in all values of a specification that its algorithm and the device determine.
 
@@ -143,7 +127,7 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
     main = next(iter(networks.values())).model_dump(exclude={"architecture"}) | {"probe": common}
     precision = spec.precision
     if precision == "auto":
-        precision = "bfloat16" if device.type == "cuda" else "float32"
+        precision = devices.automatic_precision(device)
     names = {"algorithm": algorithms.full_name(spec.algorithm)}
     return spec.model_copy(
         update={**main, **names, "options": options, "networks": networks, "precision": precision}

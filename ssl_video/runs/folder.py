@@ -367,6 +367,6 @@ def load_model(path: str | os.PathLike[str], device: str = "auto", *, trust: boo
     if not Path(path).exists():
         raise InputError(f"there is no checkpoint {path}")
     from ssl_video.inference.load import load  # imports torch, which takes seconds
-    from ssl_video.networks.assemble import choose_device
+    from ssl_video.networks.devices import choose_device
 
     return load(Path(path), choose_device(device), trust)

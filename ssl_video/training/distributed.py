@@ -4,6 +4,7 @@ A run on one device uses the same code with one process. Decisions common to all
 tensors in main memory, through gloo, so that no GPU has to synchronise.
 """
 
+import atexit
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar
@@ -12,8 +13,8 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from ssl_video.errors import InputError
-from ssl_video.networks.assemble import choose_device
+from ssl_video.errors import InputError, counted
+from ssl_video.networks.devices import choose_device, set_up
 from ssl_video.training.execution import Execution, Launcher
 
 Value = TypeVar("Value")
@@ -36,6 +37,7 @@ class Processes:
         """
         # Imported lazily: processes that only launch others do not need it.
         from lightning_fabric import Fabric
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
 
         device = choose_device(execution.device)
         try:
@@ -47,12 +49,16 @@ class Processes:
                 plugins=[_environment(execution.launcher)],
             )
             self._fabric.launch()
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, MisconfigurationException) as error:
             raise InputError(
-                f"cannot use {execution.devices} devices: {str(error).splitlines()[0]}"
+                f"cannot use {counted(execution.devices, 'device')}: {str(error).splitlines()[0]}"
             ) from None
         self.device = self._fabric.device
         self.rank, self.size = self._fabric.global_rank, self._fabric.world_size
+        set_up(self.device)
+        if self.size > 1:
+            # Fabric does so for the backend "nccl" alone; without, torch warns of leaked resources.
+            atexit.register(_leave)
 
     @property
     def main(self) -> bool:
@@ -114,6 +120,12 @@ class Processes:
             for module in modules:
                 for buffer in module.buffers():
                     torch.distributed.broadcast(buffer, 0)
+
+
+def _leave() -> None:
+    """End the process group, if it has not ended."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _strategy(execution: Execution, device: torch.device) -> Any:

@@ -11,7 +11,7 @@ import torch
 from ssl_video.data.frames.store import LONG
 from ssl_video.errors import InputError, unknown
 from ssl_video.names import listed
-from ssl_video.networks.assemble import choose_device
+from ssl_video.networks.devices import check_count, choose_device
 
 Launcher = Literal["self", "torchrun", "slurm"]
 Strategy = Literal["auto", "ddp"]
@@ -22,6 +22,7 @@ Logger = Literal["wandb", "mlflow", "tensorboard"]
 RESULTS = Path("ssl-video-results")
 LOGGERS = get_args(Logger)
 _MOST_JOBS = 4
+_LOADERS = 8
 _LEAST = {
     "threads": 1, "workers": 0, "devices": 1, "num_nodes": 1, "evaluate_every": 0, "jobs": 1, "cache_gib": 0,
     "long_video": 0,
@@ -43,7 +44,7 @@ class Execution:
     Attributes:
         device: "auto", "cpu", "cuda" or "cuda:1".
         threads: CPU threads of each process; None: torch's default.
-        workers: data-loading workers of each process; None: 8 on a GPU, 0 on the CPU.
+        workers: loading processes of each process of a run; None: see `loaders`.
         checkpoint_seconds: seconds between checkpoints.
         devices: processes on this machine, one per device.
         num_nodes: number of machines.
@@ -102,6 +103,11 @@ class Execution:
         problems += [unknown("logger", name, LOGGERS) for name in self.logger if name not in LOGGERS]
         if problems:
             raise InputError(*problems)
+        if self.devices > 1 and ":" in self.device:
+            raise InputError(
+                f"--device {self.device} is one device, and --devices {self.devices} asks for several: give "
+                f"--device {self.device.partition(':')[0]}, and choose the GPUs by CUDA_VISIBLE_DEVICES"
+            )
         # torch's compiler does not support checkpointing with a custom context; here a context keeps batch
         # norms from averaging a clip twice.
         if self.compile and self.activation_checkpointing:
@@ -114,6 +120,31 @@ class Execution:
     def processes(self) -> int:
         """The number of processes of a run."""
         return self.devices * self.num_nodes
+
+    def loaders(self, device_type: str, cores: int | None = None) -> int:
+        """Return the number of loading processes of each process of a run.
+
+        On a CPU the networks use every core. With a GPU the cores are free to prepare batches: there are 8,
+        or fewer where runs and processes share fewer cores.
+
+        Args:
+            device_type: "cpu", "cuda" or "mps".
+            cores: cores of the machine; None: as many as needed.
+        """
+        if self.workers is not None:
+            return self.workers
+        if device_type != "cuda":
+            return 0
+        if cores is None:
+            return _LOADERS
+        jobs = (self.jobs or 1) if self.executor == "local" else 1
+        return max(1, min(_LOADERS, cores // (self.devices * jobs)))
+
+    @property
+    def cores_wanted(self) -> int:
+        """The number of cores that a run uses on one machine, for threads and loading processes."""
+        kind = self.device.partition(":")[0]
+        return ((self.threads or 1) + self.loaders(kind)) * self.devices
 
     @property
     def torch_device(self) -> torch.device:
@@ -141,10 +172,11 @@ def complete(keywords: Mapping[str, Any]) -> Execution:
     wanted = Execution(**given)
     local, name = wanted.executor == "local", wanted.device
     device = choose_device(name) if local else _device_elsewhere(name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     own = launch.detect(given.get("devices"), given.get("num_nodes"))
     threads, jobs = given.get("threads") or _wanted_threads(), given.get("jobs")
     if local:
+        check_count(device, own.devices, own.launcher)
         jobs = jobs or (_gpus(device) if device.type == "cuda" else min(cores, _MOST_JOBS))
         # Several runs of one thread use cores better than one run of many threads.
         threads = threads or max(1, cores // (jobs * own.devices))
@@ -156,6 +188,11 @@ def complete(keywords: Mapping[str, Any]) -> Execution:
         jobs=jobs,
         results=Path(wanted.results),
     )
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _device_elsewhere(name: str) -> torch.device:

@@ -7,6 +7,7 @@ from ssl_video.contract import Algorithm
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.errors import InputError, counted
 from ssl_video.networks.activation_checkpointing import find_blocks
+from ssl_video.networks.devices import slow_bfloat16
 from ssl_video.spec import NetworkSpec, Spec
 from ssl_video.training.execution import Execution
 
@@ -43,15 +44,19 @@ def check_precision(spec: Spec, algorithm: Algorithm, device: torch.device) -> N
 
     On CPUs, torch's gradients of convolutions in bfloat16 contain uninitialised memory where a padded kernel
     reaches beyond a map (seen with torch 2.14 and 2.15: kernels of 3 over 2 frames, of 3 x 3 over 1 x 1
-    places). They are then not finite in some runs, and wrong in others.
+    places). They are then not finite in some runs, and wrong in others. GPUs before the A100 and the RTX 30,
+    and some combinations of torch and cuDNN, have no fast convolutions in bfloat16.
 
     Raises:
-        InputError: they cannot.
+        InputError: they cannot, or so slowly that it must be a mistake.
     """
-    if spec.precision != "bfloat16" or device.type != "cpu":
+    convolutions = [module for module in algorithm.modules() if isinstance(module, _ConvNd)]
+    if spec.precision != "bfloat16" or not convolutions:
         return
-    padded = (module for module in algorithm.modules() if isinstance(module, _ConvNd) and any(module.padding))
-    if any(module.weight.requires_grad for module in padded):
+    if device.type == "cuda" and (slow := slow_bfloat16(device)):
+        raise InputError(slow)
+    padded = (module for module in convolutions if any(module.padding))
+    if device.type == "cpu" and any(module.weight.requires_grad for module in padded):
         raise InputError(
             "precision bfloat16: on a CPU, torch computes wrong gradients of padded convolutions: "
             "use float32, or a GPU"

@@ -1,7 +1,8 @@
-"""Turn errors of memory, disk and loading processes into actionable messages."""
+"""Turn errors of memory, disk, GPUs and loading processes into actionable messages."""
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,32 +14,39 @@ from ssl_video.data import shared_memory
 from ssl_video.errors import InputError, counted
 from ssl_video.registry import algorithms
 from ssl_video.spec import Spec
+from ssl_video.training.execution import Execution
 
-# Part of the message of torch's allocator for main memory; the error has no class of its own.
-_NO_MEMORY = "can't allocate memory"
+# Parts of the messages with which libraries run out of memory; these errors have no class of their own.
+_NO_MEMORY = re.compile(
+    "can't allocate memory"  # torch, main memory
+    "|out of memory"  # CUDA, HIP and MPS, also below NCCL
+    "|(CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_ALLOC_FAILED|miopenStatusAllocFailed",
+    re.IGNORECASE,
+)
+_NCCL = re.compile(r"NCCL|ProcessGroupNCCL")
 # Errors of a disk, for any file.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 @contextmanager
-def as_input_errors(folder: Path, spec: Spec) -> Iterator[None]:
-    """Convert a full disk or memory, an unwritable folder and a dead loading process into an InputError.
+def as_input_errors(folder: Path, spec: Spec, execution: Execution) -> Iterator[None]:
+    """Convert errors that a user can do something about into an InputError.
 
-    Other errors of the operating system, such as a file that a method cannot find, are not converted.
+    These are a full disk or memory, an unwritable folder, a dead loading process, and GPUs that cannot reach
+    each other. Other errors of the operating system, such as a file that a method cannot find, are not
+    converted.
 
     Checkpoints are replaced atomically, so the last one is valid in all these cases, and the run can resume
     from it.
     """
     try:
         yield
-    except (MemoryError, torch.cuda.OutOfMemoryError):
-        raise _out_of_memory(spec) from None
-    except RuntimeError as error:
-        if told := shared_memory.ended(error):
+    except MemoryError:
+        raise _out_of_memory(spec, execution) from None
+    except RuntimeError as error:  # torch's OutOfMemoryError and AcceleratorError are of this class
+        if told := shared_memory.ended(error) or _of_gpu(error, spec, execution):
             raise told from None
-        if _NO_MEMORY not in str(error):
-            raise
-        raise _out_of_memory(spec) from None
+        raise
     except OSError as error:
         if not of_disk(error, folder):
             raise
@@ -58,13 +66,42 @@ def of_disk(error: OSError, folder: Path) -> bool:
     return file.is_relative_to(folder) or folder.is_relative_to(file)
 
 
-def _out_of_memory(spec: Spec) -> InputError:
+def _of_gpu(error: RuntimeError, spec: Spec, execution: Execution) -> InputError | None:
+    """Return the error for the user if memory is full or GPUs cannot reach each other; else None."""
+    if _NO_MEMORY.search(str(error)):
+        return _out_of_memory(spec, execution)
+    if _NCCL.search(str(error)):
+        reason = next(line.strip() for line in str(error).splitlines() if _NCCL.search(line))
+        return InputError(
+            f"the GPUs of this run cannot reach each other, or one of its processes has ended: {reason}; "
+            "NCCL_DEBUG=INFO tells more. The same command resumes from the last checkpoint"
+        )
+    return None
+
+
+def _out_of_memory(spec: Spec, execution: Execution) -> InputError:
+    """Return the error for the user, without advice that the run follows already."""
     method: Any = algorithms.get(spec.algorithm)
     whole = method.whole_batch or spec.options.get("alignment")
-    parts = "more --accumulate passes them through the networks in smaller parts, "
+    advice = {
+        "a larger --accumulate passes them through the networks in smaller parts": not whole,
+        "--activation-checkpointing stores less of each"
+        + (", in place of --compile" if execution.compile else ""): not execution.activation_checkpointing,
+        "--precision bfloat16 halves most of the memory": spec.precision == "float32",
+        "fewer or smaller clips (--unlabeled-batch, --frames, --size) are another experiment": True,
+    }
     return InputError(
         f"out of memory with {spec.labeled_batch}+{spec.unlabeled_batch} clips per step of "
-        f"{spec.frames}x{spec.size}x{spec.size}, in {counted(spec.accumulate, 'part')}: "
-        f"{'' if whole else parts}--activation-checkpointing stores less of each, --precision "
-        "bfloat16 halves most of the rest; the last checkpoint is intact"
+        f"{spec.frames}x{spec.size}x{spec.size}, in {counted(spec.accumulate, 'part')}{_of_this_gpu()}: "
+        f"{', '.join(text for text, possible in advice.items() if possible)}; the last checkpoint is intact"
     )
+
+
+def _of_this_gpu() -> str:
+    """Return the memory of this process's GPU and what the run had of it, as a part of a sentence."""
+    if not torch.cuda.is_initialized():
+        return ""
+    device = torch.cuda.current_device()
+    name, total = torch.cuda.get_device_name(device), torch.cuda.get_device_properties(device).total_memory
+    peak = torch.cuda.max_memory_reserved(device)
+    return f" ({name} has {total / 2**30:.1f} GiB, and the run had reserved {peak / 2**30:.1f} GiB)"

@@ -95,7 +95,7 @@ def run(
         # It may have been killed before it could tidy up.
         _tidy(folder)
         return finished
-    with as_input_errors(folder, todo.spec):
+    with as_input_errors(folder, todo.spec, execution):
         training = Training(todo.spec, todo.data, todo.partition, folder, execution, todo.name)
         training.records.warn = warn
         if training.processes.main:

@@ -32,7 +32,7 @@ from ssl_video.runs.jsonl import Records
 from ssl_video.runs.predictions import Predictions, predictions
 from ssl_video.spec import Spec, plain
 from ssl_video.training.distributed import Processes
-from ssl_video.training.execution import Execution
+from ssl_video.training.execution import Execution, usable_cores
 from ssl_video.training.optimizer import (
     make_optimizer,
 )
@@ -371,7 +371,4 @@ class Training:
         read = [pool for kind in ("labeled", "unlabeled") if (pool := self._pool(kind)).views]
         if all(isinstance(pool, FeaturePool) and pool.only_features for pool in read):
             return 0  # reading takes less time than handing over
-        # On a CPU the networks use every core; with a GPU the cores are free to prepare batches.
-        if self.execution.workers is not None:
-            return self.execution.workers
-        return 8 if self.device.type == "cuda" else 0
+        return self.execution.loaders(self.device.type, usable_cores())

@@ -9,7 +9,8 @@ from ssl_video import backbones
 from ssl_video.contract import Task
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
-from ssl_video.networks.assemble import assemble, check, choose_device, label, resolve, source
+from ssl_video.networks.assemble import assemble, check, label, resolve, source
+from ssl_video.networks.devices import choose_device
 from ssl_video.spec import FINE_TUNING, Spec, build, plain
 
 CPU = torch.device("cpu")

@@ -141,36 +141,85 @@ def made_algorithm(made: Plan) -> Algorithm:
 def test_what_is_not_the_disks_is_left_as_it_is(make_plan: MakePlan, tmp_path: Path) -> None:
     """A method's own file is not the run's, and an error of another kind may have a disk's class."""
     spec, folder = make_plan().spec, tmp_path / "run"
-    with pytest.raises(FileNotFoundError), as_input_errors(folder, spec):
+    with pytest.raises(FileNotFoundError), as_input_errors(folder, spec, ONCE):
         (tmp_path / "prototypes.npy").open()
-    with pytest.raises(OSError, match=r"^could not get source code$"), as_input_errors(folder, spec):
+    with pytest.raises(OSError, match=r"^could not get source code$"), as_input_errors(folder, spec, ONCE):
         raise OSError("could not get source code")
     with (
         pytest.raises(InputError, match=r"cannot write to .*run/metrics.jsonl: No such file"),
-        as_input_errors(folder, spec),
+        as_input_errors(folder, spec, ONCE),
     ):
         (folder / "metrics.jsonl").open("w")
     (tmp_path / "run").write_text("a file")
     with (
         pytest.raises(InputError, match=r"cannot write to .*run/logs: Not a directory"),
-        as_input_errors(folder, spec),
+        as_input_errors(folder, spec, ONCE),
     ):
         (folder / "logs").mkdir()
-    with pytest.raises(InputError, match=r"cannot write to .*: No space left"), as_input_errors(folder, spec):
+    with (
+        pytest.raises(InputError, match=r"cannot write to .*: No space left"),
+        as_input_errors(folder, spec, ONCE),
+    ):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError("CUDA out of memory"), MemoryError()])
-def test_memory_of_other_kinds(make_plan: MakePlan, tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(InputError, match="out of memory"), as_input_errors(tmp_path, make_plan().spec):
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+        RuntimeError(
+            "NCCL error in: ProcessGroupNCCL.cpp:1, unhandled cuda error\nCuda failure 2 'out of memory'"
+        ),
+        RuntimeError("HIP out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"),
+    ],
+)
+def test_memory_of_all_kinds(make_plan: MakePlan, tmp_path: Path, error: Exception) -> None:
+    with (
+        pytest.raises(InputError, match="out of memory with"),
+        as_input_errors(tmp_path, make_plan().spec, ONCE),
+    ):
         raise error
+
+
+def test_advice_that_is_followed_is_not_given_again(make_plan: MakePlan, tmp_path: Path) -> None:
+    def told(execution: Execution, **values: object) -> str:
+        spec = make_plan().spec.model_copy(update=values)
+        with pytest.raises(InputError) as caught, as_input_errors(tmp_path, spec, execution):
+            raise MemoryError
+        return caught.value.problems[0]
+
+    assert "--activation-checkpointing stores less" in told(ONCE)
+    assert "--activation-checkpointing, in place of --compile" not in told(ONCE)
+    assert "stores less of each, in place of --compile" in told(Execution("cpu", compile=True))
+    assert "--activation-checkpointing" not in told(Execution("cpu", activation_checkpointing=True))
+    assert "bfloat16" in told(ONCE)
+    assert "bfloat16" not in told(ONCE, precision="bfloat16")
+
+
+def test_gpus_that_cannot_reach_each_other(make_plan: MakePlan, tmp_path: Path) -> None:
+    text = "NCCL error in: ProcessGroupNCCL.cpp:3690, unhandled system error\nLast error:\nsocket timed out"
+    with (
+        pytest.raises(
+            InputError, match=r"cannot reach each other, or one .*unhandled system error; NCCL_DEBUG=INFO"
+        ),
+        as_input_errors(tmp_path, make_plan().spec, ONCE),
+    ):
+        raise RuntimeError(text)
 
 
 def test_parts_are_no_remedy_for_what_looks_at_the_whole(make_plan: MakePlan, tmp_path: Path) -> None:
     """They would be refused."""
     with (
         pytest.raises(InputError, match=r"in 1 part: --activation-checkpointing stores less"),
-        as_input_errors(tmp_path, make_plan(algorithm="tcl").spec),
+        as_input_errors(tmp_path, make_plan(algorithm="tcl").spec, ONCE),
     ):
         raise MemoryError
 
@@ -179,13 +228,13 @@ def test_a_loading_process_that_dies_during_a_step(make_plan: MakePlan, tmp_path
     """torch raises its error from a signal handler, wherever the run is."""
     with (
         pytest.raises(InputError, match=r"a loading process has ended \(killed by signal: Killed\): "),
-        as_input_errors(tmp_path, make_plan().spec),
+        as_input_errors(tmp_path, make_plan().spec, ONCE),
     ):
         raise RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
 
 
 def test_other_errors_are_left_alone(make_plan: MakePlan, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="shape"), as_input_errors(tmp_path, make_plan().spec):
+    with pytest.raises(RuntimeError, match="shape"), as_input_errors(tmp_path, make_plan().spec, ONCE):
         raise RuntimeError("shape")
 
 

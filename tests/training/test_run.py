@@ -10,14 +10,18 @@ import torch
 from helpers.input_errors import problems
 
 from ssl_video.benchmarks.tables import leaderboard
+from ssl_video.contract import Task
 from ssl_video.data.dataset import Data
 from ssl_video.errors import InputError
-from ssl_video.networks import flops
+from ssl_video.inference.load import load as load_model
+from ssl_video.networks import devices, flops
+from ssl_video.networks.assemble import assemble
 from ssl_video.runs import checkpoint
 from ssl_video.runs.folder import METRICS, RESULT, RunFolder, run_folder, stamp
 from ssl_video.runs.result import Accuracies, Result
 from ssl_video.spec import Spec, build, plain
 from ssl_video.training.execution import Execution
+from ssl_video.training.preflight import check_precision
 from ssl_video.training.run import Plan, RunProgress, Stopped, plan, run
 from ssl_video.training.state import Training
 
@@ -342,6 +346,32 @@ def test_bfloat16(make_plan: MakePlan, tmp_path: Path) -> None:
         "precision bfloat16: on a CPU, torch computes wrong gradients of padded convolutions: "
         "use float32, or a GPU",
     )
+
+
+def test_a_model_in_bfloat16_is_used_in_float32_where_that_is_faster(
+    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat = make_plan(
+        algorithm="fixmatch", precision="bfloat16", steps=2, backbone="timesformer_tiny", width=1, size=16
+    )
+    run(flat, tmp_path / "flat", ONCE)
+    for supported, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda supported=supported: supported)
+        assert load_model(tmp_path / "flat", torch.device("cpu")).spec.precision == precision
+
+
+def test_slow_convolutions_in_bfloat16_are_refused_on_a_gpu(
+    make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ssl_video.training.preflight.slow_bfloat16", lambda _: "a T4 is slow")
+    made = make_plan(algorithm="supervised")
+    slow, algorithm = (
+        made.spec.model_copy(update={"precision": "bfloat16"}),
+        assemble(made.spec, Task(3, 6)).algorithm,
+    )
+    with pytest.raises(InputError, match="a T4 is slow"):
+        check_precision(slow, algorithm, torch.device("cuda"))
+    check_precision(made.spec, algorithm, torch.device("cuda"))
 
 
 def test_the_printed_specification_can_be_given_back(make_plan: MakePlan, data: Data, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ _FRAME = re.compile(r'  File "(.+)", line (\d+)')
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 # The forkserver keeps the environment that it began with. These variables are also set later: by the
 # assignment of GPUs to runs, and by an order from another machine.
-_CHANGING = ("CUDA_VISIBLE_DEVICES", CACHE)
+_CHANGING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", CACHE)
 # Experiment trackers are set up by variables, in a notebook perhaps after the first run.
 _TRACKERS = ("WANDB_", "MLFLOW_")
 _POLICY = "OMP_WAIT_POLICY"

@@ -21,7 +21,8 @@ class Ray:
     matrix repeats lost tasks.
 
     Args:
-        execution: a task requests the CPUs of a run's threads, and its GPUs. `executor_options` are further
+        execution: a task requests the cores of a run's threads and loading processes, and its
+            GPUs. `executor_options` are further
             options of Ray's tasks, which take precedence: num_cpus, num_gpus, memory, resources, ...
 
     Raises:
@@ -35,7 +36,7 @@ class Ray:
             raise InputError("--executor ray needs Ray: pip install 'ssl-video[ray]'") from None
         self.ray = ray
         asked = {
-            "num_cpus": (execution.threads or 1) + (execution.workers or 0),
+            "num_cpus": execution.cores_wanted,
             "num_gpus": execution.devices if execution.device == "cuda" else 0,
         }
         try:

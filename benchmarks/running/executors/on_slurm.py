@@ -20,7 +20,8 @@ class Slurm:
     Jobs and their logs are stored in RESULTS/jobs.
 
     Args:
-        execution: a job requests the CPUs of a run's threads, and its GPUs. `executor_options` are parameters
+        execution: a job requests the cores of a run's threads and loading processes, and its
+            GPUs. `executor_options` are parameters
             of submitit's `update_parameters`, which take precedence: timeout_min, mem_gb, slurm_partition,
             slurm_account, slurm_array_parallelism, ...; `cluster`: "slurm", or "local" for
             processes of this machine, to try things out.
@@ -39,7 +40,7 @@ class Slurm:
         asked: dict[str, Any] = {
             "name": "ssl-video",
             "timeout_min": _MINUTES,
-            "cpus_per_task": (execution.threads or 1) + (execution.workers or 0),
+            "cpus_per_task": execution.cores_wanted,
             "gpus_per_node": execution.devices if execution.device == "cuda" else 0,
         }
         try:

@@ -37,6 +37,13 @@ def test_gathered_rows_have_the_gradient_of_the_whole_batch() -> None:
         assert factor.grad is not None
         return found.flatten().tolist(), rows.grad.flatten().tolist(), factor.grad.item()
 
+    def types() -> list[torch.dtype]:
+        Processes(TWO)
+        kinds = torch.bfloat16, torch.float32, torch.long
+        return [gather(torch.ones(1, dtype=kind)).dtype for kind in kinds]
+
+    expected = [torch.float32, torch.float32, torch.long]
+    assert side_by_side(TWO, types) == [expected, expected], "sums of gradients in bfloat16 lose digits"
     first, second = side_by_side(TWO, gradient)
     assert first[0] == second[0] == [1, 2, 3, 4]
     assert first[1] == second[1] == [40, 40]
