@@ -11,9 +11,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 if TYPE_CHECKING:
     from ssl_video.benchmarks.running.executors import Event
     from ssl_video.data.progress import Progress as DataProgress
-    from ssl_video.training.run import Plan
+    from ssl_video.training.run import Plan, RunProgress
 
 _PLAIN_SECONDS = 30.0
+# Fraction of the time above which waiting for clips is shown.
+_WAITED = 0.1
 
 
 @contextmanager
@@ -95,7 +97,7 @@ class Display:
     def _moved(self, event: "Event") -> None:
         running = self._running[event.plan.name]
         assert event.report is not None
-        running.move(event.report.done, event.report.total, event.report.clips, event.report.phase)
+        running.move(event.report)
         notes = {"features": "computing features", "test": f"{running.speed}  testing"}
         note = notes.get(event.report.phase, running.speed)
         self._progress.update(running.task, completed=running.done, total=running.total, note=note)
@@ -173,6 +175,7 @@ class _Running:
     def __init__(self, title: str, task: TaskID, total: int, configuration: str) -> None:
         self.title, self.task, self.total, self.configuration = title, task, total, configuration
         self.done, self.fraction, self.rate, self.began = 0, 0.0, 0.0, time.monotonic()
+        self.waited = 0.0
         self._marks: list[tuple[float, int]] = []
 
     @property
@@ -181,15 +184,17 @@ class _Running:
 
     @property
     def speed(self) -> str:
-        """Clips per second, once there are two reports."""
-        return f"{self.rate:.0f} clips/s" if self.rate else ""
+        """Clips per second, once there are two reports, and the part of the time that waits for them."""
+        waited = f", {100 * self.waited:.0f} % waiting for them" if self.waited > _WAITED else ""
+        return f"{self.rate:.0f} clips/s{waited}" if self.rate else ""
 
-    def move(self, done: int, total: int, clips: int, phase: str) -> None:
-        self.done, self.total = done, total
+    def move(self, report: "RunProgress") -> None:
+        self.done, self.total, self.waited = report.done, report.total, report.waited
+        done = report.done / report.total
         # Testing is a small part of a run, so a fixed fraction of 0.1 is accurate enough for an estimate.
-        started = {"features": 0.0, "train": done / total * 0.9}
-        self.fraction = started.get(phase, 0.9 + 0.1 * done / total)
-        self._marks = [*self._marks[-20:], (time.monotonic(), clips)]
+        started = {"features": 0.0, "train": done * 0.9}
+        self.fraction = started.get(report.phase, 0.9 + 0.1 * done)
+        self._marks = [*self._marks[-20:], (time.monotonic(), report.clips)]
         (first, before), (last, now) = self._marks[0], self._marks[-1]
         if last > first:
             self.rate = (now - before) / (last - first)

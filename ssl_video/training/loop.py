@@ -12,6 +12,7 @@ from ssl_video.contract import Batch
 from ssl_video.errors import InputError, some
 from ssl_video.networks.precision import autocast
 from ssl_video.spec import Spec
+from ssl_video.training.data_wait import TimedBatches
 from ssl_video.training.optimizer import (
     clip_gradients,
     clip_groups,
@@ -30,15 +31,20 @@ _NAMED = 24
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of a run: its phase, units done and in total, and clips read so far.
+    """Progress of a run.
 
-    The phases are "features" (only of probes), "train" and "test".
+    Attributes:
+        phase: "features" (only of probes), "train" or "test".
+        done, total: units of the phase.
+        clips: clips read so far.
+        waited: fraction of the training so far in which it waited for clips.
     """
 
     phase: str
     done: int
     total: int
     clips: int
+    waited: float = 0.0
 
 
 class Stopped(Exception):
@@ -74,7 +80,7 @@ def fit(
     validations = Validations(run.records, trackers)
     every = run.execution.evaluate_every
     began = saved = time.monotonic()
-    before, clips = run.seconds, run.clips_per_step()
+    before, waited, clips = run.seconds, run.waited, run.clips_per_step()
 
     def flush() -> None:
         bad = recorder.flush()
@@ -89,21 +95,21 @@ def fit(
             run.save()
             raise Stopped
 
-    batches = run.batches(waiting)
+    batches = TimedBatches(run.batches(waiting))
     for first in batches:
         parts = [first, *islice(batches, spec.accumulate - 1)]
         rate = set_learning_rate(run.optimizer, spec, run.step)
         recorder.step(run.step, rate, update(parts, run.step / spec.steps))
         del first, parts  # the next batches arrive in their memory
         run.step += 1
-        run.seconds = before + time.monotonic() - began
+        run.seconds, run.waited = before + time.monotonic() - began, waited + batches.seconds
         # Each process has its own clock and receives its own signals.
         late = time.monotonic() - saved > run.execution.checkpoint_seconds
         stop, late = processes.any(stopping(), late)
         due = stop or late or run.step == spec.steps
         if due or run.step % _FLUSH_EVERY == 0:
             flush()
-            report(RunProgress("train", run.step, spec.steps, clips * run.step))
+            report(RunProgress("train", run.step, spec.steps, clips * run.step, run.waited / run.seconds))
         if every and (run.step % every == 0 or run.step == spec.steps):
             validations.write(run.step - 1, run.validate())
         if due:

@@ -19,7 +19,7 @@ from ssl_video.runs import checkpoint, pseudo_labels, weight_file
 from ssl_video.runs.folder import RunFolder
 from ssl_video.runs.result import Accuracies, Result
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
-from ssl_video.training import machine, outputs
+from ssl_video.training import data_wait, machine, outputs
 from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import RunProgress, Stopped, fit
@@ -158,6 +158,9 @@ def _finish(
         # In this order, a run that is killed here still has its checkpoint or its result.
         weight_file.save(training.state(), training.folder / checkpoint.FINAL)
         written = outputs.write(training, tested, validation, warn)
+        share, read = training.waited / max(trained, 1e-9), todo.data.store.statistics()
+        if sentence := data_wait.advice(share, trained, training.execution, training.loaders, read):
+            warn(sentence)
     scores = tested.scores, validation.scores
     result = _result(todo, training, counted, (trained, seconds), scores, written)
     if training.processes.main:
@@ -194,6 +197,7 @@ def _result(
         temperatures=dict(training.calibration.temperatures) if training.calibration else {},
         seconds=round(sum(seconds), 2),
         train_seconds=round(seconds[0], 2),
+        data_wait=round(training.waited / seconds[0], 4) if seconds[0] else 0.0,
         test_seconds=round(seconds[1], 2),
         clips_seen=training.clips_in_all(),
         parameters=sum(p.numel() for p in predictor.parameters()),

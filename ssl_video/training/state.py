@@ -104,7 +104,7 @@ class Training:
         self._pools = dict[str, Pool]()
         self.optimizer = make_optimizer(self.algorithm, spec, self.assembly.fine_tuned)
         self.plugins = plugins.recorded(spec)
-        self.step, self.seconds, self.skipped = 0, 0.0, 0
+        self.step, self.seconds, self.waited, self.skipped = 0, 0.0, 0.0, 0
         self.calibration: Calibration | None = None
         # Model randomness (dropout, mixing) uses torch's generator, whose state is in the checkpoint. Each
         # process has its own seed; otherwise two of them would drop the same units.
@@ -145,6 +145,7 @@ class Training:
                     f"({str(error).splitlines()[-1].strip()})"
                 ) from None
             self.step, self.seconds, self.skipped = state["step"], state["seconds"], state["skipped"]
+            self.waited = state.get("waited", 0.0)  # absent from checkpoints of older versions
             if len(state["random"]) == self.processes.size:
                 checkpoint.restore_random_state(state["random"][self.processes.rank])
             else:
@@ -182,8 +183,11 @@ class Training:
         random = self.processes.gather(checkpoint.random_state())
         if self.processes.main:
             moving = {"optimizer": self.optimizer.state_dict(), "random": random}
-            counts = {"step": self.step, "seconds": self.seconds, "skipped": self.skipped}
-            checkpoint.save(self.state() | moving | counts | {"records": self.records.state()}, self.folder)
+            counts = {"step": self.step, "skipped": self.skipped}
+            times = {"seconds": self.seconds, "waited": self.waited}
+            checkpoint.save(
+                self.state() | moving | counts | times | {"records": self.records.state()}, self.folder
+            )
 
     def _fault(self, state: Mapping[str, Any]) -> str:
         """Return the reason why a checkpoint is not one of this run; empty: it is one."""
@@ -230,7 +234,7 @@ class Training:
             unlabeled if self.algorithm.unlabeled else None,
             range(self.step, self.spec.steps),
             self.device,
-            self._workers(),
+            self.loaders,
             range(rank * parts, (rank + 1) * parts),
             parts,
             self.execution.devices,
@@ -367,7 +371,9 @@ class Training:
         make, copies = self.features.make, spec.feature_copies
         return FeaturePool(*arguments, copies=copies, extractors=extractors, make=make)
 
-    def _workers(self) -> int:
+    @property
+    def loaders(self) -> int:
+        """The number of loading processes."""
         read = [pool for kind in ("labeled", "unlabeled") if (pool := self._pool(kind)).views]
         if all(isinstance(pool, FeaturePool) and pool.only_features for pool in read):
             return 0  # reading takes less time than handing over

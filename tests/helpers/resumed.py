@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 ONCE = Execution("cpu", checkpoint_seconds=1e9)
 ALWAYS = Execution("cpu", checkpoint_seconds=0.0)
 # What a result says about the clock and the machine.
-TIMES = {"seconds", "train_seconds", "test_seconds", "finished", "environment", "frame_cache"}
+TIMES = {"seconds", "train_seconds", "data_wait", "test_seconds", "finished", "environment", "frame_cache"}
 
 
 def outcome(plan: Plan, folder: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from ssl_video.training.execution import Execution
 from ssl_video.training.run import Plan, plan, run
 
 # What a result says about the clock and the machine.
-TIMES = {"seconds", "train_seconds", "test_seconds", "finished", "environment", "frame_cache"}
+TIMES = {"seconds", "train_seconds", "data_wait", "test_seconds", "finished", "environment", "frame_cache"}
 PLACES = ("starting", "resuming", "step", "saving", "testing", "exporting", "ended")
 
 

@@ -129,7 +129,7 @@ FIELDS = {
     "without_label": int,
     "test": int, "classes": int, "frames": int, "stride": int, "size": int, "steps": int, "predictor": str,
     "top1": float, "top5": type(None), "mean_class": float, "predictors": dict, "seconds": float,
-    "train_seconds": float, "test_seconds": float, "clips_seen": int, "parameters": int,
+    "train_seconds": float, "data_wait": float, "test_seconds": float, "clips_seen": int, "parameters": int,
     "parameters_trained": int, "gflops": float, "training_gflops": float,
     "skipped_steps": int, "files": dict, "incomplete": list, "left_out": int, "spec": dict,
     "environment": dict, "finished": str, "validation": float, "validation_accuracies": dict,

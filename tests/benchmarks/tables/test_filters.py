@@ -96,8 +96,8 @@ def test_everything_unknown_is_named_at_once() -> None:
         "unknown algorithm among the finished runs 'fixmach'; did you mean fixmatch?",
         "unknown protocol among the finished runs 'per-class:5'; did you mean per-class:4 or per-class:10?",
         "unknown key of a run 'stepz'; did you mean steps or stride?",
-        "--where seed=first: seed is a number, and 'first' is none",
-        "--where algorithm>=2: algorithm is no number; use = or !=",
+        "--where seed=first: seed is a number, but 'first' is not one",
+        "--where algorithm>=2: algorithm is not a number; use = or !=",
     )
     with pytest.raises(
         InputError, match="unknown steps among the finished runs '400'; did you mean 900 or 300"

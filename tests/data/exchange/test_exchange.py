@@ -220,7 +220,7 @@ def test_a_name_that_several_clips_have(tmp_path: Path) -> None:
         ("a.json", '{"labels": {"a": true}, "classes": ["x"]}', "True is neither a class nor its number"),
         ("a.json", '[{"video": "a.mp4", "choice": ["x", "y"]}]', "task 1 has several labels at once"),
         ("a.json", '[{"data": {"video": "a.mp4"}, "annotations": [{"result": [{"type": "choices", '
-         '"value": {"choices": [1]}}]}]}]', "1 is no text (task 1)"),
+         '"value": {"choices": [1]}}]}]}]', "1 is not a text (task 1)"),
         ("a.json", '[{"path": "a.mp4", "label": "x", "second_label": "y", "windows": 1}]',
          "it is a table of predict"),
         ("a.csv", "path,begin,stop,label\na.mp4,1,2,x", "column 'begin', 'stop' is not used"),

@@ -117,7 +117,7 @@ def test_real_manifest_and_real_folder() -> None:
 def test_clips_for_other_purposes_than_training(tmp_path: Path) -> None:
     """To test, a train part is not needed, nor a second class; to look at files, no label is."""
     touch(tmp_path / "parts", *(f"test/{label}/{clip}.mp4" for label in "ab" for clip in range(2)))
-    assert "there is no train clip" in problems(read, tmp_path / "parts")[0]
+    assert "there is no training clip" in problems(read, tmp_path / "parts")[0]
     assert set(parts(read(tmp_path / "parts", training=False)).values()) == {"test"}
     touch(tmp_path / "one", "a/1.mp4", "a/2.mp4")
     index = read(tmp_path / "one", training=False, unsplit="test")

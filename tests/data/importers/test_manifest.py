@@ -244,8 +244,8 @@ def test_what_is_no_manifest(tmp_path: Path, text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("splits", "expected"),
     [
-        (("test", "test", "test", "test"), ["there is no train clip"]),
-        (("", "", "", ""), ["there is no train clip"]),
+        (("test", "test", "test", "test"), ["there is no training clip"]),
+        (("", "", "", ""), ["there is no training clip"]),
         (("train", "test", "test", "test"), ["1 class has no training clip: 'B'"]),
         (("train", "test", "test", ""), ["1 class has no training clip: 'B'"]),
     ],

@@ -127,7 +127,7 @@ def test_problems_of_lists_at_once(index: Index, tmp_path: Path) -> None:
         ("path,label\n", "has no entries"),
         ('"run/r01.mp4,run\n', "not valid CSV"),
         ("fly/f01.avi 1\nswim/s01.avi 2\n", "none of its 2 entries is a clip of small: it has 'fly/f01.avi'"),
-        ("jump/j01.avi*1\njump/j02.avi*1run/r02.avi*2\n", "'line 2: jump/j02.avi.1run/r02.avi.2'; mend"),
+        ("jump/j01.avi*1\njump/j02.avi*1run/r02.avi*2\n", "'line 2: jump/j02.avi.1run/r02.avi.2'; fix"),
         ("jump/j01.avi*1\njump/j02.avi*x\n", "expected path.number, found 'line 2"),
         ("path,label\nrun/r01.mp4,run\njump/j,01.mp4,jump\n", "expected 2 fields.*'jump/j,01.mp4,jump'"),
         ("jump/caf\xe9.avi 1\n", "not a text file in UTF-8"),
