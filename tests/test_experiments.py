@@ -285,7 +285,14 @@ def test_a_model_is_tested_on_the_part_that_is_named(
     seen = list[tuple[int, list[int]]]()
 
     def probabilities(
-        predictors: Any, shape: Any, store: Any, rows: list[int], spec: sv.Spec, *_: Any, average: Any
+        predictors: Any,
+        shape: Any,
+        store: Any,
+        rows: list[int],
+        spec: sv.Spec,
+        *_: Any,
+        average: Any,
+        threads: int,
     ) -> Any:
         seen.append((spec.test_clips, rows))
         return {name: torch.full((len(rows), 2, 3), 1 / 3).numpy() for name in predictors}

@@ -19,9 +19,10 @@ from ssl_video.data.importers import to_label
 from ssl_video.data.importers.to_label import Given
 from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError, counted, unknown
+from ssl_video.inference.ahead import decoding_threads
 from ssl_video.inference.clip_features import Read, read_clips
 from ssl_video.inference.label_table import Row
-from ssl_video.inference.model import Model, Sources, decoding_threads
+from ssl_video.inference.model import Model, Sources
 from ssl_video.names import Place
 from ssl_video.observer import Observer, observer
 from ssl_video.runs.folder import RunFolder, load_model

@@ -1,5 +1,6 @@
 """Clips decoded ahead of the network by several threads, and labeled in groups that do not depend on them."""
 
+import os
 import queue
 import threading
 from collections import Counter, defaultdict
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor
 
 from ssl_video.data.video.container import DecodeError, stop_with
+from ssl_video.errors import InputError
 from ssl_video.inference.stretches import Labeled
 
+MOST_WORKERS = 1024  # threads that decode
 _AHEAD = 256  # clips that are decoded before the first of them is labeled
 _POLL_SECONDS = 0.1
 _PATIENCE = 2.0  # seconds until threads that still decode are left alone
@@ -35,6 +38,15 @@ class End:
 
 
 Decode = Callable[[int], Iterator[ClipViews]]
+
+
+def decoding_threads(number: int | None) -> int:
+    """Return the number of threads that decode."""
+    if number is None:
+        return min(8, os.cpu_count() or 1)
+    if not 0 <= number <= MOST_WORKERS:
+        raise InputError(f"workers must be a number from 0 to {MOST_WORKERS}, found {number}")
+    return number
 
 
 def labeled(

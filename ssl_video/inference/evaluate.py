@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from ssl_video.data.frames.store import FrameStore
-from ssl_video.data.pool import evaluation_clips
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
+from ssl_video.inference.prepared import VideoGroup, prepared
 from ssl_video.networks.precision import autocast
 from ssl_video.spec import Spec
 
@@ -42,6 +42,7 @@ def probabilities(
     changed: Callable[[str, torch.Tensor, Sequence[int]], torch.Tensor] | None = None,
     features: Callable[[str, Sequence[int]], torch.Tensor | None] = lambda *_: None,
     average: Callable[[str, torch.Tensor, int], np.ndarray] | None = None,
+    threads: int = 0,
 ) -> dict[str, np.ndarray]:
     """Return every predictor's class probabilities for videos.
 
@@ -62,6 +63,7 @@ def probabilities(
             (videos * views, ...); None: it takes clips.
         average: maps a predictor's name, its logits (videos * views, classes) and the number of videos to
             the array (videos, ...) that is returned of them; None: `mean_over_views`.
+        threads: threads that prepare clips ahead; 0: none.
 
     Returns:
         By predictor: float64 (len(rows), classes), the mean over clips and crops of the softmax; or what
@@ -75,17 +77,24 @@ def probabilities(
     views = spec.test_clips * spec.test_crops
     at_once = max(1, CLIPS_AT_ONCE // views)
     parts: dict[str, dict[int, np.ndarray]] = {name: {} for name in predictors}
-    with evaluating(predictors.values()):
+
+    def groups() -> Iterator[VideoGroup]:
         for first in range(rank * at_once, len(rows), size * at_once):
             some = rows[first : first + at_once]
-            made: dict[ClipShape, torch.Tensor] = {}
+            yield VideoGroup(first, some, {name: features(name, some) for name in predictors})
+
+    def shapes(group: VideoGroup) -> list[ClipShape]:
+        return [shape_for(name) for name, stored in group.stored.items() if stored is None]
+
+    with evaluating(predictors.values()):
+        for group, made in prepared(groups(), shapes, store, spec, threads):
+            first, some = group.first, group.rows
+            there = {
+                shape: clips.to(device, memory_format=torch.channels_last_3d) for shape, clips in made.items()
+            }
             for name, network in predictors.items():
-                shape, stored = shape_for(name), features(name, some)
-                if stored is None and shape not in made:
-                    made[shape] = _clips(store, some, shape, spec).to(
-                        device, memory_format=torch.channels_last_3d
-                    )
-                clips = made[shape] if stored is None else stored.to(device)
+                stored = group.stored[name]
+                clips = there[shape_for(name)] if stored is None else stored.to(device)
                 clips = changed(name, clips, some) if changed else clips
                 with autocast(spec, device):
                     logits = network(clips)
@@ -157,11 +166,6 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
         "top5": float((rank < 5).mean()) if scores.shape[1] > 5 else None,
         "mean_class": float(np.mean(by_class)),
     }
-
-
-def _clips(store: FrameStore, rows: Sequence[int], shape: ClipShape, spec: Spec) -> torch.Tensor:
-    """Return all clips and crops of some videos, (videos * clips * crops, 3, T, size, size)."""
-    return torch.cat([evaluation_clips(store, row, shape, spec) for row in rows])
 
 
 @contextmanager

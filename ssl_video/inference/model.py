@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -31,6 +30,7 @@ from ssl_video.inference import (
     temporal_robustness,
     testing_data,
 )
+from ssl_video.inference.ahead import decoding_threads
 from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.evaluate import both, probabilities
 from ssl_video.inference.evaluation import Evaluation, File, check_files
@@ -43,7 +43,6 @@ from ssl_video.runs import fold_logits
 from ssl_video.runs.folder import RunFolder
 from ssl_video.spec import Spec, build, plain
 
-MOST_WORKERS = 1024  # threads that decode
 Sources = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
@@ -418,6 +417,7 @@ class Model:
                 self.device,
                 functools.partial(report, "testing"),
                 average=both(self.temperatures),
+                threads=decoding_threads(None),
             )
         found = Evaluation(
             [data.index.ids[row] for row in rows.tolist()],
@@ -461,12 +461,3 @@ def _clips(videos: Sources) -> list[to_label.Given]:
     for clip in to_label.clips([videos] if isinstance(videos, str | PathLike) else videos):
         found.setdefault((clip.file, clip.segment), clip)
     return list(found.values())
-
-
-def decoding_threads(number: int | None) -> int:
-    """Return the number of threads that decode."""
-    if number is None:
-        return min(8, os.cpu_count() or 1)
-    if not 0 <= number <= MOST_WORKERS:
-        raise InputError(f"workers must be a number from 0 to {MOST_WORKERS}, found {number}")
-    return number

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ssl_video.data.dataset import Data
+from ssl_video.inference.ahead import decoding_threads
 from ssl_video.inference.evaluate import accuracy, probabilities
 from ssl_video.inference.temporal_robustness import CHANGES, ORIGINAL, Scores, positions
 from ssl_video.inference.testing_data import labeled_rows
@@ -36,6 +37,7 @@ def sensitivity(model: "Model", data: Data, progress: Callable[[int, int], None]
         model.device,
         progress,
         changed=changed,
+        threads=decoding_threads(None),
     )
     found: Scores = {name: {} for name in predictors}
     for pair, (name, change) in pairs.items():

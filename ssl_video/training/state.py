@@ -328,6 +328,7 @@ class Training:
             self.processes,
             features=self.features.of_videos,
             average=average,
+            threads=self.loaders,
         )
 
     def _accuracies(self, rows: np.ndarray, scores: dict[str, np.ndarray]) -> Scores:

@@ -1,4 +1,6 @@
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from helpers.numbers import close
 from torch import Tensor, nn
 
 from ssl_video.data.dataset import Data
+from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.pool import evaluation_clips
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
@@ -98,6 +101,44 @@ def test_each_predictor_is_fed_its_own_clips(data: Data, small_spec: MakeSpec) -
     )
     assert (short.shapes, long.shapes) == ({(3, 2, 8, 8)}, {(3, 4, 8, 8)})
     assert {name: scores.shape for name, scores in found.items()} == {"short": (2, 3), "long": (2, 3)}
+
+
+def decoding() -> int:
+    return sum(thread.name.startswith("prepare-clips") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_change_no_number_and_every_read_is_counted(
+    data: Data, small_spec: MakeSpec, threads: int
+) -> None:
+    """31 clips per video: each group is one video, so there are more groups than threads."""
+    spec, rows = small_spec(test_clips=31), [4, 11, 7, 2, 0, 9]
+    shapes = {"short": SHORT, "long": LONG}
+    predictors = {"short": Colour(), "long": Colour()}
+    data.store.take()
+    alone = probabilities(predictors, shapes.__getitem__, data.store, rows, spec, CPU)
+    reads, done = data.store.take(), list[int]()
+    found = probabilities(
+        *(predictors, shapes.__getitem__, data.store, rows, spec, CPU),
+        progress=lambda number, _: done.append(number),
+        threads=threads,
+    )
+    assert all((found[name] == alone[name]).all() for name in predictors)
+    assert done == [1, 2, 3, 4, 5, 6]
+    assert sum(data.store.take()[:2]) == sum(reads[:2]) == 12
+    assert decoding() == 0
+
+
+def test_threads_end_with_an_error(data: Data, small_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = small_spec(test_clips=31)
+    with pytest.raises(KeyboardInterrupt):
+        probabilities({"model": Failing()}, lambda _: SHORT, data.store, [0, 1, 2], spec, CPU, threads=2)
+    assert decoding() == 0
+    (tmp_path / "broken.mp4").write_text("no video")
+    store = FrameStore([*data.store.paths[:3], str(tmp_path / "broken.mp4")], 8, limit=0)
+    with pytest.raises(InputError, match=r"broken\.mp4"):
+        probabilities({"model": Colour()}, lambda _: SHORT, store, [0, 3, 1, 2], spec, CPU, threads=2)
+    assert decoding() == 0
 
 
 class Failing(Colour):

@@ -14,7 +14,7 @@ from ssl_video.data import pool
 from ssl_video.data.dataset import Data
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
-from ssl_video.inference import evaluate, temporal_robustness
+from ssl_video.inference import prepared, temporal_robustness
 from ssl_video.inference.model import Model
 from ssl_video.inference.temporal_robustness import CHANGES, ORIGINAL, positions
 from ssl_video.runs.folder import DYNAMICS
@@ -106,7 +106,7 @@ def test_every_network_sees_its_own_clips_changed(
         cut.append(arguments[1])
         return pool.evaluation_clips(*arguments)
 
-    monkeypatch.setattr(evaluate, "evaluation_clips", counted)
+    monkeypatch.setattr(prepared, "evaluation_clips", counted)
     scores = model.sensitivity(data)
     rows = data.index.rows("test").tolist()
     assert sorted(cut) == sorted(rows * 2), "once for each of the two clip shapes"
