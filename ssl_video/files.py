@@ -51,15 +51,25 @@ def read_bytes(path: Path, limit: int = 2**30) -> bytes:
     Raises:
         OSError: it cannot be read, is no regular file, or has more than `limit` bytes.
     """
-    # Opening a pipe would wait for a writer.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a file: a folder, a pipe or a device", str(path))
-        if status.st_size > limit:
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
             raise OSError(errno.EFBIG, f"larger than {limit:,} bytes", str(path))
         return file.read()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that anybody may have put there, for reading.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    # Opening a pipe would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    file = open(descriptor, "rb")  # noqa: SIM115 - returned
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a file: a folder, a pipe or a device", str(path))
+    return file
 
 
 def parse_json(content: bytes | str) -> Any:

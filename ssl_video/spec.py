@@ -340,14 +340,19 @@ def check_options(owner: str, constructor: type, options: Mapping[str, Any]) -> 
     return values
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, *, own: bool = False) -> dict[str, Any]:
     """Read a mapping from a YAML file.
+
+    Args:
+        path: the file.
+        own: whether this program wrote it; it may then be larger.
 
     Raises:
         InputError: no such file, not YAML, a key given twice, or not a mapping.
     """
     try:
-        values = yaml_files.parse(read_bytes(path, yaml_files.LARGEST).decode("utf-8"))
+        limit = yaml_files.OWN_LARGEST if own else yaml_files.LARGEST
+        values = yaml_files.parse(read_bytes(path, limit).decode("utf-8"), own=own)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:

@@ -24,7 +24,7 @@ _LONGEST_PAUSE = 600.0
 
 def finished(results: Path, plan: Plan) -> Result | None:
     """Return the result of a planned run; None if it is not finished."""
-    return run_folder(results, plan.name).finished()
+    return run_folder(results, plan.name).finished(plan.name)
 
 
 def execute(

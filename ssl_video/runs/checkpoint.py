@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ssl_video.errors import DAMAGED, InputError, shortened
-from ssl_video.files import replacing
+from ssl_video.files import open_regular, replacing
 from ssl_video.runs import weight_file
 from ssl_video.runs.folder import CHECKPOINT, NEXT_CHECKPOINT, PREVIOUS_CHECKPOINT, WEIGHTS
 
@@ -73,10 +73,12 @@ def _problem(state: dict[str, Any]) -> str:
 def _unpickled(path: Path) -> Any:
     try:
         # torch does not verify the checksums that it writes, so a flipped bit would go unnoticed.
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise InputError(f"{path} is damaged: the checksum of its part {damaged} is wrong")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            with zipfile.ZipFile(file) as archive:
+                if damaged := archive.testzip():
+                    raise InputError(f"{path} is damaged: the checksum of its part {damaged} is wrong")
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}") from None
     except DAMAGED as error:

@@ -3,15 +3,18 @@
 Only `load_model` imports torch.
 """
 
+import contextlib
+import itertools
 import os
+import zlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import yaml
 
+from ssl_video import yaml_files
 from ssl_video.errors import InputError
 from ssl_video.files import read_bytes, replace_text
 from ssl_video.runs import jsonl, lock
@@ -36,7 +39,11 @@ CHECKPOINT, PREVIOUS_CHECKPOINT, NEXT_CHECKPOINT = (
     "checkpoint-next.pt",
 )
 WEIGHTS = "final.safetensors"
-_RUNS = "runs"
+ARRAYS = PREDICTIONS, VALIDATION_PREDICTIONS, FOLD_LOGITS, PSEUDO_LABELS
+# The files that a finished run leaves beside its result, and that a run begins anew.
+_OF_RESULT = (*ARRAYS, METRICS, VALIDATION, DYNAMICS, WEIGHTS)
+_RUNS, _ASIDE = "runs", "damaged"
+_BACK = "remove the run's folder and run it again to have it back"
 _LARGEST = 2**26  # bytes of a result; usual ones have some thousands
 
 
@@ -84,19 +91,53 @@ class RunFolder:
     @property
     def has_checkpoint(self) -> bool:
         """True if the run was stopped and can be resumed."""
-        return os.path.exists(self.path / CHECKPOINT)
+        return any(os.path.exists(self.path / name) for name in (CHECKPOINT, PREVIOUS_CHECKPOINT))
 
     @property
     def has_result(self) -> bool:
         """True if there is a result, even a damaged one."""
         return os.path.exists(self.path / RESULT)
 
-    def finished(self) -> Result | None:
-        """Return the result; None if the run is unfinished or its result cannot be read."""
+    def finished(self, run: str = "") -> Result | None:
+        """Return the result; None if the run is unfinished or its result cannot be read.
+
+        Args:
+            run: the identity that the result must have; empty: any, as a folder may have been renamed.
+        """
         try:
-            return self.read_result()
+            result = self.read_result()
         except (OSError, ValueError):
             return None
+        return result if run in ("", result.run) else None
+
+    def set_aside(self, run: str) -> str:
+        """Move a result that is damaged or of another run away, so that a new one replaces no file.
+
+        The files that it describes are moved with it, unless the run has a checkpoint, which writes them
+        again. If the process is killed meanwhile, the next one moves the rest.
+
+        Args:
+            run: the run's identity.
+
+        Returns:
+            A sentence about it; empty: there is nothing to move.
+        """
+        if not self.has_result or self.finished(run):
+            return ""
+        kept = next(path for path in self._asides() if not os.path.lexists(path / RESULT))
+        kept.mkdir(exist_ok=True)
+        # The result is the last, as it tells that there is something to move.
+        for name in (RESULT,) if self.has_checkpoint else (*_OF_RESULT, RESULT):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self.path / name, kept / name)
+        again = "goes on from its checkpoint" if self.has_checkpoint else "is trained again"
+        return f"{self.path / RESULT} is damaged or of another run: it is kept in {kept}, and the run {again}"
+
+    def _asides(self) -> Iterator[Path]:
+        """Yield folders for files that are set aside: damaged, damaged-1, ..."""
+        yield self.path / _ASIDE
+        for number in itertools.count(1):
+            yield self.path / f"{_ASIDE}-{number}"
 
     def read_result(self) -> Result:
         """Read the result.
@@ -136,7 +177,7 @@ class RunFolder:
         Raises:
             InputError: there is none, or it is damaged.
         """
-        return build(read_yaml(self.path / SPEC))
+        return build(read_yaml(self.path / SPEC, own=True))
 
     @property
     def spec_file(self) -> Path:
@@ -191,8 +232,9 @@ class RunFolder:
 
     @property
     def has_pseudo_labels(self) -> bool:
-        """True if the run's pseudo-labels are stored."""
-        return os.path.exists(self.path / PSEUDO_LABELS)
+        """True if the run's pseudo-labels are stored; also if its result lists a file that was removed."""
+        result = self.finished()
+        return os.path.exists(self.path / PSEUDO_LABELS) or bool(result and PSEUDO_LABELS in result.files)
 
     @cached_property
     def partition(self) -> pd.DataFrame:
@@ -254,37 +296,56 @@ class RunFolder:
         return jsonl.read(self.path / name)
 
     def verify(self, name: str) -> None:
-        """Check that a file, if there is one, is as the finished run wrote it.
+        """Check that a file is as the finished run wrote it, and absent only if the run wrote none.
 
-        Records of unfinished runs and of older versions hold no checksums.
+        Unfinished runs and those of older versions have no checksums.
 
         Raises:
-            InputError: it was changed, or is of another run.
+            InputError: it was removed or changed, or is of another run.
         """
         file, result = self.path / name, self.finished()
-        if not result or not result.files or not file.exists():
+        if not result or not result.files:
             return
+        expected = result.files.get(name)
         try:
-            found = stamp(file)
+            found = stamp(file) if os.path.lexists(file) else None
         except OSError as error:
-            raise InputError(f"{file} cannot be read: {error.strerror}") from None
-        if result.files.get(name) != found:
+            raise InputError(f"{file} cannot be read: {error.strerror or error}") from None
+        if expected and found is None:
+            raise InputError(f"{file} was removed: {RESULT} lists it; {_BACK}")
+        # With other ends of lines, as some version control systems write them, a partition is the same.
+        if found != expected and not (name == PARTITION and expected == stamp(file, lines=True)):
             raise InputError(
-                f"{file} is damaged or of another run: its checksum is not the one in {RESULT}; remove the "
-                "run's folder and run it again to have it back"
+                f"{file} is damaged or of another run: its checksum is not the one in {RESULT}; {_BACK}"
             )
 
     def write_spec(self, spec: Spec) -> None:
-        """Write the resolved specification, in the form that `ssl-video train` reads."""
-        replace_text(self.path / SPEC, yaml.safe_dump(plain(spec), sort_keys=False))
+        """Write the resolved specification, in the form that `ssl-video train` reads.
+
+        Raises:
+            InputError: it is too large to be read again.
+        """
+        try:
+            text = yaml_files.write(plain(spec))
+        except ValueError as error:
+            raise InputError(f"the specification cannot be kept in {self.path / SPEC}: {error}") from None
+        replace_text(self.path / SPEC, text)
 
     def write_result(self, result: Result) -> None:
         """Write the result, which marks the run as finished."""
         replace_text(self.path / RESULT, result.write())
 
 
-def stamp(file: Path) -> str:
-    """Return the size of a file in bytes and its CRC-32, as text."""
+def stamp(file: Path, *, lines: bool = False) -> str:
+    """Return the size of a file in bytes and its CRC-32, as text.
+
+    Args:
+        file: the file.
+        lines: count and sum it as if its lines ended with "\\n" alone.
+    """
+    if lines:
+        content = read_bytes(file).replace(b"\r\n", b"\n")
+        return f"{len(content)} {zlib.crc32(content):08x}"
     size, checksum = jsonl.checksum(file)
     return f"{size} {checksum:08x}"
 

@@ -1,5 +1,6 @@
 """Records of a run as JSON lines, with their sizes and checksums in its checkpoints."""
 
+import contextlib
 import json
 import os
 import zlib
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssl_video.errors import InputError
-from ssl_video.files import read_bytes
+from ssl_video.files import open_regular, read_bytes
 
+_CHANGED = "was changed or removed since the run wrote it"
+_KEPT = ".damaged"  # the end of the name of a file that is not used
 _BLOCK = 2**20  # bytes that are read at once
 
 
@@ -31,8 +34,9 @@ class Records:
     """Files of JSON lines, each an object with a "step", that a run appends to.
 
     A checkpoint holds the mark of every file. A resumed run goes on behind its marks, so that files end up as
-    in an uninterrupted run. A file that is not as it was written is not used: it begins anew, its mark says
-    that lines are lost, and `warn` gets a sentence.
+    in an uninterrupted run. Anything behind a mark is removed. A file that does not begin as it was written
+    is not used: it is kept under another name, the record begins anew, its mark says that lines are lost, and
+    `warn` gets a sentence.
 
     Args:
         folder: the run's folder.
@@ -43,6 +47,7 @@ class Records:
         self.folder, self.main = folder, main
         self.warn: Callable[[str], None] = lambda _: None
         self._marks: dict[str, Mark] = {}
+        self._cut = set[str]()  # files of which it was said that more stood in them
 
     def state(self) -> dict[str, tuple[int, int, bool]]:
         """Return the marks, by file, as plain values for a checkpoint."""
@@ -58,8 +63,11 @@ class Records:
         for name in names if self.main else ():
             path = self.folder / name
             self._marks[name] = Mark(*(marks or {}).get(name, ()))
-            if not self.is_as_written(name) or (marks is None and path.exists()):
-                self._lose(name)
+            if marks is None and path.exists():
+                self._lose(name, "is not known to be whole, as the checkpoint is of an older version")
+            elif not self.is_as_written(name):
+                self._lose(name, _CHANGED)
+            # Lines of later steps, which are carried out once more.
             if self._marks[name].size:
                 os.truncate(path, self._marks[name].size)
             else:
@@ -71,7 +79,7 @@ class Records:
             return
         path, text = self.folder / name, "".join(json.dumps(row) + "\n" for row in rows).encode()
         if self._size(path) != self._marks.get(name, Mark()).size:
-            self._lose(name)
+            self._mend(name)
         mark = self._marks.get(name, Mark())
         with path.open("ab" if mark.size else "wb") as file:
             file.write(text)
@@ -85,15 +93,37 @@ class Records:
         return not self.main or checksum(self.folder / name, mark.size) == (mark.size, mark.checksum)
 
     def damaged(self) -> list[str]:
-        """Return the files of which lines are lost, or that are not as they were written."""
+        """Return the files of which lines are lost, or that are not as they were written.
+
+        What somebody appended to a file is removed.
+        """
+        for name, mark in self._marks.items():
+            if self.main and self._size(self.folder / name) > mark.size > 0 and self.is_as_written(name):
+                self._mend(name)
         return [name for name, mark in self._marks.items() if not (mark.whole and self.is_as_written(name))]
 
-    def _lose(self, name: str) -> None:
-        """Begin a file anew, and say so."""
+    def _mend(self, name: str) -> None:
+        """Remove what stands behind this run's lines; if these are not as they were, begin anew."""
+        path, mark = self.folder / name, self._marks.get(name, Mark())
+        if self._size(path) < mark.size or not self.is_as_written(name):
+            self._lose(name, _CHANGED)
+            return
+        os.truncate(path, mark.size)
+        if name not in self._cut:
+            self._cut.add(name)
+            self.warn(f"{path} held more than the run wrote: the rest is removed, and its own lines are kept")
+
+    def _lose(self, name: str, reason: str) -> None:
+        """Begin a file anew, keep what there is, and say so."""
+        path = self.folder / name
         self._marks[name] = Mark(whole=False)
+        where = ""
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, path.with_name(name + _KEPT))
+            where = f", the file is kept as {name}{_KEPT}"
         self.warn(
-            f"{self.folder / name} was changed or removed since the run wrote it: this record begins anew, "
-            "and lacks the steps before; the weights do not depend on it"
+            f"{path} {reason}: this record begins anew{where}, and lacks the steps before; the weights do "
+            "not depend on it"
         )
 
     @staticmethod
@@ -102,12 +132,15 @@ class Records:
 
 
 def checksum(path: Path, size: int | None = None) -> tuple[int, int]:
-    """Return size and CRC-32 of the first bytes of a file, or of all; of an absent file (0, 0)."""
+    """Return size and CRC-32 of the first bytes of a file, or of all; of an absent file (0, 0).
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
     done, found = 0, 0
-    if path.exists():
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK if size is None else min(_BLOCK, size - done)):
-                done, found = done + len(block), zlib.crc32(block, found)
+    with contextlib.suppress(FileNotFoundError), open_regular(path) as file:
+        while block := file.read(_BLOCK if size is None else min(_BLOCK, size - done)):
+            done, found = done + len(block), zlib.crc32(block, found)
     return done, found
 
 

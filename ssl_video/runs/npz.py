@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ssl_video.errors import DAMAGED, InputError
-from ssl_video.files import replacing
+from ssl_video.files import open_regular, replacing
 from ssl_video.runs.folder import RunFolder
 
 _RUN = "run"
@@ -46,11 +46,12 @@ def load(path: Path, absent: str) -> dict[str, np.ndarray]:
         InputError: there is none, it is damaged, or it is of another run.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             arrays = {
                 info.filename.removesuffix(".npy"): _array(archive, info) for info in archive.infolist()
             }
     except FileNotFoundError:
+        RunFolder(path.parent).verify(path.name)
         raise InputError(f"there is no {path}: {absent}") from None
     except _DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -10,20 +10,16 @@ from ssl_video.files import replace_text
 from ssl_video.runs import fold_logits, predictions, pseudo_labels
 from ssl_video.runs.fold_logits import FoldLogits
 from ssl_video.runs.folder import (
-    FOLD_LOGITS,
+    ARRAYS,
     LEFT_OUT,
     METRICS,
     PARTITION,
-    PREDICTIONS,
-    PSEUDO_LABELS,
     VALIDATION,
     VALIDATION_PREDICTIONS,
     RunFolder,
     stamp,
 )
 from ssl_video.training.state import Tested, Training
-
-_ARRAYS = PREDICTIONS, VALIDATION_PREDICTIONS, FOLD_LOGITS, PSEUDO_LABELS
 
 
 class Written(NamedTuple):
@@ -54,7 +50,7 @@ def write(run: Training, tested: Tested, validation: Tested, warn: Callable[[str
     """
     folder = run.folder
     # Arrays of another run, which somebody put there.
-    for name in _ARRAYS:
+    for name in ARRAYS:
         (folder / name).unlink(missing_ok=True)
     begin(run)  # once more, in case that somebody removed or changed its files
     if tested.predictions:
@@ -72,7 +68,7 @@ def write(run: Training, tested: Tested, validation: Tested, warn: Callable[[str
             f"{folder / name} lacks lines that the run wrote: the result says so, and holds no number made "
             "from them; to have the record whole, remove the run's folder and run it again"
         )
-    names = [name for name in (*_ARRAYS, PARTITION, METRICS, VALIDATION) if (folder / name).exists()]
+    names = [name for name in (*ARRAYS, PARTITION, METRICS, VALIDATION) if (folder / name).exists()]
     return Written(used, incomplete, {name: stamp(folder / name) for name in names})
 
 

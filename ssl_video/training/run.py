@@ -90,7 +90,7 @@ def run(
         Stopped: `stopping` returned True.
         InputError: a problem that the user can fix.
     """
-    finished = RunFolder(folder).finished()
+    finished = RunFolder(folder).finished(todo.name)
     if finished:
         # It may have been killed before it could tidy up.
         _tidy(folder)
@@ -99,6 +99,8 @@ def run(
         training = Training(todo.spec, todo.data, todo.partition, folder, execution, todo.name)
         training.records.warn = warn
         if training.processes.main:
+            if sentence := RunFolder(folder).set_aside(todo.name):
+                warn(sentence)
             outputs.begin(training)
         # Before training, so that an error here costs nothing.
         counted = _count(todo, training.processes, warn)

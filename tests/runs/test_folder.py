@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +151,19 @@ def test_a_specification_that_cannot_be_read(begun: RunFolder, tmp_path: Path) -
         RunFolder(tmp_path / "nowhere").spec  # noqa: B018
 
 
+def test_a_large_specification_is_read_back_or_refused_before_it_is_written(begun: RunFolder) -> None:
+    """Files of users have at most 1 MiB, and 1000 references."""
+    names = [f"class {number} {'x' * 400}" for number in range(1500)]
+    spec = Spec(algorithm="fixmatch", steps=7, options={"a": names, "b": names, "c": [[1]] * 2000})
+    begun.write_spec(spec)
+    assert (begun.path / SPEC).stat().st_size > 2**20
+    assert begun.spec.options == spec.options
+    before = (begun.path / SPEC).read_bytes()
+    with pytest.raises(InputError, match=r"cannot be kept in .*spec\.yaml: it has about .* characters, more"):
+        begun.write_spec(Spec(algorithm="fixmatch", options={"a": "x" * 2**25}))
+    assert (begun.path / SPEC).read_bytes() == before
+
+
 # -- records of its steps
 
 
@@ -238,6 +252,51 @@ def test_predictions_and_pseudo_labels_that_are_not_there_or_damaged(begun: RunF
     for read in (lambda: begun.predictions, lambda: begun.pseudo_labels):
         with pytest.raises(InputError, match="is damaged"):
             read()
+
+
+def test_a_file_that_the_result_lists_cannot_be_absent(finished: RunFolder, tmp_path: Path) -> None:
+    """Or it would be as if the run had none."""
+    reads: dict[str, Callable[[RunFolder], object]] = {
+        METRICS: lambda run: run.metrics,
+        VALIDATION: lambda run: run.validation,
+        PARTITION: lambda run: run.partition,
+        PREDICTIONS: lambda run: run.predictions,
+        PSEUDO_LABELS: lambda run: run.pseudo_labels,
+    }
+    for name, read in reads.items():
+        folder = RunFolder(shutil.copytree(finished.path, tmp_path / name))
+        assert name in folder.result.files
+        (folder.path / name).unlink()
+        with pytest.raises(InputError, match=rf"/{name} was removed: result\.json lists it; remove the run"):
+            read(folder)
+        assert folder.has_pseudo_labels
+
+
+def test_ends_of_lines_of_a_partition_do_not_matter(finished: RunFolder, tmp_path: Path) -> None:
+    """Some version control systems write others; of a record they are damage."""
+    folder = RunFolder(shutil.copytree(finished.path, tmp_path / "copy"))
+    for name in (PARTITION, METRICS):
+        file = folder.path / name
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    pd.testing.assert_frame_equal(folder.partition, finished.partition)
+    with pytest.raises(InputError, match="is damaged or of another run"):
+        folder.metrics  # noqa: B018
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(finished: RunFolder, tmp_path: Path) -> None:
+    folder = RunFolder(shutil.copytree(finished.path, tmp_path / "copy"))
+    reads: dict[str, Callable[[RunFolder], object]] = {
+        METRICS: lambda run: run.metrics,
+        PARTITION: lambda run: run.partition,
+        PREDICTIONS: lambda run: run.predictions,
+        WEIGHTS: lambda run: run.model("cpu"),
+        CHECKPOINT: lambda run: checkpoint.load(run.path / CHECKPOINT),
+    }
+    for name, read in reads.items():
+        (folder.path / name).unlink(missing_ok=True)
+        os.mkfifo(folder.path / name)
+        with pytest.raises(InputError, match=f"{name} .*not a file: a folder, a pipe or a device"):
+            read(folder)
 
 
 # -- networks

@@ -72,3 +72,70 @@ def test_damaged_records_are_not_continued(tmp_path: Path) -> None:
         assert len(said) == (not whole)
 
     check()
+
+
+def begun(folder: Path) -> tuple[jsonl.Records, list[str]]:
+    """Records of a run that has written its first lines, and what it says."""
+    records, said = jsonl.Records(folder), list[str]()
+    records.warn = said.append
+    records.resume([METRICS], {})
+    records.write(METRICS, LINES)
+    return records, said
+
+
+def test_what_is_appended_to_a_record_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """As a torn line of another program; said once."""
+    records, said = begun(tmp_path)
+    path = tmp_path / METRICS
+    for step in (2, 3):
+        with path.open("a") as file:
+            file.write('{"step": 9, "lear')
+        records.write(METRICS, [{"step": step}])
+    with path.open("a") as file:
+        file.write("more\n")
+    assert records.damaged() == []
+    assert [row["step"] for row in jsonl.read(path)] == [0, 1, 2, 3]
+    assert jsonl.checksum(path) == tuple(records.state()[METRICS][:2])
+    assert said == [f"{path} held more than the run wrote: the rest is removed, and its own lines are kept"]
+
+
+def test_a_record_that_cannot_be_continued_is_kept(tmp_path: Path) -> None:
+    path, kept = tmp_path / METRICS, tmp_path / "metrics.jsonl.damaged"
+    for damage, reason in (
+        (lambda: path.write_text(path.read_text().replace("0.5", "0.6")), "was changed or removed since"),
+        (lambda: path.write_text("cut"), "was changed or removed since"),
+    ):
+        kept.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        records, said = begun(tmp_path)
+        damage()
+        content = path.read_text()
+        again = jsonl.Records(tmp_path)
+        again.warn = said.append
+        again.resume([METRICS], records.state())
+        again.write(METRICS, [{"step": 2}])
+        assert (kept.read_text(), again.damaged()) == (content, [METRICS])
+        assert [row["step"] for row in jsonl.read(path)] == [2]
+        assert reason in said[0]
+        assert "the file is kept as metrics.jsonl.damaged" in said[0]
+
+
+def test_a_record_of_an_older_version_is_kept_and_the_reason_is_true(tmp_path: Path) -> None:
+    """Its checkpoints hold no checksums of it."""
+    begun(tmp_path)
+    again, said = jsonl.Records(tmp_path), list[str]()
+    again.warn = said.append
+    again.resume([METRICS, "validation.jsonl"], None)
+    assert (tmp_path / "metrics.jsonl.damaged").read_text() == TEXT
+    assert not (tmp_path / METRICS).exists()
+    assert len(said) == 1
+    assert "is not known to be whole, as the checkpoint is of an older version" in said[0]
+    assert "changed" not in said[0]
+
+
+def test_a_removed_record_is_not_said_to_be_kept(tmp_path: Path) -> None:
+    records, said = begun(tmp_path)
+    (tmp_path / METRICS).unlink()
+    records.write(METRICS, [{"step": 2}])
+    assert len(said) == 1
+    assert "kept" not in said[0]

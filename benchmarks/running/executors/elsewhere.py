@@ -202,7 +202,7 @@ class _Sent:
             # A run that somebody else stopped must not stop all others: it is resumed once.
             kind = "lost" if kind == "stopped" else kind
             return Event(kind, self.plan, reason=f"{reason or outcome.kind}{where}")
-        result = RunFolder(self.folder).finished()
+        result = RunFolder(self.folder).finished(self.plan.name)
         if result:
             return Event("finished", self.plan, result=result)
         self._ended = self._ended or time.monotonic()
