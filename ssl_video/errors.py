@@ -4,7 +4,9 @@ import difflib
 import pickle
 import reprlib
 import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 
 _LONGEST = 200  # characters of a name that may have been meant as another
@@ -27,6 +29,8 @@ DAMAGED = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
+# Besides these, those of numpy for damaged arrays and their headers.
+DAMAGED_ARRAYS = (*DAMAGED, zlib.error, NotImplementedError, tokenize.TokenError, SyntaxError, MemoryError)
 
 
 class InputError(Exception):

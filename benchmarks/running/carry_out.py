@@ -16,7 +16,8 @@ from ssl_video.benchmarks.tables.results import Results, read_results
 from ssl_video.data import frame_rates
 from ssl_video.errors import InputError, counted
 from ssl_video.inference import cross_validation
-from ssl_video.networks.assemble import label, plugins
+from ssl_video.networks.assemble import label
+from ssl_video.networks.plugins import named
 from ssl_video.observer import Observer
 from ssl_video.runs import identity
 from ssl_video.runs.folder import RESULT, RunFolder, run_folder
@@ -181,7 +182,7 @@ def _check_sendable(plans: Sequence[Plan], execution: Execution) -> None:
         InputError: one that cannot be pickled; any, if runs are executed on other machines.
     """
     problems = list[str]()
-    for registry, name in dict.fromkeys(entry for plan in plans for entry in plugins(plan.spec)):
+    for registry, name in dict.fromkeys(entry for plan in plans for entry in named(plan.spec)):
         own = registry.of_session([name])
         if own and execution.executor != "local":
             problems.append(
@@ -201,7 +202,7 @@ def _check_sendable(plans: Sequence[Plan], execution: Execution) -> None:
 
 def _without_source(plans: Sequence[Plan]) -> list[str]:
     """Return a sentence for each class or function whose source cannot be read."""
-    entries = dict.fromkeys(entry for plan in plans for entry in plugins(plan.spec))
+    entries = dict.fromkeys(entry for plan in plans for entry in named(plan.spec))
     return [
         f"note: the source of {name} cannot be read, so its runs can be resumed and compared only in this "
         "Python session; put it into a file to use them later"

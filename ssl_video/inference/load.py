@@ -1,5 +1,6 @@
 """Load the trained networks of a run."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -69,4 +70,6 @@ def _read(path: Path, folder: Path | None) -> dict[str, Any]:
     if found is None:
         missing = f"{path} holds no checkpoint (neither {checkpoint.FINAL} nor {checkpoint.CURRENT})"
         raise InputError(*(damaged or [missing]))
+    for sentence in damaged:
+        warnings.warn(f"{sentence}; the one before is used", RuntimeWarning, stacklevel=2)
     return found

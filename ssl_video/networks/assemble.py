@@ -22,8 +22,8 @@ from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError, unknown
 from ssl_video.networks import devices, fine_tuning
 from ssl_video.networks.fine_tuning import FineTuning
-from ssl_video.networks.plugins import entry
-from ssl_video.registry import Registry, algorithms
+from ssl_video.networks.plugins import named
+from ssl_video.registry import algorithms
 from ssl_video.registry import backbones as backbone_registry
 from ssl_video.spec import NetworkSpec, Spec, check_options
 
@@ -232,16 +232,10 @@ def source(spec: Spec) -> str:
         InputError: weights that cannot be read.
     """
     networks = spec.networks.values()
-    code = [registry.code(name) for registry, name in plugins(spec)]
+    code = [registry.code(name) for registry, name in named(spec)]
     code = [text for text in dict.fromkeys(code) if text]
     weights = [pretrained.find(n.weights, str(n.backbone)).identity() for n in networks if n.weights]
     return "\0".join(code + weights)
-
-
-def plugins(spec: Spec) -> list[tuple[Registry, str]]:
-    """Return the algorithm and the backbones of a resolved specification, with the registry of each."""
-    entries = [entry(str(network.backbone)) for network in spec.networks.values()]
-    return [(algorithms, spec.algorithm), *((backbone_registry, name) for name in dict.fromkeys(entries))]
 
 
 def label(spec: Spec) -> str:

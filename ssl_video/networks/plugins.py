@@ -3,7 +3,8 @@
 A checkpoint comes from anybody, and can name any Python file as its algorithm or a backbone. So such code is
 imported for it only if the user allows it, and only as it was when the checkpoint was written. Commands in
 which the user names the code (`train`, `bench`, `algorithm check`) need no permission, and neither does code
-that this process has loaded before: nothing new would run.
+that this process has loaded before: nothing new would run. The hash is that of the named file alone, not of
+modules that it imports.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,8 +57,8 @@ def check(spec: Spec, recorded: Any, trust: bool, source: object) -> None:
         what = f"{source} was trained with the {registry.kind} {name}, the code in {file}"
         if not trust:
             raise InputError(
-                f"{what}, which would run here: if you trust the checkpoint and this file, allow it with "
-                "--trust (trust=True in Python)"
+                f"{what}, which would run here with all that it imports: if you trust the checkpoint and "
+                "this code, allow it with --trust (trust=True in Python)"
             )
         if name not in known:
             raise InputError(f"{what}, of which it holds no hash: train it again with this version")

@@ -4,23 +4,21 @@ The file holds the name of its run, and zip keeps a checksum of every array.
 """
 
 import math
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from ssl_video.errors import DAMAGED, InputError
+from ssl_video.errors import DAMAGED_ARRAYS, InputError
 from ssl_video.files import open_regular, replacing
 from ssl_video.runs.folder import RunFolder
+from ssl_video.runs.result import Result
 
 _RUN = "run"
 # A byte of deflated data gives at most this many: more is a forged size, which would take all memory.
 _RATIO = 1032
-# Besides those of damaged archives, the errors of numpy for a damaged header.
-_DAMAGED = (*DAMAGED, zlib.error, NotImplementedError, tokenize.TokenError, SyntaxError, MemoryError)
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray], run: str = "") -> None:
@@ -53,7 +51,7 @@ def load(path: Path, absent: str) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         RunFolder(path.parent).verify(path.name)
         raise InputError(f"there is no {path}: {absent}") from None
-    except _DAMAGED as error:
+    except DAMAGED_ARRAYS as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} is damaged: {reason}") from None
     run, folder = str(arrays.pop(_RUN, "")), RunFolder(path.parent)
@@ -144,12 +142,15 @@ class StoredArrays:
         Raises:
             InputError: the result has another.
         """
-        result = RunFolder(self.path.parent).finished()
-        expected = getattr(result, field) if result else found
+        expected = getattr(self._result, field) if self._result else found
         if expected != found:
             raise InputError(
                 f"{self.path} is of another run: it has {found} {what}, and this run has {expected}"
             )
+
+    @cached_property
+    def _result(self) -> Result | None:
+        return RunFolder(self.path.parent).finished()
 
     def damaged(self, reason: str) -> InputError:
         """Return the error for damaged content."""

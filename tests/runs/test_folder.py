@@ -318,6 +318,11 @@ def test_the_networks_of_a_finished_run_and_of_one_under_way(
         run(planned, under_way.path, Execution("cpu"), stopping=lambda: True)
     assert under_way.has_checkpoint
     assert under_way.model("cpu").classes == list(planned.data.index.classes)
+    # Where the newest checkpoint is damaged, that the older one is used is not kept back.
+    shutil.copy(under_way.path / CHECKPOINT, under_way.path / "checkpoint-previous.pt")
+    (under_way.path / CHECKPOINT).write_bytes(b"PK")
+    with pytest.warns(RuntimeWarning, match=r"checkpoint\.pt is damaged .*; the one before is used"):
+        assert under_way.model("cpu").classes == list(planned.data.index.classes)
     with pytest.raises(InputError, match="cuda:99"):
         finished.model("cuda:99")
 

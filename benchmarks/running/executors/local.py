@@ -25,7 +25,7 @@ from filelock import Timeout
 from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.data.paths import CACHE
 from ssl_video.errors import InputError
-from ssl_video.networks.assemble import plugins
+from ssl_video.networks.plugins import named
 from ssl_video.processes import end_with_parent, without_main
 from ssl_video.registry import algorithms, backbones
 from ssl_video.runs.folder import LOG
@@ -225,7 +225,7 @@ def _started(arguments: tuple[Any, ...]) -> Any:
 
 def _session_code(plan: Plan) -> bytes:
     """Return the classes and functions of this Python session that a run needs, by value."""
-    names = [name for _, name in plugins(plan.spec)]
+    names = [name for _, name in named(plan.spec)]
     return cloudpickle.dumps([registry.of_session(names) for registry in _REGISTRIES])
 
 

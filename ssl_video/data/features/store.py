@@ -115,8 +115,8 @@ class FeatureSet:
             compute: returns the features of some items, one array of shape `shape` after the other. They may
                 be items of other processes.
             has: whether `compute` has the video of a content. Those of other data sets it may lack.
-            progress: called before each pack, and at the end, with the number of items that are stored, and
-                of all. If it raises an error, the stored packs stay.
+            progress: called before each pack that is checked or computed, and at the end, with the number of
+                items that are known to be stored, and of all. If it raises an error, the stored packs stay.
 
         Raises:
             InputError: there is no room, or the folder cannot be written.
@@ -126,8 +126,7 @@ class FeatureSet:
             with _locked(self.folder / "packs"):
                 self._look()
                 self._add([item for item in items if item not in self._where])
-            for number in {self._where[item][0] for item in items}:
-                self._check(number)
+            self._check_all(Counter(self._where[item][0] for item in items), progress)
             waiting = self._unstored(items)
             while waiting:
                 if progress:
@@ -178,6 +177,16 @@ class FeatureSet:
                 for slot, item in enumerate(found):
                     self._where.setdefault(item, (len(self._packs), slot))
                 self._packs.append(path.stem)
+
+    def _check_all(self, items: Counter[int], progress: CountProgress | None) -> None:
+        """Remove the features of stored packs that are not as they were written; `items`: numbers by pack."""
+        whole = 0
+        for number, count in items.items():
+            if self._path(number, _ARRAY).exists():
+                if progress:
+                    progress(whole, items.total())
+                self._check(number)
+                whole += count if self._path(number, _ARRAY).exists() else 0
 
     def _check(self, number: int) -> None:
         """Remove the features of a pack if they are not as they were written."""

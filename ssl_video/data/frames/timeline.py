@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import tokenize
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +11,11 @@ from ssl_video.data.frames.known import Video
 from ssl_video.data.video import decode
 from ssl_video.data.video.container import stated_seconds
 from ssl_video.data.video.packets import Irregular, Packets, scan
-from ssl_video.errors import DAMAGED
+from ssl_video.errors import DAMAGED_ARRAYS
 from ssl_video.files import replacing
 
 _REMEMBERED = 2**21  # frames whose packets a process keeps in memory
 _CHECKED = 8  # frames at the start of a long file that are decoded
-_UNREADABLE = (*DAMAGED, zlib.error, tokenize.TokenError, SyntaxError, MemoryError)
 
 
 class Timelines:
@@ -56,7 +53,7 @@ class Timelines:
         return self.folder / "times" / content[:2] / f"{content}.npz"
 
     def _load(self, video: Video) -> Packets | None:
-        with contextlib.suppress(*_UNREADABLE), np.load(self._file(video.content)) as stored:
+        with contextlib.suppress(*DAMAGED_ARRAYS), np.load(self._file(video.content)) as stored:
             stamps, positions = np.cumsum(stored["stamps"]), np.cumsum(stored["positions"])
             same = str(stored["content"]) == video.content
             if same and len(stamps) == len(positions) == video.frames:

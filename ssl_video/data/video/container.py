@@ -1,7 +1,7 @@
 """Video files as PyAV opens them (it includes its own FFmpeg, so a plain pip install works).
 
 All readers open files here. A file may come from anybody, so there are limits: of the formats, of the pixels
-of a frame, of the number of frames, and of the time until the next frame.
+of a frame, of the number of frames, and of the computing time until the next frame.
 """
 
 import threading
@@ -17,10 +17,14 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ssl_video.data.video.kinds import FORMATS, not_a_file, real_kind
+from ssl_video.errors import InputError
 
 MOST_PIXELS = 2**26  # pixels of a frame: 8192 x 8192, twice an 8K frame
 MOST_FRAMES = 2**24  # frames of a file: six days at 30 per second
-MOST_SECONDS = 120.0  # seconds until the next frame; damaged data yield none for a while
+# Seconds of computing until the next frame, as damaged data yield none for a while. The time of the disk and
+# of other programs does not count: it says nothing about the file.
+MOST_SECONDS = 120.0
+_DISK_SECONDS = 120.0  # seconds of waiting for the disk
 _REFUSED = "only containers of videos are opened"
 
 # AVI files hold titles in any character set; up to version 18 PyAV rejects those that are not UTF-8.
@@ -28,7 +32,7 @@ _OPEN: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.spl
 _OPEN |= {
     # No network, and no file that another one names.
     "container_options": {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"},
-    "timeout": MOST_SECONDS,
+    "timeout": _DISK_SECONDS,
 }
 _thread = threading.local()
 
@@ -50,6 +54,7 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     Raises:
         DecodeError: the file cannot be opened, is of a kind that is not (a playlist, a picture, a pipe), or
             has no video that FFmpeg can decode. FFmpeg's errors inside the block are converted to it, too.
+        InputError: the disk does not answer.
     """
     if unusable := not_a_file(path):
         raise DecodeError(unusable)
@@ -71,7 +76,17 @@ def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, OSError) as error:
-        raise DecodeError(reason(error)) from None
+        raise _failure(error, path) from None
+
+
+def _failure(error: Exception, path: str | Path, place: str = "") -> DecodeError | InputError:
+    """Return the error for a file that cannot be read; it is not the file's if the disk does not answer."""
+    if isinstance(error, av.ExitError):
+        return InputError(
+            f"{path} could not be read: the disk did not answer within {_DISK_SECONDS:g} seconds; run the "
+            "command again once it does, which goes on where this one was"
+        )
+    return DecodeError(reason(error) + place)
 
 
 def _container(path: str | Path) -> InputContainer:
@@ -86,21 +101,11 @@ def _too_large(width: int, height: int) -> str:
     return f"its frames have {width} x {height} pixels, more than the {MOST_PIXELS:,} that are decoded"
 
 
-@contextmanager
-def until(stop: threading.Event) -> Iterator[None]:
-    """End this thread's decoding with a `DecodeError` once `stop` is set.
+def stop_with(stop: threading.Event | None) -> None:
+    """End this thread's decoding with a `DecodeError` once `stop` is set; for a pool's new thread.
 
     A thread cannot be interrupted, so Ctrl-C would wait for the ends of the files that threads decode.
     """
-    stop_with(stop)
-    try:
-        yield
-    finally:
-        stop_with(None)
-
-
-def stop_with(stop: threading.Event | None) -> None:
-    """End this thread's decoding with a `DecodeError` once `stop` is set; for a pool's new thread."""
     _thread.stop = stop
 
 
@@ -108,7 +113,7 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packe
     """Yield the packets from the file's current position; the last one is empty.
 
     Raises:
-        DecodeError: this thread's decoding was stopped, see `until`.
+        DecodeError: this thread's decoding was stopped, see `stop_with`.
     """
     stop: threading.Event | None = getattr(_thread, "stop", None)
     for packet in container.demux(stream):
@@ -117,27 +122,43 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packe
         yield packet
 
 
+def decoded(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[av.Packet, list[av.VideoFrame]]]:
+    """Yield the packets from the file's current position, each with the frames that it completes.
+
+    Raises:
+        DecodeError: no frame within `MOST_SECONDS`, or see `packets`.
+    """
+    spent, began = 0.0, time.thread_time()
+    for packet in packets(container, stream):
+        frames: list[av.VideoFrame] = packet.decode()
+        spent = 0.0 if frames else spent + time.thread_time() - began
+        if spent > MOST_SECONDS:
+            raise DecodeError(f"no frame within {MOST_SECONDS:g} seconds of computing")
+        yield packet, frames
+        began = time.thread_time()  # the reader's own time does not count
+
+
 def shown(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Yield all frames from the file's current position, as FFmpeg delivers them; their size may change.
 
     Raises:
         DecodeError: damaged data, no frame at all, or a limit is exceeded: frames, pixels or time.
+        InputError: the disk does not answer.
     """
-    number, began = 0, time.monotonic()
+    number = 0
     try:
-        for packet in packets(container, stream):
-            if time.monotonic() - began > MOST_SECONDS:
-                raise DecodeError(f"no frame within {MOST_SECONDS:g} seconds, after {number} frames")
-            for frame in packet.decode():
+        for _, frames in decoded(container, stream):
+            for frame in frames:
                 if frame.width * frame.height > MOST_PIXELS:
                     raise DecodeError(_too_large(frame.width, frame.height))
                 number += 1
                 if number > MOST_FRAMES:
                     raise DecodeError(f"it has more than {MOST_FRAMES:,} frames: cut it into several files")
                 yield frame
-                began = time.monotonic()  # the reader's own time does not count
     except (av.FFmpegError, OSError) as error:
-        raise DecodeError(reason(error) + (f", after {number} frames" if number else "")) from None
+        raise _failure(error, container.name, f", after {number} frames" if number else "") from None
     if not number:
         raise DecodeError("no frame can be decoded")
 

@@ -19,8 +19,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from ssl_video.data.video import picture_folder
-from ssl_video.data.video.container import DecodeError, opened, shown
-from ssl_video.data.video.container import packets as of_container
+from ssl_video.data.video.container import DecodeError, decoded, opened, shown
 from ssl_video.data.video.packets import Irregular, Packets, of_stream
 
 # Clips are decoded in parallel; threads inside one scaler would only compete with them. Before version 17
@@ -29,7 +28,7 @@ _SCALE: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 
 # A seek discards frames that wait for reordering; decoding this many costs less.
 _WORTH_A_SEEK = 8
 MOST_BYTES = 2**33  # of a file that is decoded at once; longer ones are read in parts if they state how long
-_ROOM = 64  # frames for which there is room at first
+_ROOM = 2**22  # bytes for which there is room at first: three seconds of small frames
 
 
 def decode(path: str | Path, short_side: int | None = None) -> np.ndarray:
@@ -199,7 +198,8 @@ def _together(frames: Iterator[np.ndarray]) -> np.ndarray:
                     f"it states no duration, and its frames take more than {MOST_BYTES / 2**30:g} GiB: copy "
                     "it into another container (ffmpeg -i IN -c copy OUT.mkv), or cut it"
                 )
-            room = min(max(number * 3 // 2, _ROOM), max(MOST_BYTES // frame.nbytes, number + 1))
+            first = max(_ROOM // max(frame.nbytes, 1), 1)
+            room = min(max(number * 3 // 2, number + first), max(MOST_BYTES // frame.nbytes, number + 1))
             found = found if number else np.empty((0, *frame.shape), np.uint8)
             # The system moves large blocks without copying them, and a page takes memory when it is written.
             found.resize((room, *frame.shape), refcheck=False)
@@ -263,17 +263,18 @@ def _from(
     Raises:
         Irregular: an unexpected or a damaged frame: the concealment of damage depends on the frames decoded
             before.
+        DecodeError: no frame within the limit of time.
     """
     led = key < packets.keys[0]  # by frames that are not shown
     container.seek(packets.lead if led else int(packets.stamps[key]), stream=stream)
     place = key
-    for packet in of_container(container, stream):
+    for packet, frames in decoded(container, stream):
         # In a damaged file a packet may have another time stamp after a seek.
         if packet.size and not packet.is_discard:
             rank = -1 if packet.pts is None else packets.rank(packet.pts)
             if rank < 0 or packets.positions[rank] != (-1 if packet.pos is None else packet.pos):
                 raise Irregular
-        for frame in packet.decode():
+        for frame in frames:
             if place == key and (frame.pts is None or frame.pts < packets.stamps[key]):
                 continue
             # Some streams refresh gradually, and mark the start of that as a key frame.

@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from ssl_video.data.video.container import DecodeError, stated_seconds
 from ssl_video.data.video.probe import Facts, probe
+from ssl_video.errors import InputError
 from ssl_video.processes import end_with_parent, without_main
 from ssl_video.signals import held_back, release
 
@@ -39,6 +40,9 @@ def examine(
 
     Yields:
         Rows with their facts, in the order of completion.
+
+    Raises:
+        InputError: the disk does not answer.
     """
     waiting = iter(paths)
     workers = [_start(probe, seconds) for _ in range(jobs)]
@@ -51,12 +55,14 @@ def examine(
                 row = worker.row
                 assert row is not None
                 try:
-                    facts: Facts = worker.pipe.recv()
+                    facts: Facts | InputError = worker.pipe.recv()
                 except (EOFError, OSError):
                     facts = Facts(_death(worker.process, seconds))
                     workers.remove(worker)
                     worker = _start(probe, seconds)
                     workers.append(worker)
+                if isinstance(facts, InputError):
+                    raise facts
                 _give(worker, next(waiting, None))
                 yield row, facts
     finally:
@@ -64,11 +70,6 @@ def examine(
             worker.process.kill()
             worker.process.join()
             worker.pipe.close()
-
-
-def too_slow(seconds: float) -> str:
-    """Return the reason for a file that takes longer than this."""
-    return f"{TOO_SLOW} {seconds:g} seconds"
 
 
 def _start(probe: Probe, seconds: float) -> _Worker:
@@ -104,11 +105,14 @@ def _serve(pipe: Connection, probe: Probe, seconds: float) -> None:
             return
         # The alarm ends the process even inside FFmpeg, and even when the parent no longer waits for it.
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        with contextlib.suppress(DecodeError):
-            signal.setitimer(signal.ITIMER_REAL, seconds * max(stated_seconds(path) / 60, 1.0))
-        facts = probe(path)
+        try:
+            with contextlib.suppress(DecodeError):
+                signal.setitimer(signal.ITIMER_REAL, seconds * max(stated_seconds(path) / 60, 1.0))
+            found: Facts | InputError = probe(path)
+        except InputError as error:
+            found = error  # of the disk
         signal.setitimer(signal.ITIMER_REAL, 0)
-        pipe.send(facts)
+        pipe.send(found)
 
 
 def _death(process: BaseProcess, seconds: float) -> str:
@@ -116,6 +120,6 @@ def _death(process: BaseProcess, seconds: float) -> str:
     process.join()
     code = process.exitcode or 0
     if code == -signal.SIGALRM:
-        return too_slow(seconds)
+        return f"{TOO_SLOW} {seconds:g} seconds"
     name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
     return f"the decoder crashed ({name})"

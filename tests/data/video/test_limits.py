@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from PIL import Image
 
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.video import container, decode
-from ssl_video.data.video.container import DecodeError, opened, shown, until
-from ssl_video.data.video.probe import probe
+from ssl_video.data.video.container import DecodeError, opened, shown, stop_with
+from ssl_video.data.video.examine import examine
+from ssl_video.data.video.probe import Facts, probe
 from ssl_video.data.video.stream import frames
+from ssl_video.errors import InputError
 
 ONLY = "only containers of videos are opened"
 LISTS = {
@@ -90,11 +93,19 @@ def test_a_file_is_not_decoded_at_once_beyond_a_size(film: Path, monkeypatch: py
         decode.decode(film)
 
 
+READERS: dict[str, Callable[[Path], object]] = {
+    "all": decode.decode,
+    "count": decode.count,
+    "some": lambda film: decode.read(film, [LENGTH - 1], frames=LENGTH),
+    "from a time": lambda film: [*frames(film)],
+}
+
+
 def test_data_without_a_frame_end(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that the reader takes between frames does not count, that of the decoder does."""
     monkeypatch.setattr(container, "MOST_SECONDS", 10.0)
     now = [0.0]
-    monkeypatch.setattr(container.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(container.time, "thread_time", lambda: now[0])
     with opened(film) as (file, stream):
         source = shown(file, stream)
         for _ in range(5):
@@ -108,19 +119,64 @@ def test_data_without_a_frame_end(film: Path, monkeypatch: pytest.MonkeyPatch) -
             yield packet
 
     monkeypatch.setattr(container, "packets", slow)
-    with opened(film) as (file, stream), pytest.raises(DecodeError, match="no frame within 10 seconds"):
-        list(shown(file, stream))
+    for read in READERS.values():
+        with pytest.raises(DecodeError, match="no frame within 10 seconds of computing"):
+            read(film)
+    # Where frames are sought, too, before all is decoded from the beginning.
+    told = list[str]()
+    monkeypatch.setattr(
+        decode, "_passed", lambda *_: told.append("from the beginning") or {LENGTH - 1: np.zeros(1)}
+    )
+    READERS["some"](film)
+    assert told
+
+
+@pytest.mark.parametrize("limits", [1e-9, (60.0, 1e-9)], ids=["opening", "reading"])
+def test_a_disk_that_does_not_answer_is_not_the_fault_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: object
+) -> None:
+    """No file is quarantined for it, and the doctor keeps no finding."""
+    film = encode(tmp_path / "film.mp4", KINDS["h264"]._replace(size=(480, 640)))  # more than a buffer
+    monkeypatch.setitem(container._OPEN, "timeout", limits)
+    for read in READERS.values():
+        with pytest.raises(InputError, match=r"film\.mp4 could not be read: the disk did not answer within"):
+            read(film)
+    store = FrameStore([str(film)], 16, folder=tmp_path / "frames")
+    with pytest.raises(InputError, match="the disk did not answer"):
+        store.prepare([0])
+    with pytest.raises(InputError, match="the disk did not answer"):
+        [*examine([(0, str(film))], 1, 60.0, unanswered)]
+
+
+def unanswered(path: str) -> Facts:
+    container._OPEN["timeout"] = 1e-9
+    return probe(path)
 
 
 def test_decoding_in_a_thread_can_be_stopped(film: Path) -> None:
     stop = threading.Event()
-    with until(stop), opened(film) as (file, stream):
-        source = shown(file, stream)
-        next(source)
-        stop.set()
-        with pytest.raises(DecodeError, match="stopped"):
-            list(source)
+    stop_with(stop)
+    try:
+        with opened(film) as (file, stream):
+            source = shown(file, stream)
+            next(source)
+            stop.set()
+            with pytest.raises(DecodeError, match="stopped"):
+                list(source)
+    finally:
+        stop_with(None)
     assert len(decode.decode(film)) == LENGTH
+
+
+def test_memory_for_a_few_large_frames(tmp_path: Path) -> None:
+    """No room is taken for frames that may not come."""
+    path = encode(tmp_path / "large.avi", KINDS["mpeg4"]._replace(size=(720, 1280)), 2)
+    tracemalloc.start()
+    try:
+        pixels = decode.decode(path)
+        assert tracemalloc.get_traced_memory()[1] < 6 * pixels[0].nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_ctrl_c_does_not_wait_for_the_end_of_a_file(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
