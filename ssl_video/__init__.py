@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # `as` says that a name is public
     from ssl_video.catalog import list_protocols as list_protocols
     from ssl_video.catalog import list_recipes as list_recipes
     from ssl_video.catalog import list_suites as list_suites
+    from ssl_video.checkup import Checkup as Checkup
+    from ssl_video.checkup import check_storage as check_storage
     from ssl_video.contract import Algorithm as Algorithm
     from ssl_video.contract import Batch as Batch
     from ssl_video.contract import Fraction as Fraction
@@ -58,6 +60,7 @@ if TYPE_CHECKING:  # `as` says that a name is public
     from ssl_video.contract import Task as Task
     from ssl_video.contract import View as View
     from ssl_video.creation import create as create
+    from ssl_video.data.damage import Finding as Finding
     from ssl_video.errors import InputError as InputError
     from ssl_video.experiments import RunFailed as RunFailed
     from ssl_video.experiments import bench as bench
@@ -95,11 +98,13 @@ _HOME = {
     "Algorithm": "contract",
     "BackboneRow": "reference",
     "BackboneTable": "reference",
+    "Checkup": "checkup",
     "Batch": "contract",
     "ConsoleObserver": "observer",
     "DrawnViews": "pictures",
     "EMATeacherAlgorithm": "algorithms.parts.teacher",
     "Features": "algorithms.parts.features",
+    "Finding": "data.damage",
     "Forecast": "benchmarks.running.dry_run",
     "Fraction": "contract",
     "InputError": "errors",
@@ -130,6 +135,7 @@ _HOME = {
     "backbone_table": "reference",
     "bench": "experiments",
     "check_algorithm": "testing",
+    "check_storage": "checkup",
     "create": "creation",
     "describe_algorithm": "pages",
     "draw_views": "pictures",

@@ -27,6 +27,7 @@ COMMANDS = {
     "leaderboard": "Show or export the table of all finished runs.",
     "report": "Write one HTML page of all finished runs.",
     "watch": "Follow runs under way.",
+    "doctor": "Check the files of runs and of the caches.",
     "list": "List algorithms, backbones, data sets, protocols, suites and recipes.",
 }
 GROUPS = {
@@ -70,10 +71,12 @@ class _Commands(click.Group):
     Attributes:
         lines: the first line of help of each command that has a module.
         groups: groups of further commands.
+        modules: the module of each command that is not called like it.
     """
 
     lines: Mapping[str, str] = {}
     groups: Mapping[str, tuple[str, Mapping[str, str]]] = {}
+    modules: Mapping[str, str] = {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*self.lines, *self.groups]
@@ -84,7 +87,8 @@ class _Commands(click.Group):
         if name not in self.lines:
             # A shell that completes half a command wants no complaint.
             return None if ctx.resilient_parsing else ctx.fail(self._unknown(name))
-        command: click.Command = importlib.import_module(f"ssl_video.cli.{name}").command
+        module = self.modules.get(name, name)
+        command: click.Command = importlib.import_module(f"ssl_video.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -122,7 +126,8 @@ def cli() -> None:
 
 
 assert isinstance(cli, _Commands)
-cli.lines, cli.groups = COMMANDS, GROUPS
+# `data doctor` has the module doctor.
+cli.lines, cli.groups, cli.modules = COMMANDS, GROUPS, {"doctor": "storage"}
 
 
 def main(arguments: list[str] | None = None) -> None:

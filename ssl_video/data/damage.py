@@ -1,4 +1,7 @@
-"""The error of a stored file that was changed after it was written."""
+"""The error of a stored file that was changed after it was written, and findings about such files."""
+
+from pathlib import Path
+from typing import NamedTuple
 
 
 class DamagedError(Exception):
@@ -7,3 +10,20 @@ class DamagedError(Exception):
 
 class OutdatedError(DamagedError):
     """A stored file of an older version, which had no checksums; it counts as not stored."""
+
+
+class Finding(NamedTuple):
+    """A damaged file.
+
+    Attributes:
+        path: the file.
+        reason: the damage.
+        remedy: the consequence, and how the file is made anew.
+    """
+
+    path: Path
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}; {self.remedy}"

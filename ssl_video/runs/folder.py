@@ -365,10 +365,19 @@ def finished_folders(results: str | os.PathLike[str]) -> Iterator[RunFolder]:
     return _folders(results, RESULT)
 
 
+def all_folders(results: str | os.PathLike[str]) -> Iterator[RunFolder]:
+    """Return all folders among those of the runs of a results folder, by name, whatever they hold."""
+    return _folders(results, "")
+
+
 def _folders(results: str | os.PathLike[str], file: str) -> Iterator[RunFolder]:
     """Yield the folders that hold a file, by name, and those of which that cannot be known.
 
     The latter, such as another user's, are reported when they are read.
+
+    Args:
+        results: the results folder.
+        file: name of the file; empty: the folder itself.
 
     Raises:
         InputError: the folder of all runs cannot be read.
@@ -382,7 +391,7 @@ def _folders(results: str | os.PathLike[str], file: str) -> Iterator[RunFolder]:
         raise InputError(f"cannot read {runs}: {error.strerror or error}") from None
     for name in names:
         try:
-            os.stat(runs / name / file)
+            os.stat(os.path.join(runs, name, file))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, Arguments] = {
     "evaluate": lambda _, run: [run, "--json"],
     "export": lambda _, run: [run, "-o", "model.pt2"],
     "features": lambda data, run: [run, data / "test", "-o", "features.npz"],
+    "doctor": lambda _, run: [run.parents[1], "--cache", run.parent],
     "data index": lambda data, _: [data, "-o", "index.arrow"],
     "data labels": lambda data, run: [
         _labels(run),

@@ -40,7 +40,7 @@ from ssl_video.files import replacing
 # (content of the video, number of the copy)
 Item = tuple[str, int]
 
-_ABOUT, _USED, _ITEMS, _ARRAY = "about.json", "used", ".items", ".f16"
+ABOUT, _USED, ITEMS, ARRAY = "about.json", "used", ".items", ".f16"
 # Packs of new items: this many, as far as their sizes stay within the bounds.
 _PACKS, _SMALLEST, _LARGEST = 32, 32, 256
 _POLL = 0.2  # seconds between looks at the packs that other processes compute
@@ -90,10 +90,10 @@ class FeatureSet:
         self._told = False
         try:
             self._claim = _claimed(self.folder)
-            if not (self.folder / _ABOUT).exists() or (self.folder / _ABOUT).read_bytes() != text.encode():
-                with replacing(self.folder / _ABOUT) as file:
+            if not (self.folder / ABOUT).exists() or (self.folder / ABOUT).read_bytes() != text.encode():
+                with replacing(self.folder / ABOUT) as file:
                     file.write(text.encode())
-            os.utime(self.folder / _ABOUT)
+            os.utime(self.folder / ABOUT)
         except OSError as error:
             raise _unwritable(folder, error) from None
 
@@ -160,16 +160,16 @@ class FeatureSet:
                 target[...] = self._pack(number).read(slot)
             except (DamagedError, OSError) as error:
                 raise InputError(
-                    f"the stored features {self._path(number, _ARRAY)} were damaged or removed while they "
+                    f"the stored features {self._path(number, ARRAY)} were damaged or removed while they "
                     f"were used ({error}): run the command again, which checks all and computes these anew"
                 ) from None
         return found
 
     def _look(self) -> None:
         """Read the items of all packs that were added since the last look."""
-        for path in sorted(self.folder.glob(f"*{_ITEMS}")):
+        for path in sorted(self.folder.glob(f"*{ITEMS}")):
             if path.stem not in self._packs:
-                found = _items(path)
+                found = read_items(path)
                 if found is None:
                     self._warn(path, "its items are not those that it is named by")
                     path.unlink()
@@ -182,11 +182,11 @@ class FeatureSet:
         """Remove the features of stored packs that are not as they were written; `items`: numbers by pack."""
         whole = 0
         for number, count in items.items():
-            if self._path(number, _ARRAY).exists():
+            if self._path(number, ARRAY).exists():
                 if progress:
                     progress(whole, items.total())
                 self._check(number)
-                whole += count if self._path(number, _ARRAY).exists() else 0
+                whole += count if self._path(number, ARRAY).exists() else 0
 
     def _check(self, number: int) -> None:
         """Remove the features of a pack if they are not as they were written."""
@@ -196,15 +196,15 @@ class FeatureSet:
                 return
             except DamagedError as error:
                 if not isinstance(error, OutdatedError):
-                    self._warn(self._path(number, _ARRAY), str(error))
+                    self._warn(self._path(number, ARRAY), str(error))
             self._open.pop(number, None)
-            with self._path(number, _ITEMS).open("r+b") as file:
+            with self._path(number, ITEMS).open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 try:  # once more, as another process may have computed them meanwhile
                     self._pack(number).check()
                 except DamagedError:
                     self._open.pop(number, None)
-                    self._path(number, _ARRAY).unlink()
+                    self._path(number, ARRAY).unlink()
 
     def _warn(self, path: Path, reason: str) -> None:
         """Say once that stored features are damaged."""
@@ -220,7 +220,7 @@ class FeatureSet:
     def _unstored(self, items: Sequence[Item]) -> Counter[int]:
         """Return the packs of items that are not computed yet, with their numbers of these items."""
         of_pack = Counter(sorted(self._where[item][0] for item in items))
-        return Counter({n: count for n, count in of_pack.items() if not self._path(n, _ARRAY).exists()})
+        return Counter({n: count for n, count in of_pack.items() if not self._path(n, ARRAY).exists()})
 
     def _add(self, items: Sequence[Item]) -> None:
         """Make packs of items, if there is room for them."""
@@ -230,7 +230,7 @@ class FeatureSet:
         size = min(max(-(-len(items) // _PACKS), _SMALLEST), _LARGEST)
         for start in range(0, len(items), size):
             lines = "".join(f"{content} {copy}\n" for content, copy in items[start : start + size]).encode()
-            path = self.folder / (_name(lines) + _ITEMS)
+            path = self.folder / (_name(lines) + ITEMS)
             if path.exists():
                 continue  # a process that computes it has locked this very file
             with replacing(path) as file:
@@ -260,12 +260,12 @@ class FeatureSet:
         """Return whether a pack is not stored, no process computes it, and this one lacks its videos."""
         if all(has(content) for content, _ in self._items(number)):
             return False
-        with self._path(number, _ITEMS).open("r+b") as file:
+        with self._path(number, ITEMS).open("r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            return not self._path(number, _ARRAY).exists()
+            return not self._path(number, ARRAY).exists()
 
     def _items(self, number: int) -> list[Item]:
         """Return the items of a pack.
@@ -273,10 +273,10 @@ class FeatureSet:
         Raises:
             InputError: they were damaged since they were looked up.
         """
-        found = _items(self._path(number, _ITEMS))
+        found = read_items(self._path(number, ITEMS))
         if found is None:
             raise InputError(
-                f"{self._path(number, _ITEMS)} was damaged while it was used: run the command again, which "
+                f"{self._path(number, ITEMS)} was damaged while it was used: run the command again, which "
                 "makes it anew"
             )
         return found
@@ -288,18 +288,18 @@ class FeatureSet:
         has: Callable[[str], bool],
     ) -> bool:
         """Compute a pack unless another process does, or has to; return whether it is stored."""
-        with self._path(number, _ITEMS).open("r+b") as file:
+        with self._path(number, ITEMS).open("r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return self._path(number, _ARRAY).exists()
-            if not self._path(number, _ARRAY).exists():
-                for rest in self.folder.glob(f".{self._packs[number]}{_ARRAY}.*"):
+                return self._path(number, ARRAY).exists()
+            if not self._path(number, ARRAY).exists():
+                for rest in self.folder.glob(f".{self._packs[number]}{ARRAY}.*"):
                     rest.unlink()  # of a process that was killed
                 found = self._items(number)
                 if not all(has(content) for content, _ in found):
                     return False
-                with replacing(self._path(number, _ARRAY)) as target:
+                with replacing(self._path(number, ARRAY)) as target:
                     made = pack.write(target, map(self._half, compute(found)), self._names(number))
                     assert made == len(found), "there are other features than items"
         return True
@@ -307,7 +307,7 @@ class FeatureSet:
     def _pack(self, number: int) -> Pack:
         if number not in self._open:
             count = len(self._items(number))
-            self._open[number] = Pack(self._path(number, _ARRAY), self.shape, count, self._names(number))
+            self._open[number] = Pack(self._path(number, ARRAY), self.shape, count, self._names(number))
         return self._open[number]
 
     def _names(self, number: int) -> tuple[str, str]:
@@ -334,12 +334,12 @@ class FeatureSet:
 def survey(folder: Path) -> list[SetFiles]:
     """Return the stored sets, the most recently used first."""
     found = []
-    for path in folder.glob(f"*/{_ABOUT}"):
+    for path in folder.glob(f"*/{ABOUT}"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             about, used = json.loads(path.read_text()), path.stat().st_mtime
-            each, packs = _bytes(about["shape"]), list(path.parent.glob(f"*{_ITEMS}"))
+            each, packs = _bytes(about["shape"]), list(path.parent.glob(f"*{ITEMS}"))
             counts = {pack: pack.read_bytes().count(b"\n") for pack in packs}
-            items = sum(count for pack, count in counts.items() if pack.with_suffix(_ARRAY).exists())
+            items = sum(count for pack, count in counts.items() if pack.with_suffix(ARRAY).exists())
             claimed = sum(counts.values()) * each
             found.append(SetFiles(path.parent, about, items, items * each, claimed, used))
     return sorted(found, key=lambda found: -found.used)
@@ -401,7 +401,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _items(path: Path) -> list[Item] | None:
+def read_items(path: Path) -> list[Item] | None:
     """Return the items of a pack's file; None: they are not those that it is named by."""
     content = path.read_bytes()
     if _name(content) != path.stem:

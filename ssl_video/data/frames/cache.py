@@ -260,8 +260,13 @@ def used(folder: Path) -> int:
     return 0
 
 
-def entries(folder: Path) -> Iterator[CacheFile]:
-    """Yield every stored clip of every setting, and remove the incomplete files of killed processes."""
+def entries(folder: Path, *, tidy: bool = True) -> Iterator[CacheFile]:
+    """Yield every stored clip of every setting.
+
+    Args:
+        folder: the cache folder.
+        tidy: remove the incomplete files of killed processes.
+    """
     for setting in _listed(folder):
         if re.fullmatch(rf"({'|'.join(FORMATS)})-.+", setting.name):
             for part in _listed(setting.path):
@@ -271,7 +276,7 @@ def entries(folder: Path) -> Iterator[CacheFile]:
                         status = file.stat()
                         if not file.name.endswith(".part"):
                             yield CacheFile(status.st_mtime, status.st_size, Path(file.path))
-                        elif time.time() - status.st_mtime > _STALE:
+                        elif tidy and time.time() - status.st_mtime > _STALE:
                             os.unlink(file.path)
 
 
@@ -336,6 +341,7 @@ def _oldest_claim(folder: Path) -> float:
 
 
 def _listed(folder: str | Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing if there is none."""
     try:
         with os.scandir(folder) as found:
             return list(found)

@@ -38,8 +38,14 @@ class Video(NamedTuple):
 
 def find(folder: Path, path: str) -> Video | None:
     """Return the known facts of a video file, if its path, size and modification time are unchanged."""
+    with contextlib.suppress(OSError):
+        return read(_link(folder, path))
+    return None
+
+
+def read(link: str) -> Video | None:
+    """Return the facts that a link holds; None: it is absent, damaged, or in the place of another."""
     with contextlib.suppress(OSError, ValueError):
-        link = _link(folder, path)
         facts, _, checksum = os.readlink(link).rpartition(" ")
         content, frames, seconds = facts.split(" ")
         # The content becomes a part of paths. Nothing outside of the cache, which may be shared, is touched.

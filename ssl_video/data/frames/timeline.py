@@ -12,7 +12,7 @@ from ssl_video.data.video import decode
 from ssl_video.data.video.container import stated_seconds
 from ssl_video.data.video.packets import Irregular, Packets, scan
 from ssl_video.errors import DAMAGED_ARRAYS
-from ssl_video.files import replacing
+from ssl_video.files import open_regular, replacing
 
 _REMEMBERED = 2**21  # frames whose packets a process keeps in memory
 _CHECKED = 8  # frames at the start of a long file that are decoded
@@ -53,12 +53,8 @@ class Timelines:
         return self.folder / "times" / content[:2] / f"{content}.npz"
 
     def _load(self, video: Video) -> Packets | None:
-        with contextlib.suppress(*DAMAGED_ARRAYS), np.load(self._file(video.content)) as stored:
-            stamps, positions = np.cumsum(stored["stamps"]), np.cumsum(stored["positions"])
-            same = str(stored["content"]) == video.content
-            if same and len(stamps) == len(positions) == video.frames:
-                return Packets(stamps, positions, stored["keys"], int(stored["lead"]), float(stored["unit"]))
-        return None
+        found = read(self._file(video.content), video.content)
+        return found if found and len(found.stamps) == video.frames else None
 
     def store(self, content: str, packets: Packets) -> None:
         """Store the packets of a file; if that fails, the file is scanned again next time."""
@@ -76,6 +72,15 @@ class Timelines:
                     positions=np.diff(packets.positions, prepend=0),
                     keys=packets.keys,
                 )
+
+
+def read(file: Path, content: str) -> Packets | None:
+    """Return the stored packets of a video of this content; None: there are none, or they are damaged."""
+    with contextlib.suppress(*DAMAGED_ARRAYS), open_regular(file) as opened, np.load(opened) as stored:
+        stamps, positions = np.cumsum(stored["stamps"]), np.cumsum(stored["positions"])
+        if str(stored["content"]) == content and len(stamps) == len(positions):
+            return Packets(stamps, positions, stored["keys"], int(stored["lead"]), float(stored["unit"]))
+    return None
 
 
 def long_video(path: str) -> Packets | None:
