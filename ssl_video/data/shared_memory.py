@@ -72,7 +72,14 @@ def no_room(error: Exception) -> InputError | None:
     return None
 
 
-def ended(error: RuntimeError) -> InputError | None:
+class LoaderLost(InputError):
+    """A loading process has ended, as one that the system kills when memory is short; the run may be resumed.
+
+    torch does not always know whether a process was killed or ended by itself.
+    """
+
+
+def ended(error: RuntimeError) -> LoaderLost | None:
     """Return the error for the user if torch reports with this one that a loading process ended; else None.
 
     torch raises it wherever the run is just then.
@@ -80,7 +87,7 @@ def ended(error: RuntimeError) -> InputError | None:
     found = _ENDED.match(str(error).splitlines()[0]) if str(error) else None
     if not found:
         return None
-    return InputError(
+    return LoaderLost(
         f"a loading process has ended ({found[1]}): the run's log may say why; if memory is short, {_FEWER}. "
         "The same command resumes from the last checkpoint"
     )

@@ -94,8 +94,16 @@ def latest(
     Args:
         folder: the run's folder.
         fault: returns the reason why a checkpoint does not belong to the run; empty: it does.
+
+    Raises:
+        InputError: a folder has the name of a checkpoint, so that none can be written.
     """
     unusable = list[str]()
+    for name in (CURRENT, PREVIOUS, NEXT):
+        if (folder / name).is_dir():
+            raise InputError(
+                f"{folder / name} is a folder, in the place of a checkpoint: remove or rename it"
+            )
     for name in (CURRENT, PREVIOUS):
         if (folder / name).exists():
             try:

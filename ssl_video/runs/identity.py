@@ -15,7 +15,10 @@ from ssl_video.spec import Spec, flat, plain
 
 # The location of the data is not part of a run's identity; its content is, and has its own fingerprint.
 _PLACES = ("data", "root", "split", "unlabeled", "labels", "keep_classes", "lists")
-_CONTENT = "the data set's clips or labels, a plugin's code, or the content of a file of weights"
+_CONTENT = (
+    "the data set's clips or labels, a plugin's code, or the content of a file of weights; or its "
+    "specification was edited, from which the settings are read"
+)
 
 
 def check_same(name: str, spec: Spec, folder: RunFolder) -> None:

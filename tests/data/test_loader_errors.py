@@ -14,7 +14,7 @@ from helpers.batches import CPU, LABELS, Noise, pool, request
 from ssl_video.data import loader, shared_memory
 from ssl_video.data.loader import batches
 from ssl_video.data.pool import Pool
-from ssl_video.data.shared_memory import ended, prefetch
+from ssl_video.data.shared_memory import LoaderLost, ended, prefetch
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
 
@@ -89,7 +89,7 @@ def test_a_thread_that_cannot_send(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_process_that_is_killed() -> None:
-    with pytest.raises(InputError, match=r"a loading process has ended .*fewer --workers"):
+    with pytest.raises(LoaderLost, match=r"a loading process has ended .*fewer --workers"):
         load(Killed())
 
 

@@ -184,3 +184,11 @@ def test_the_random_state_comes_back() -> None:
     first = torch.rand(3)
     checkpoint.restore_random_state(before)
     assert torch.equal(torch.rand(3), first)
+
+
+@pytest.mark.parametrize("name", [CURRENT, PREVIOUS, NEXT])
+def test_a_folder_in_the_place_of_a_checkpoint_is_told(tmp_path: Path, name: str) -> None:
+    """Before the training, not when the first checkpoint is written."""
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=rf"{name} is a folder, in the place of a checkpoint: remove"):
+        checkpoint.latest(tmp_path)

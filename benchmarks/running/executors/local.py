@@ -24,6 +24,7 @@ from filelock import Timeout
 
 from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.data.paths import CACHE
+from ssl_video.data.shared_memory import LoaderLost
 from ssl_video.errors import InputError
 from ssl_video.networks.plugins import named
 from ssl_video.processes import end_with_parent, without_main
@@ -273,6 +274,8 @@ def _work(
         say("busy")
     except Stopped:
         say("stopped")
+    except LoaderLost as error:
+        say("lost", reason=f"interrupted: {error}")
     except InputError as error:
         say("failed", reason=str(error))
     except OSError as error:

@@ -97,8 +97,10 @@ class FrameCache:
     def claim(self) -> None:
         """Protect clips used from now on from removal, as long as this process or a fork of it lives.
 
+        A folder that can only be read is used as it is, which is said.
+
         Raises:
-            InputError: the folder cannot be written.
+            InputError: there is no such folder, and it cannot be made.
         """
         if self._claim or not self.limit:
             return
@@ -110,6 +112,16 @@ class FrameCache:
                 self._claim = (runs / uuid.uuid4().hex).open("wb")
                 fcntl.flock(self._claim, fcntl.LOCK_EX)
         except OSError as error:
+            if self.folder.is_dir() and os.access(self.folder, os.R_OK | os.X_OK):
+                warnings.warn(
+                    f"the frame cache {self.folder} cannot be written ({error.strerror or error}): stored "
+                    "clips are read, and others are decoded whenever they are needed; set SSL_VIDEO_CACHE to "
+                    "another folder to store them",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                self._no_room_until = float("inf")
+                return
             raise InputError(
                 f"cannot write the frame cache {self.folder}: {error.strerror or error}; set "
                 "SSL_VIDEO_CACHE to another folder, or use --cache-gib 0 to decode without a cache"

@@ -257,6 +257,32 @@ def test_cache_that_may_only_be_read(opened: FrameCache, monkeypatch: pytest.Mon
         assert not reader.touch("b")
 
 
+def test_a_cache_that_can_only_be_read_is_used(opened: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of another user, who does not share the right to write."""
+    fill(opened, "a")
+    original = os.open
+
+    def refuse(path: object, flags: int, *more: object, **named: object) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            raise PermissionError(13, "Permission denied", path)
+        return original(path, flags, *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: None)
+    before = names(opened.folder)
+    reader = FrameCache(opened.folder, "raw", "16-x", SIZE)
+    with pytest.warns(
+        RuntimeWarning, match=r"cannot be written \(Permission denied\): stored clips are read"
+    ):
+        reader.claim()
+    assert reader.full
+    assert reader.read("a", np.array([0])) is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not reader.put("b", np.zeros((2, 4, 4, 3), np.uint8))
+    assert names(opened.folder) == before
+
+
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot write the frame cache .*SSL_VIDEO_CACHE.*--cache-gib 0"):
