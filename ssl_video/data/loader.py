@@ -22,6 +22,7 @@ from ssl_video.contract import Batch
 from ssl_video.data import shared_memory
 from ssl_video.data.frames.store import Statistics
 from ssl_video.data.pool import Pool
+from ssl_video.data.video.container import stop_with
 from ssl_video.errors import InputError
 from ssl_video.processes import end_with_parent
 from ssl_video.signals import STOPPING, held_back, release
@@ -30,6 +31,9 @@ _WHOLE = range(1)
 # A wait for a batch is interrupted after so many seconds, by an error of torch with this message.
 _WAIT_SECONDS = 1
 _WAITED = "DataLoader timed out"
+
+
+_stopped = threading.Event()  # of a loader's process: the run needs no more batches
 
 
 class _Places:
@@ -186,6 +190,11 @@ def _received(loaded: Any, waiting: Callable[[], None]) -> Iterator[_Pinnable]:
                 raise item
             if isinstance(item, _Pinnable):
                 yield item
+    except BaseException:
+        # torch waits five seconds for a process that decodes a long video.
+        for process in getattr(loaded, "_workers", ()):
+            process.terminate()
+        raise
     finally:
         # Deleting the loader ends its processes. The garbage collector may delete the loader's queues first;
         # then each process would be waited for and killed after five seconds.
@@ -209,6 +218,7 @@ def _in_words(error: Exception) -> InputError:
 def _begin(_: int) -> None:
     """Prepare a loader's process."""
     end_with_parent()
+    stop_with(_stopped)
     # Also a thread's error has to end the process, or the run would wait for its batch for ever.
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_fail)  # type: ignore[attr-defined]
     _outlive_signals()
@@ -237,13 +247,17 @@ def _outlive_signals() -> None:
 
 
 def _end_when_the_run_says() -> None:
-    """Exit on SIGTERM from the run only: the loader ends its processes by the same signal."""
+    """Stop decoding on the first SIGTERM from the run, and exit on the second, which torch sends later.
+
+    A process that has stopped decoding ends by itself, without leaving a half-sent batch.
+    """
     # Not os.getppid(), which may be a server of processes.
     run = multiprocessing.parent_process()
     assert run is not None
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
-        pass
-    os._exit(0)
+    for action in (_stopped.set, lambda: os._exit(0)):
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
+            pass
+        action()
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
