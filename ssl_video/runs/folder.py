@@ -177,7 +177,11 @@ class RunFolder:
         Raises:
             InputError: there is none, or it is damaged.
         """
-        return build(read_yaml(self.path / SPEC, own=True))
+        values = read_yaml(self.path / SPEC, own=True)
+        try:
+            return build(values)
+        except InputError as error:
+            raise InputError(*(f"{self.path / SPEC}: {problem}" for problem in error.problems)) from None
 
     @property
     def spec_file(self) -> Path:

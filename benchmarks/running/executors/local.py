@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 from collections import deque
@@ -45,6 +46,8 @@ _ORPHAN_SECONDS = 1.5
 # The exit code that multiprocessing reports for a process whose server is gone.
 _SERVER_LOST = 255
 _TRIES = 5
+# A socket's name has at most 107 bytes; multiprocessing adds a folder and a file, of 32 together.
+_LONGEST_FOLDER = 75
 _FRAME = re.compile(r'  File "(.+)", line (\d+)')
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 # The forkserver keeps the environment that it began with. These variables are also set later: by the
@@ -336,9 +339,18 @@ def _start_server() -> None:
     """Start the forkserver of the runs' processes, unless it is running.
 
     It ignores signals: schedulers send them to every process of a job, and it has to outlive the runs.
+
+    Raises:
+        InputError: the name of the folder of temporary files is too long for a socket.
     """
     if _CONTEXT.get_start_method() != "forkserver":
         return
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+        raise InputError(
+            f"the folder of temporary files, {folder}, has too long a name for the sockets of processes: set "
+            f"TMPDIR to one with at most {_LONGEST_FOLDER} characters, such as /tmp"
+        )
     # Handlers can be set only in the main thread.
     numbers = STOPPING if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
