@@ -61,11 +61,11 @@ class Probe(nn.Module):
         self.backbone = backbone.requires_grad_(False).eval()
         clip = torch.zeros(1, 3, frames, size, size, device=classifier.get_parameter("weight").device)
         self._source: _Source | None = None
-        channels = pooled
+        self.channels = pooled
         # On the meta device, some networks can be built, but not run.
         if runs or clip.device.type != "meta":
-            channels = self._channels(clip, pooled)
-        self.head = _head(kind, channels, num_classes)
+            self.channels = self._channels(clip, pooled)
+        self.head = _head(kind, self.channels, num_classes)
 
     def _channels(self, clip: Tensor, pooled: int) -> int:
         """Find the features of a trial clip, and return their channels.
@@ -88,6 +88,11 @@ class Probe(nn.Module):
             )
         return int(found.shape[-1])
 
+    @property
+    def frozen(self) -> nn.Module:
+        """The part that no training changes."""
+        return self.backbone
+
     def train(self, mode: bool = True) -> "Probe":
         """Set the mode of the head; the frozen network stays in evaluation mode."""
         super().train(mode)
@@ -101,6 +106,13 @@ class Probe(nn.Module):
             return self._source.read(self.backbone, clip)
         pooled: Tensor = self.backbone(clip)
         return pooled.flatten(1)
+
+    def shape(self, frames: int, size: int) -> tuple[int, ...]:
+        """Return the shape of the `features` of one clip: (C,), or (L, C) for an attentive head."""
+        if self.kind != "attentive":
+            return (self.channels,)
+        clip = torch.zeros(1, 3, frames, size, size, device=next(self.head.parameters()).device)
+        return tuple(self.features(clip).shape[1:])
 
     def forward(self, clip: Tensor) -> Tensor:
         """Map a clip (N, 3, T, H, W), or its `features`, -> logits (N, classes)."""

@@ -61,8 +61,7 @@ def in_passes(
 @contextmanager
 def averages_untouched(model: nn.Module) -> Iterator[None]:
     """Let batch norms of any dimension use a batch's statistics without updating their running averages."""
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    tracking = [norm for norm in norms if norm.track_running_stats]
+    tracking = [norm for norm in _norms(model) if norm.track_running_stats]
     for norm in tracking:
         norm.track_running_stats = False
     try:
@@ -70,3 +69,16 @@ def averages_untouched(model: nn.Module) -> Iterator[None]:
     finally:
         for norm in tracking:
             norm.track_running_stats = True
+
+
+def _norms(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
+    """Yield the batch norms of a network, without those of a probe's frozen part, which update nothing.
+
+    To walk through a frozen network takes longer than a step of its head.
+    """
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        yield module
+    frozen = getattr(module, "frozen", None)
+    for child in module.children():
+        if child is not frozen:
+            yield from _norms(child)

@@ -64,8 +64,7 @@ class Extractor:
 
     def shape(self, frames: int) -> tuple[int, ...]:
         """Return the shape of the features of a clip of so many frames."""
-        clip = torch.zeros(1, 3, frames, self.spec.size, self.spec.size, device=self.device)
-        return tuple(self.probe.features(clip).shape[1:])
+        return self.probe.shape(frames, self.spec.size)
 
     def features(self, clips: Iterator[Tensor]) -> Iterator[np.ndarray]:
         """Return features clip by clip, float32, of clips (3, T, size, size).

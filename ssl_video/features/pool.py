@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,22 @@ from ssl_video.features.extract import Extractor
 
 # Name of the random choices of copies, in place of "labeled" and "unlabeled".
 _PURPOSE = "features"
+
+
+class Needed(NamedTuple):
+    """A set of features that a pool reads.
+
+    Attributes:
+        names: the views that are read from it.
+        extractor: the frozen network.
+        cut: the clip.
+        about: what determines the features.
+    """
+
+    names: list[str]
+    extractor: Extractor
+    cut: Cut
+    about: dict[str, Any]
 
 
 class FeaturePool(Pool):
@@ -89,13 +105,11 @@ class FeaturePool(Pool):
         rows = RowsByContent(self.store)
         contents = rows.contents(self.rows.tolist())
         items = [(content, copy) for content in contents for copy in range(self.copies)]
-        wanted, stored = self._wanted(), dict[str, tuple[FeatureSet, np.ndarray]]()
-        for number, names in enumerate(wanted):
-            extractor, cut = self.extractors[names[0]], self.cuts[names[0]]
-            about = extractor.about | {"view": self._about(cut)}
+        needed, stored = self.needed(), dict[str, tuple[FeatureSet, np.ndarray]]()
+        for number, (names, extractor, cut, about) in enumerate(needed):
             made = self._make(about, extractor.shape(cut[0].shape.frames))
             compute = partial(self._compute, extractor, cut, rows)
-            shown = progress and partial(_of_all, progress, number, len(wanted))
+            shown = progress and partial(_of_all, progress, number, len(needed))
             made.fill(items, compute, shown, rows.has)
             places = made.places(items).reshape(len(contents), self.copies, 2)
             stored |= dict.fromkeys(names, (made, places))
@@ -132,12 +146,16 @@ class FeaturePool(Pool):
             for name, cut in self.cuts.items()
         }
 
-    def _wanted(self) -> list[list[str]]:
-        """Return the views that are features, with equal views of one network together."""
+    def needed(self) -> list[Needed]:
+        """Return the sets of features that the views are read from; equal views of one network share one."""
         equal = dict[tuple[int, Cut], list[str]]()
         for name, extractor in self.extractors.items():
             equal.setdefault((id(extractor), self.cuts[name]), []).append(name)
-        return list(equal.values())
+        found = list[Needed]()
+        for names in equal.values():
+            extractor, cut = self.extractors[names[0]], self.cuts[names[0]]
+            found.append(Needed(names, extractor, cut, extractor.about | {"view": self._about(cut)}))
+        return found
 
     def _about(self, cut: Cut) -> dict[str, Any]:
         """Return what determines the pixels of the copies of a clip."""

@@ -1,6 +1,7 @@
 """The features that a run reads in place of clips."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,7 +18,8 @@ from ssl_video.data.pool import evaluation_clips
 from ssl_video.data.progress import CountProgress
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.features.extract import Extractor
-from ssl_video.features.pool import RowsByContent
+from ssl_video.features.pool import FeaturePool, RowsByContent
+from ssl_video.networks import flops, frozen
 from ssl_video.networks.assemble import Assembly
 from ssl_video.spec import Spec
 
@@ -37,34 +39,43 @@ class RunFeatures:
 
     def __init__(self, spec: Spec, assembly: Assembly, data: Data, device: torch.device) -> None:
         self.spec, self.assembly, self.data = spec, assembly, data
-        self.extractors = dict[str, Extractor]()
         self._rows = RowsByContent(data.store)
         self._sets: dict[tuple[int, ClipShape], tuple[FeatureSet, set[Item]]] = {}
-        algorithm = assembly.algorithm
-        if algorithm.works_on_pixels or not spec.feature_copies:
-            return
-        networks = {role: algorithm.get_submodule(role) for role in spec.networks}
-        found = {
-            role: Extractor(network, spec.networks[role], spec, data.store.setting, device)
-            for role, network in networks.items()
-            if isinstance(network, Probe)
-        }
-        views = [*algorithm.labeled.values(), *algorithm.unlabeled.values()]
-        named = {view.network for view in views}
-        first = next(iter(networks))
-        # A role that no view names reads the first role's views, so it needs the same features.
-        shared = [role for role in networks if role != first and role not in named]
-        if all(_same(found.get(first), found.get(role)) for role in shared):
-            self.extractors = found
+        known = dict[str, Extractor]()
+
+        def extractor(role: str) -> Extractor:
+            if role not in known:
+                network = assembly.algorithm.get_submodule(role)
+                assert isinstance(network, Probe)
+                known[role] = Extractor(network, spec.networks[role], spec, data.store.setting, device)
+            return known[role]
+
+        def same(one: str, other: str) -> bool:
+            return extractor(one).about == extractor(other).about
+
+        roles = frozen.readers(spec, assembly.algorithm, same)
+        self.extractors = {role: extractor(role) for role in roles}
 
     def of_views(self, views: Mapping[str, View]) -> dict[str, Extractor]:
         """Return the frozen network of each view whose features are read."""
-        roles = {name: view.network or next(iter(self.spec.networks)) for name, view in views.items()}
-        return {name: self.extractors[role] for name, role in roles.items() if role in self.extractors}
+        first = next(iter(self.spec.networks))
+        found = frozen.of_views(views, self.extractors, first)
+        return {name: self.extractors[role] for name, role in found.items()}
 
     def make(self, about: Any, shape: tuple[int, ...]) -> FeatureSet:
         """Return the set of features that `about` determines."""
         return FeatureSet(feature_folder(), about, shape, self.data.store.limit)
+
+    def operations(self, pools: Iterable[FeaturePool]) -> int:
+        """Return the multiply-adds of the frozen networks for all features of pools, each computed once."""
+        rows, of_clip = dict[str, set[int]](), dict[str, int]()
+        for pool in pools:
+            for _, extractor, (request, _), about in pool.needed():
+                name = json.dumps(about, sort_keys=True)
+                rows.setdefault(name, set()).update(pool.rows.tolist())
+                if name not in of_clip:
+                    of_clip[name] = flops.of_features(extractor.probe, request.shape.frames, self.spec.size)
+        return sum(len(rows[name]) * self.spec.feature_copies * of_clip[name] for name in rows)
 
     def of_videos(self, predictor: str, rows: Sequence[int]) -> Tensor | None:
         """Return the features of the test clips of videos, (videos * clips * crops, ...).
@@ -129,10 +140,3 @@ class RunFeatures:
             made.fill(items, compute, progress, self._rows.has)
             filled.update(items)
         return made, items
-
-
-def _same(one: Extractor | None, other: Extractor | None) -> bool:
-    """Return whether two networks give the same features; None stands for one that is trained."""
-    if one is None or other is None:
-        return one is other
-    return one.about == other.about

@@ -5,6 +5,7 @@ tensors in main memory, through gloo, so that no GPU has to synchronise.
 """
 
 import atexit
+import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar
@@ -18,6 +19,7 @@ from ssl_video.networks.devices import choose_device, set_up
 from ssl_video.training.execution import Execution, Launcher
 
 Value = TypeVar("Value")
+_BY_NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
 class Processes:
@@ -39,6 +41,9 @@ class Processes:
         from lightning_fabric import Fabric
         from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+        # Fabric sets it, for processes that fork, as those of a run do not. With it, every step of AdamW
+        # would load the driver's library anew.
+        os.environ.pop(_BY_NVML, None)
         device = choose_device(execution.device)
         try:
             self._fabric = Fabric(

@@ -4,6 +4,7 @@ import datetime
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from ssl_video.runs.folder import RunFolder
 from ssl_video.runs.result import Accuracies, Result
 from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
 from ssl_video.training import data_wait, machine, outputs
-from ssl_video.training.distributed import Processes
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import RunProgress, Stopped, fit
 from ssl_video.training.resource_errors import as_input_errors
@@ -103,7 +103,7 @@ def run(
                 warn(sentence)
             outputs.begin(training)
         # Before training, so that an error here costs nothing.
-        counted = _count(todo, training.processes, warn)
+        counted = _count(todo, training, warn)
         for sentence in training.resume():
             warn(sentence)
         with _trackers(todo, training, warn) as trackers:
@@ -120,13 +120,16 @@ def _trackers(todo: Plan, training: Training, warn: Callable[[str], None]) -> Tr
     return Trackers(names, training.folder, settings, training.step, Stopped, warn)
 
 
-def _count(todo: Plan, processes: Processes, warn: Callable[[str], None]) -> Operations:
+def _count(todo: Plan, training: Training, warn: Callable[[str], None]) -> Operations:
     """Return the run's operations, counted by the first process; nan if they cannot be counted."""
+    processes = training.processes
     counted, key = Operations(math.nan, math.nan), (todo.configuration, len(todo.data.index.classes))
     if processes.main:
         try:
-            counted = _COUNTED.get(key) or flops.count(todo.spec, len(todo.data.index.classes))
+            stored = {role: one.probe for role, one in training.features.extractors.items()}
+            counted = _COUNTED.get(key) or flops.count(*(todo.spec, len(todo.data.index.classes)), stored)
             _COUNTED[key] = counted
+            counted = replace(counted, features=training.feature_operations())
         except Exception as error:  # noqa: BLE001 - after any error of a method, its run has no cost
             reason = (str(error) or "no reason given").splitlines()[0]
             warn(
@@ -219,11 +222,14 @@ def _result(
 
 
 def _training(training: Training, counted: Operations) -> float:
-    """Return the multiply-adds of the whole training, as if no feature had been stored."""
+    """Return the multiply-adds of the whole training: its steps, and the features that it reads once each.
+
+    They count whether this run has computed the features or another one.
+    """
     spec = training.spec
     if training.algorithm.at_once:
         return counted.forward * training.clips_in_all() * spec.test_clips * spec.test_crops
-    return counted.step * spec.steps
+    return counted.step * spec.steps + counted.features
 
 
 def _method(todo: Plan) -> dict[str, Any]:

@@ -344,6 +344,11 @@ class Training:
             return len(self.partition.labeled)
         return self.clips_per_step() * self.spec.steps
 
+    def feature_operations(self) -> int:
+        """Return the multiply-adds that the features of training clips take, as if none were stored."""
+        pools = [self._pool(kind) for kind in ("labeled", "unlabeled")]
+        return self.features.operations(pool for pool in pools if isinstance(pool, FeaturePool))
+
     def names(self, step: int) -> list[str]:
         """Return the ids of a step's clips, labeled ones first."""
         kinds = ["labeled", "unlabeled"] if self.algorithm.unlabeled else ["labeled"]

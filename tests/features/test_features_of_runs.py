@@ -19,6 +19,7 @@ from ssl_video.data.views.sampling import Stream
 from ssl_video.errors import InputError
 from ssl_video.features.extract import Extractor
 from ssl_video.features.pool import FeaturePool
+from ssl_video.networks import flops
 from ssl_video.registry import algorithms
 from ssl_video.runs import checkpoint
 from ssl_video.training.execution import Execution
@@ -145,6 +146,20 @@ def test_a_run_computes_what_another_asked_for(
     fit(other)
 
 
+def test_the_operations_of_a_run_are_those_of_its_heads_and_of_each_feature_once(
+    make_plan: Callable[..., Plan], weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a run that finds all features. Weak labeled and unlabeled clips are of one set."""
+    step, one = 7 * 10**9, 10**9
+    monkeypatch.setattr(flops, "count", lambda *_: flops.Operations(1, step))
+    monkeypatch.setattr(flops, "of_features", lambda *_: one)
+    for seed, copies in ((0, 3), (1, 3), (2, 2)):
+        todo = make_plan(**settings("fixmatch", weights), seed=seed, draw=0, feature_copies=copies)
+        result = run(todo, tmp_path / f"{seed}-{copies}", Execution("cpu", threads=1))
+        labeled, unlabeled = len(todo.partition.labeled), len(todo.partition.unlabeled)
+        assert result.training_gflops == 7 * todo.spec.steps + copies * (labeled + 2 * unlabeled)
+
+
 def test_runs_share_features(
     make_plan: Callable[..., Plan], weights: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +225,7 @@ def test_networks_see_batches_of_one_size(
     monkeypatch.setattr(probe, "features", noted)
     monkeypatch.setattr(made.features.extractors["model"], "at_once", 8)
     made.prepare()
-    assert set(sizes) == {1, 8}, "1 to find the shape"
+    assert set(sizes) == {8}
     tested = -(-len(made.partition.test) * made.spec.test_clips // 8)
     assert sizes.count(8) == 3 + 2 * 3 + tested, "18 labeled clips, twice 18 unlabeled ones, the test"
 

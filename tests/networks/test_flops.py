@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from ssl_video.contract import Batch
-from ssl_video.networks import flops
-from ssl_video.networks.assemble import Assembly, resolve
+from ssl_video.contract import Batch, Task
+from ssl_video.networks import flops, frozen
+from ssl_video.networks.assemble import Assembly, assemble, resolve
+from ssl_video.networks.memory_format import place
 from ssl_video.networks.random_batch import random_batch
 from ssl_video.spec import Spec, build
 
@@ -40,7 +41,7 @@ def test_a_step_is_forward_and_backward_of_every_pass() -> None:
 
 def test_a_pass_without_gradient_through_an_attentive_head() -> None:
     """As that of weak clips, and as an evaluation."""
-    network = {"algorithm": "fixmatch", "probe": "attentive", "weights": "never-read.pt"}
+    network = {"algorithm": "fixmatch", "probe": "attentive", "weights": "never-read.pt", "feature_copies": 0}
     counted = flops.count(spec(**network, unlabeled_batch=6), classes=5)
     frozen = flops.count(spec(algorithm="fixmatch", unlabeled_batch=6), classes=5).forward
     # Of 3 + 6 + 6 clips, the frozen network has a forward pass each, with its classifier's share replaced.
@@ -122,3 +123,40 @@ def test_counting_draws_nothing_from_torch() -> None:
     before = torch.get_rng_state()
     flops.count(spec(algorithm="supervised"), classes=5)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def frozen_probe(algorithm: str, **more: object) -> Spec:
+    """Settings of a frozen tiny3d of 32 channels in its last layer, whose weights are never read."""
+    return spec(algorithm=algorithm, probe="linear", weights="never-read.pt", unlabeled_batch=6, **more)
+
+
+def test_a_step_on_stored_features_is_that_of_the_heads() -> None:
+    """A linear head on C features and 5 classes: 5 C forward, and 5 C for the gradient of its weights."""
+    assembly = assemble(frozen_probe("supervised"), Task(5, 4), trained=True)
+    head = 5 * assembly.algorithm.get_submodule("model").channels
+    assert flops.count(frozen_probe("supervised"), classes=5).step == 3 * 2 * head
+    # 3 labeled and 6 strong clips with gradient, 6 weak ones without.
+    assert flops.count(frozen_probe("fixmatch"), classes=5).step == (3 * 2 + 6 * 3) * head
+    # Without stored features, the frozen network has a pass for each of the clips.
+    clips = flops.count(frozen_probe("fixmatch", feature_copies=0), classes=5)
+    frozen = clips.forward - head
+    assert clips.step == (3 * 2 + 6 * 3) * head + 15 * frozen
+
+
+@pytest.mark.parametrize("kind", ["linear", "attentive"])
+@pytest.mark.parametrize("algorithm", ["fixmatch", "cmpl", "meanteacher"])
+def test_a_run_s_own_networks_are_counted_like_those_of_its_settings(algorithm: str, kind: str) -> None:
+    given = frozen_probe(algorithm) if kind == "linear" else frozen_probe(algorithm).model_copy()
+    networks = {role: n.model_copy(update={"probe": kind}) for role, n in given.networks.items()}
+    given = given.model_copy(update={"networks": networks})
+    assembly = assemble(given, Task(5, 10), trained=True)
+    place(assembly.algorithm, CPU)
+    before = {name: tensor.clone() for name, tensor in assembly.algorithm.state_dict().items()}
+    stored = frozen.readers(given, assembly.algorithm)
+    assert stored.keys() == given.networks.keys()
+    assert flops.count(given, 5, stored) == flops.count(given, 5)
+    after = assembly.algorithm.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(p.grad is None for p in assembly.algorithm.parameters())
+    (one, *_) = stored.values()
+    assert flops.of_features(one, 4, 16) < flops.count(given, 5, stored).forward
