@@ -27,7 +27,7 @@ from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.data.paths import CACHE
 from ssl_video.data.shared_memory import LoaderLost
 from ssl_video.errors import InputError
-from ssl_video.networks.plugins import named
+from ssl_video.networks.plugins import entry, named
 from ssl_video.processes import end_with_parent, without_main
 from ssl_video.registry import algorithms, backbones
 from ssl_video.runs.folder import LOG
@@ -57,6 +57,10 @@ _CHANGING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", CACHE)
 _TRACKERS = ("WANDB_", "MLFLOW_")
 _POLICY = "OMP_WAIT_POLICY"
 _REGISTRIES = (algorithms, backbones)
+# The first optimizer imports torch._dynamo, which would cost every process over a second.
+_LOADED = ("ssl_video.training.run", "torch._dynamo", "lightning_fabric")
+# Backbones that are named like their libraries, which take most of a second.
+_SLOW = ("timm", "transformers")
 
 
 class Local:
@@ -81,7 +85,7 @@ class Local:
     def submit(self, plans: Sequence[Plan]) -> None:
         """Start runs, at most `jobs` including those under way."""
         if not self._served:
-            _start_server()
+            _start_server(_libraries(plans))
             self._served = True
         for plan in plans:
             own = replace(self.execution, device=self._devices.popleft())
@@ -335,8 +339,14 @@ def _sleep_until_news(workers: Sequence[_Worker]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _start_server() -> None:
-    """Start the forkserver of the runs' processes, unless it is running.
+def _libraries(plans: Sequence[Plan]) -> list[str]:
+    """Return the libraries of the runs' backbones whose import takes long."""
+    networks = [network for plan in plans for network in plan.spec.networks.values()]
+    return [name for name in dict.fromkeys(entry(str(n.backbone)) for n in networks) if name in _SLOW]
+
+
+def _start_server(libraries: Sequence[str]) -> None:
+    """Start the forkserver of the runs' processes with libraries loaded, unless it is running.
 
     It ignores signals: schedulers send them to every process of a job, and it has to outlive the runs.
 
@@ -351,6 +361,7 @@ def _start_server() -> None:
             f"the folder of temporary files, {folder}, has too long a name for the sockets of processes: set "
             f"TMPDIR to one with at most {_LONGEST_FOLDER} characters, such as /tmp"
         )
+    _CONTEXT.set_forkserver_preload([*_LOADED, *libraries])
     # Handlers can be set only in the main thread.
     numbers = STOPPING if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
@@ -371,10 +382,7 @@ def _context() -> Any:
     """Return the way to start processes: on Linux a forkserver with torch loaded, so that they start fast."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    # The first optimizer imports torch._dynamo, which would cost every process over a second.
-    context.set_forkserver_preload(["ssl_video.training.run", "torch._dynamo", "lightning_fabric"])
-    return context
+    return multiprocessing.get_context("forkserver")
 
 
 _CONTEXT = _context()

@@ -3,6 +3,8 @@
 import multiprocessing
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,14 +16,44 @@ def test_the_server_starts_with_the_first_run_and_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It imports torch for seconds: a benchmark that is finished, or wrong, has no use for it."""
-    started = list[bool]()
-    monkeypatch.setattr(local, "_start_server", lambda: started.append(True))
+    started = list[list[str]]()
+    monkeypatch.setattr(local, "_start_server", lambda libraries: started.append(libraries))
     executor = local.Local(Execution("cpu", results=tmp_path))
     assert executor.describe().startswith("1 at a time")
     assert started == []
     for _ in range(2):
         executor.submit([])
-    assert started == [True]
+    assert started == [[]]
+
+
+def test_the_server_loads_the_libraries_of_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process would import timm for most of a second, as long as a run on stored features takes."""
+    started, begun = list[list[str]](), list[object]()
+    monkeypatch.setattr(local, "_start_server", lambda libraries: started.append(libraries))
+    monkeypatch.setattr(local, "_Worker", lambda plan, *_: begun.append(plan))
+
+    def plan(*backbones: str) -> Any:
+        networks = {str(n): SimpleNamespace(backbone=name) for n, name in enumerate(backbones)}
+        return SimpleNamespace(spec=SimpleNamespace(networks=networks), name="a run")
+
+    executor = local.Local(Execution("cpu", results=tmp_path, jobs=2))
+    executor.submit([plan("slow_r50", "timm/resnet18+tsm"), plan("timm/resnet50")])
+    assert started == [["timm"]]
+    assert len(begun) == 2
+
+
+def test_the_server_is_told_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, done = list[list[str]](), list[str]()
+    context = SimpleNamespace(
+        get_start_method=lambda: "forkserver",
+        set_forkserver_preload=lambda names: (told.append(names), done.append("told")),
+    )
+    monkeypatch.setattr(local, "_CONTEXT", context)
+    monkeypatch.setattr(local.forkserver, "ensure_running", lambda: done.append("started"))
+    local._start_server(["timm"])
+    assert done == ["told", "started"]
+    assert told[0][-1] == "timm"
+    assert "torch._dynamo" in told[0]
 
 
 def test_a_crash_is_reported_with_its_place_in_the_users_code() -> None:
