@@ -84,7 +84,7 @@ class Display:
         self._progress.update(self._overall, completed=self._done, note=left)
         if not self.console.is_terminal and time.monotonic() - self._printed > _PLAIN_SECONDS:
             self._printed = time.monotonic()
-            steps = [f"{r.title} {r.done}/{r.total} {r.speed}".rstrip() for r in self._running.values()]
+            steps = [f"{r.title} {r.done}/{r.total} {r.note}".rstrip() for r in self._running.values()]
             parts = [f"{self._done}/{self._total} runs", ", ".join(steps), left]
             self.console.print("; ".join(part for part in parts if part), markup=False, soft_wrap=True)
 
@@ -98,9 +98,7 @@ class Display:
         running = self._running[event.plan.name]
         assert event.report is not None
         running.move(event.report)
-        notes = {"features": "computing features", "test": f"{running.speed}  testing"}
-        note = notes.get(event.report.phase, running.speed)
-        self._progress.update(running.task, completed=running.done, total=running.total, note=note)
+        self._progress.update(running.task, completed=running.done, total=running.total, note=running.note)
 
     def _warned(self, event: "Event") -> None:
         """Show a warning, which many runs may have, once."""
@@ -154,28 +152,39 @@ class Display:
         return "  ".join([*words, f"seed {spec.seed}"])
 
     def _time_left(self) -> str:
-        """Estimate the time left from runs of the same configuration, or else from the slowest known one."""
+        """Estimate the time left from runs of the same configuration, or else from the slowest known one.
+
+        Features that runs compute now come on top. Runs share them, so they delay all at the same time.
+        """
         known = {name: sum(seconds) / len(seconds) for name, seconds in self._seconds.items()}
         for running in self._running.values():
             if running.fraction > 0.05:
                 known.setdefault(running.configuration, running.elapsed / running.fraction)
+        features = max((running.features_left for running in self._running.values()), default=0.0)
         if not known or not (self._waiting or self._running):
-            return ""
+            return f"about {duration(features)} left for these features" if features else ""
         slowest = max(known.values())
         seconds = sum(known.get(plan.configuration, slowest) for plan in self._waiting.values())
         seconds += sum(known.get(r.configuration, slowest) * (1 - r.fraction) for r in self._running.values())
         # Assumes as many concurrent runs as there are now.
         seconds /= max(1, len(self._running))
-        return f"about {duration(seconds)} left"
+        return f"about {duration(seconds + features)} left"
 
 
 class _Running:
-    """One run under way."""
+    """One run under way.
+
+    Attributes:
+        done, total: units of its phase: steps, or clips whose features are computed.
+        fraction: the part of the run that is done, from its first step on.
+        rate: clips that pass through its networks per second.
+        began: when its first step began, or will begin if features are ready now.
+    """
 
     def __init__(self, title: str, task: TaskID, total: int, configuration: str) -> None:
         self.title, self.task, self.total, self.configuration = title, task, total, configuration
         self.done, self.fraction, self.rate, self.began = 0, 0.0, 0.0, time.monotonic()
-        self.waited = 0.0
+        self.waited, self._phase = 0.0, ""
         self._marks: list[tuple[float, int]] = []
 
     @property
@@ -188,16 +197,34 @@ class _Running:
         waited = f", {100 * self.waited:.0f} % waiting for them" if self.waited > _WAITED else ""
         return f"{self.rate:.0f} clips/s{waited}" if self.rate else ""
 
+    @property
+    def note(self) -> str:
+        """Its phase and speed in words."""
+        notes = {"features": "computing features", "test": f"{self.speed}  testing"}
+        return notes.get(self._phase, self.speed)
+
+    @property
+    def features_left(self) -> float:
+        """Seconds until the features that it computes now are ready; 0 if it computes none."""
+        if self._phase != "features" or not self.rate:
+            return 0.0
+        return (self.total - self.done) / self.rate
+
     def move(self, report: "RunProgress") -> None:
-        self.done, self.total, self.waited = report.done, report.total, report.waited
-        done = report.done / report.total
+        done, total, clips, phase = report.done, report.total, report.clips, report.phase
+        if (phase, total) != (self._phase, self.total) or done < self.done:
+            self._marks = []  # other units
+        self.done, self.total, self._phase, self.waited = done, total, phase, report.waited
+        now = time.monotonic()
+        if phase == "features":
+            # Their time is no part of the steps' time, and runs that find them do without it.
+            self.began, clips = now, done
         # Testing is a small part of a run, so a fixed fraction of 0.1 is accurate enough for an estimate.
-        started = {"features": 0.0, "train": done * 0.9}
-        self.fraction = started.get(report.phase, 0.9 + 0.1 * done)
-        self._marks = [*self._marks[-20:], (time.monotonic(), report.clips)]
-        (first, before), (last, now) = self._marks[0], self._marks[-1]
-        if last > first:
-            self.rate = (now - before) / (last - first)
+        started = {"features": 0.0, "train": done / total * 0.9}
+        self.fraction = started.get(phase, 0.9 + 0.1 * done / total)
+        self._marks = [*self._marks[-20:], (now, clips)]
+        (first, before), (last, after) = self._marks[0], self._marks[-1]
+        self.rate = (after - before) / (last - first) if last > first else 0.0
 
 
 def duration(seconds: float) -> str:

@@ -8,10 +8,12 @@ import pytest
 from helpers.records import result
 from rich.console import Console
 
+from ssl_video import display
 from ssl_video.benchmarks.running.executors import Event
 from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.display import Display
 from ssl_video.spec import build, configuration
+from ssl_video.training.loop import RunProgress
 
 
 def plan(dataset: str = "demo", **values: Any) -> Any:
@@ -68,3 +70,50 @@ def test_a_warning_of_many_runs_is_shown_once() -> None:
             display.show(Event("warned", each, reason="the server is gone"))
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == ["cmpl  per-class:3  seed 0: the server is gone"]
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_features_are_not_taken_for_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs compute 900 clips' features, 10 a second; then one has 40 steps in 20 s."""
+    clock = Clock()
+    monkeypatch.setattr(display, "time", clock)
+    plans = [plan(algorithm="fixmatch", seed=seed, steps=40) for seed in range(4)]
+    console = Console(file=io.StringIO(), width=160)
+    with Display(console, plans, method_names({p.configuration: p.spec for p in plans})) as shown:
+
+        def moved(number: int, after: float, *report: Any) -> str:
+            clock.now += after
+            shown.show(Event("moved", plans[number], report=RunProgress(*report)))
+            return shown._time_left()
+
+        for each in plans[:2]:
+            shown.show(Event("started", each))
+        assert moved(0, 1, "features", 0, 900, 0) == ""
+        moved(1, 0, "features", 0, 900, 0)
+        assert moved(0, 10, "features", 100, 900, 0) == "about 80 s left for these features"
+        assert moved(1, 0, "features", 100, 900, 0) == "about 80 s left for these features"
+        # Other features of the same run: the count begins anew.
+        moved(0, 80, "features", 0, 900, 0)
+        assert moved(0, 20, "features", 100, 900, 0) == "about 3 min left for these features"
+        moved(0, 160, "features", 900, 900, 0)
+        moved(1, 0, "features", 900, 900, 0)
+        # 0.45 of the run in 10 s, so 22 s each: 0.55 is left of two runs, and two wait.
+        moved(0, 10, "train", 20, 40, 480)
+        assert moved(1, 0, "train", 20, 40, 480) == "about 34 s left"
+        # Features that a run computes meanwhile come on top.
+        moved(1, 0, "features", 0, 900, 0)
+        assert moved(1, 5, "features", 50, 900, 0).endswith("min left")
+        shown.show(Event("finished", plans[0], result=result(top1=0.5)))
+        assert shown._seconds == {plans[0].configuration: [15]}
+    assert isinstance(console.file, io.StringIO)
+    lines = [line for line in console.file.getvalue().splitlines() if "runs;" in line]
+    assert "seed 0 0/900 computing features" in lines[0]
