@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_video.benchmarks.running import prepare
+from ssl_video.benchmarks.running import feature_costs, prepare
 from ssl_video.benchmarks.running.forecast import Line, forecast
 from ssl_video.data.dataset import source
 from ssl_video.display import duration
@@ -113,10 +113,16 @@ def dry_run(
         known = iter(checked)
         names = [next(known).name if is_here else None for is_here in present]
         lines = forecast(resolved, names, execution.results, device, measure=measure, progress=progress)
+        features = feature_costs.seconds(checked, device) if measure else 0.0
     absent = [data for data in dict.fromkeys(spec.data for spec in away) if data != "demo"]
     notes = [f"{data} is not available: runs need it, this list does not" for data in absent]
     notes += [f"  {command}" for command in commands if absent]
     notes += _budgets(resolved)
+    if features:
+        notes.append(
+            f"features of frozen networks: about {duration(features)} in one process, once for all runs, if "
+            "none is stored (networks alone)"
+        )
     jobs, place = execution.jobs, execution.results
     return Forecast(tuple(lines), tuple(_data(checked)), tuple(notes), place, execution.device, jobs)
 

@@ -51,8 +51,9 @@ def _alike(spec: Spec, one: str, other: str) -> bool:
     if spec.partial_weights:
         return False  # tensors that a file lacks depend on the role
     mine, theirs = spec.networks[one], spec.networks[other]
-    return _settings(mine) == _settings(theirs)
+    return settings(mine) == settings(theirs)
 
 
-def _settings(network: NetworkSpec) -> tuple[object, ...]:
+def settings(network: NetworkSpec) -> tuple[object, ...]:
+    """Return the settings of a frozen network that decide on its features."""
     return *(getattr(network, key) for key in _KEYS), network.probe == "attentive"

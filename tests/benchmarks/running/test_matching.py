@@ -123,6 +123,28 @@ def test_measured_seconds_are_of_the_whole_step(monkeypatch: pytest.MonkeyPatch)
     assert seen == [(2, 4), (6, 0)]
 
 
+def test_a_measured_step_on_stored_features_is_the_runs_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On all clips of the run, as features, and not scaled. With no copies it is one on clips."""
+    (tmp_path / "never-read.pt").touch()
+    clock, seen = itertools.count(), list[Batch]()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+
+    def noted(*arguments: Any, **values: Any) -> Batch:
+        seen.append(random_batch(*arguments, **values))
+        return seen[-1]
+
+    monkeypatch.setattr(costs, "random_batch", noted)
+    probe: dict[str, Any] = {"probe": "linear", "labeled_batch": 3, "unlabeled_batch": 9}
+    probe["weights"] = str(tmp_path / "never-read.pt")
+    (stored,), (pixels,) = specs("fixmatch", **probe), specs("fixmatch", **probe, feature_copies=0)
+    assert [costs.seconds(spec, CPU) for spec in (stored, pixels)] == [1, 2]
+    assert [batch.unlabeled["strong"].shape[0] for batch in seen] == [9, 4]
+    assert [batch.unlabeled["strong"].ndim for batch in seen] == [2, 5]
+    assert costs.gigaoperations(stored) < 0.01 * costs.gigaoperations(pixels)
+
+
 def test_a_match_again_gives_the_same_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the digits of the budget: here 1/3 * 100."""
     cost(monkeypatch, "gigaoperations", supervised=1 / 7, cmpl=1 / 3)
