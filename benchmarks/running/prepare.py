@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from filelock import FileLock
@@ -133,8 +133,8 @@ def check_methods(specs: Sequence[Spec], execution: Execution = _ALONE) -> dict[
     Raises:
         InputError: all problems with algorithms, networks and batches.
     """
-    distinct = {configuration(spec): spec for spec in specs}
-    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, execution))
+    distinct, known = {configuration(spec): spec for spec in specs}, dict[str, Any]()
+    algorithms = _collect(list(distinct.values()), lambda spec: _build(spec, execution, known))
     return dict(zip(distinct, algorithms, strict=True))
 
 
@@ -192,9 +192,9 @@ def _names(spec: Spec, device: torch.device) -> Spec:
     return spec
 
 
-def _build(spec: Spec, execution: Execution) -> Algorithm:
+def _build(spec: Spec, execution: Execution, known: dict[str, Any]) -> Algorithm:
     # A backbone that cannot be built for two classes cannot be built for any other number.
-    algorithm = assemble.check(spec, num_classes=2)
+    algorithm = assemble.check(spec, num_classes=2, known=known)
     check_shares(spec, algorithm, execution.processes)
     check_networks(spec, algorithm, execution)
     return algorithm

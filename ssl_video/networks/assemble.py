@@ -1,5 +1,6 @@
 """Build an algorithm and its networks from a specification."""
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -179,8 +180,14 @@ def assemble(
     return Assembly(algorithm, shapes, average, tuple(tuned))
 
 
-def check(spec: Spec, num_classes: int) -> Algorithm:
+def check(spec: Spec, num_classes: int, known: dict[str, Probe] | None = None) -> Algorithm:
     """Build everything without memory or weights, to report errors before any decoding.
+
+    Args:
+        spec: a resolved specification.
+        num_classes: number of classes.
+        known: the frozen networks of specifications that were checked before, which are not built again;
+            those of this one are added.
 
     Returns:
         The algorithm, on torch's meta device.
@@ -199,7 +206,14 @@ def check(spec: Spec, num_classes: int) -> Algorithm:
             problems += [f"networks.{role}.weights: {problem}" for problem in error.problems]
     try:
         with torch.device("meta"):
-            assembly = assemble(spec, Task(num_classes, 1), trained=True)
+            task, known = Task(num_classes, 1), {} if known is None else known
+            keys = {role: f"{network!r} {spec.size} {num_classes}" for role, network in spec.networks.items()}
+            # A copy shares the frozen network, whose trial passes take most of the time.
+            copies = {role: copy.deepcopy(known[key]) for role, key in keys.items() if key in known}
+            networks, _ = _networks(spec, task, True, copies)
+            new = {keys[role]: n for role, n in networks.items() if isinstance(n, Probe)}
+            known |= copy.deepcopy(new)
+            assembly = assemble(spec, task, trained=True, modules=networks)
         algorithm, shapes = assembly.algorithm, assembly.shapes
         problems += [
             f"{spec.algorithm} does not train its network {role!r}: give its weights, "

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ssl_video import backbones
+from ssl_video.backbones import pretrained
 from ssl_video.contract import Task
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
@@ -363,3 +364,25 @@ def test_an_installed_methods_code_is_part_of_a_run(tmp_path: Path, monkeypatch:
     for name in ("installed-for-tests", f"{file}:installed-for-tests"):
         assert source(resolved(algorithm=name)) == file.read_text()
     assert source(resolved(algorithm="fixmatch")) == ""
+
+
+def test_a_frozen_network_is_built_once_for_all_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its trial passes on the meta device take most of the time of a check. Heads are each method's own."""
+    built, create = list[str](), backbones.create
+    monkeypatch.setattr(
+        backbones, "create", lambda name, *a, **k: built.append(name) or create(name, *a, **k)
+    )
+    monkeypatch.setattr(pretrained, "find", lambda *_: None)
+    given = {"backbone": "tiny3d", "frames": 4, "size": 16, "weights": "never-read.pt", "probe": "linear"}
+    specs = [resolve(build(given | {"algorithm": name}), CPU) for name in ("supervised", "fixmatch", "cmpl")]
+    known = dict[str, Any]()
+    found = [check(spec, 2, known) for spec in specs]
+    # CMPL's auxiliary network has twice the frames.
+    assert built == ["tiny3d", "tiny3d"]
+    heads = [algorithm.get_submodule(role).head for algorithm in found[:2] for role in algorithm.roles]
+    assert heads[0] is not heads[1]
+    check(specs[0].model_copy(update={"size": 32}), 2, known)
+    assert len(built) == 3
+    check(resolve(build(given | {"algorithm": "supervised", "probe": "none"}), CPU), 2, known)
+    check(resolve(build(given | {"algorithm": "supervised", "probe": "none"}), CPU), 2, known)
+    assert len(built) == 5, "a network that is trained is built anew"
