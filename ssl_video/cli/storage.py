@@ -20,7 +20,7 @@ def command(place: Path | None, results: Path, cache: Path | None) -> int:
     """Check every file of the runs of a results folder, and of the caches of frames and features.
 
     Each is read and compared with its checksum. Damaged files are named with the consequence: the run is left
-    out of tables, goes on from another checkpoint, or the file is made anew. Nothing is changed. RESULTS is
+    out of tables, resumes from another checkpoint, or the file is rebuilt. Nothing is changed. RESULTS is
     the same as --results RESULTS. Status 1: something is damaged.
     """
     found = sv.check_storage(place or results, cache, progress=sv.ConsoleObserver())

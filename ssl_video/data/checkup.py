@@ -1,4 +1,4 @@
-"""Check the caches of frames and features without changing them: damaged files are made anew when used."""
+"""Check the caches of frames and features without changing them: damaged files are rebuilt when used."""
 
 import contextlib
 import hashlib
@@ -24,7 +24,7 @@ _ABOUT = "it is written again when the features are next used"
 
 
 def check(folder: Path, progress: Progress = lambda *_: None) -> tuple[int, list[Finding]]:
-    """Read the whole cache; files of older versions, which are made anew in any case, are no findings.
+    """Read the whole cache; files of older versions, which are rebuilt in any case, are no findings.
 
     Args:
         folder: the cache folder, of frames and features.

@@ -18,7 +18,7 @@ class Finding(NamedTuple):
     Attributes:
         path: the file.
         reason: the damage.
-        remedy: the consequence, and how the file is made anew.
+        remedy: the consequence, and how the file is rebuilt.
     """
 
     path: Path

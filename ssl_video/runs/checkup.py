@@ -49,7 +49,7 @@ _READERS: dict[str, Callable[[Path], object]] = {
     FOLD_LOGITS: lambda file: fold_logits.read(file.parent),
 }
 _OPTIONAL = {
-    DYNAMICS: "ssl-video analyze dynamics RUN --again makes it anew",
+    DYNAMICS: "ssl-video analyze dynamics RUN --again rebuilds it",
     TRACKERS: "trackers begin a new run when this one goes on",
 }
 
@@ -133,7 +133,7 @@ def _unfinished(run: RunFolder) -> Iterator[Finding]:
             yield Finding(
                 run.path / name,
                 reason,
-                "the record begins anew when the run goes on, and the file is kept aside",
+                "the record restarts empty when the run resumes, and the file is kept aside",
             )
 
 

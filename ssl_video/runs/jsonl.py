@@ -35,7 +35,7 @@ class Records:
 
     A checkpoint holds the mark of every file. A resumed run goes on behind its marks, so that files end up as
     in an uninterrupted run. Anything behind a mark is removed. A file that does not begin as it was written
-    is not used: it is kept under another name, the record begins anew, its mark says that lines are lost, and
+    is not used: it is kept under another name, the record restarts empty, its mark says that lines are lost, and
     `warn` gets a sentence.
 
     Args:
@@ -103,7 +103,7 @@ class Records:
         return [name for name, mark in self._marks.items() if not (mark.whole and self.is_as_written(name))]
 
     def _mend(self, name: str) -> None:
-        """Remove what stands behind this run's lines; if these are not as they were, begin anew."""
+        """Remove what stands behind this run's lines; if these are not as they were, restart."""
         path, mark = self.folder / name, self._marks.get(name, Mark())
         if self._size(path) < mark.size or not self.is_as_written(name):
             self._lose(name, _CHANGED)
@@ -114,7 +114,7 @@ class Records:
             self.warn(f"{path} held more than the run wrote: the rest is removed, and its own lines are kept")
 
     def _lose(self, name: str, reason: str) -> None:
-        """Begin a file anew, keep what there is, and say so."""
+        """Restart a file, keep the old one, and warn."""
         path = self.folder / name
         self._marks[name] = Mark(whole=False)
         where = ""
@@ -122,7 +122,7 @@ class Records:
             os.replace(path, path.with_name(name + _KEPT))
             where = f", the file is kept as {name}{_KEPT}"
         self.warn(
-            f"{path} {reason}: this record begins anew{where}, and lacks the steps before; the weights do "
+            f"{path} {reason}: this record restarts here{where}, and lacks the earlier steps; the weights do "
             "not depend on it"
         )
 

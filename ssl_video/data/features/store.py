@@ -6,7 +6,7 @@
     <set>/<pack>.f16     their features, once all of them are computed, with checksums; see `pack`
 
 A set is named by a digest of `about.json`, and a pack by one of its items. What is not as it was written is
-removed, with a warning once, and computed anew.
+removed, with a warning once, and computed again.
 
 An item is a clip: its video's content, and the number of the copy that was drawn from it. Items that a set
 lacks make new packs. Processes that need the same items share the work: each takes packs that no living
@@ -161,7 +161,7 @@ class FeatureSet:
             except (DamagedError, OSError) as error:
                 raise InputError(
                     f"the stored features {self._path(number, ARRAY)} were damaged or removed while they "
-                    f"were used ({error}): run the command again, which checks all and computes these anew"
+                    f"were used ({error}): run the command again, which checks all and recomputes these"
                 ) from None
         return found
 
@@ -277,7 +277,7 @@ class FeatureSet:
         if found is None:
             raise InputError(
                 f"{self._path(number, ITEMS)} was damaged while it was used: run the command again, which "
-                "makes it anew"
+                "rebuilds it"
             )
         return found
 

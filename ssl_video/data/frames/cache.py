@@ -9,7 +9,7 @@
 
 A clip is named by the content of its video file. So a data set that is copied or mounted elsewhere finds its
 frames: its files are read once, not decoded. Every entry carries its source and checksums. One that is
-damaged or in the place of another is made anew.
+damaged or in the place of another is rebuilt.
 
 When the cache is full, the least recently used clips are removed. Clips used since the oldest living process
 began are never removed, because that process may rely on them. If that leaves no room, nothing more is
