@@ -131,7 +131,8 @@ class Spec(BaseModel):
         8,
         ge=0,
         le=10**4,
-        description="augmented copies of a clip whose features a probe stores and trains on; 0: augment again each time",
+        description="augmented copies of a clip whose features a probe stores and trains on; 0: augment "
+        "again at every use",
     )
     backbone_learning_rate: float = Field(
         1.0,

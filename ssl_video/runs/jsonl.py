@@ -35,8 +35,8 @@ class Records:
 
     A checkpoint holds the mark of every file. A resumed run goes on behind its marks, so that files end up as
     in an uninterrupted run. Anything behind a mark is removed. A file that does not begin as it was written
-    is not used: it is kept under another name, the record restarts empty, its mark says that lines are lost, and
-    `warn` gets a sentence.
+    is not used: it is kept under another name, the record restarts empty, its mark says that lines are lost,
+    and `warn` gets a sentence.
 
     Args:
         folder: the run's folder.

@@ -39,9 +39,8 @@ def main(data: str, backbone: str = "x3d_xs", threads: str = "2") -> None:
         order = (0, int(threads)) if place % 2 else (int(threads), 0)
         found = {number: seconds(number) for number in order}
         alone, ahead = found[0], found[int(threads)]
-        print(
-            f"{len(rows)} videos: {alone:.1f} s, with {threads} threads {ahead:.1f} s, ratio {alone / ahead:.2f}"
-        )
+        ratio = f"{alone:.1f} s, with {threads} threads {ahead:.1f} s, ratio {alone / ahead:.2f}"
+        print(f"{len(rows)} videos: {ratio}")
 
 
 if __name__ == "__main__":
