@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+_SHORT = (torch.bfloat16, torch.float16)
+
 
 def gather(rows: Tensor) -> Tensor:
     """Return the rows of all processes in rank order, (N, ...) -> (processes * N, ...).
@@ -13,12 +15,12 @@ def gather(rows: Tensor) -> Tensor:
     Such an algorithm declares `whole_batch`, because the parts of a step (`accumulate`) cannot be gathered.
     All processes compute the same values from the gathered rows. Training averages gradients over the
     processes, so the gradient is that of one process with the whole batch. With one process, the rows are
-    returned unchanged; with several, those in bfloat16 become float32.
+    returned unchanged; with several, those of 16 bits become float32.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return rows
     # Gradients of several processes are summed, in which bfloat16 would lose digits.
-    gathered: Tensor = _Gather.apply(rows.float() if rows.is_floating_point() else rows)
+    gathered: Tensor = _Gather.apply(rows.float() if rows.dtype in _SHORT else rows)
     return gathered
 
 

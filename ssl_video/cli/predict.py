@@ -122,7 +122,13 @@ def _conclude(summary: Any, reasons: list[str], output: Path | None, as_json: bo
         counts = ", ".join(f"{label} {number:,}" for label, number in summary.labels.most_common(20))
         more = len(summary.labels) - 20
         click.echo(written_out(counts) + (f" and {more} other labels" if more > 0 else ""), err=True)
-    remark = f"see the column error of {output}" if output is not None else "they have no label"
+    remark = (
+        f"see the column error of {output}"
+        if output is not None
+        else "no label for it"
+        if summary.unreadable == 1
+        else "no label for them"
+    )
     say_unreadable(reasons, summary.unreadable, remark)
 
 

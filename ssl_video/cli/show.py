@@ -52,7 +52,9 @@ def plainly(console: Console, text: str) -> None:
 def _next_steps(console: Console, runs: "sv.Results") -> None:
     last = runs.runs[-1]
     if last.spec.folds > 1:
-        plainly(console, f"next, the model that these folds estimate:\n  {on_all_labels(_best(runs))}")
+        plainly(
+            console, f"next, the model whose accuracy these folds estimate:\n  {on_all_labels(_best(runs))}"
+        )
         return
     lines = [
         "next:",

@@ -48,7 +48,7 @@ def say_unreadable(reasons: Sequence[str], number: int, remark: str) -> None:
         click.echo(f"error: {written_out(reason)}", err=True)
     if number:
         more = f", of which the first {NAMED} are named above" if number > NAMED else ""
-        click.echo(f"{clips(number)} could not be read{more}: {remark}", err=True)
+        click.echo(f"{clips(number)} could not be read{more}; {remark}", err=True)
 
 
 class Table(rich.table.Table):

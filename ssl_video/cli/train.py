@@ -69,7 +69,10 @@ def command(
 def _next_steps(run: sv.RunFolder) -> None:
     """Print the commands that come after training on videos of one's own."""
     if run.spec.folds > 1:
-        plainly(Console(), f"next, the other folds and the model that they estimate:\n  {on_all_labels(run)}")
+        plainly(
+            Console(),
+            f"next, the other folds, and the model whose accuracy they estimate:\n  {on_all_labels(run)}",
+        )
         return
     path, lines = shlex.quote(str(run.path)), ["next:"]
     if run.result.expected_accuracies:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ssl_video.runs import predictions
-from ssl_video.runs.folder import VALIDATION_PREDICTIONS
+from ssl_video.runs.folder import VALIDATION_PREDICTIONS, RunFolder
 
 if TYPE_CHECKING:
     from ssl_video.inference.model import Model
@@ -34,7 +34,10 @@ def _known(model: "Model", predictor: str) -> tuple[np.ndarray, np.ndarray] | No
     if found := model.cross_validation():
         rows = found.predictions().query("predictor == @predictor")
         return rows["probability"].to_numpy(), (rows["label"] == rows["true_label"]).to_numpy()
-    if model.folder is None or model.step is not None or not (model.folder / VALIDATION_PREDICTIONS).exists():
+    if model.folder is None or model.step is not None:
+        return None
+    RunFolder(model.folder).verify(VALIDATION_PREDICTIONS)
+    if not (model.folder / VALIDATION_PREDICTIONS).exists():
         return None
     known = predictions.read(model.folder, VALIDATION_PREDICTIONS)
     guesses, confidences = known.first(predictor)

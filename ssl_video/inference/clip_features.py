@@ -107,7 +107,7 @@ def read_clips(
     @torch.no_grad()
     def predict(views: Tensor, number: int) -> np.ndarray:
         given = views.to(model.device, memory_format=torch.channels_last_3d)
-        with autocast(spec, model.device), pooled.reading():
+        with autocast(model.inference, model.device), pooled.reading():
             logits = network(given)
         found = pooled.features(len(views)).unflatten(0, (number, -1)).mean(1)
         # Both in one array, as `labeled` hands over one for each clip.

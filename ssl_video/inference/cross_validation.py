@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import Timeout
 from scipy.special import softmax
 
 from ssl_video.errors import InputError
@@ -14,7 +16,10 @@ from ssl_video.inference.evaluation import Evaluation
 from ssl_video.runs import checkpoint, fold_logits, weight_file
 from ssl_video.runs.fold_logits import FoldLogits
 from ssl_video.runs.folder import FOLD_LOGITS, RunFolder, stamp
-from ssl_video.runs.result import Accuracies
+from ssl_video.runs.lock import lock_folder
+from ssl_video.runs.result import Accuracies, Result
+
+_NONE: dict[str, Any] = {"expected_accuracies": {}, "expected_by_fold": [], "temperatures": {}}
 
 
 def attach(run: RunFolder, folds: Sequence[RunFolder]) -> None:
@@ -37,19 +42,35 @@ def attach(run: RunFolder, folds: Sequence[RunFolder]) -> None:
         "expected_by_fold": by_fold(found, result.predictor),
         "temperatures": dict(fitted.temperatures),
     }
-    has_all = (run.path / FOLD_LOGITS).exists() and (run.path / checkpoint.FINAL).exists()
-    if has_all and all(getattr(result, key) == value for key, value in estimate.items()):
+    if _is_whole(run.path, result) and all(getattr(result, key) == value for key, value in estimate.items()):
         return
-    # The result comes last: without it, the same command does all of this again.
-    state = checkpoint.load(run.path / checkpoint.FINAL)
-    weight_file.save(state | {"calibration": fitted.plain()}, run.path / checkpoint.FINAL)
+    file = run.path / checkpoint.FINAL
+    state = checkpoint.load(file) | {"calibration": fitted.plain()}
+    others = {name: value for name, value in result.files.items() if name != FOLD_LOGITS}
     try:
-        fold_logits.write(run.path, found, result.run)
-        if result.files:
-            estimate["files"] = result.files | {FOLD_LOGITS: stamp(run.path / FOLD_LOGITS)}
-        run.write_result(result.model_copy(update=estimate))
+        with lock_folder(run.path):
+            # The result is first without an estimate: if the process is killed, the next one writes them all.
+            run.write_result(result.model_copy(update={**_NONE, "files": others}))
+            weight_file.save(state, file)
+            fold_logits.write(run.path, found, result.run)
+            if others:
+                estimate["files"] = others | {FOLD_LOGITS: stamp(run.path / FOLD_LOGITS)}
+            run.write_result(result.model_copy(update=estimate))
+    except Timeout:
+        raise InputError(f"another process works on {run.path}") from None
     except OSError as error:
         raise InputError(f"cannot write to {run.path}: {error.strerror or error}") from None
+
+
+def _is_whole(folder: Path, result: Result) -> bool:
+    """Return whether the files of a run's estimate are as its result says."""
+    try:
+        found = stamp(folder / FOLD_LOGITS)
+    except OSError:
+        return False
+    return (not result.files or result.files.get(FOLD_LOGITS) == found) and (
+        folder / checkpoint.FINAL
+    ).exists()
 
 
 def fit(found: FoldLogits) -> Calibration:

@@ -1,5 +1,6 @@
 """Test accuracy from softmax probabilities, averaged over several clips and crops of each video."""
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -86,8 +87,9 @@ def probabilities(
     def shapes(group: VideoGroup) -> list[ClipShape]:
         return [shape_for(name) for name, stored in group.stored.items() if stored is None]
 
-    with evaluating(predictors.values()):
-        for group, made in prepared(groups(), shapes, store, spec, threads):
+    ready = prepared(groups(), shapes, store, spec, threads)
+    with evaluating(predictors.values()), contextlib.closing(ready):
+        for group, made in ready:
             first, some = group.first, group.rows
             there = {
                 shape: clips.to(device, memory_format=torch.channels_last_3d) for shape, clips in made.items()

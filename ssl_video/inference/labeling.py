@@ -150,7 +150,7 @@ def probabilities(
     @torch.no_grad()
     def predict(views: Tensor, number: int) -> np.ndarray:
         clips = views.to(model.device, memory_format=torch.channels_last_3d)
-        with autocast(spec, model.device):
+        with autocast(model.inference, model.device):
             logits = network(clips)
         return mean_over_views(asked.predictor, logits, number, model.temperatures.get(asked.predictor))
 

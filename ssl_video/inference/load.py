@@ -10,7 +10,7 @@ from ssl_video.contract import Task
 from ssl_video.errors import InputError
 from ssl_video.inference.calibration import Calibration
 from ssl_video.inference.model import Model
-from ssl_video.networks import devices, plugins
+from ssl_video.networks import plugins
 from ssl_video.networks.assemble import assemble, resolve
 from ssl_video.networks.memory_format import place
 from ssl_video.runs import checkpoint
@@ -37,9 +37,6 @@ def load(path: Path, device: torch.device, trust: bool = False) -> Model:
     plugins.check(spec, state.get("plugins"), trust, path)
     # Options arrive as YAML and JSON hold them; resolving gives them their types again.
     spec = resolve(spec, device)
-    precision = devices.precision_of_inference(spec.precision, device)
-    spec = spec.model_copy(update={"precision": precision})
-    devices.set_up(device)
     assembly = assemble(spec, Task(len(state["classes"]), state["num_unlabeled"]), trained=True)
     try:
         assembly.load(state)

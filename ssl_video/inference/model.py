@@ -37,6 +37,7 @@ from ssl_video.inference.evaluation import Evaluation, File, check_files
 from ssl_video.inference.label_table import LabelTable, Row
 from ssl_video.inference.stretches import Labeled
 from ssl_video.names import Place
+from ssl_video.networks import devices
 from ssl_video.networks.assemble import Assembly
 from ssl_video.observer import Observer, observer
 from ssl_video.runs import fold_logits
@@ -69,6 +70,12 @@ class Model:
     num_unlabeled: int = 0
     folder: Path | None = None
     calibration: Calibration | None = None
+
+    @property
+    def inference(self) -> Spec:
+        """The specification with the precision in which this device computes, see `devices`."""
+        precision = devices.precision_of_inference(self.spec.precision, self.device)
+        return self.spec.model_copy(update={"precision": precision})
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -367,7 +374,7 @@ class Model:
                 classes that the model does not know.
         """
         with observer(progress).preparing() as report:
-            given = testing_data.TestData(data, root, split)
+            given = testing_data.LabeledPlace(data, root, split)
             return testing_data.open_data(self, given, report, skip_broken=skip_broken, cache_gib=cache_gib)
 
     def evaluate(
@@ -413,7 +420,7 @@ class Model:
                 self.assembly.shape_for,
                 data.store,
                 rows.tolist(),
-                self.spec.model_copy(update=views),
+                self.inference.model_copy(update=views),
                 self.device,
                 functools.partial(report, "testing"),
                 average=both(self.temperatures),

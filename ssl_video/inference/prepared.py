@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from ssl_video.data.views.sampling import ClipShape
 from ssl_video.spec import Spec
 
 Made = dict[ClipShape, Tensor]
+_MOST_BYTES = 2**31  # of clips that wait for the network
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def prepared(
     store: FrameStore,
     spec: Spec,
     threads: int,
-) -> Iterator[tuple[VideoGroup, Made]]:
+) -> Generator[tuple[VideoGroup, Made], None, None]:
     """Yield groups with their clips, (videos * clips * crops, 3, T, size, size) by shape, in their order.
 
     PyAV decodes outside Python's global lock, so threads decode in parallel. The numbers do not
@@ -50,7 +51,8 @@ def prepared(
         shapes: maps a group to the shapes of the clips that it needs.
         store: source of frames.
         spec: number of clips and crops, crop size.
-        threads: number of threads, each of which prepares one group at a time; 0: none.
+        threads: number of threads, each of which prepares one video at a time, of groups of 2 GiB in all; 0:
+            none.
 
     Raises:
         InputError: a video cannot be decoded, although it could be when its data set was opened.
@@ -60,17 +62,29 @@ def prepared(
             yield group, _made(store, group.rows, shapes(group), spec)
         return
     pool = _Pool(store, threads)
-    waiting: deque[tuple[VideoGroup, Future[Made]]] = deque()
+    waiting: deque[tuple[VideoGroup, dict[ClipShape, list[Future[Tensor]]]]] = deque()
     try:
         for group in groups:
-            waiting.append((group, pool.submit(group.rows, shapes(group), spec)))
-            if len(waiting) > threads:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()
+            needed = dict.fromkeys(shapes(group))
+            made = {shape: [pool.submit(row, shape, spec) for row in group.rows] for shape in needed}
+            waiting.append((group, made))
+            size = sum(_bytes(shape, spec) * len(futures) for shape, futures in made.items())
+            if len(waiting) > max(1, min(threads, _MOST_BYTES // max(size, 1))):
+                yield _joined(*waiting.popleft())
+        while waiting:
+            yield _joined(*waiting.popleft())
     finally:
         pool.close()
+
+
+def _joined(group: VideoGroup, made: "dict[ClipShape, list[Future[Tensor]]]") -> tuple[VideoGroup, Made]:
+    """Wait for the clips of a group."""
+    return group, {shape: torch.cat([one.result() for one in futures]) for shape, futures in made.items()}
+
+
+def _bytes(shape: ClipShape, spec: Spec) -> int:
+    """Return the size of a video's clips."""
+    return 4 * 3 * shape.frames * spec.size**2 * spec.test_clips * spec.test_crops
 
 
 class _Pool:
@@ -87,8 +101,8 @@ class _Pool:
         self._stores.append(self._own.store)
         stop_with(self._stopped)
 
-    def submit(self, rows: Sequence[int], shapes: Sequence[ClipShape], spec: Spec) -> "Future[Made]":
-        return self._threads.submit(lambda: _made(self._own.store, rows, shapes, spec))
+    def submit(self, row: int, shape: ClipShape, spec: Spec) -> "Future[Tensor]":
+        return self._threads.submit(lambda: evaluation_clips(self._own.store, row, shape, spec))
 
     def close(self) -> None:
         """End the threads, also inside a long file, and count their reads."""

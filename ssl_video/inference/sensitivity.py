@@ -33,7 +33,7 @@ def sensitivity(model: "Model", data: Data, progress: Callable[[int, int], None]
         lambda pair: shape_for(pairs[pair][0]),
         data.store,
         rows.tolist(),
-        model.spec,
+        model.inference,
         model.device,
         progress,
         changed=changed,

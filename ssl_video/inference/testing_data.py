@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ssl_video.inference.model import Model
 
 
-class TestData(NamedTuple):
+class LabeledPlace(NamedTuple):
     """A data set as a user gives it, see `Model.open_data`."""
 
     data: Place | None
@@ -26,7 +26,7 @@ class TestData(NamedTuple):
 
 
 def open_data(
-    model: "Model", given: TestData, progress: Progress, *, skip_broken: bool, cache_gib: float
+    model: "Model", given: LabeledPlace, progress: Progress, *, skip_broken: bool, cache_gib: float
 ) -> Data:
     """Open a data set, see `Model.open_data`; the classes are checked before any video is decoded."""
     spec, own = _spec(model.spec, given)
@@ -43,7 +43,7 @@ def open_data(
     return dataset.load(spec, index, skip_broken=skip_broken, cache_gib=cache_gib, progress=progress)
 
 
-def _spec(run: Spec, given: TestData) -> tuple[Spec, bool]:
+def _spec(run: Spec, given: LabeledPlace) -> tuple[Spec, bool]:
     """Return the specification of the data set, and whether it is the run's own."""
     values = {
         "data": os.fspath(given.data or run.data),

@@ -15,8 +15,9 @@ import torch
 from ssl_video.errors import InputError, counted
 
 # GPUs of this compute capability and above (A100, RTX 30 and later) compute in bfloat16.
-_BFLOAT16 = (8, 0)
+BFLOAT16 = (8, 0)
 _SLOW = "Slow"  # the first letters of the names of torch's own implementations
+_ANSWER = "ssl-video GPU: "  # the beginning of a line; libraries may print others
 _SECONDS = 120  # to import torch on a slow disk
 
 
@@ -41,7 +42,7 @@ class Gpu(NamedTuple):
     @property
     def has_bfloat16(self) -> bool:
         """True if convolutions in bfloat16 are fast."""
-        return self.capability >= _BFLOAT16 and not self.backend.startswith(_SLOW)
+        return self.capability >= BFLOAT16 and not self.backend.startswith(_SLOW)
 
 
 def choose_device(name: str) -> torch.device:
@@ -143,10 +144,17 @@ def set_up(device: torch.device) -> None:
 
     The clips of a run have one shape, so trying all implementations of a convolution once pays.
     """
-    if device.type == "cuda":
+    if device.type != "cuda":
+        return
+    torch.backends.cudnn.benchmark = True
+    if hasattr(torch.backends, "fp32_precision"):
+        # Since torch 2.9; the older switches below are refused where somebody used these.
+        cudnn: Any = torch.backends.cudnn
+        for backend in (torch.backends, torch.backends.cuda.matmul, cudnn.conv):
+            backend.fp32_precision = "ieee"
+    else:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.benchmark = True
 
 
 @functools.cache
@@ -158,21 +166,24 @@ def gpu(name: str) -> Gpu:
     """
     if torch.cuda.is_initialized():
         return describe(torch.device(name))
-    command = [sys.executable, "-c", f"from {__name__} import tell; tell({name!r})"]
+    # Without the working directory, in which there may be modules of any name.
+    code = f"import sys; sys.path = [place for place in sys.path if place]; from {__name__} import tell; "
+    command = [sys.executable, "-c", code + f"tell({name!r})"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise InputError(f"device {name!r} does not answer within {_SECONDS} seconds") from None
-    if done.returncode:
+    answers = [line for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
+    if done.returncode or not answers:
         lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
         raise InputError(f"device {name!r} cannot be used: {lines[-1]}")
-    values: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    values: dict[str, Any] = json.loads(answers[-1].removeprefix(_ANSWER))
     return Gpu(**values | {"capability": tuple(values["capability"])})
 
 
 def tell(name: str) -> None:
     """Print the description of a GPU as JSON."""
-    print(json.dumps(describe(torch.device(name))._asdict()))
+    print(f"\n{_ANSWER}{json.dumps(describe(torch.device(name))._asdict())}")
 
 
 def describe(device: torch.device) -> Gpu:

@@ -47,14 +47,13 @@ def advice(share: float, seconds: float, execution: Execution, loaders: int, rea
         loaders: its number of loading processes.
         read: its reads of frames.
     """
-    if share <= _SHARE or seconds < _SECONDS:
-        return ""
+    reads = read.hits + read.misses
+    if share <= _SHARE or seconds < _SECONDS or not reads:
+        return ""  # without reads of frames it trains on stored features
     ways = []
-    if read.hits + read.misses and read.hit_rate < _CACHED:
+    if read.hit_rate < _CACHED:
         decoded = f"{100 * (1 - read.hit_rate):.0f} % of the clips were decoded again"
-        ways.append(
-            f"{decoded}: --cache-gib {2 * execution.cache_gib or 20:g} or --frame-format jpeg keeps more"
-        )
+        ways.append(f"{decoded}: --cache-gib {2 * execution.cache_gib or 20:g} keeps more")
     if loaders:
         ways.append("more --workers, if cores are free")
     else:

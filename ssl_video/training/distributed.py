@@ -4,7 +4,6 @@ A run on one device uses the same code with one process. Decisions common to all
 tensors in main memory, through gloo, so that no GPU has to synchronise.
 """
 
-import atexit
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -61,9 +60,6 @@ class Processes:
         self.device = self._fabric.device
         self.rank, self.size = self._fabric.global_rank, self._fabric.world_size
         set_up(self.device)
-        if self.size > 1:
-            # Fabric does so for the backend "nccl" alone; without, torch warns of leaked resources.
-            atexit.register(_leave)
 
     @property
     def main(self) -> bool:
@@ -125,12 +121,6 @@ class Processes:
             for module in modules:
                 for buffer in module.buffers():
                     torch.distributed.broadcast(buffer, 0)
-
-
-def _leave() -> None:
-    """End the process group, if it has not ended."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def _strategy(execution: Execution, device: torch.device) -> Any:

@@ -121,7 +121,7 @@ class Execution:
         """The number of processes of a run."""
         return self.devices * self.num_nodes
 
-    def loaders(self, device_type: str, cores: int | None = None) -> int:
+    def loaders(self, device_type: str, cores: int) -> int:
         """Return the number of loading processes of each process of a run.
 
         On a CPU the networks use every core. With a GPU the cores are free to prepare batches: there are 8,
@@ -129,22 +129,27 @@ class Execution:
 
         Args:
             device_type: "cpu", "cuda" or "mps".
-            cores: cores of the machine; None: as many as needed.
+            cores: cores that this process may use.
         """
         if self.workers is not None:
             return self.workers
         if device_type != "cuda":
             return 0
-        if cores is None:
-            return _LOADERS
         jobs = (self.jobs or 1) if self.executor == "local" else 1
-        return max(1, min(_LOADERS, cores // (self.devices * jobs)))
+        # srun gives each task cores of its own, unless it was told to bind nothing.
+        alone = self.launcher == "slurm" and cores < (os.cpu_count() or 1)
+        return max(1, min(_LOADERS, cores // (1 if alone else self.devices * jobs)))
 
     @property
     def cores_wanted(self) -> int:
-        """The number of cores that a run uses on one machine, for threads and loading processes."""
-        kind = self.device.partition(":")[0]
-        return ((self.threads or 1) + self.loaders(kind)) * self.devices
+        """The number of cores to request for a run on one machine, for threads and loading processes.
+
+        They are 8 for each GPU, which most machines have, unless `workers` or `threads` say otherwise.
+        """
+        threads = self.threads or 1
+        if self.workers is None and self.device.partition(":")[0] == "cuda":
+            return max(_LOADERS, threads + 1) * self.devices
+        return (threads + (self.workers or 0)) * self.devices
 
     @property
     def torch_device(self) -> torch.device:

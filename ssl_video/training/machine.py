@@ -1,5 +1,6 @@
 """The machine and the library versions that a run is computed with."""
 
+import contextlib
 import functools
 import platform
 import subprocess
@@ -47,8 +48,9 @@ def processor() -> str:
     except OSError:
         pass
     if platform.system() == "Darwin":
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-        if told.stdout.strip():
-            return told.stdout.strip()
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+            if told.stdout.strip():
+                return told.stdout.strip()
     return platform.processor() or platform.machine()

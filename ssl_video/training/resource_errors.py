@@ -12,6 +12,7 @@ import torch
 
 from ssl_video.data import shared_memory
 from ssl_video.errors import InputError, counted
+from ssl_video.networks.devices import BFLOAT16
 from ssl_video.registry import algorithms
 from ssl_video.spec import Spec
 from ssl_video.training.execution import Execution
@@ -23,7 +24,7 @@ _NO_MEMORY = re.compile(
     "|(CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_ALLOC_FAILED|miopenStatusAllocFailed",
     re.IGNORECASE,
 )
-_NCCL = re.compile(r"NCCL|ProcessGroupNCCL")
+_NCCL = re.compile("NCCL")
 # Errors of a disk, for any file.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
@@ -87,7 +88,7 @@ def _out_of_memory(spec: Spec, execution: Execution) -> InputError:
         "a larger --accumulate passes them through the networks in smaller parts": not whole,
         "--activation-checkpointing stores less of each"
         + (", in place of --compile" if execution.compile else ""): not execution.activation_checkpointing,
-        "--precision bfloat16 halves most of the memory": spec.precision == "float32",
+        "--precision bfloat16 halves most of the memory": spec.precision == "float32" and _has_bfloat16(),
         "fewer or smaller clips (--unlabeled-batch, --frames, --size) are another experiment": True,
     }
     return InputError(
@@ -95,6 +96,11 @@ def _out_of_memory(spec: Spec, execution: Execution) -> InputError:
         f"{spec.frames}x{spec.size}x{spec.size}, in {counted(spec.accumulate, 'part')}{_of_this_gpu()}: "
         f"{', '.join(text for text, possible in advice.items() if possible)}; the last checkpoint is intact"
     )
+
+
+def _has_bfloat16() -> bool:
+    """Return whether this process's GPU computes in bfloat16; gradients on CPUs are refused in it."""
+    return torch.cuda.is_initialized() and torch.cuda.get_device_capability() >= BFLOAT16
 
 
 def _of_this_gpu() -> str:

@@ -25,7 +25,7 @@ def test_features_of_a_folder(run: Path, dataset: Path, call: Call, tmp_path: Pa
     (tmp_path / "broken.mp4").write_text("no video")
     done = call("features", run, dataset / "test", "broken.mp4", "-o", "f.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "1 clip could not be read: see errors in " in done.stderr
+    assert "1 clip could not be read; see errors in " in done.stderr
     assert "note: not calibrated: the run has no validation clips" in done.stderr
     with np.load(tmp_path / "f.npz") as found:
         assert found["labels"].tolist() == ["dark"] * 4 + ["light"] * 4

@@ -19,7 +19,7 @@ def test_the_model_of_the_best_method_of_a_benchmark(dataset: Path, call: Call, 
     compared += ("--labeled-in-unlabeled",)
     done = call("bench", "--data", dataset, *compared, *TINY, "--results", "my results", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "next, the model that these folds estimate:" in done.stdout
+    assert "next, the model whose accuracy these folds estimate:" in done.stdout
     done = call(*printed(done.stdout), "--threads", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 runs, 2 of them already finished" in done.stderr

@@ -41,7 +41,7 @@ def test_a_table_of_a_folder_continues(run: Path, dataset: Path, call: Call, tmp
     broken.write_text("no video")
     first = call("predict", run, "new", "-o", "labels.csv", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
-    assert "1 clip could not be read: see the column error of" in first.stderr
+    assert "1 clip could not be read; see the column error of" in first.stderr
     assert "new/light/4.mp4: " in first.stderr
     written = rows(tmp_path / "labels.csv")
     assert (tmp_path / "labels.csv").read_text().splitlines()[0] == HEADER
@@ -70,7 +70,7 @@ def test_nothing_can_be_read(run: Path, call: Call, tmp_path: Path) -> None:
     done = call("predict", run, "nowhere.mp4", run / "result.json", "--json", cwd=tmp_path)
     assert done.returncode == 1
     assert "nowhere.mp4: no such file" in done.stderr
-    assert "2 clips could not be read: " in done.stderr
+    assert "2 clips could not be read; " in done.stderr
     assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == [None, None]
     wrong = call("predict", run, "nowhere", cwd=tmp_path)
     assert wrong.returncode == 2

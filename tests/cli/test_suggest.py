@@ -138,7 +138,7 @@ def test_a_table_in_the_terminal(run: Path, dataset: Path, call: Call, tmp_path:
     assert "predicted label" in done.stdout
     assert "0.5" in done.stdout
     assert "absent.mp4: " in done.stderr
-    assert "1 clip could not be read: all others were used" in done.stderr
+    assert "1 clip could not be read; all others were used" in done.stderr
 
 
 def test_data_of_the_run_that_is_gone(run: Path, dataset: Path, tmp_path: Path) -> None:

@@ -155,33 +155,55 @@ def test_a_finished_run_gets_the_estimate_of_the_folds_that_were_made_last(
     assert {path: path.stat().st_mtime_ns for path in again.path.iterdir()} == before
 
 
+@pytest.mark.parametrize("before", [1, 2], ids=["without an estimate", "with that of other folds"])
 @pytest.mark.parametrize("lost", ["result.json", FOLD_LOGITS, "final.safetensors"])
 def test_an_estimate_that_was_cut_short_is_completed(
-    trained: sv.RunFolder, video_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+    trained: sv.RunFolder,
+    video_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+    before: int,
 ) -> None:
-    """A process may be killed between the three files; the same command completes them."""
+    """A process may be killed between the files; the same command completes them, also the one before."""
     results = shutil.copytree(trained.results, tmp_path / "results")
     given: dict[str, Any] = {"data": str(video_folder), "results": results, **TINY}
     shutil.rmtree(results / "runs" / trained.name)
 
-    def killed(*_: Any) -> None:
-        raise KeyboardInterrupt
+    write, written = sv.RunFolder.write_result, list[sv.Result]()
+
+    def killed(*given: Any) -> None:
+        if lost != "result.json" or written:
+            raise KeyboardInterrupt
+        written.append(given[1])
+        write(*given)  # the first one, without an estimate
 
     function = {
         "result.json": "ssl_video.inference.cross_validation.RunFolder.write_result",
         FOLD_LOGITS: "ssl_video.inference.cross_validation.fold_logits.write",
         "final.safetensors": "ssl_video.inference.cross_validation.weight_file.save",
     }[lost]
-    sv.train("pseudolabel", folds=1, **given)
+    first = sv.train("pseudolabel", folds=before, **given)
+    temperatures = dict(first.model("cpu").temperatures)
+    numbers = first.result.expected_accuracies
     with monkeypatch.context() as patch:
         patch.setattr(function, killed)
         with pytest.raises(KeyboardInterrupt):
             sv.train("pseudolabel", folds=3, **given)
-    assert sv.open_run(results / "runs" / trained.name).model("cpu").cross_validation() is None
+    killed_run = sv.open_run(results / "runs" / trained.name)
+    assert killed_run.model("cpu").cross_validation() is None, "no mixture of two estimates"
+    if before > 1 and lost == FOLD_LOGITS:
+        back = sv.train("pseudolabel", folds=before, **given)
+        assert (back.result.expected_accuracies, back.model("cpu").temperatures) == (numbers, temperatures)
+        assert back.model("cpu").cross_validation() is not None
     again = sv.train("pseudolabel", folds=3, **given)
     assert again.result.expected_accuracies == trained.result.expected_accuracies
     assert again.result.temperatures == trained.result.temperatures
-    assert again.model("cpu").cross_validation() is not None
+    model = again.model("cpu")
+    assert model.cross_validation() is not None
+    assert model.temperatures == again.result.temperatures
+    (again.path / FOLD_LOGITS).write_bytes(b"PK")
+    assert sv.train("pseudolabel", folds=3, **given).model("cpu").cross_validation() is not None
 
 
 def test_damaged_outputs_of_a_fold_give_no_estimate(

@@ -2,7 +2,9 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +35,9 @@ def with_gpus(monkeypatch: pytest.MonkeyPatch, number: int, kind: Gpu = A100) ->
 
     def answer(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         assert command[-1].endswith("tell('cuda')")
-        return subprocess.CompletedProcess(command, 0, "noise\n" + json.dumps(kind._asdict()) + "\n", "")
+        return subprocess.CompletedProcess(
+            command, 0, f"noise\n{devices._ANSWER}{json.dumps(kind._asdict())}\nmore\n", ""
+        )
 
     monkeypatch.setattr(subprocess, "run", answer)
 
@@ -90,6 +94,35 @@ def test_precision_of_inference(monkeypatch: pytest.MonkeyPatch) -> None:
         assert devices.precision_of_inference("float32", CPU) == "float32"
 
 
+def test_float32_is_float32_on_a_gpu() -> None:
+    """In a process of its own, as the settings are those of all of torch."""
+    code = """
+import torch
+from ssl_video.networks.devices import set_up
+if hasattr(torch.backends, "fp32_precision"):
+    torch.backends.fp32_precision = "tf32"
+set_up(torch.device("cpu"))
+before = torch.backends.cudnn.benchmark
+set_up(torch.device("cuda"))
+new = hasattr(torch.backends, "fp32_precision")
+kinds = torch.backends.cuda.matmul, torch.backends.cudnn.conv if new else torch.backends.cudnn
+off = [kind.fp32_precision == "ieee" if new else not kind.allow_tf32 for kind in kinds]
+print(before, torch.backends.cudnn.benchmark, *off)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True", "True"]
+
+
+def test_a_gpu_is_asked_in_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever modules the working directory has; here torch has no GPU to tell of."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"'cuda' cannot be used: (?!.*wrong json)"):
+        devices.gpu("cuda")
+
+
 def test_names_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpus(monkeypatch, 2)
     monkeypatch.setattr(torch, "empty", lambda *_, **__: pytest.fail("something is put on the device"))
@@ -130,6 +163,15 @@ def test_loading_processes_share_the_cores(cores: int, devices: int, jobs: int, 
     assert Execution("cuda", workers=3, devices=devices, jobs=jobs).loaders("cuda", cores) == 3
 
 
+def test_tasks_of_srun_have_cores_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    execution = Execution("cuda", devices=4, launcher="slurm")
+    assert execution.loaders("cuda", 9) == 8, "the cores of this task"
+    assert execution.loaders("cuda", 64) == 8
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    assert execution.loaders("cuda", 16) == 4, "all cores of the machine: tasks are not bound"
+
+
 def test_jobs_elsewhere_have_machines_of_their_own() -> None:
     assert Execution("cuda", executor="slurm", jobs=100).loaders("cuda", 16) == 8
 
@@ -137,8 +179,8 @@ def test_jobs_elsewhere_have_machines_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("values", "cores"),
     [
-        ({"device": "cuda"}, 9),
-        ({"device": "cuda", "threads": 2, "devices": 4}, 40),
+        ({"device": "cuda"}, 8),
+        ({"device": "cuda", "threads": 2, "devices": 4}, 32),
         ({"device": "cuda", "workers": 0}, 1),
         ({"device": "cpu", "threads": 3}, 3),
         ({"device": "cpu", "workers": 2}, 3),

@@ -18,6 +18,7 @@ from ssl_video.networks.assemble import assemble
 from ssl_video.runs import checkpoint, weight_file
 from ssl_video.runs.folder import METRICS
 from ssl_video.spec import Spec
+from ssl_video.training import resource_errors
 from ssl_video.training.execution import Execution
 from ssl_video.training.resource_errors import as_input_errors
 from ssl_video.training.run import Plan, Stopped, plan, run
@@ -189,7 +190,9 @@ def test_memory_of_all_kinds(make_plan: MakePlan, tmp_path: Path, error: Excepti
         raise error
 
 
-def test_advice_that_is_followed_is_not_given_again(make_plan: MakePlan, tmp_path: Path) -> None:
+def test_advice_that_is_followed_is_not_given_again(
+    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def told(execution: Execution, **values: object) -> str:
         spec = make_plan().spec.model_copy(update=values)
         with pytest.raises(InputError) as caught, as_input_errors(tmp_path, spec, execution):
@@ -200,8 +203,13 @@ def test_advice_that_is_followed_is_not_given_again(make_plan: MakePlan, tmp_pat
     assert "--activation-checkpointing, in place of --compile" not in told(ONCE)
     assert "stores less of each, in place of --compile" in told(Execution("cpu", compile=True))
     assert "--activation-checkpointing" not in told(Execution("cpu", activation_checkpointing=True))
-    assert "bfloat16" in told(ONCE)
-    assert "bfloat16" not in told(ONCE, precision="bfloat16")
+    assert "bfloat16" not in told(ONCE), "refused on a CPU"
+    for capability, advised in (((8, 0), True), ((7, 5), False)):
+        monkeypatch.setattr(resource_errors, "_of_this_gpu", lambda: " (a GPU)")
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda capability=capability: capability)
+        assert ("bfloat16" in told(ONCE)) is advised
+        assert "bfloat16" not in told(ONCE, precision="bfloat16")
 
 
 def test_gpus_that_cannot_reach_each_other(make_plan: MakePlan, tmp_path: Path) -> None:

@@ -357,7 +357,7 @@ def test_a_model_in_bfloat16_is_used_in_float32_where_that_is_faster(
     run(flat, tmp_path / "flat", ONCE)
     for supported, precision in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda supported=supported: supported)
-        assert load_model(tmp_path / "flat", torch.device("cpu")).spec.precision == precision
+        assert load_model(tmp_path / "flat", torch.device("cpu")).inference.precision == precision
 
 
 def test_slow_convolutions_in_bfloat16_are_refused_on_a_gpu(
