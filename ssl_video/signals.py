@@ -1,7 +1,9 @@
 """The signals that ask a run to save itself and end."""
 
 import contextlib
+import os
 import signal
+import stat
 from collections.abc import Iterator
 
 # Sent before a process is killed: SIGTERM by Slurm's pre-emption, by `timeout` and by containers. The usual
@@ -72,4 +74,15 @@ def stop_on_signals() -> None:
 def _preempt(number: int, _: object) -> None:
     # Some senders (timeout, schedulers) signal the process and then its group: once is enough.
     signal.signal(number, signal.SIG_IGN)
+    if number == getattr(signal, "SIGHUP", None):
+        _leave_terminal()
     raise Preempted
+
+
+def _leave_terminal() -> None:
+    """Write no more to a terminal that is closed: each write would be an error."""
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):
+            # A closed terminal is a device that is none any more.
+            if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

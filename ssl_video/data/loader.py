@@ -7,6 +7,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ _WHOLE = range(1)
 # A wait for a batch is interrupted after so many seconds, by an error of torch with this message.
 _WAIT_SECONDS = 1
 _WAITED = "DataLoader timed out"
+_LAST_SECONDS = 2.0  # that a loading process has to end by itself
 
 
 _stopped = threading.Event()  # of a loader's process: the run needs no more batches
@@ -78,6 +80,9 @@ class _Packed:
     def unpacked(self) -> "_Pinnable | InputError":
         try:
             batch: _Pinnable = pickle.loads(self.content)
+        except (ConnectionError, EOFError, FileNotFoundError):
+            # Tensors are fetched from the process that made them.
+            return shared_memory.lost("before its batch was received")
         except (OSError, RuntimeError) as error:
             return _in_words(error)
         return batch
@@ -247,17 +252,22 @@ def _outlive_signals() -> None:
 
 
 def _end_when_the_run_says() -> None:
-    """Stop decoding on the first SIGTERM from the run, and exit on the second, which torch sends later.
+    """Stop decoding on SIGTERM from the run, and exit soon after it, or on another one.
 
-    A process that has stopped decoding ends by itself, without leaving a half-sent batch.
+    A process that has stopped decoding may end by itself, without leaving a half-sent batch.
     """
     # Not os.getppid(), which may be a server of processes.
     run = multiprocessing.parent_process()
     assert run is not None
-    for action in (_stopped.set, lambda: os._exit(0)):
-        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
-            pass
-        action()
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
+        pass
+    _stopped.set()
+    until = time.monotonic() + _LAST_SECONDS
+    while (left := until - time.monotonic()) > 0:
+        again = signal.sigtimedwait({signal.SIGTERM}, left)
+        if again and again.si_pid == run.pid:
+            break
+    os._exit(0)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

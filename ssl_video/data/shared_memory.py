@@ -85,10 +85,13 @@ def ended(error: RuntimeError) -> LoaderLost | None:
     torch raises it wherever the run is just then.
     """
     found = _ENDED.match(str(error).splitlines()[0]) if str(error) else None
-    if not found:
-        return None
+    return lost(found[1]) if found else None
+
+
+def lost(how: str) -> LoaderLost:
+    """Return the error for a loading process that has ended."""
     return LoaderLost(
-        f"a loading process has ended ({found[1]}): the run's log may say why; if memory is short, {_FEWER}. "
+        f"a loading process has ended ({how}): the run's log may say why; if memory is short, {_FEWER}. "
         "The same command resumes from the last checkpoint"
     )
 

@@ -257,8 +257,13 @@ def _work(
 
     Relative file names start from `directory`. The signals in `heard` stop the run; its parent sends SIGTERM.
     """
-    asked = threading.Event()
-    end_with_parent(asked.set, _ORPHAN_SECONDS)
+    asked, orphaned = threading.Event(), threading.Event()
+
+    def last() -> None:
+        orphaned.set()
+        asked.set()
+
+    end_with_parent(last, _ORPHAN_SECONDS)
     # The run's own server starts loading processes. Whatever it imports delays its start and its end.
     _CONTEXT.set_forkserver_preload(["ssl_video.data.loader"])
     os.chdir(directory)
@@ -280,7 +285,10 @@ def _work(
     except Timeout:
         say("busy")
     except Stopped:
-        say("stopped")
+        if orphaned.is_set():  # the reader may be alive, and only the server be gone
+            say("lost", reason="stopped, as the server that starts the processes of runs was killed")
+        else:
+            say("stopped")
     except LoaderLost as error:
         say("lost", reason=f"interrupted: {error}")
     except InputError as error:
