@@ -76,7 +76,7 @@ def test_a_test_samples_frames_as_the_data_says(video_folder: Path, monkeypatch:
         seen.add(arguments[-1].sampling)
         return evaluation_clips(*arguments)
 
-    monkeypatch.setattr("ssl_video.inference.evaluate.evaluation_clips", noted)
+    monkeypatch.setattr("ssl_video.inference.prepared.evaluation_clips", noted)
     data = sv.load_data(str(video_folder), **SMALL, sampling="segments")
     sv.evaluate(sv.create("supervised", data=data, width=0.125), data)
     assert seen == {"segments"}

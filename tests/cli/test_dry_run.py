@@ -56,7 +56,7 @@ def test_an_entry_that_is_there_twice_counts_once(tmp_path: Path) -> None:
 def test_a_dry_run_refuses_what_the_run_would_refuse(data: str, tmp_path: Path) -> None:
     """Whether the data is here or not."""
     given = ("bench", "--dry-run", *DATA, "--data", data, "--algo", "freematch", "--accumulate", "2")
-    with pytest.raises(InputError, match="freematch uses a step's clips as a whole"):
+    with pytest.raises(InputError, match="freematch needs the whole batch at once"):
         CliRunner().invoke(cli, [*given, "--results", str(tmp_path / "none")], catch_exceptions=False)
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 from helpers.command_line import TINY_STEP, call_process, start_python, wait_for
 from helpers.leftovers import Leftovers, locked
+from helpers.resumed import TIMES
 
 from ssl_video.runs import weight_file
 from ssl_video.runs.folder import METRICS, WEIGHTS, RunFolder, finished_folders
@@ -26,8 +27,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
-# What a result says about the clock and the machine.
-TIMES = {"seconds", "train_seconds", "test_seconds", "finished", "environment", "frame_cache"}
 STEPS = 40
 # Waits in every step while there is a file "slow", and counts the steps; then does what the file "end" says.
 PLUGIN = '''import os, pathlib, resource, sys, time

@@ -36,8 +36,8 @@ PLANTED = [
         "USB, Bn_Controller: only BatchNorm2d is held still",
         Mutation(
             "parts/passes.py",
-            "isinstance(m, nn.modules.batchnorm._BatchNorm)",
-            "isinstance(m, nn.BatchNorm2d)",
+            "isinstance(module, nn.modules.batchnorm._BatchNorm)",
+            "isinstance(module, nn.BatchNorm2d)",
             "nothing is held still in 3D networks",
             ("fixmatch",),
         ),

@@ -94,8 +94,8 @@ CHANGES = [
       "flattened, not sharpened", ("uda",)),
 
     # parts/passes
-    M("parts/passes.py", "isinstance(m, nn.modules.batchnorm._BatchNorm)", "isinstance(m, nn.BatchNorm2d)",
-      "nothing held still in 3D networks", ("fixmatch",)),
+    M("parts/passes.py", "isinstance(module, nn.modules.batchnorm._BatchNorm)",
+      "isinstance(module, nn.BatchNorm2d)", "nothing held still in 3D networks", ("fixmatch",)),
     M("parts/passes.py", "norm.track_running_stats = True", "norm.track_running_stats = False",
       "averages stay still", ("fixmatch",)),
     M("parts/passes.py", "    with averages_untouched(model):\n        (of_strong,)",

@@ -154,13 +154,13 @@ def test_what_looks_at_a_batch_as_a_whole_is_not_cut_into_parts(
     make_plan: MakePlan, tmp_path: Path, name: str
 ) -> None:
     plan = make_plan(algorithm=name, labeled_batch=4, accumulate=2)
-    with pytest.raises(InputError, match=rf"{name} uses a step's clips as a whole.*accumulate 2"):
+    with pytest.raises(InputError, match=rf"{name} needs the whole batch at once.*accumulate 2"):
         training(plan, tmp_path, ONE)
 
 
 def test_an_option_may_need_the_whole_batch(make_plan: MakePlan, plain: str, tmp_path: Path) -> None:
     aligned = {"algorithm": "fixmatch", "options": {"alignment": True, "threshold": 0.3}}
-    with pytest.raises(InputError, match=r"fixmatch uses a step's clips as a whole.*accumulate 2"):
+    with pytest.raises(InputError, match=r"fixmatch needs the whole batch at once.*accumulate 2"):
         training(make_plan(**aligned, labeled_batch=4, accumulate=2), tmp_path, ONE)
     plan = make_plan(**aligned, backbone=plain, width=1, **BARE)
     expected = trained(plan, tmp_path / "one", ONE)
