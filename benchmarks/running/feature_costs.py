@@ -25,6 +25,7 @@ class _Set(NamedTuple):
 
     Attributes:
         name: tells it from other sets.
+        settings: those of its network, which decide the cost of a pass.
         network: the frozen network.
         frames: frames of a clip.
         part: the part of the data whose clips it has.
@@ -32,6 +33,7 @@ class _Set(NamedTuple):
     """
 
     name: str
+    settings: str
     network: Any  # a probe
     frames: int
     part: str
@@ -57,7 +59,7 @@ def seconds(runs: Sequence[Checked], device: torch.device) -> float:
             for run in group:
                 rows[found.name].update(getattr(run.partition, found.part).tolist())
             if found.name not in taken:
-                way = f"{spec.networks} {found.frames} {spec.size} {spec.precision}"
+                way = f"{found.settings} {found.frames} {spec.size} {spec.precision}"
                 if way not in passes:
                     passes[way] = _pass(found, spec, device)
                 taken[found.name] = found.each * passes[way]
@@ -74,15 +76,18 @@ def _sets(spec: Spec, assembly: Assembly) -> Iterator[_Set]:
         wanted = requests(views, assembly.shapes)
         for view, role in frozen.of_views(views, roles, first).items():
             own = f"own/{view}" if wanted[view].window == "own" else "shared"
-            name = repr((frozen.settings(spec.networks[role]), wanted[view], own, common))
-            yield _Set(name, roles[role], wanted[view].shape.frames, part, spec.feature_copies)
+            settings = repr(frozen.settings(spec.networks[role]))
+            name = repr((settings, wanted[view], own, common))
+            yield _Set(name, settings, roles[role], wanted[view].shape.frames, part, spec.feature_copies)
     for predictor in assembly.predictors():
         role = predictor if predictor in assembly.shapes else first
         if role in roles:
             clips, shape = spec.test_clips * spec.test_crops, assembly.shape_for(predictor)
-            for part in ("test", "validation"):
-                name = repr((frozen.settings(spec.networks[role]), shape, clips, common, "test"))
-                yield _Set(name, roles[role], shape.frames, part, clips)
+            settings = repr(frozen.settings(spec.networks[role]))
+            # An algorithm that is fitted at once reads its labeled clips as a test does.
+            for part in ("test", "validation", *(("labeled",) if algorithm.at_once else ())):
+                name = repr((settings, shape, clips, common, "test"))
+                yield _Set(name, settings, roles[role], shape.frames, part, clips)
 
 
 def _pass(of: _Set, spec: Spec, device: torch.device) -> float:

@@ -6,6 +6,7 @@ So `ssl-video --help` and commands that need no network never import torch.
 import contextlib
 import importlib
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Mapping
@@ -154,6 +155,10 @@ def main(arguments: list[str] | None = None) -> None:
             _say_how_options_are_given(error)
         status = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
+        # One more signal would end Python, which restores the defaults at its end, with another status.
+        for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
         # While a command runs, click turns the first into the second.
         preempted = isinstance(error.__cause__ or error, sv.Preempted)
         with contextlib.suppress(OSError):  # the terminal may be closed

@@ -19,15 +19,18 @@ class Show(sv.ConsoleObserver):
     Args:
         next_steps: show these commands.
         single: the runs are one experiment, perhaps with its folds, and no comparison.
+
+    Attributes:
+        concluded: True once the table was printed.
     """
 
     def __init__(self, next_steps: bool = False, *, single: bool = False) -> None:
         super().__init__()
-        self.next_steps, self.single = next_steps, single
+        self.next_steps, self.single, self.concluded = next_steps, single, False
 
     def conclude(self, runs: "sv.Results") -> None:
         """Print the table."""
-        console = Console()
+        self.concluded, console = True, Console()
         if runs.frame["top1"].notna().any() and not (self.single and len(runs) > 1):
             console.print(runs.compare(BASELINE))
         for run, tested in zip(runs.runs, runs.frame["top1"].notna(), strict=True):

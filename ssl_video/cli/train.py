@@ -51,17 +51,15 @@ def command(
         flags.pop("results", None)
     else:
         flags["results"] = results
+    shown = Show(single=True)
     try:
         run = sv.train(
-            config=file,
-            resume=resume,
-            overrides=options.parsed(assignments),
-            progress=Show(single=True),
-            **flags,
+            config=file, resume=resume, overrides=options.parsed(assignments), progress=shown, **flags
         )
     except sv.RunFailed:
         return 1  # already reported
-    if run.spec.data != "demo":
+    # Of several processes that a launcher started, the first one speaks.
+    if shown.concluded and run.spec.data != "demo":
         _next_steps(run)
     return 0
 

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,28 +110,31 @@ class RunFolder:
             return None
         return result if run in ("", result.run) else None
 
-    def set_aside(self, run: str) -> str:
+    def set_aside(self, run: str, resumes: Callable[[], bool]) -> str:
         """Move a result that is damaged or of another run away, so that a new one replaces no file.
 
-        The files that it describes are moved with it, unless the run has a checkpoint, which writes them
-        again. If the process is killed meanwhile, the next one moves the rest.
+        The files that it describes are moved with it, unless the run resumes, which writes them again. If the
+        process is killed meanwhile, the next one moves the rest.
 
         Args:
             run: the run's identity.
+            resumes: returns whether the run has a checkpoint that can be used.
 
         Returns:
             A sentence about it; empty: there is nothing to move.
         """
         if not self.has_result or self.finished(run):
             return ""
+        from_checkpoint = self.has_checkpoint and resumes()
         kept = next(path for path in self._asides() if not os.path.lexists(path / RESULT))
         kept.mkdir(exist_ok=True)
         # The result is the last, as it tells that there is something to move.
-        for name in (RESULT,) if self.has_checkpoint else (*_OF_RESULT, RESULT):
+        for name in (RESULT,) if from_checkpoint else (*_OF_RESULT, RESULT):
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self.path / name, kept / name)
-        again = "goes on from its checkpoint" if self.has_checkpoint else "is trained again"
-        return f"{self.path / RESULT} is damaged or of another run: it is kept in {kept}, and the run {again}"
+        again = "goes on from its checkpoint" if from_checkpoint else "is trained again"
+        file = self.path / RESULT
+        return f"{file} is damaged or belongs to another run: it is kept in {kept}, and the run {again}"
 
     def _asides(self) -> Iterator[Path]:
         """Yield folders for files that are set aside: damaged, damaged-1, ..."""

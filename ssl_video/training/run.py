@@ -99,7 +99,7 @@ def run(
         training = Training(todo.spec, todo.data, todo.partition, folder, execution, todo.name)
         training.records.warn = warn
         if training.processes.main:
-            if sentence := RunFolder(folder).set_aside(todo.name):
+            if sentence := RunFolder(folder).set_aside(todo.name, training.can_resume):
                 warn(sentence)
             outputs.begin(training)
         # Before training, so that an error here costs nothing.
@@ -171,6 +171,8 @@ def _finish(
     if training.processes.main:
         RunFolder(training.folder).write_result(result)
         _tidy(training.folder)
+    # The other processes may read the result as soon as they have returned.
+    training.processes.from_main(None)
     return result
 
 

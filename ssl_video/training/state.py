@@ -118,6 +118,10 @@ class Training:
             if execution.compile:
                 network.compile()
 
+    def can_resume(self) -> bool:
+        """Return whether there is a checkpoint of this run that can be used."""
+        return checkpoint.latest(self.folder, self._fault)[0] is not None
+
     def resume(self) -> list[str]:
         """Resume from the newest readable checkpoint, if there is one.
 

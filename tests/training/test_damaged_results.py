@@ -58,8 +58,8 @@ def test_its_files_are_kept_and_the_run_is_repeated(
         kept = {path.name: path.read_bytes() for path in (folder / name).iterdir()}
         assert kept == {file: before[file] for file in before.keys() - OTHERS}
         assert said == [
-            f"{folder / RESULT} is damaged or of another run: it is kept in {folder / name}, and the run "
-            "is trained again"
+            f"{folder / RESULT} is damaged or belongs to another run: it is kept in {folder / name}, and "
+            "the run is trained again"
         ]
         expected["files"] = sorted([*expected["files"], name])
         assert_equal(outcome(plan, folder), expected)
@@ -79,6 +79,20 @@ def test_a_result_beside_a_checkpoint_costs_no_training(plans: tuple[Plan, Plan]
     assert said[0].endswith("and the run goes on from its checkpoint")
     assert [path.name for path in (folder / "damaged").iterdir()] == [RESULT]
     assert not (folder / CHECKPOINT).exists()
+
+
+def test_a_checkpoint_that_cannot_be_used_keeps_the_files_no_less(
+    plans: tuple[Plan, Plan], finished: tuple[Path, Path]
+) -> None:
+    """The run is trained again, which would replace them."""
+    plan, (folder, _) = plans[0], finished
+    names = {path.name for path in folder.iterdir()} - OTHERS
+    cut(folder / RESULT, folder)
+    (folder / CHECKPOINT).write_bytes(b"PK")
+    said = list[str]()
+    run(plan, folder, ONCE, warn=said.append)
+    assert said[0].endswith("and the run is trained again")
+    assert {path.name for path in (folder / "damaged").iterdir()} == names
 
 
 def test_moving_that_was_cut_short_is_completed(

@@ -123,6 +123,7 @@ def test_torchrun(video_folder: Path, tmp_path: Path) -> None:
     assert process.returncode == 0, stderr
     assert "2 processes with 1 thread" in stderr
     assert (stdout.count("leaderboard:"), stderr.count("finished supervised")) == (1, 1)
+    assert stdout.count("next:") == 1
     (result,) = results(tmp_path)
     assert result["environment"]["processes"] == 2
 

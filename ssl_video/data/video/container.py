@@ -83,8 +83,8 @@ def _failure(error: Exception, path: str | Path, place: str = "") -> DecodeError
     """Return the error for a file that cannot be read; it is not the file's if the disk does not answer."""
     if isinstance(error, av.ExitError):
         return InputError(
-            f"{path} could not be read: the disk did not answer within {_DISK_SECONDS:g} seconds; run the "
-            "command again once it does, which goes on where this one was"
+            f"{path} could not be read: the disk did not answer within {_DISK_SECONDS:g} seconds; repeat "
+            "the command when it answers again, which continues from here"
         )
     return DecodeError(reason(error) + place)
 

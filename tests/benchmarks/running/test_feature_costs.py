@@ -50,6 +50,27 @@ def test_a_second_network_at_twice_the_rate() -> None:
     assert feature_costs.seconds([run], CPU) == (4 + 8) * (of_training + 5 * 2)
 
 
+def test_every_network_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of equal frames, of which one is wider; a second for each of their parameters."""
+
+    def weights(found: Any, *_: Any) -> float:
+        return float(sum(parameter.numel() for parameter in found.network.parameters()))
+
+    monkeypatch.setattr(feature_costs, "_pass", weights)
+    networks = {"auxiliary": {"backbone": "tiny3d", "width": 2.0}}
+    both = feature_costs.seconds([checked("actnetformer", range(2), range(2, 10), networks=networks)], CPU)
+    narrow = feature_costs.seconds(
+        [checked("actnetformer", range(2), range(2, 10), networks={"auxiliary": {"backbone": "tiny3d"}})], CPU
+    )
+    assert both > 1.5 * narrow
+
+
+def test_an_algorithm_that_is_fitted_at_once() -> None:
+    """It reads its labeled clips as test clips: 3 and 5 videos of 2 clips of 4 frames."""
+    run = checked("logistic", range(3), range(3, 10))
+    assert feature_costs.seconds([run], CPU) == 4 * (3 + 5) * 2
+
+
 @pytest.mark.parametrize("values", [{"feature_copies": 0}, {"probe": "none"}, {"algorithm": "mixmatch"}])
 def test_without_stored_features(values: dict[str, Any]) -> None:
     assert (
