@@ -79,7 +79,7 @@ def start_python(
     """
 
     def reset() -> None:
-        for number in (signal.SIGINT, *PREEMPTION):
+        for number in (signal.SIGINT, signal.SIGQUIT, *PREEMPTION):
             signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
 
     return subprocess.Popen(
