@@ -23,7 +23,7 @@ class Checkup:
     """The state of the stored files of runs and caches.
 
     Attributes:
-        runs: number of folders of runs.
+        runs: number of folders among those of runs, empty and foreign ones included.
         cached: number of files in the caches.
         findings: the damaged files, runs first.
     """

@@ -68,9 +68,8 @@ def _is_whole(folder: Path, result: Result) -> bool:
         found = stamp(folder / FOLD_LOGITS)
     except OSError:
         return False
-    return (not result.files or result.files.get(FOLD_LOGITS) == found) and (
-        folder / checkpoint.FINAL
-    ).exists()
+    listed = result.files.get(FOLD_LOGITS) if result.files else found
+    return listed == found and (folder / checkpoint.FINAL).exists()
 
 
 def fit(found: FoldLogits) -> Calibration:

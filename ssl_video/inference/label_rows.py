@@ -81,7 +81,7 @@ def continued(
 
     Clips that could not be read are tried again. The last recording of a time line may have been cut off.
     Clips whose rows look alike are told apart by their order, so after one that is not complete the others'
-    rows are made anew.
+    rows are made again.
 
     Args:
         table: the table.

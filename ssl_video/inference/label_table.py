@@ -70,7 +70,7 @@ class LabelTable:
     Args:
         path: a .csv, .json or .arrow file.
         settings: the model and all settings that decide the labels; a table of others is not continued.
-        overwrite: begin anew whatever is there.
+        overwrite: replace an existing file.
 
     Raises:
         InputError: another ending, a table of other settings, another file, or it cannot be written.

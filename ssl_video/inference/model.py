@@ -138,7 +138,7 @@ class Model:
             abstain: the label is `unknown` where the probability is lower, see `expected`; None: never.
             output: a file to write the rows to as they are made: .csv, .json or .arrow. One that an earlier
                 call left unfinished is continued; its clips that could not be read are tried again.
-            overwrite: begin `output` anew.
+            overwrite: replace `output`.
             predictor: the network to use, see `predictors`; None: the first.
             workers: threads that decode; 0: none beside the network. At most 1024; None: one for
                 each core, up to eight.

@@ -27,7 +27,6 @@ class Gpu(NamedTuple):
     Attributes:
         name: its name, such as "Tesla T4".
         capability: its compute capability; on AMD's GPUs that of their architecture.
-        memory: bytes of its memory.
         backend: torch's implementation of a convolution over bfloat16 clips: "Cudnn", "Miopen",
             "SlowDilated3d", ...
         library: the versions of torch and cuDNN, in words.
@@ -35,7 +34,6 @@ class Gpu(NamedTuple):
 
     name: str
     capability: tuple[int, int]
-    memory: int
     backend: str
     library: str
 
@@ -190,7 +188,7 @@ def describe(device: torch.device) -> Gpu:
     """Describe a GPU in this process."""
     found, (major, minor) = torch.cuda.get_device_properties(device), torch.cuda.get_device_capability(device)
     library = f"torch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}"
-    return Gpu(found.name, (major, minor), found.total_memory, convolution_backend(device), library)
+    return Gpu(found.name, (major, minor), convolution_backend(device), library)
 
 
 def convolution_backend(device: torch.device) -> str:

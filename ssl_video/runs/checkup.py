@@ -32,7 +32,7 @@ from ssl_video.runs.result import Result
 from ssl_video.spec import build, plain
 
 _REPEATED = "the run is left out of tables; its command trains it again, and keeps these files aside"
-_RESUMED = "the run is left out of tables; its command goes on from the checkpoint"
+_RESUMED = "the run is left out of tables; its command resumes from the checkpoint"
 _REFUSED = "it is refused by all that reads it; remove the run's folder and run it again to have it back"
 _REWRITTEN = "it is written again when the command of the run is repeated"
 _COPIED = (
@@ -50,7 +50,7 @@ _READERS: dict[str, Callable[[Path], object]] = {
 }
 _OPTIONAL = {
     DYNAMICS: "ssl-video analyze dynamics RUN --again rebuilds it",
-    TRACKERS: "trackers begin a new run when this one goes on",
+    TRACKERS: "trackers begin a new run when this one resumes",
 }
 
 
@@ -120,7 +120,7 @@ def _unfinished(run: RunFolder) -> Iterator[Finding]:
                 usable = usable or found
             except InputError as error:
                 damaged.append((file, _reason(error)))
-    remedy = "the run goes on from the other checkpoint" if usable else "the run starts from scratch"
+    remedy = "the run resumes from the other checkpoint" if usable else "the run starts from scratch"
     yield from (Finding(file, reason, remedy) for file, reason in damaged)
     for name, mark in (usable.get("records") or {}).items():
         size, expected, *_ = Mark(*mark)
@@ -150,7 +150,7 @@ def _weights(file: Path, run: RunFolder) -> dict[str, Any]:
         try:
             fault = identity.foreign(state, run)
         except InputError:
-            fault = ""  # the specification cannot be read, which is told
+            fault = ""  # the specification cannot be read, which is reported
         if fault:
             raise InputError(f"it {fault}")
     return state

@@ -40,7 +40,7 @@ CHECKPOINT, PREVIOUS_CHECKPOINT, NEXT_CHECKPOINT = (
 )
 WEIGHTS = "final.safetensors"
 ARRAYS = PREDICTIONS, VALIDATION_PREDICTIONS, FOLD_LOGITS, PSEUDO_LABELS
-# The files that a finished run leaves beside its result, and that a run begins anew.
+# The files that a finished run leaves beside its result, and that a repeated run writes again.
 _OF_RESULT = (*ARRAYS, METRICS, VALIDATION, DYNAMICS, WEIGHTS)
 _RUNS, _ASIDE = "runs", "damaged"
 _BACK = "remove the run's folder and run it again to have it back"
@@ -132,7 +132,7 @@ class RunFolder:
         for name in (RESULT,) if from_checkpoint else (*_OF_RESULT, RESULT):
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self.path / name, kept / name)
-        again = "goes on from its checkpoint" if from_checkpoint else "is trained again"
+        again = "resumes from its checkpoint" if from_checkpoint else "is trained again"
         file = self.path / RESULT
         return f"{file} is damaged or belongs to another run: it is kept in {kept}, and the run {again}"
 

@@ -41,7 +41,7 @@ class Processes:
         from lightning_fabric.utilities.exceptions import MisconfigurationException
 
         # Fabric sets it, for processes that fork, as those of a run do not. With it, every step of AdamW
-        # would load the driver's library anew.
+        # would load the driver's library again.
         os.environ.pop(_BY_NVML, None)
         device = choose_device(execution.device)
         try:

@@ -85,7 +85,7 @@ def test_each_damaged_file_is_named(cache: Path) -> None:
 
 
 def test_what_is_under_way_or_older_is_no_damage(cache: Path) -> None:
-    """Incomplete files of living and killed processes, and files without checksums, which are made anew."""
+    """Incomplete files of living and killed processes, and files without checksums, which are rebuilt."""
     clip = next(path for path in (cache / "frames").glob("raw-*/*/*") if path.is_file())
     old = clip.with_name(f".{clip.name}.1-2.part")
     old.write_bytes(b"half")

@@ -16,8 +16,8 @@ from ssl_video.networks.devices import Gpu
 from ssl_video.training.execution import Execution, complete
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
-T4 = Gpu("Tesla T4", (7, 5), 15 * 2**30, "SlowDilated3d", "torch 2.9.0, cuDNN 91300")
-A100 = Gpu("NVIDIA A100", (8, 0), 80 * 2**30, "Cudnn", "torch 2.9.1, cuDNN 91500")
+T4 = Gpu("Tesla T4", (7, 5), "SlowDilated3d", "torch 2.9.0, cuDNN 91300")
+A100 = Gpu("NVIDIA A100", (8, 0), "Cudnn", "torch 2.9.1, cuDNN 91500")
 
 
 @pytest.fixture(autouse=True)

@@ -103,13 +103,13 @@ def test_the_consequence_is_told(plans: list[Plan], tmp_path: Path) -> None:
     assert told() == ["partition.txt: it is written again when the command of the run is repeated"]
     (folder / "partition.txt").write_bytes(kept["partition.txt"])
     (folder / "checkpoint.pt").write_bytes(b"PK")
-    assert told() == ["checkpoint.pt: the run goes on from the other checkpoint"]
+    assert told() == ["checkpoint.pt: the run resumes from the other checkpoint"]
     (folder / "checkpoint-previous.pt").write_bytes(b"PK")
     assert told()[1:] == ["checkpoint-previous.pt: the run starts from scratch"]
     (folder / "checkpoint.pt").write_bytes(kept["checkpoint.pt"])
     (folder / "checkpoint-previous.pt").write_bytes(kept["checkpoint-previous.pt"])
     (folder / "result.json").write_text("{")
-    assert told() == ["result.json: the run is left out of tables; its command goes on from the checkpoint"]
+    assert told() == ["result.json: the run is left out of tables; its command resumes from the checkpoint"]
     for name in ("checkpoint.pt", "checkpoint-previous.pt"):
         (folder / name).unlink()
     assert told()[0].startswith("result.json: the run is left out of tables; its command trains it again")

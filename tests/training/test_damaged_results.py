@@ -76,7 +76,7 @@ def test_a_result_beside_a_checkpoint_costs_no_training(plans: tuple[Plan, Plan]
     said, steps = list[str](), list[int]()
     run(plan, folder, ONCE, warn=said.append, report=lambda progress: steps.append(progress.done))
     assert steps[0] == 6  # of 6: it went on behind step 5
-    assert said[0].endswith("and the run goes on from its checkpoint")
+    assert said[0].endswith("and the run resumes from its checkpoint")
     assert [path.name for path in (folder / "damaged").iterdir()] == [RESULT]
     assert not (folder / CHECKPOINT).exists()
 

@@ -21,9 +21,9 @@ class Ray:
     matrix repeats lost tasks.
 
     Args:
-        execution: a task requests the cores of a run's threads and loading processes, and its
-            GPUs. `executor_options` are further
-            options of Ray's tasks, which take precedence: num_cpus, num_gpus, memory, resources, ...
+        execution: a task requests the cores of a run's threads and loading processes, and its GPUs.
+            `executor_options` are further options of Ray's tasks, which take precedence: num_cpus, num_gpus,
+            memory, resources, ...
 
     Raises:
         InputError: Ray is not installed, cannot be reached, or does not know an option.

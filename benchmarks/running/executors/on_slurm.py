@@ -20,11 +20,10 @@ class Slurm:
     Jobs and their logs are stored in RESULTS/jobs.
 
     Args:
-        execution: a job requests the cores of a run's threads and loading processes, and its
-            GPUs. `executor_options` are parameters
-            of submitit's `update_parameters`, which take precedence: timeout_min, mem_gb, slurm_partition,
-            slurm_account, slurm_array_parallelism, ...; `cluster`: "slurm", or "local" for
-            processes of this machine, to try things out.
+        execution: a job requests the cores of a run's threads and loading processes, and its GPUs.
+            `executor_options` are parameters of submitit's `update_parameters`, which take precedence:
+            timeout_min, mem_gb, slurm_partition, slurm_account, slurm_array_parallelism, ...; `cluster`:
+            "slurm", or "local" for processes of this machine, to try things out.
 
     Raises:
         InputError: submitit is not installed, there is no Slurm, or submitit does not know an option.
