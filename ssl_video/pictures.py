@@ -27,6 +27,7 @@ _WITHOUT_EFFECT = (
     *("warmup", "clip_norm", "accumulate", "batch_norm", "ema", "precision", "test_clips", "test_crops"),
     *("weights_prefix", "partial_weights", "probe", "input", "feature_copies", "balance", "segment"),
     *("label_smoothing", "dropout", "backbone_learning_rate", "layer_decay", "freeze_norm", "head_steps"),
+    "head_start",
 )
 _KEYS = [key for key in SPEC_KEYS if key not in _WITHOUT_EFFECT]
 

@@ -42,6 +42,7 @@ _Path = Annotated[str, BeforeValidator(_text)]
 # A key that may be given several times.
 Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 ProbeKind = Literal["none", "linear", "mlp", "attentive"]
+HeadStart = Literal["random", "logistic"]
 # What a network sees of its clips.
 Input = Literal["frames", "motion"]
 # Bound of numbers of frames, clips and folds: far above any use, and safe in 64-bit arithmetic.
@@ -77,6 +78,9 @@ class NetworkSpec(BaseModel):
     freeze_norm: bool | None = Field(None, description="freeze batch norm")
     head_steps: float | None = Field(
         None, ge=0, lt=1, description="fraction of the steps in which the head alone is trained, before all"
+    )
+    head_start: HeadStart | None = Field(
+        None, description="first weights of the head: random, or logistic regression on the features"
     )
     dropout: float | None = Field(None, ge=0, lt=1, description="share of the head's inputs that are dropped")
     architecture: dict[str, Any] | None = Field(
@@ -155,6 +159,11 @@ class Spec(BaseModel):
         lt=1,
         description="fraction of the steps in which only the head of networks with weights is trained, "
         "before all of it (LP-FT)",
+    )
+    head_start: HeadStart = Field(
+        "random",
+        description="first weights of the head of networks with weights: random, or logistic, those of a "
+        "logistic regression on the features of the labeled clips (LP-FT)",
     )
     dropout: float = Field(
         0.0,
@@ -293,7 +302,7 @@ METHOD = ("algorithm", "options", "networks", "unlabeled_batch")
 # Keys, with their defaults, of networks that start from weights and are trained: what is below the head.
 FINE_TUNING: dict[str, Any] = {
     key: Spec.model_fields[key].default
-    for key in ("backbone_learning_rate", "layer_decay", "freeze_norm", "head_steps")
+    for key in ("backbone_learning_rate", "layer_decay", "freeze_norm", "head_steps", "head_start")
 }
 # Types of an option without an annotation, where the type of its default alone would be too narrow.
 _LOOSE: dict[type, Any] = {int: int | float, type(None): Any, type: Any}

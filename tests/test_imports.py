@@ -111,6 +111,8 @@ WHEN_CALLED = {
     ("ssl_video.runs.folder", "load_model"): {"inference", "networks"},
     # The names of the parts that have weights.
     ("ssl_video.runs.weight_file", ""): {"networks"},
+    # The solver of logistic regression, which an algorithm has as well.
+    ("ssl_video.training.head_start", ""): {"algorithms"},
     # An algorithm's options are checked when it is built; declaring one loads no pydantic.
     ("ssl_video.contract", "validated"): {"spec"},
 }

@@ -16,7 +16,8 @@ SECTIONS = {
     ),
     "Networks": (
         *("backbone", "width", "weights", "weights_prefix", "partial_weights", "probe", "input"),
-        *("feature_copies", "backbone_learning_rate", "layer_decay", "freeze_norm", "head_steps", "dropout"),
+        *("feature_copies", "backbone_learning_rate", "layer_decay", "freeze_norm", "head_steps"),
+        *("head_start", "dropout"),
     ),
     "Clips": (
         *("frames", "stride", "fps", "sampling", "size", "augmentation__", "test_clips", "test_crops"),

@@ -5,7 +5,8 @@ weights know before the new head fits them. Remedies:
 
 - a smaller rate below the head, or one that falls from block to block towards the input (layer-wise decay;
   Clark et al. 2020, ELECTRA, arXiv:2003.10555; here as in BEiT, Bao et al. 2022, arXiv:2106.08254);
-- the head first, then everything (LP-FT; Kumar et al. 2022, arXiv:2202.10054);
+- the head first, then everything (LP-FT; Kumar et al. 2022, arXiv:2202.10054), by steps that train the head
+  alone, or by a head that starts as a logistic regression, see `training.head_start`;
 - frozen batch norm: few clips give poor statistics;
 - dropout before the head.
 """
@@ -53,6 +54,8 @@ class FineTuning:
 
     Attributes:
         first_step: the first step that trains more than the head.
+        head: the classifiers.
+        starts_fitted: whether the head starts as a logistic regression.
 
     Raises:
         InputError: the network has no classifier, no batch norm to freeze, or no blocks for layer-wise decay;
@@ -63,7 +66,7 @@ class FineTuning:
         name, problems = str(settings.backbone), list[str]()
         self.network, self.shape = network, (1, 3, settings.frames or spec.frames, spec.size, spec.size)
         self.rate, self.decay = settings.backbone_learning_rate or 1.0, settings.layer_decay or 1.0
-        self.frozen_norm = bool(settings.freeze_norm)
+        self.frozen_norm, self.starts_fitted = bool(settings.freeze_norm), settings.head_start == "logistic"
         self.first_step = round((settings.head_steps or 0.0) * spec.steps)
         self.head = find_head(network, num_classes, name)
         if self.frozen_norm and not _batch_norms(network):

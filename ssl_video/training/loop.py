@@ -13,6 +13,7 @@ from ssl_video.errors import InputError, some
 from ssl_video.networks.precision import autocast
 from ssl_video.spec import Spec
 from ssl_video.training.data_wait import TimedBatches
+from ssl_video.training.head_start import start_heads
 from ssl_video.training.optimizer import (
     clip_gradients,
     clip_groups,
@@ -34,7 +35,7 @@ class RunProgress:
     """Progress of a run.
 
     Attributes:
-        phase: "features" (only of probes), "train" or "test".
+        phase: "features" (of probes, and for heads that start fitted), "train" or "test".
         done, total: units of the phase.
         clips: clips read so far.
         waited: fraction of the training so far in which it waited for clips.
@@ -74,6 +75,8 @@ def fit(
     run.prepare(filling)
     if run.algorithm.at_once:
         return run.solve()
+    if run.step == 0:
+        start_heads(run, filling)
     recorder = Recorder(run.records, processes, trackers)
     keeper = PseudoLabelLog(run.records, processes)
     update = _Update(run, keeper)

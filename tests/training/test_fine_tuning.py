@@ -52,7 +52,7 @@ def blocks(num_classes, *, frames, size):
 '''
 ALL = {
     "backbone_learning_rate": 0.5, "layer_decay": 0.75, "freeze_norm": True, "head_steps": 0.5,
-    "dropout": 0.25, "label_smoothing": 0.1, "ema": 0.5,
+    "head_start": "logistic", "dropout": 0.25, "label_smoothing": 0.1, "ema": 0.5,
 }  # fmt: skip
 
 
@@ -199,13 +199,14 @@ def test_dropout_and_smoothing_are_in_the_losses(
 def test_a_stopped_run_with_all_settings_equals_a_straight_one(
     make_plan: Callable[..., Plan], own: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    """Stopped after each step: while the head learns alone, at the change, and later."""
+    """Stopped before the head is fitted, and after each step: while the head learns alone, and later."""
     plan = make_plan(**settings(name, own, **ALL))
     straight, stopped = places(plan, tmp_path, "straight", "stopped")
     run(plan, straight, ONCE)
-    for _ in range(plan.spec.steps):
+    for number in range(plan.spec.steps + 1):
+        training = iter([False] * len(plan.spec.networks) if number == 1 else [])
         with pytest.raises(Stopped):
-            run(plan, stopped, ONCE, stopping=lambda: True)
+            run(plan, stopped, ONCE, stopping=lambda training=training: next(training, True))
         torch.rand(7)
     run(plan, stopped, ONCE)
     assert_equal(outcome(plan, stopped), outcome(plan, straight))
