@@ -16,6 +16,7 @@ from ssl_video.data.partitions.protocols import ByColumn, Listed, parse
 from ssl_video.data.progress import Progress
 from ssl_video.display import duration
 from ssl_video.networks import assemble
+from ssl_video.registry import algorithms
 from ssl_video.runs.folder import run_folder
 from ssl_video.spec import AUTO, Spec, configuration
 
@@ -31,10 +32,10 @@ class Line:
         networks: a label of its networks.
         data: the data sets, as specified.
         protocols: the partition protocols.
-        steps: optimizer steps of one run.
+        steps: optimizer steps of one run; 0 of a method that is fitted at once.
         runs: number of runs, over protocols, draws and seeds.
         finished: number of runs that are finished in the results folder.
-        clips: videos that training reads in one run.
+        clips: videos that the steps of one run read.
         seconds: duration of one run; None: unknown.
         measured: source of the seconds: "finished runs", or "networks alone", without data and test.
     """
@@ -128,10 +129,11 @@ def _line(
     """Forecast the runs of one configuration; without a finished run, steps are measured on `device`."""
     specs = [run.spec for run in runs]
     spec = specs[0]
-    clips = spec.steps * costs.clips(spec)
+    steps = 0 if algorithms.get(spec.algorithm).at_once else spec.steps
+    clips = steps * costs.clips(spec)
     measured = "" if seconds is None else "finished runs"
     if seconds is None and device is not None:
-        seconds, measured = spec.steps * costs.seconds(spec, device), "networks alone"
+        seconds, measured = steps * costs.seconds(spec, device) if steps else 0.0, "networks alone"
     return Line(
         method,
         assemble.label(spec),
@@ -139,7 +141,7 @@ def _line(
         tuple(dict.fromkeys(spec.protocol for spec in specs)),
         len(runs),
         sum(run.identity in finished for run in runs),
-        spec.steps,
+        steps,
         clips,
         seconds,
         measured,

@@ -277,7 +277,10 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> tuple[Spec
         The specification, with the clip of the first network's own model if the user set none; the network.
     """
     given = spec.networks.get(role, NetworkSpec())
-    name = backbone_registry.full_name(given.backbone or request.backbone or spec.backbone)
+    probe = given.probe or spec.probe
+    # A frozen network needs weights: those of the run, unless the method's own backbone is given some.
+    requested = request.backbone if probe == "none" or given.weights else None
+    name = backbone_registry.full_name(given.backbone or requested or spec.backbone)
     backbones.find(name)
     # A known architecture is that of a resolved specification, whose folder may be gone.
     own = None if given.architecture else backbones.find_settings(name)
@@ -292,8 +295,7 @@ def _network(spec: Spec, role: str, request: Network, first: bool) -> tuple[Spec
                 f"networks.{role}.stride and networks.{role}.frames"
             )
         stride = spec.stride // request.rate
-    probe = given.probe or spec.probe
-    # A frozen network needs weights, and those of the run fit if it is the same network.
+    # The run's weights fit a frozen network if it is the same one.
     same = first or (probe != "none" and name == backbone_registry.full_name(spec.backbone))
     weights = given.weights or (spec.weights if same else None)
     if own and own.has_weights:

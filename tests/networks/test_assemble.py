@@ -12,7 +12,7 @@ from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
 from ssl_video.networks.assemble import assemble, check, label, resolve, source
 from ssl_video.networks.devices import choose_device
-from ssl_video.spec import FINE_TUNING, Spec, build, plain
+from ssl_video.spec import FINE_TUNING, NetworkSpec, Spec, build, plain
 
 CPU = torch.device("cpu")
 TASK = Task(num_classes=3, num_unlabeled=5)
@@ -83,6 +83,22 @@ def test_networks_can_be_changed_one_by_one() -> None:
         },
     }
     assert list(spec.networks) == ["primary", "auxiliary"]
+
+
+def test_a_frozen_network_without_weights_of_its_own_is_that_of_the_run() -> None:
+    """ActNetFormer's own transformer has no weights, and its features would be random."""
+
+    def auxiliary(**values: Any) -> NetworkSpec:
+        given = {"algorithm": "actnetformer", "weights": "first.pt", **values}
+        return resolved(**given).networks["auxiliary"]
+
+    assert (auxiliary().backbone, auxiliary().weights) == ("timesformer_s", None)
+    frozen = auxiliary(probe="linear")
+    assert (frozen.backbone, frozen.weights, frozen.probe) == ("tiny3d", "first.pt", "linear")
+    own = auxiliary(probe="linear", networks={"auxiliary": {"weights": "second.pt"}})
+    assert (own.backbone, own.weights) == ("timesformer_s", "second.pt")
+    trained = auxiliary(probe="linear", networks={"auxiliary": {"probe": "none"}})
+    assert (trained.backbone, trained.weights) == ("timesformer_s", None)
 
 
 def test_the_run_wide_network_is_the_first_one() -> None:

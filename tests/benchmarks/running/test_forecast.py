@@ -55,6 +55,14 @@ def test_nothing_is_known_at_first(tmp_path: Path) -> None:
     ]
 
 
+def test_a_method_that_is_fitted_at_once_makes_no_steps(tmp_path: Path) -> None:
+    """And costs nothing beside the features, which are counted for all runs together."""
+    torch.save({}, tmp_path / "weights.pt")
+    frozen = {"weights": str(tmp_path / "weights.pt"), "probe": "linear"}
+    (line,) = absent(specs(("logistic",), **frozen), tmp_path, measure=True)
+    assert (line.steps, line.clips, line.seconds, line.measured) == (0, 0, 0.0, "networks alone")
+
+
 def test_finished_runs_are_counted_and_foretell_the_others(tmp_path: Path) -> None:
     """Two of four are finished, in 30 and 50 seconds: 40 for each of the other two."""
     first, second, third, _ = specs(("fixmatch",))
