@@ -19,7 +19,7 @@ from ssl_video.runs.folder import FOLD_LOGITS, RunFolder, stamp
 from ssl_video.runs.lock import lock_folder
 from ssl_video.runs.result import Accuracies, Result
 
-_NONE: dict[str, Any] = {"expected_accuracies": {}, "expected_by_fold": [], "temperatures": {}}
+_NONE = {"expected_accuracies": {}, "expected_by_fold": [], "expected_clips": 0, "temperatures": {}}
 
 
 def attach(run: RunFolder, folds: Sequence[RunFolder]) -> None:
@@ -40,6 +40,7 @@ def attach(run: RunFolder, folds: Sequence[RunFolder]) -> None:
     estimate: dict[str, Any] = {
         "expected_accuracies": {name: Accuracies(**score) for name, score in scores.items()},
         "expected_by_fold": by_fold(found, result.predictor),
+        "expected_clips": len(found.labels),
         "temperatures": dict(fitted.temperatures),
     }
     if _is_whole(run.path, result) and all(getattr(result, key) == value for key, value in estimate.items()):

@@ -108,9 +108,10 @@ class Result(BaseModel):
     predictors: dict[str, Accuracies]
     validation_accuracies: dict[str, Accuracies]
     # Of a run on all labels, by a cross-validation with the same settings: of each predictor over all folds,
-    # and of the headline in each fold.
+    # and of the headline in each fold; and the clips that were tested. A class of one source video has none.
     expected_accuracies: dict[str, Accuracies] = Field(default_factory=dict)
     expected_by_fold: list[FiniteFloat] = Field(default_factory=list)
+    expected_clips: int = 0
     # Absent from records of versions that fitted none.
     temperatures: dict[str, FiniteFloat] = Field(default_factory=dict)
     seconds: FiniteFloat = Field(description="duration of training and evaluation, in seconds")
@@ -155,14 +156,20 @@ class Result(BaseModel):
             return ()
         if self.expected_by_fold:
             expected, folds = self.expected_accuracies[self.predictor], self.expected_by_fold
-            rough = ", a rough number" if self.labeled < _FEW else ""
+            rough = ", a rough number" if self.expected_clips < _FEW else ""
+            tested = f"{self.expected_clips} of the {self.labeled}" if self._untested else "the"
             return (
-                f"expected top-1 {100 * expected.top1:.1f} %{rough}: of the labeled clips in {len(folds)} "
+                f"expected top-1 {100 * expected.top1:.1f} %{rough}: of {tested} labeled clips in {len(folds)} "
                 f"folds ({100 * min(folds):.1f} to {100 * max(folds):.1f} %); evaluate shows the classes",
             )
         kept = [f"{name} {100 * scores.top1:.1f} %" for name, scores in self.validation_accuracies.items()]
         measured = [f"top-1 on its validation clips: {', '.join(kept)}"] if kept else []
         return f"no test clips, so the run has no accuracy: {INSTEAD_OF_TEST}", *measured
+
+    @property
+    def _untested(self) -> int:
+        """The number of labeled clips that no fold tested."""
+        return self.labeled - self.expected_clips
 
     @classmethod
     def read(cls, content: bytes | str) -> "Result":

@@ -133,7 +133,7 @@ FIELDS = {
     "parameters_trained": int, "gflops": float, "training_gflops": float,
     "skipped_steps": int, "files": dict, "incomplete": list, "left_out": int, "spec": dict,
     "environment": dict, "finished": str, "validation": float, "validation_accuracies": dict,
-    "expected_accuracies": dict, "expected_by_fold": list,
+    "expected_accuracies": dict, "expected_by_fold": list, "expected_clips": int,
     "temperatures": dict, "frame_cache": dict, "pseudo_labels_used": dict,
 }  # fmt: skip
 
