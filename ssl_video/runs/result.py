@@ -158,9 +158,10 @@ class Result(BaseModel):
             expected, folds = self.expected_accuracies[self.predictor], self.expected_by_fold
             rough = ", a rough number" if self.expected_clips < _FEW else ""
             tested = f"{self.expected_clips} of the {self.labeled}" if self._untested else "the"
+            span = f"{100 * min(folds):.1f} to {100 * max(folds):.1f} %"
             return (
-                f"expected top-1 {100 * expected.top1:.1f} %{rough}: of {tested} labeled clips in {len(folds)} "
-                f"folds ({100 * min(folds):.1f} to {100 * max(folds):.1f} %); evaluate shows the classes",
+                f"expected top-1 {100 * expected.top1:.1f} %{rough}: of {tested} labeled clips in "
+                f"{len(folds)} folds ({span}); evaluate shows the classes",
             )
         kept = [f"{name} {100 * scores.top1:.1f} %" for name, scores in self.validation_accuracies.items()]
         measured = [f"top-1 on its validation clips: {', '.join(kept)}"] if kept else []
