@@ -1,5 +1,6 @@
 """The clips of a step, as the views that an algorithm declares, and the clips of a test video."""
 
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -90,6 +91,12 @@ class Pool:
         """Size of a shard's views in memory; see `clips`."""
         frames = sum(request.shape.frames for request, _ in set(self.cuts.values()))
         return len(self.slots(0)) * 3 * frames * self.size**2 * torch.float32.itemsize
+
+    def reading(self, store: FrameStore) -> "Pool":
+        """Return this pool with another store of the same clips, for another thread."""
+        other = copy.copy(self)
+        other.store = store
+        return other
 
     def slots(self, shard: int) -> range:
         """Return the places of one shard in a step's batch."""

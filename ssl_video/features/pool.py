@@ -8,9 +8,11 @@ sample are those of one copy: they share windows and transforms as declared.
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ from ssl_video.data.features.store import FeatureSet, Item
 from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.pool import Cut, Pool, unreadable
 from ssl_video.data.progress import CountProgress
+from ssl_video.data.reading_threads import Job, in_order
 from ssl_video.data.video.container import DecodeError
 from ssl_video.data.views.sampling import Stream
 from ssl_video.features.extract import Extractor
@@ -52,6 +55,7 @@ class FeaturePool(Pool):
         copies: number of copies of each clip.
         extractors: the network of each view whose features are read; the other views are clips.
         make: makes the set of features for a network, from what determines them and their shape.
+        threads: threads that read clips, while their features are computed.
         arguments: as for `Pool`.
     """
 
@@ -61,11 +65,12 @@ class FeaturePool(Pool):
         copies: int,
         extractors: Mapping[str, Extractor],
         make: Callable[[Mapping[str, Any], tuple[int, ...]], FeatureSet],
+        threads: int = 0,
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
         self.copies, self.on_features = copies, frozenset(extractors)
-        self.extractors, self._make = extractors, make
+        self.extractors, self._make, self._threads = extractors, make, threads
         self._draws = Pool(
             _PURPOSE, self.rows, self.views, 1, self.size, 0, self.store, settings=self.settings
         )
@@ -118,15 +123,25 @@ class FeaturePool(Pool):
 
     def _compute(
         self, extractor: Extractor, cut: Cut, rows: "RowsByContent", items: Sequence[Item]
-    ) -> Iterator[np.ndarray]:
-        """Return the features of copies of videos."""
+    ) -> Generator[np.ndarray, None, None]:
+        """Yield the features of copies of videos."""
 
-        def clips() -> Iterator[Tensor]:
-            for content, copy in items:
-                made = self._draws.made(np.array([rows.row(content)]), [(copy, _number(content))], [cut])
-                yield made[cut][0]
+        size = 4 * 3 * cut[0].shape.frames * self.size**2
 
-        return extractor.features(clips())
+        def clips(store: FrameStore, row: int, draws: Sequence[tuple[int, int]]) -> Tensor:
+            return self._draws.reading(store).made(np.array([row] * len(draws)), draws, [cut])[cut]
+
+        # All copies of a video in one job, which reads its file once.
+        by_video = [(content, [copy for _, copy in some]) for content, some in groupby(items, itemgetter(0))]
+        jobs = (
+            Job(
+                partial(clips, row=rows.row(content), draws=[(copy, _number(content)) for copy in copies]),
+                size * len(copies),
+            )
+            for content, copies in by_video
+        )
+        with contextlib.closing(in_order(jobs, self.store, self._threads)) as read:
+            yield from extractor.features(chain.from_iterable(read))
 
     def clips(self, step: int, shard: int = 0) -> dict[str, Tensor]:
         """Return every view of a shard's clips: features (batch / shards, ...), or clips as in `Pool`."""

@@ -1,8 +1,9 @@
 """The features that a run reads in place of clips."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ssl_video.data.dataset import Data
 from ssl_video.data.features.store import FeatureSet, Item
 from ssl_video.data.pool import evaluation_clips
 from ssl_video.data.progress import CountProgress
+from ssl_video.data.reading_threads import Job, in_order
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.features.extract import Extractor
 from ssl_video.features.pool import FeaturePool, RowsByContent
@@ -32,13 +34,16 @@ class RunFeatures:
         assembly: its networks, on their device.
         data: its data; the limit of the frame cache is also that of the features.
         device: the device of the networks.
+        threads: threads that read clips, while their features are computed.
 
     Attributes:
         extractors: the frozen networks by role; empty if the run reads clips.
     """
 
-    def __init__(self, spec: Spec, assembly: Assembly, data: Data, device: torch.device) -> None:
-        self.spec, self.assembly, self.data = spec, assembly, data
+    def __init__(
+        self, spec: Spec, assembly: Assembly, data: Data, device: torch.device, threads: int = 0
+    ) -> None:
+        self.spec, self.assembly, self.data, self.threads = spec, assembly, data, threads
         self._rows = RowsByContent(data.store)
         self._sets: dict[tuple[int, ClipShape], tuple[FeatureSet, set[Item]]] = {}
         known = dict[str, Extractor]()
@@ -126,14 +131,15 @@ class RunFeatures:
         made, filled = self._sets[key]
         contents = self._rows.contents(rows)
 
-        def compute(some: Sequence[Item]) -> Iterator[np.ndarray]:
-            clips = (
-                clip
-                for item, _ in some
-                for clip in evaluation_clips(store, self._rows.row(item), shape, spec)
-            )
-            found = extractor.features(clips)
-            return (np.stack(list(islice(found, views))) for _ in some)
+        def job(item: Item) -> Job[Tensor]:
+            row = self._rows.row(item[0])
+            size = 4 * 3 * shape.frames * spec.size**2 * views
+            return Job(lambda store: evaluation_clips(store, row, shape, spec), size)
+
+        def compute(some: Sequence[Item]) -> Generator[np.ndarray, None, None]:
+            with contextlib.closing(in_order(map(job, some), store, self.threads)) as clips:
+                found = extractor.features(chain.from_iterable(clips))
+                yield from (np.stack(list(islice(found, views))) for _ in some)
 
         items = [(content, 0) for content in contents]
         if not filled.issuperset(items):

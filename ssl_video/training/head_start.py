@@ -96,7 +96,7 @@ def _features(
             progress,
             run.processes,
             average=both,
-            threads=run.loaders,
+            threads=run.readers,
         )[role]
     labels = run.labels[rows].repeat(found.shape[1])
     logits, features = np.split(found.reshape(-1, found.shape[-1]), [classes], axis=1)

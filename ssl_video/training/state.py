@@ -100,7 +100,9 @@ class Training:
         check_clips(spec, self.algorithm, partition, execution)
         check_shares(spec, self.algorithm, self.processes.size)
         check_precision(spec, self.algorithm, self.device)
-        self.features = RunFeatures(spec, self.assembly, data, self.device)
+        # Threads for what is read once, and processes for what is read at every step.
+        self.readers = execution.loaders(self.device.type, usable_cores())
+        self.features = RunFeatures(spec, self.assembly, data, self.device, self.readers)
         self._pools = dict[str, Pool]()
         self.optimizer = make_optimizer(self.algorithm, spec, self.assembly.fine_tuned)
         self.plugins = plugins.recorded(spec)
@@ -379,7 +381,7 @@ class Training:
         if not extractors:
             return Pool(*arguments)
         make, copies = self.features.make, spec.feature_copies
-        return FeaturePool(*arguments, copies=copies, extractors=extractors, make=make)
+        return FeaturePool(*arguments, copies=copies, extractors=extractors, make=make, threads=self.readers)
 
     @property
     def loaders(self) -> int:
@@ -387,4 +389,4 @@ class Training:
         read = [pool for kind in ("labeled", "unlabeled") if (pool := self._pool(kind)).views]
         if all(isinstance(pool, FeaturePool) and pool.only_features for pool in read):
             return 0  # reading takes less time than handing over
-        return self.execution.loaders(self.device.type, usable_cores())
+        return self.readers

@@ -160,6 +160,31 @@ def test_the_operations_of_a_run_are_those_of_its_heads_and_of_each_feature_once
         assert result.training_gflops == 7 * todo.spec.steps + copies * (labeled + 2 * unlabeled)
 
 
+@pytest.mark.parametrize("network", ["cmpl", "fixmatch"])
+def test_threads_change_no_number(
+    make_plan: Callable[..., Plan],
+    weights: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    network: str,
+) -> None:
+    """And read each file as often: all copies of a video are read at once."""
+    found, read = [], []
+    for threads in (0, 3):
+        folder = tmp_path / f"{threads}"
+        monkeypatch.setattr("ssl_video.features.run.feature_folder", lambda folder=folder: folder)
+        todo = make_plan(**settings(network, weights), seed=0, draw=0, test_clips=2)
+        execution = Execution("cpu", checkpoint_seconds=1e9, workers=threads)
+        made = Training(todo.spec, todo.data, todo.partition, folder, execution)
+        todo.data.store.take()
+        made.prepare()
+        read.append(todo.data.store.take())
+        found.append({path.name: path.read_bytes() for path in folder.glob("*/*.f16")})
+    assert found[0] == found[1]
+    assert len(found[0]) >= 3
+    assert sum(read[0]) == sum(read[1]) > 0
+
+
 def test_runs_share_features(
     make_plan: Callable[..., Plan], weights: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ import shutil
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -39,6 +39,8 @@ from ssl_video.files import replacing
 
 # (content of the video, number of the copy)
 Item = tuple[str, int]
+# Yields the features of some items. It is closed if their set cannot store them.
+Compute = Callable[[Sequence[Item]], Generator[np.ndarray, None, None]]
 
 ABOUT, _USED, ITEMS, ARRAY = "about.json", "used", ".items", ".f16"
 # Packs of new items: this many, as far as their sizes stay within the bounds.
@@ -104,7 +106,7 @@ class FeatureSet:
     def fill(
         self,
         items: Sequence[Item],
-        compute: Callable[[Sequence[Item]], Iterator[np.ndarray]],
+        compute: Compute,
         progress: CountProgress | None = None,
         has: Callable[[str], bool] = lambda _: True,
     ) -> None:
@@ -112,7 +114,7 @@ class FeatureSet:
 
         Args:
             items: the items.
-            compute: returns the features of some items, one array of shape `shape` after the other. They may
+            compute: yields the features of some items, one array of shape `shape` after the other. They may
                 be items of other processes.
             has: whether `compute` has the video of a content. Those of other data sets it may lack.
             progress: called before each pack that is checked or computed, and at the end, with the number of
@@ -284,7 +286,7 @@ class FeatureSet:
     def _compute(
         self,
         number: int,
-        compute: Callable[[Sequence[Item]], Iterator[np.ndarray]],
+        compute: Compute,
         has: Callable[[str], bool],
     ) -> bool:
         """Compute a pack unless another process does, or has to; return whether it is stored."""
@@ -299,8 +301,11 @@ class FeatureSet:
                 found = self._items(number)
                 if not all(has(content) for content, _ in found):
                     return False
-                with replacing(self._path(number, ARRAY)) as target:
-                    made = pack.write(target, map(self._half, compute(found)), self._names(number))
+                with (
+                    replacing(self._path(number, ARRAY)) as target,
+                    contextlib.closing(compute(found)) as features,
+                ):
+                    made = pack.write(target, map(self._half, features), self._names(number))
                     assert made == len(found), "there are other features than items"
         return True
 
