@@ -30,7 +30,7 @@ class ActNetFormer(CMPL):
         weight: weight of CMPL's unlabeled terms (ours).
         contrast_weight: weight of the contrast between the networks (ours).
         temperature: divisor of the similarities in the contrast (ours).
-        passes: "separate" or "joint", see `parts.passes.in_passes` (ours).
+        passes: "separate" or "joint", see `parts.passes.forward_views` (ours).
     """
 
     paper = Paper(

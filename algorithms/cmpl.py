@@ -9,7 +9,7 @@ frame rates; only the primary network is used for inference.
 from torch import nn
 
 from ssl_video.algorithms.parts.alignment import Alignment
-from ssl_video.algorithms.parts.passes import Passes, in_passes
+from ssl_video.algorithms.parts.passes import Passes, forward_views
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, Network, NonNegative, Paper, Task, View
 from ssl_video.registry import algorithm
@@ -25,7 +25,7 @@ class CMPL(Algorithm):
         auxiliary: the light network, discarded after training.
         threshold: minimum confidence of a used prediction (ours).
         weight: weight of the unlabeled terms (ours).
-        passes: "separate" or "joint", see `parts.passes.in_passes` (ours).
+        passes: "separate" or "joint", see `parts.passes.forward_views` (ours).
         alignment: correct each network's predictions so that classes are labeled as often as they occur, see
             `parts.alignment` (ours).
     """
@@ -74,10 +74,10 @@ class CMPL(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return supervised terms of both networks + weight * cross-labeled terms of both."""
         clips, u = batch.labeled, batch.unlabeled
-        p_labeled, p_weak, p_strong = in_passes(
+        p_labeled, p_weak, p_strong = forward_views(
             self.primary, clips["primary"], u["weak/primary"], u["strong/primary"], self.passes
         )
-        a_labeled, a_weak, a_strong = in_passes(
+        a_labeled, a_weak, a_strong = forward_views(
             self.auxiliary, clips["auxiliary"], u["weak/auxiliary"], u["strong/auxiliary"], self.passes
         )
         if self.align:

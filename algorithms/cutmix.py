@@ -4,7 +4,7 @@ from torch import nn
 
 from ssl_video.algorithms.fixmatch import FixMatch
 from ssl_video.algorithms.parts.mixing import beta_share, box_tube, mix
-from ssl_video.algorithms.parts.passes import Passes, in_passes
+from ssl_video.algorithms.parts.passes import Passes, forward_views
 from ssl_video.algorithms.parts.pseudo import masked_cross_entropy
 from ssl_video.contract import Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task
 from ssl_video.registry import algorithm
@@ -20,7 +20,7 @@ class CutMix(FixMatch):
         threshold: minimum confidence of a used prediction (tau; the value of FixMatch and of Zou et al.).
         weight: weight of the unlabeled term (the value of FixMatch and of Zou et al.).
         concentration: of the Beta distribution of the box's area (alpha; CutMix's value); 0 pastes nothing.
-        passes: "separate" or "joint", see `parts.passes.in_passes`.
+        passes: "separate" or "joint", see `parts.passes.forward_views`.
     """
 
     paper = Paper(
@@ -86,7 +86,7 @@ class CutMix(FixMatch):
         share = tube.float().mean()
         mixed = mix(strong, strong.flip(0), tube)
         clips = batch.labeled["weak"], batch.unlabeled["weak"], mixed
-        labeled, weak, of_mixed = in_passes(self.model, *clips, self.passes)
+        labeled, weak, of_mixed = forward_views(self.model, *clips, self.passes)
         pseudo = self.select(weak, batch.indices)
         partner = Pseudo(pseudo.label.flip(0), pseudo.weight.flip(0))
         outside, inside = (masked_cross_entropy(of_mixed, p) for p in (pseudo, partner))

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from ssl_video.algorithms.parts.alignment import Alignment
-from ssl_video.algorithms.parts.passes import Passes, in_passes
+from ssl_video.algorithms.parts.passes import Passes, forward_views
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task, View
 from ssl_video.registry import algorithm
@@ -18,7 +18,7 @@ class FixMatch(Algorithm):
         model: the network.
         threshold: minimum confidence of a used prediction (tau; the paper's value).
         weight: weight of the unlabeled term (lambda_u; the paper's value).
-        passes: "separate" or "joint", see `parts.passes.in_passes`.
+        passes: "separate" or "joint", see `parts.passes.forward_views`.
         alignment: correct the predictions so that classes are labeled as often as they occur, see
             `parts.alignment` (not in the paper).
     """
@@ -63,7 +63,7 @@ class FixMatch(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled cross-entropy (eq. 3) + weight * masked cross-entropy on strong clips (eq. 4)."""
         u = batch.unlabeled
-        labeled, weak, strong = in_passes(
+        labeled, weak, strong = forward_views(
             self.model, batch.labeled["weak"], u["weak"], u["strong"], self.passes
         )
         if self.align:

@@ -57,7 +57,7 @@ class FlexMatch(FixMatch):
         threshold_warmup: count unlabeled clips without any confident label so far as a class, so that all
             thresholds rise from 0 (the paper's choice).
         weight: weight of the unlabeled term (the paper's value).
-        passes: "separate" or "joint", see `parts.passes.in_passes`.
+        passes: "separate" or "joint", see `parts.passes.forward_views`.
         alignment: correct the predictions so that classes are labeled as often as they occur, see
             `parts.alignment` (not in the paper).
     """

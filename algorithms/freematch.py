@@ -75,7 +75,7 @@ class FreeMatch(FixMatch):
         decay: of the averages, per step (lambda; the paper's value).
         weight: weight of the unlabeled cross-entropy (w_u; the paper's value).
         fairness_weight: weight of the fairness term (w_f; USB's value).
-        passes: "separate" or "joint", see `parts.passes.in_passes`.
+        passes: "separate" or "joint", see `parts.passes.forward_views`.
     """
 
     paper = Paper(

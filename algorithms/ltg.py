@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.contrast import info_nce, projection
 from ssl_video.algorithms.parts.features import Features
-from ssl_video.algorithms.parts.passes import averages_untouched, together
+from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, step_after
 from ssl_video.algorithms.parts.temporal_gradient import temporal_gradient
@@ -127,8 +127,8 @@ class LTG(Algorithm):
         if role == "gradient":
             clips = [temporal_gradient(c) for c in clips]
         with self.features[role].captured() as last:
-            labeled, weak = together(network, clips[0], clips[1])
+            labeled, weak = forward_joint(network, clips[0], clips[1])
         features = last(len(labeled) + len(weak))
         with averages_untouched(network):
-            (strong,) = together(network, clips[2])
+            (strong,) = forward_joint(network, clips[2])
         return _Seen(labeled, weak, strong, features)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts.passes import together
+from ssl_video.algorithms.parts.passes import forward_joint
 from ssl_video.algorithms.parts.pseudo import ramp
 from ssl_video.algorithms.parts.teacher import EMATeacherAlgorithm
 from ssl_video.contract import Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task, View
@@ -63,7 +63,7 @@ class MeanTeacher(EMATeacherAlgorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled cross-entropy + ramped squared distance of the predictions (J of section 2)."""
         target = self.teacher(batch.unlabeled["teacher"]).float().softmax(-1)
-        labeled, student = together(self.model, batch.labeled["weak"], batch.unlabeled["student"])
+        labeled, student = forward_joint(self.model, batch.labeled["weak"], batch.unlabeled["student"])
         weight = self.weight * ramp(progress, self.ramp)
         terms = {
             "labeled": self.labeled_cross_entropy(labeled, batch.labels),

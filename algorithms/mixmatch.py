@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.mixing import beta_shares, mix
-from ssl_video.algorithms.parts.passes import averages_untouched, together
+from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.pseudo import ramp, sharpen
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task, View
 from ssl_video.registry import algorithm
@@ -89,7 +89,7 @@ class MixMatch(Algorithm):
 
         Labeled clips (B, 3, T, H, W) join the pass only to update the running averages of batch norm.
         """
-        _, one, other = together(self.model, labeled, first, second)
+        _, one, other = forward_joint(self.model, labeled, first, second)
         return sharpen((one.softmax(-1) + other.softmax(-1)) / 2, self.temperature)
 
     def mixed(self, clips: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ssl_video.algorithms.parts.passes import Passes, averages_untouched, in_passes
+from ssl_video.algorithms.parts.passes import Passes, averages_untouched, forward_views
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, step_after
 from ssl_video.algorithms.parts.temporal_gradient import temporal_gradient
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Task, View
@@ -20,7 +20,7 @@ class MvPL(Algorithm):
         weight: weight of the unlabeled terms (LTG's reimplementation).
         supervised_fraction: fraction of training on labeled clips only (30 of 240 epochs; LTG's
             reimplementation).
-        passes: "separate" or "joint", see `parts.passes.in_passes`; the views never share a pass (ours).
+        passes: "separate" or "joint", see `parts.passes.forward_views`; the views never share a pass (ours).
     """
 
     paper = Paper(
@@ -65,10 +65,10 @@ class MvPL(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled + masked strong cross-entropy, each the mean of both views."""
         clips = batch.labeled["weak"], batch.unlabeled["weak"], batch.unlabeled["strong"]
-        rgb_labeled, rgb_weak, rgb_strong = in_passes(self.model, *clips, self.passes)
+        rgb_labeled, rgb_weak, rgb_strong = forward_views(self.model, *clips, self.passes)
         labeled, weak, strong = (temporal_gradient(c) for c in clips)
         with averages_untouched(self.model):
-            labeled, weak, strong = in_passes(self.model, labeled, weak, strong, self.passes)
+            labeled, weak, strong = forward_views(self.model, labeled, weak, strong, self.passes)
         pseudo = self.select((rgb_weak + weak) / 2, batch.indices)
         weight = self.weight * step_after(progress, self.supervised_fraction) / 2
         terms = {

@@ -3,7 +3,7 @@
 from torch import nn
 
 from ssl_video.algorithms.parts.alignment import Alignment
-from ssl_video.algorithms.parts.passes import together
+from ssl_video.algorithms.parts.passes import forward_joint
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, ramp
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Task, View
 from ssl_video.registry import algorithm
@@ -59,7 +59,7 @@ class PseudoLabel(Algorithm):
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled cross-entropy + ramped cross-entropy with the network's own labels (eq. 15)."""
-        labeled, weak = together(self.model, batch.labeled["weak"], batch.unlabeled["weak"])
+        labeled, weak = forward_joint(self.model, batch.labeled["weak"], batch.unlabeled["weak"])
         aligned = self.align(weak, batch.labels) if self.align else weak
         pseudo = self.select(aligned, batch.indices)
         weight = self.weight * ramp(progress, self.ramp)

@@ -56,7 +56,7 @@ class SoftMatch(FixMatch):
         sigmas: factor of the distance below the average; 0 gives all clips the weight 1 (USB).
         decay: of the averages, per step (m; the paper's value).
         weight: weight of the unlabeled term (the paper's value).
-        passes: "separate" or "joint", see `parts.passes.in_passes`.
+        passes: "separate" or "joint", see `parts.passes.forward_views`.
     """
 
     paper = Paper(

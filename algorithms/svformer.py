@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.mixing import beta_share, mix, patch_tube
-from ssl_video.algorithms.parts.passes import averages_untouched, together
+from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, step_after
 from ssl_video.algorithms.parts.teacher import EMATeacherAlgorithm
 from ssl_video.contract import Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task, View
@@ -91,14 +91,14 @@ class SVFormer(EMATeacherAlgorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled + masked strong cross-entropy + squared distance on mixed clips."""
         u, on = batch.unlabeled, step_after(progress, self.supervised_fraction)
-        (guessed,) = together(self.teacher, u["weak"])
+        (guessed,) = forward_joint(self.teacher, u["weak"])
         pseudo = self.select(guessed, batch.indices)
         other = torch.randperm(len(guessed)).to(guessed.device)
         mask = patch_tube(u["strong"], self.patch, beta_share(self.concentration))
-        (labeled,) = together(self.model, batch.labeled["weak"])
+        (labeled,) = forward_joint(self.model, batch.labeled["weak"])
         with averages_untouched(self.model):
-            (strong,) = together(self.model, u["strong"])
-            (mixed,) = together(self.model, mix(u["strong"], u["warped"][other], mask))
+            (strong,) = forward_joint(self.model, u["strong"])
+            (mixed,) = forward_joint(self.model, mix(u["strong"], u["warped"][other], mask))
         terms = {
             "labeled": self.labeled_cross_entropy(labeled, batch.labels),
             "unlabeled": on * self.weight * masked_cross_entropy(strong, pseudo),

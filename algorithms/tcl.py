@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.contrast import info_nce
-from ssl_video.algorithms.parts.passes import averages_untouched, together
+from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import Threshold, step_after
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Task, View
@@ -69,10 +69,10 @@ class TCL(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled cross-entropy + contrast between instances and between groups."""
         with torch.no_grad():
-            (base,) = together(self.model, batch.unlabeled["base"])
-        (labeled,) = together(self.model, batch.labeled["weak"])
+            (base,) = forward_joint(self.model, batch.unlabeled["base"])
+        (labeled,) = forward_joint(self.model, batch.labeled["weak"])
         with averages_untouched(self.model):
-            (auxiliary,) = together(self.model, batch.unlabeled["auxiliary"])
+            (auxiliary,) = forward_joint(self.model, batch.unlabeled["auxiliary"])
         pair = gather(base.softmax(-1)), gather(auxiliary.softmax(-1))
         weight = step_after(progress, self.supervised_fraction)
         terms = {

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.contrast import info_nce, projection
 from ssl_video.algorithms.parts.features import Features
-from ssl_video.algorithms.parts.passes import averages_untouched, together
+from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import ramp
 from ssl_video.algorithms.parts.teacher import Frozen
@@ -118,7 +118,10 @@ class TimeBalance(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return the student's cross-entropy and distances to its teachers + trained teachers' terms."""
         clips, u, height = batch.labeled, batch.unlabeled, ramp(progress, self.ramp)
-        (labeled,), (unlabeled,) = together(self.model, clips["weak"]), together(self.model, u["weak"])
+        (labeled,), (unlabeled,) = (
+            forward_joint(self.model, clips["weak"]),
+            forward_joint(self.model, u["weak"]),
+        )
         by_invariant, by_distinctive = self._taught("invariant", batch), self._taught("distinctive", batch)
         similar = self._similarity(clips["halves"], u["halves"])
         targets = (similar * by_invariant.softmax(-1) + (1 - similar) * by_distinctive.softmax(-1)).detach()
@@ -139,8 +142,8 @@ class TimeBalance(Algorithm):
         """Return a teacher's logits of labeled and (without gradient) unlabeled clips, (B + U, classes)."""
         teacher = self.get_submodule(role)
         with torch.no_grad():
-            (unlabeled,) = together(teacher, batch.unlabeled["weak"])
-        (labeled,) = together(teacher, batch.labeled["weak"])
+            (unlabeled,) = forward_joint(teacher, batch.unlabeled["weak"])
+        (labeled,) = forward_joint(teacher, batch.labeled["weak"])
         return torch.cat([labeled, unlabeled])
 
     @torch.no_grad()
@@ -151,7 +154,7 @@ class TimeBalance(Algorithm):
             averages_untouched(self.distinctive),
             self.features["distinctive"].captured() as last,
         ):
-            together(self.distinctive, first, second)
+            forward_joint(self.distinctive, first, second)
         one, other = last(2 * len(first)).chunk(2)
         found = F.cosine_similarity(one, other)[:, None]
         lowest, highest = gather(found).aminmax()
@@ -178,6 +181,6 @@ class TimeBalance(Algorithm):
         teacher = self.get_submodule(role)
         # Test clips do not have twice the frame rate, so these must not move the averages.
         with averages_untouched(teacher), self.features[role].captured() as last:
-            together(teacher, *clips)
+            forward_joint(teacher, *clips)
         projected: Tensor = self.heads[role](last(sum(len(clip) for clip in clips)))
         return list(projected.split([len(clip) for clip in clips]))

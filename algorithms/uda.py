@@ -34,7 +34,7 @@ class UDA(FixMatch):
         threshold: minimum confidence, before sharpening, of a used prediction (beta; the paper's value).
         temperature: of the sharpening; smaller is sharper, 0 gives hard labels (tau; the paper's value).
         weight: weight of the unlabeled term (lambda; the paper's value).
-        passes: "separate" or "joint", see `parts.passes.in_passes`.
+        passes: "separate" or "joint", see `parts.passes.forward_views`.
         alignment: correct the predictions so that classes are labeled as often as they occur, see
             `parts.alignment` (not in the paper).
     """

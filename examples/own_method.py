@@ -41,12 +41,12 @@ class SecondOpinion(sv.Algorithm):
     def loss(self, batch: sv.Batch, progress: float) -> sv.LossOutput:
         """Return the labeled cross-entropy and the masked one on strong clips."""
         unlabeled = batch.unlabeled
-        labeled, weak, strong = sv.in_passes(
+        labeled, weak, strong = sv.forward_views(
             self.model, batch.labeled["weak"], unlabeled["weak"], unlabeled["strong"], "separate"
         )
         pseudo = self.select(weak, batch.indices)
         with torch.no_grad():
-            (fast,) = sv.together(self.model, unlabeled["fast"])
+            (fast,) = sv.forward_joint(self.model, unlabeled["fast"])
         pseudo = pseudo._replace(weight=pseudo.weight * (fast.argmax(-1) == pseudo.label))
         terms = {
             "labeled": self.labeled_cross_entropy(labeled, batch.labels),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # `as` says that a name is public
     from ssl_video import testing as testing
     from ssl_video.algorithms.parts.contrast import info_nce as info_nce
     from ssl_video.algorithms.parts.features import Features as Features
-    from ssl_video.algorithms.parts.passes import in_passes as in_passes
-    from ssl_video.algorithms.parts.passes import together as together
+    from ssl_video.algorithms.parts.passes import forward_joint as forward_joint
+    from ssl_video.algorithms.parts.passes import forward_views as forward_views
     from ssl_video.algorithms.parts.processes import gather as gather
     from ssl_video.algorithms.parts.pseudo import Threshold as Threshold
     from ssl_video.algorithms.parts.pseudo import masked_cross_entropy as masked_cross_entropy
@@ -143,7 +143,7 @@ _HOME = {
     "find_algorithm": "catalog",
     "forecast": "experiments",
     "gather": "algorithms.parts.processes",
-    "in_passes": "algorithms.parts.passes",
+    "forward_views": "algorithms.parts.passes",
     "info_nce": "algorithms.parts.contrast",
     "list_algorithms": "catalog",
     "list_backbones": "catalog",
@@ -165,7 +165,7 @@ _HOME = {
     "read_results": "benchmarks.tables.results",
     "stop_on_signals": "signals",
     "suggest": "annotation.suggesting",
-    "together": "algorithms.parts.passes",
+    "forward_joint": "algorithms.parts.passes",
     "train": "experiments",
     "watch": "benchmarks.running.watch",
     "write_page": "pages",

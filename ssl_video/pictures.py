@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssl_video.benchmarks.running import arguments, recipe
 from ssl_video.benchmarks.running.arguments import SPEC_KEYS, Method
-from ssl_video.benchmarks.running.given import check_names
+from ssl_video.benchmarks.running.specify import check_names
 from ssl_video.benchmarks.running.suite import merge
 from ssl_video.errors import InputError
 from ssl_video.observer import Observer, observer
@@ -100,7 +100,7 @@ def draw_views(
     spec = arguments.single(values, given, overrides, recipe=None if name == "demo" else recipe.DEFAULT)
     check_names([spec])
     from ssl_video.data import demo
-    from ssl_video.data.views import sheet
+    from ssl_video.data.views import contact_sheet
     from ssl_video.networks import assemble, devices  # imports torch, which takes seconds
     from ssl_video.training import view_strips
 
@@ -112,7 +112,9 @@ def draw_views(
     spec = assemble.resolve(spec, devices.choose_device("cpu"))
     groups = [(f"draw {n}", strips) for n, strips in enumerate(view_strips.strips(spec, video, draws), 1)]
     heading = f"{spec.algorithm} on {video.name}: {spec.size} x {spec.size} pixels, seed {spec.seed}"
-    drawn = DrawnViews(sheet.draw(heading, groups), tuple(strip.title for strip in groups[0][1]), draws)
+    drawn = DrawnViews(
+        contact_sheet.draw(heading, groups), tuple(strip.title for strip in groups[0][1]), draws
+    )
     if output is not None:
         drawn.save(output)
     return drawn

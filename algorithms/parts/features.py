@@ -54,9 +54,9 @@ class Features:
 
         Yields:
             A function that returns the features of the last `count` clips that passed, (count, C) float32,
-            with gradient if the pass had one. After `in_passes` these are the strong clips, before them the
-            weak ones and the labeled ones. If the classifier gets several places or frames of a clip, they
-            are averaged.
+            with gradient if the pass had one. After `forward_views` these are the strong clips, before them
+            the weak ones and the labeled ones. If the classifier gets several places or frames of a clip,
+            they are averaged.
         """
         self._kept = kept = list[Tensor]()
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-def together(model: nn.Module, *clips: Tensor) -> list[Tensor]:
+def forward_joint(model: nn.Module, *clips: Tensor) -> list[Tensor]:
     """Run one pass over several batches of clips, which therefore share their batch-norm statistics.
 
     Args:
@@ -25,7 +25,7 @@ def together(model: nn.Module, *clips: Tensor) -> list[Tensor]:
 Passes = Literal["separate", "joint"]
 
 
-def in_passes(
+def forward_views(
     model: nn.Module, labeled: Tensor, weak: Tensor, strong: Tensor, passes: Passes
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return logits of labeled, weakly and strongly augmented clips, from separate passes or a joint one.
@@ -48,13 +48,13 @@ def in_passes(
         Logits (B, classes), (U, classes), (U, classes) in float32.
     """
     if passes == "joint":
-        of_labeled, of_weak, of_strong = together(model, labeled, weak, strong)
+        of_labeled, of_weak, of_strong = forward_joint(model, labeled, weak, strong)
         return of_labeled, of_weak, of_strong
-    (of_labeled,) = together(model, labeled)
+    (of_labeled,) = forward_joint(model, labeled)
     with torch.no_grad():
-        (of_weak,) = together(model, weak)
+        (of_weak,) = forward_joint(model, weak)
     with averages_untouched(model):
-        (of_strong,) = together(model, strong)
+        (of_strong,) = forward_joint(model, strong)
     return of_labeled, of_weak, of_strong
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, METHOD_KEYS, label_marks
+from ssl_video.benchmarks.tables.comparison import COLUMN_KEYS, METHOD_KEYS, label_marks
 from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.errors import InputError
 from ssl_video.runs.folder import RunFolder, finished_folders

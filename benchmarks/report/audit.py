@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ssl_video.benchmarks.analysis import audit
 from ssl_video.benchmarks.report.confusion import DRAWN, most_confused
 from ssl_video.benchmarks.report.curves import FEWEST, curve
-from ssl_video.benchmarks.report.groups import Group, drawn
-from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.report.prose import paragraph
-from ssl_video.benchmarks.report.sheet import plain_table
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.html import paragraph
+from ssl_video.benchmarks.report.html_table import plain_table
+from ssl_video.benchmarks.report.run_groups import Group, render_groups
 from ssl_video.errors import counted
 from ssl_video.figures import charts, heatmap
 from ssl_video.figures.charts import Series
@@ -31,9 +31,9 @@ _NAMED = 6  # clips and confusions in a table
 _HEIGHT = 150.0
 
 
-def section(material: Material) -> Section | None:
+def section(report: ReportData) -> Section | None:
     """Return the section on every network's labels over time, by class, and its most frequent mistakes."""
-    html = drawn(material, partial(_method, material), grid=False, most=_METHODS)
+    html = render_groups(report, partial(_method, report), grid=False, most=_METHODS)
     if not html:
         return None
     told = paragraph(
@@ -68,8 +68,8 @@ def shown_classes(made: "PseudoLabels", network: str) -> NDArray[np.int64]:
     return np.sort(np.argsort(-wrong, kind="stable")[:DRAWN])
 
 
-def _method(material: Material, group: Group) -> str:
-    runs = [made for run in group.runs if (made := material.pseudo_labels(run))]
+def _method(report: ReportData, group: Group) -> str:
+    runs = [made for run in group.runs if (made := report.pseudo_labels(run))]
     if not runs:
         return ""
     windows = min([WINDOWS, *(int(made.steps.max(initial=0)) + 1 for made in runs)])

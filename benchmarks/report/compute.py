@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ssl_video.benchmarks.report import sheet
-from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.report.prose import paragraph
-from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, METHOD_KEYS, Cell
-from ssl_video.benchmarks.tables.numbers import NO_RUN, written
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.html import paragraph
+from ssl_video.benchmarks.report.html_table import MarkedText, TableColumn, sortable_table
+from ssl_video.benchmarks.tables.comparison import COLUMN_KEYS, METHOD_KEYS, Cell
+from ssl_video.benchmarks.tables.formatting import NO_RUN, written
 from ssl_video.figures.drawing import escape
 from ssl_video.figures.scatter import Point, scatter
 
@@ -36,29 +36,29 @@ _AXES = (
     _Axis("Against time", "seconds of training and evaluation", lambda c: c.cost.seconds),
 )
 _COSTS = (
-    sheet.SheetColumn("method"),
-    sheet.SheetColumn("algorithm", choice=True, shown=False),
-    sheet.SheetColumn("dataset", choice=True),
-    sheet.SheetColumn("protocol", choice=True),
-    sheet.SheetColumn("top-1 %", "number"),
-    sheet.SheetColumn("seconds", "number", "of training and evaluation, mean over runs"),
-    sheet.SheetColumn("clips/s", "number", "videos read in training, divided by these seconds"),
-    sheet.SheetColumn(
+    TableColumn("method"),
+    TableColumn("algorithm", choice=True, shown=False),
+    TableColumn("dataset", choice=True),
+    TableColumn("protocol", choice=True),
+    TableColumn("top-1 %", "number"),
+    TableColumn("seconds", "number", "of training and evaluation, mean over runs"),
+    TableColumn("clips/s", "number", "videos read in training, divided by these seconds"),
+    TableColumn(
         "training GFLOPs", "number", "10^9 multiply-adds of the whole training, forward and backward"
     ),
-    sheet.SheetColumn("× baseline", "number", "training GFLOPs divided by the baseline's"),
-    sheet.SheetColumn("points per ×", "number", "gain per multiple of the baseline's training cost"),
-    sheet.SheetColumn(
+    TableColumn("× baseline", "number", "training GFLOPs divided by the baseline's"),
+    TableColumn("points per ×", "number", "gain per multiple of the baseline's training cost"),
+    TableColumn(
         "test GFLOPs", "number", "10^9 multiply-adds of the tested network for one test clip and crop"
     ),
-    sheet.SheetColumn("parameters", "number", "of the tested network, in millions"),
-    sheet.SheetColumn("trained", "number", "parameters of all trained networks, in millions"),
+    TableColumn("parameters", "number", "of the tested network, in millions"),
+    TableColumn("trained", "number", "parameters of all trained networks, in millions"),
 )
 
 
-def section(material: Material) -> Section:
+def section(report: ReportData) -> Section:
     """Return the section on accuracy per compute, with the table of costs."""
-    compared = material.comparison
+    compared = report.comparison
     parts = [
         paragraph(
             "A method that trains two networks pays more for the same number of steps.",
@@ -72,16 +72,16 @@ def section(material: Material) -> Section:
         drawn = f"The first {PLOTS} of {len(compared.columns)} protocols are drawn, in the table's order."
         parts.append(paragraph(drawn))
     for place, column in enumerate(compared.columns[:PLOTS]):
-        figures = "".join(_figures(material, place))
+        figures = "".join(_figures(report, place))
         if figures:
             parts.append(f"<h3>{escape(column.title)}</h3><div class='charts'>{figures}</div>")
-    parts.append("<h3>Costs</h3>" + sheet.sheet("costs", "costs of methods", _COSTS, list(_rows(material))))
+    parts.append("<h3>Costs</h3>" + sortable_table("costs", "costs of methods", _COSTS, list(_rows(report))))
     return Section("compute", "Accuracy per compute", "".join(parts))
 
 
-def _figures(material: Material, place: int) -> Iterator[str]:
+def _figures(report: ReportData, place: int) -> Iterator[str]:
     """Draw top-1 against each cost that differs between methods."""
-    compared = material.comparison
+    compared = report.comparison
     cells = [(row, cell) for row in compared.rows if (cell := row.cells[place]) and not row.network][:POINTS]
     levels = {row.label: 100 * cell.score.mean for row, cell in cells if row.is_baseline}
     for axis in _AXES:
@@ -101,8 +101,8 @@ def _figures(material: Material, place: int) -> Iterator[str]:
             )
 
 
-def _rows(material: Material) -> Iterator[list[str | sheet.MarkedText]]:
-    compared, means = material.comparison, _means(material.frame)
+def _rows(report: ReportData) -> Iterator[list[str | MarkedText]]:
+    compared, means = report.comparison, _means(report.frame)
     for place, column in enumerate(compared.columns):
         labels = tuple(getattr(column, key) for key in COLUMN_KEYS)
         for row in compared.rows:

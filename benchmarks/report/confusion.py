@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_video.benchmarks.report.groups import Group, drawn
-from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.report.sheet import plain_table
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.html_table import plain_table
+from ssl_video.benchmarks.report.run_groups import Group, render_groups
 from ssl_video.figures import heatmap
 from ssl_video.figures.drawing import escape
 from ssl_video.runs.predictions import Predictions
@@ -65,9 +65,9 @@ def most_confused(
     ]
 
 
-def section(material: Material) -> Section | None:
+def section(report: ReportData) -> Section | None:
     """Return the section with the matrix of each method's main network, or its most confused pairs."""
-    html = drawn(material, partial(_matrix, material))
+    html = render_groups(report, partial(_matrix, report))
     if not html:
         return None
     told = (
@@ -78,11 +78,11 @@ def section(material: Material) -> Section | None:
     return Section("confusion", "Confusions", f"<p>{told}</p>{html}")
 
 
-def _matrix(material: Material, group: Group) -> str:
-    runs = [said for run in group.runs if (said := material.predictions(run))]
+def _matrix(report: ReportData, group: Group) -> str:
+    runs = [said for run in group.runs if (said := report.predictions(run))]
     if not runs:
         return ""
-    network = material.run(group.runs[0])["predictor"]
+    network = report.run(group.runs[0])["predictor"]
     classes = [str(name) for name in runs[0].classes]
     counts = confusion(runs, network)
     if len(classes) <= DRAWN:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from ssl_video.benchmarks.report.groups import Group, drawn
-from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.run_groups import Group, render_groups
 from ssl_video.errors import counted
 from ssl_video.figures import charts
 from ssl_video.figures.charts import Series
@@ -57,10 +57,10 @@ def spread(runs: Sequence["pd.Series[float]"]) -> pd.DataFrame:
     return pd.DataFrame({"mean": table.mean(axis=1), "low": table.min(axis=1), "high": table.max(axis=1)})
 
 
-def section(material: Material) -> Section | None:
+def section(report: ReportData) -> Section | None:
     """Return the section on losses, pseudo-labels, validation accuracy and learning rate over the steps."""
     schedules = set[tuple[float, ...]]()
-    html = drawn(material, partial(_charts, material, schedules), grid=False)
+    html = render_groups(report, partial(_charts, report, schedules), grid=False)
     if not html:
         return None
     told = (
@@ -73,13 +73,13 @@ def section(material: Material) -> Section | None:
     return Section("curves", "Learning curves", f"<p>{told}</p>{html}")
 
 
-def _charts(material: Material, schedules: set[tuple[float, ...]], group: Group) -> str:
+def _charts(report: ReportData, schedules: set[tuple[float, ...]], group: Group) -> str:
     """Draw the charts of one method, with its learning rate unless that is among the drawn `schedules`."""
-    run = material.run(group.runs[0])
+    run = report.run(group.runs[0])
     steps, batch = int(run["steps"]), run["spec"].get("unlabeled_batch", 1)
     width = -(-steps // POINTS)
-    tables = [windowed(curves, steps, width, batch) for run in group.runs if (curves := material.curves(run))]
-    looks = [found for run in group.runs if (found := material.validation(run))]
+    tables = [windowed(curves, steps, width, batch) for run in group.runs if (curves := report.curves(run))]
+    looks = [found for run in group.runs if (found := report.validation(run))]
     if not tables:
         return ""
     names = list(dict.fromkeys(str(name) for table in tables for name in table))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ssl_video.benchmarks.report.material import Section
+from ssl_video.benchmarks.report.data import Section
 from ssl_video.errors import InputError
 from ssl_video.figures import files, paper, pdf
 from ssl_video.figures.paper import Chart

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ssl_video.benchmarks.analysis import audit, pair
-from ssl_video.benchmarks.report.films import FRAMES, SIDE, Film, FilmSource
-from ssl_video.benchmarks.report.groups import Group, groups
-from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.report.prose import notes, paragraph
-from ssl_video.benchmarks.tables.cells import COLUMN_KEYS
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.filmstrips import FRAMES, SIDE, Film, FilmSource
+from ssl_video.benchmarks.report.html import notes, paragraph
+from ssl_video.benchmarks.report.run_groups import Group, groups
+from ssl_video.benchmarks.tables.comparison import COLUMN_KEYS
 from ssl_video.errors import InputError
 from ssl_video.figures.drawing import escape
 
@@ -38,22 +38,22 @@ class ClipKind(NamedTuple):
     clips: list[Shown]
 
 
-def section(material: Material) -> Section | None:
+def section(report: ReportData) -> Section | None:
     """Return the section with clips of the best methods of each data set whose files are available."""
-    if not material.gallery:
+    if not report.gallery:
         return None
     store, parts, reasons = _Store(), list[str](), list[str]()
-    for (data, fingerprint), found in groupby(_first_protocols(material), key=lambda one: one[0]):
-        chosen = best(material, [group for _, group in found])
-        run = material.run(chosen[0].runs[0]) if chosen else None
-        result = material.result(run["run"]) if run else None
+    for (data, fingerprint), found in groupby(_first_protocols(report), key=lambda one: one[0]):
+        chosen = best(report, [group for _, group in found])
+        run = report.run(chosen[0].runs[0]) if chosen else None
+        result = report.result(run["run"]) if run else None
         try:
             source = FilmSource(result.spec, fingerprint) if result else None
         except InputError as error:
             reasons += [f"{data}: no clips, {problem}" for problem in error.problems]
             continue
         if source:
-            parts += [_method(material, group, source, store) for group in chosen]
+            parts += [_method(report, group, source, store) for group in chosen]
     if not any(parts):
         return Section("gallery", "Clips", notes(reasons)) if reasons else None
     told = paragraph(
@@ -69,20 +69,20 @@ def section(material: Material) -> Section | None:
     return Section("gallery", "Clips", html)
 
 
-def best(material: Material, found: Iterable[Group]) -> list[Group]:
+def best(report: ReportData, found: Iterable[Group]) -> list[Group]:
     """Return the METHODS groups of a protocol with the highest mean top-1, without the baseline's."""
-    top1 = material.frame.set_index("run")["top1"]
-    others = [group for group in found if not _is_baseline(material, group.runs[0])]
+    top1 = report.frame.set_index("run")["top1"]
+    others = [group for group in found if not _is_baseline(report, group.runs[0])]
     return sorted(others, key=lambda group: -float(top1[list(group.runs)].mean()))[:METHODS]
 
 
-def partner(material: Material, run: str) -> str | None:
+def partner(report: ReportData, run: str) -> str | None:
     """Return the baseline's run with the same labels and seed, and the same setting if there is one."""
-    own = material.run(run)
+    own = report.run(run)
     found = [
         (other["setting"] != own["setting"], other["run"])
-        for other in material.frame.to_dict("records")
-        if _is_baseline(material, other["run"])
+        for other in report.frame.to_dict("records")
+        if _is_baseline(report, other["run"])
         and all(other[key] == own[key] for key in (*COLUMN_KEYS, "fingerprint", "seed"))
     ]
     return min(found)[1] if found else None
@@ -157,40 +157,40 @@ class _Store:
         return f"<style>{''.join(rules)}</style>"
 
 
-def _first_protocols(material: Material) -> list[tuple[tuple[str, str], Group]]:
+def _first_protocols(report: ReportData) -> list[tuple[tuple[str, str], Group]]:
     """Return the groups of the first protocol of each data set, with its name and fingerprint."""
     found, first = [], dict[tuple[str, str], str]()
-    for group in groups(material):
-        run = material.run(group.runs[0])
+    for group in groups(report):
+        run = report.run(group.runs[0])
         key = run["dataset"], run["dataset_fingerprint"]
         if first.setdefault(key, group.labels) == group.labels:
             found.append((key, group))
     return sorted(found, key=lambda one: one[0])
 
 
-def _is_baseline(material: Material, run: str) -> bool:
-    own = material.run(run)
-    return material.baseline in (own["algorithm"], own["configuration"])
+def _is_baseline(report: ReportData, run: str) -> bool:
+    own = report.run(run)
+    return report.baseline in (own["algorithm"], own["configuration"])
 
 
-def _method(material: Material, group: Group, source: FilmSource, store: _Store) -> str:
+def _method(report: ReportData, group: Group, source: FilmSource, store: _Store) -> str:
     """Draw the clips of one method's first run."""
     run, kinds = group.runs[0], list[ClipKind]()
-    made = material.pseudo_labels(run)
+    made = report.pseudo_labels(run)
     for network in made.labels if made else ():
         assert made
         kinds += pseudo_labels(made, network)
-    other = partner(material, run)
+    other = partner(report, run)
     try:
-        found = pair.load(material.folder(run), material.folder(other)) if other else None
+        found = pair.load(report.folder(run), report.folder(other)) if other else None
     except InputError:
         found = None
     if found:
-        kinds += tests(found, group.method, material.labels[other or ""])
+        kinds += tests(found, group.method, report.labels[other or ""])
     parts = [_kind(kind, source, store) for kind in kinds]
     if not any(parts):
         return ""
-    where = f"{group.labels}, seed {material.run(run)['seed']}"
+    where = f"{group.labels}, seed {report.run(run)['seed']}"
     heading = f"<h3>{escape(group.method)} <span class='soft'>{escape(where)}</span></h3>"
     return heading + "".join(parts)
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssl_video.benchmarks.report.groups import Group, drawn
-from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.run_groups import Group, render_groups
 from ssl_video.benchmarks.tables.statistics import Interval, interval
 from ssl_video.errors import counted
 from ssl_video.figures import charts
@@ -65,9 +65,9 @@ def losses(runs: Sequence[Mapping[str, Any]], network: str) -> dict[str, Interva
     }
 
 
-def class_gains(material: Material) -> Section | None:
+def class_gains(report: ReportData) -> Section | None:
     """Return the section on the main network against every other one, class by class."""
-    html = drawn(material, partial(_gains, material))
+    html = render_groups(report, partial(_gains, report))
     if not html:
         return None
     told = (
@@ -80,9 +80,9 @@ def class_gains(material: Material) -> Section | None:
     return Section("class-gain", "Gain of one network over the other, by class", f"<p>{told}</p>{html}")
 
 
-def dynamics(material: Material) -> Section | None:
+def dynamics(report: ReportData) -> Section | None:
     """Return the section on every network with clips that are slowed, frozen, reversed, shuffled."""
-    html = drawn(material, partial(_losses, material))
+    html = render_groups(report, partial(_losses, report))
     if not html:
         return None
     told = (
@@ -94,9 +94,9 @@ def dynamics(material: Material) -> Section | None:
     return Section("dynamics", "Networks under changed time", f"<p>{told}</p>{html}")
 
 
-def _gains(material: Material, group: Group) -> str:
-    runs = [said for run in group.runs if (said := material.predictions(run))]
-    headline = material.run(group.runs[0])["predictor"]
+def _gains(report: ReportData, group: Group) -> str:
+    runs = [said for run in group.runs if (said := report.predictions(run))]
+    headline = report.run(group.runs[0])["predictor"]
     others = [name for name in runs[0].guesses if name != headline] if runs else []
     made = []
     for other in others:
@@ -121,11 +121,11 @@ def _gains(material: Material, group: Group) -> str:
     return "".join(made)
 
 
-def _losses(material: Material, group: Group) -> str:
-    runs = [found["predictors"] for run in group.runs if (found := material.dynamics(run))]
+def _losses(report: ReportData, group: Group) -> str:
+    runs = [found["predictors"] for run in group.runs if (found := report.dynamics(run))]
     if not runs:
         return ""
-    headline = material.run(group.runs[0])["predictor"]
+    headline = report.run(group.runs[0])["predictor"]
     networks = {name: losses(runs, name) for name in runs[0]}
     several = len(networks) > 1
     rows = [

@@ -13,16 +13,16 @@ from ssl_video.benchmarks.report import (
     confusion,
     curves,
     gallery,
-    literature,
-    methods,
+    leaderboard_section,
     networks,
     protocols,
-    rebuild,
+    published_section,
     reliability,
+    reproducibility,
     summary,
 )
-from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.report.prose import notes, paragraph
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.html import notes, paragraph
 from ssl_video.errors import InputError, counted
 from ssl_video.figures.drawing import escape
 from ssl_video.files import replace_text
@@ -38,13 +38,13 @@ class Part(NamedTuple):
     """
 
     title: str
-    make: Callable[[Material], Section | None]
+    make: Callable[[ReportData], Section | None]
     otherwise: str = ""
 
 
 PARTS = (
     Part("summary", summary.section),
-    Part("leaderboard", methods.leaderboard),
+    Part("leaderboard", leaderboard_section.leaderboard),
     Part("protocols", protocols.section),
     Part("accuracy per compute", compute.section),
     Part("learning curves", curves.section, "the runs have no metrics.jsonl"),
@@ -64,37 +64,37 @@ PARTS = (
     ),
     Part(
         "published numbers",
-        literature.section,
+        published_section.section,
         "benchmarks/published.csv has none for these data sets and fractions of labels",
     ),
-    Part("settings", rebuild.settings),
-    Part("labels", rebuild.partitions),
-    Part("commands", rebuild.commands),
-    Part("environment", rebuild.environments, "runs of an older version did not record it"),
-    Part("runs", methods.runs),
+    Part("settings", reproducibility.settings),
+    Part("labels", reproducibility.partitions),
+    Part("commands", reproducibility.commands),
+    Part("environment", reproducibility.environments, "runs of an older version did not record it"),
+    Part("runs", leaderboard_section.runs),
 )
 # The page requests nothing from outside, and the browser is told to refuse such requests.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(material: Material) -> str:
+def page(report: ReportData) -> str:
     """Return the page as HTML, a function of the results alone."""
-    return framed(material, *made(material))
+    return framed(report, *made(report))
 
 
 def made(
-    material: Material, step: Callable[[int, int], None] = lambda *_: None
+    report: ReportData, step: Callable[[int, int], None] = lambda *_: None
 ) -> tuple[list[Section], list[Part]]:
     """Make the sections of the page, and return them and the parts without data.
 
     Args:
-        material: the data; at least one run.
+        report: the data; at least one run.
         step: called with the number of parts done and the total.
     """
     sections, left_out = list[Section](), list[Part]()
     for number, part in enumerate(PARTS):
         step(number, len(PARTS))
-        section = part.make(material)
+        section = part.make(report)
         if section:
             sections.append(section)
         else:
@@ -138,10 +138,10 @@ def _refused(place: Path, flag: str = "-o") -> Iterator[None]:
         raise InputError(f"cannot write {place}: {error.strerror}; give another folder with {flag}") from None
 
 
-def framed(material: Material, sections: Sequence[Section], left_out: Sequence[Part]) -> str:
+def framed(report: ReportData, sections: Sequence[Section], left_out: Sequence[Part]) -> str:
     """Return the page of sections as HTML, with its contents, and the parts that it leaves out."""
-    title = f"Semi-supervised video benchmark: {', '.join(sorted(set(material.frame['dataset'])))}"
-    last = str(material.frame["finished"].max()).replace("T", " ").removesuffix("Z")
+    title = f"Semi-supervised video benchmark: {', '.join(sorted(set(report.frame['dataset'])))}"
+    last = str(report.frame["finished"].max()).replace("T", " ").removesuffix("Z")
     contents = "".join(f'<li><a href="#{s.anchor}">{escape(s.title)}</a></li>' for s in sections)
     body = "".join(f'<section id="{s.anchor}"><h2>{escape(s.title)}</h2>{s.html}</section>' for s in sections)
     return (
@@ -152,10 +152,10 @@ def framed(material: Material, sections: Sequence[Section], left_out: Sequence[P
         # Before anything is shown, so that controls which need scripts do not shift existing content.
         "<script>document.documentElement.classList.add('js')</script></head>\n"
         f'<body><div class="page"><header><h1>{escape(title)}</h1>'
-        f'<p class="soft">{counted(len(material.frame), "finished run")}, the last of {escape(last)} UTC, '
+        f'<p class="soft">{counted(len(report.frame), "finished run")}, the last of {escape(last)} UTC, '
         f"made by ssl-video from their records</p></header>"
         f'<nav class="contents" aria-label="contents"><ol>{contents}</ol></nav>\n<main>{body}</main>\n'
-        f"<footer>{_left_out(left_out)}{_damaged(material)}</footer></div>\n<script>{_file('page.js')}</script></body></html>\n"
+        f"<footer>{_left_out(left_out)}{_damaged(report)}</footer></div>\n<script>{_file('page.js')}</script></body></html>\n"
     )
 
 
@@ -166,12 +166,12 @@ def _left_out(parts: Sequence[Part]) -> str:
     return told + notes(f"{part.title}: {part.otherwise}" for part in parts)
 
 
-def _damaged(material: Material) -> str:
+def _damaged(report: ReportData) -> str:
     """List the damaged files."""
-    if not material.damaged:
+    if not report.damaged:
         return ""
     told = paragraph("Files left out, so that some parts cover fewer runs:")
-    return told + notes(material.damaged)
+    return told + notes(report.damaged)
 
 
 def _file(name: str) -> str:

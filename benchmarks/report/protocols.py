@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.report.prose import paragraph
-from ssl_video.benchmarks.tables import means
-from ssl_video.benchmarks.tables.cells import Column, Comparison, Row
-from ssl_video.benchmarks.tables.numbers import written, written_gain
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.html import paragraph
+from ssl_video.benchmarks.tables import mean_gain
+from ssl_video.benchmarks.tables.comparison import Column, Comparison, Row
+from ssl_video.benchmarks.tables.formatting import written, written_gain
 from ssl_video.benchmarks.tables.statistics import Interval
 from ssl_video.errors import counted
 from ssl_video.figures import charts, drawing
@@ -19,9 +19,9 @@ _CERTAIN = "differs from 0 after Holm's correction"
 CURVES = 18  # maximum number of methods with a plot over the number of labels
 
 
-def section(material: Material) -> Section:
+def section(report: ReportData) -> Section:
     """Return the section with two plots per protocol: top-1 and, if there are any, gains."""
-    compared = material.comparison
+    compared = report.comparison
     share = f"{100 * compared.confidence:g} %"
     parts = [
         paragraph(
@@ -82,7 +82,7 @@ def _mean_gains(compared: Comparison) -> Iterator[str]:
     for data in sets:
         name = data[0] if versions[data[0]] == 1 else f"{data[0]}, data {data[1]}"
         places = [place for place, column in enumerate(compared.columns) if column.data == data]
-        found = means.over_columns(
+        found = mean_gain.over_columns(
             [[row.cells[place] for place in places] for row in compared.rows], compared.confidence
         )
         gains = [

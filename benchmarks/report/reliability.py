@@ -5,8 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from ssl_video.benchmarks.report.groups import Group, drawn
-from ssl_video.benchmarks.report.material import Material, Section
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.run_groups import Group, render_groups
 from ssl_video.figures import charts
 from ssl_video.figures.charts import Series
 from ssl_video.inference import calibration
@@ -14,9 +14,9 @@ from ssl_video.inference.calibration import BINS, Bin
 from ssl_video.runs.predictions import Predictions
 
 
-def section(material: Material) -> Section | None:
+def section(report: ReportData) -> Section | None:
     """Return the section with a curve of each method's main network, before and after its temperature."""
-    html = drawn(material, partial(_curves, material))
+    html = render_groups(report, partial(_curves, report))
     if not html:
         return None
     told = (
@@ -47,11 +47,11 @@ def _bins(runs: Sequence[Predictions], said: Sequence[tuple[np.ndarray, np.ndarr
     return calibration.bins(np.concatenate(sure), np.concatenate(right))
 
 
-def _curves(material: Material, group: Group) -> str:
-    runs = [said for run in group.runs if (said := material.predictions(run))]
+def _curves(report: ReportData, group: Group) -> str:
+    runs = [said for run in group.runs if (said := report.predictions(run))]
     if not runs:
         return ""
-    found = before_and_after(runs, material.run(group.runs[0])["predictor"])
+    found = before_and_after(runs, report.run(group.runs[0])["predictor"])
     series = [
         Series(
             f"{name} (ECE {100 * calibration.error(curve):.1f} %)",

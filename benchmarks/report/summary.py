@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.report.prose import notes, paragraph
-from ssl_video.benchmarks.tables.cells import Cell, Comparison
-from ssl_video.benchmarks.tables.numbers import written
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.html import notes, paragraph
+from ssl_video.benchmarks.tables.comparison import Cell, Comparison
+from ssl_video.benchmarks.tables.formatting import written
 from ssl_video.figures.drawing import escape
 
 _NAMED = 8  # number of gains that are listed
 
 
-def section(material: Material) -> Section:
+def section(report: ReportData) -> Section:
     """Return the section with counts and the significant gains."""
-    frame, compared = material.frame, material.comparison
+    frame, compared = report.frame, report.comparison
     facts = {
         "algorithms": frame["algorithm"].nunique(),
         "methods": sum(not row.network for row in compared.rows),
@@ -24,9 +24,9 @@ def section(material: Material) -> Section:
     }
     shown = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
     html = f'<dl class="facts">{shown}</dl>' + "".join(map(paragraph, _findings(compared)))
-    html += "".join(paragraph(f"{sentence}.") for sentence in material.left_out)
-    if material.problems:
-        html += paragraph("Results that could not be used:") + notes(material.problems)
+    html += "".join(paragraph(f"{sentence}.") for sentence in report.left_out)
+    if report.problems:
+        html += paragraph("Results that could not be used:") + notes(report.problems)
     return Section("summary", "In short", html)
 
 

@@ -48,8 +48,8 @@ def write_report(
         InputError: no finished run meets the conditions, or a folder cannot be written to.
     """
     from ssl_video.benchmarks.report import page
+    from ssl_video.benchmarks.report.data import ReportData
     from ssl_video.benchmarks.report.figures import write
-    from ssl_video.benchmarks.report.material import Material
 
     shown = observer(progress)
     runs = results if isinstance(results, Results) else read_results(results)
@@ -67,12 +67,12 @@ def write_report(
         page.make_folder(Path(output))
         if figures is not None:
             page.make_folder(Path(figures), "--figures")
-        material = Material(runs.folder, some.frame, runs.problems, reference, gallery=gallery)
-        sections, left_out = page.made(material, lambda done, total: report("sections", done, total))
-        for sentence in material.damaged:
+        data = ReportData(runs.folder, some.frame, runs.problems, reference, gallery=gallery)
+        sections, left_out = page.made(data, lambda done, total: report("sections", done, total))
+        for sentence in data.damaged:
             shown.warn(sentence)
         if figures is not None:
             notes = write(Path(figures), sections, lambda done, total: report("figures", done, total))
             for sentence in notes:
                 shown.warn(sentence)
-        return page.write(Path(output), page.framed(material, sections, left_out))
+        return page.write(Path(output), page.framed(data, sections, left_out))

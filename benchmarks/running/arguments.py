@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ssl_video.benchmarks.running import recipe as recipes
 from ssl_video.benchmarks.running import suite as suites
-from ssl_video.benchmarks.running.given import specify
+from ssl_video.benchmarks.running.specify import specify
 from ssl_video.benchmarks.running.suite import Suite
 from ssl_video.errors import InputError, unknown
 from ssl_video.names import Names, listed

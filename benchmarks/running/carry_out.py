@@ -8,11 +8,11 @@ from pathlib import Path
 
 import cloudpickle
 
-from ssl_video.benchmarks.running import executors, matching, matrix, prepare
+from ssl_video.benchmarks.running import executors, matching, prepare, run_queue
 from ssl_video.benchmarks.tables import leaderboard
-from ssl_video.benchmarks.tables.caveats import FEW
 from ssl_video.benchmarks.tables.naming import method_names
 from ssl_video.benchmarks.tables.results import Results, read_results
+from ssl_video.benchmarks.tables.table_notes import FEW
 from ssl_video.data import frame_rates
 from ssl_video.errors import InputError, counted
 from ssl_video.inference import cross_validation
@@ -78,12 +78,12 @@ def carry_out(
     _check_sendable(plans, execution)
     if resume:
         identity.check_same(plans[0].name, plans[0].spec, resume)
-    todo = [plan for plan in plans if not matrix.finished(results, plan)]
+    todo = [plan for plan in plans if not run_queue.finished(results, plan)]
     _introduce(plans, todo, executor, results, observer)
     try:
         failures = _execute(todo, execution, executor, observer)
     except KeyboardInterrupt:
-        done = sum(1 for plan in plans if matrix.finished(results, plan))
+        done = sum(1 for plan in plans if run_queue.finished(results, plan))
         observer.say(f"stopped; {done} of {counted(len(plans), 'run')} finished; the same command resumes")
         if main:
             leaderboard.write(results)
@@ -95,7 +95,7 @@ def carry_out(
     names = [plan.name for plan in plans]
     runs = replace(read_results(results).only(names), failures=failures)
     observer.conclude(runs)
-    for sentence in _unused([result for plan in plans if (result := matrix.finished(results, plan))]):
+    for sentence in _unused([result for plan in plans if (result := run_queue.finished(results, plan))]):
         observer.warn(sentence)
     if failures and len(plans) > 1:
         # Each was reported when it happened, perhaps hours ago.
@@ -133,7 +133,7 @@ def _execute(
         return {}
     methods = method_names({plan.configuration: plan.spec for plan in todo})
     with observer.running(todo, methods) as show:
-        failures = matrix.execute(todo, execution.results, executor, show)
+        failures = run_queue.execute(todo, execution.results, executor, show)
     return {failure.plan.name: failure.reason for failure in failures}
 
 
@@ -142,7 +142,7 @@ def _estimate(plans: Sequence[Plan], results: Path, observer: Observer) -> None:
     *folds, last = plans
     if not folds or last.spec.folds != 1 or any(plan.spec.folds != len(folds) for plan in folds):
         return
-    if all(matrix.finished(results, plan) for plan in plans):
+    if all(run_queue.finished(results, plan) for plan in plans):
         try:
             cross_validation.attach(
                 run_folder(results, last.name), [run_folder(results, plan.name) for plan in folds]

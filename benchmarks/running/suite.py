@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ssl_video.benchmarks.running.given import specify
+from ssl_video.benchmarks.running.specify import specify
 from ssl_video.errors import InputError, shortened, unknown
 from ssl_video.registry import algorithms
 from ssl_video.spec import AUTO, Spec, build, override, read_yaml

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssl_video.benchmarks.running import arguments
 from ssl_video.benchmarks.running.arguments import BENCH_ONLY, EXECUTION, SPEC_KEYS, TRAIN_ONLY, Method
-from ssl_video.benchmarks.running.given import check_names
+from ssl_video.benchmarks.running.specify import check_names
 from ssl_video.benchmarks.running.suite import merge
 from ssl_video.names import Place
 from ssl_video.observer import Observer, observer

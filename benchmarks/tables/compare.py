@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_video.benchmarks.tables import caveats
-from ssl_video.benchmarks.tables.cells import (
+from ssl_video.benchmarks.tables import table_notes
+from ssl_video.benchmarks.tables.comparison import (
     COLUMN_KEYS,
     COSTS,
     METHOD_KEYS,
@@ -48,7 +48,7 @@ def comparison(
     Raises:
         InputError: a confidence outside (0, 1), or further networks are requested and not in the frame.
     """
-    untested = caveats.untested(frame)
+    untested = table_notes.untested(frame)
     frame = frame[frame["top1"].notna()]
     if frame.empty:
         return Comparison(baseline, confidence, (), (), tuple(untested))
@@ -78,12 +78,12 @@ def comparison(
         (row.label for row in rows if row.is_baseline and row.configuration == baseline), baseline
     )
     notes = [
-        *caveats.clips(columns),
-        *caveats.labels(columns, runs),
-        *caveats.environments(columns, runs),
+        *table_notes.clips(columns),
+        *table_notes.labels(columns, runs),
+        *table_notes.environments(columns, runs),
         *notes,
-        *caveats.gaps(rows, baseline),
-        *caveats.pseudo_labels(runs),
+        *table_notes.gaps(rows, baseline),
+        *table_notes.pseudo_labels(runs),
         *untested,
     ]
     if repetitions:

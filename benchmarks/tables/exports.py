@@ -10,10 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from ssl_video import csv_cells
-from ssl_video.benchmarks.tables.cells import COLUMN_KEYS, COSTS, METHOD_KEYS, Cell, Comparison
-from ssl_video.benchmarks.tables.layout import Costs, Gains, Grid, Scores
-from ssl_video.benchmarks.tables.means import MeanGain
-from ssl_video.benchmarks.tables.numbers import (
+from ssl_video.benchmarks.tables.comparison import COLUMN_KEYS, COSTS, METHOD_KEYS, Cell, Comparison
+from ssl_video.benchmarks.tables.formatting import (
     EMPTY,
     NO_RUN,
     PUBLISHED,
@@ -23,7 +21,9 @@ from ssl_video.benchmarks.tables.numbers import (
     written,
     written_gain,
 )
+from ssl_video.benchmarks.tables.mean_gain import MeanGain
 from ssl_video.benchmarks.tables.published import PublishedNumbers
+from ssl_video.benchmarks.tables.table_content import Costs, Gains, Scores, TableContent
 
 # One record per cell. These are the columns of the CSV, whose names and meanings are stable across versions.
 FIELDS = {
@@ -75,19 +75,22 @@ _LATEX = {
 }
 
 
-def to_markdown(grid: Grid) -> str:
+def to_markdown(content: TableContent) -> str:
     """Return a GitHub table with a column of scores and one of gains for each set of labels."""
-    beneath = _markdown_published(grid.published) if grid.published else ""
-    if not grid.labels:
-        return "\n".join([EMPTY, *(f"- {note}" for note in grid.comparison.notes), beneath])
+    beneath = _markdown_published(content.published) if content.published else ""
+    if not content.labels:
+        return "\n".join([EMPTY, *(f"- {note}" for note in content.comparison.notes), beneath])
     names = (
-        f"{'&emsp;' if more else ''}{name}" for name, more in zip(grid.labels, grid.further, strict=True)
+        f"{'&emsp;' if more else ''}{name}"
+        for name, more in zip(content.labels, content.further, strict=True)
     )
-    columns = [[grid.corner, *names]]
-    for column in grid.columns:
-        columns += _scores(grid, column) if isinstance(column, Scores) else [[column.title, *_texts(column)]]
-    notes = "".join(f"- {note}\n" for note in grid.notes)
-    return f"{_aligned(columns)}\n{grid.comparison.caption}\n\n{notes}{beneath}"
+    columns = [["method", *names]]
+    for column in content.columns:
+        columns += (
+            _scores(content, column) if isinstance(column, Scores) else [[column.title, *_texts(column)]]
+        )
+    notes = "".join(f"- {note}\n" for note in content.notes)
+    return f"{_aligned(columns)}\n{content.comparison.caption}\n\n{notes}{beneath}"
 
 
 def _markdown_published(published: PublishedNumbers) -> str:
@@ -110,14 +113,14 @@ def _aligned(columns: Sequence[Sequence[str]], left: int = 1) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in zip(*padded, strict=True))
 
 
-def _scores(grid: Grid, column: Scores) -> list[list[str]]:
+def _scores(content: TableContent, column: Scores) -> list[list[str]]:
     """Return a column of scores and, if there are any, one of gains and one of gains per cost."""
-    usual, cells = grid.comparison.usual_n, column.cells
+    usual, cells = content.comparison.usual_n, column.cells
     found = [[column.title, *(written(cell.score, usual) if cell else NO_RUN for cell in cells)]]
     if any(cell and cell.gain for cell in cells):
         gains = [written_gain(c.gain) if c and c.gain else "" for c in cells]
         found.append(["gain", *gains])
-        if grid.costs:
+        if content.costs:
             found.append(["gain/cost", *(per_cost(cell) if cell else "" for cell in cells)])
     return found
 
@@ -129,36 +132,36 @@ def _texts(column: Gains | Costs) -> list[str]:
     return [written_gain(mean.gain) if mean else "" for mean in column.gains]
 
 
-def to_latex(grid: Grid) -> str:
+def to_latex(content: TableContent) -> str:
     """Return a tabular for the package booktabs, gains below their scores, caption and notes as comments.
 
     Bold gains are significant, at the table's confidence for all of its gains together.
     """
-    beneath = _latex_published(grid.published) if grid.published else ""
-    if not grid.labels:
-        return "".join(f"% {line}\n" for line in (EMPTY, *grid.comparison.notes)) + beneath
+    beneath = _latex_published(content.published) if content.published else ""
+    if not content.labels:
+        return "".join(f"% {line}\n" for line in (EMPTY, *content.comparison.notes)) + beneath
     titles, rules, place = [""], list[str](), 2
-    for group, columns in groupby(grid.columns, key=lambda column: column.group):
+    for group, columns in groupby(content.columns, key=lambda column: column.group):
         width = len(list(columns))
         titles.append(rf"\multicolumn{{{width}}}{{c}}{{{_escaped(group)}}}")
         rules.append(rf"\cmidrule(lr){{{place}-{place + width - 1}}}")
         place += width
     heads = [
         _escaped(", ".join(column.lines) if isinstance(column, Scores) else column.name)
-        for column in grid.columns
+        for column in content.columns
     ]
     lines = [rf"\begin{{tabular}}{{l{'r' * len(heads)}}}", r"\toprule"]
     lines += [
         " & ".join(titles) + r" \\",
         " ".join(rules),
-        " & ".join([_escaped(grid.corner), *heads]) + r" \\",
+        " & ".join(["method", *heads]) + r" \\",
         r"\midrule",
     ]
-    for number in range(len(grid.labels)):
-        lines += [" & ".join(texts) + r" \\" for texts in _latex_rows(grid, number)]
+    for number in range(len(content.labels)):
+        lines += [" & ".join(texts) + r" \\" for texts in _latex_rows(content, number)]
     lines += [r"\bottomrule", r"\end{tabular}"]
     bold = ["bold gains are not 0"] if any(r"\mathbf" in line for line in lines) else []
-    notes = [grid.comparison.caption, *bold, *grid.notes]
+    notes = [content.comparison.caption, *bold, *content.notes]
     return "\n".join([*lines, *(f"% {note}" for note in notes)]) + "\n" + beneath
 
 
@@ -176,30 +179,32 @@ def _latex_published(published: PublishedNumbers) -> str:
     return "\n".join([*lines, *(f"% {note}" for note in published.notes)]) + "\n"
 
 
-def to_csv(grid: Grid) -> str:
+def to_csv(content: TableContent) -> str:
     """Return a CSV in long format: one line per cell, full precision, accuracies and gains in [0, 1]."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(csv_cells.mark_row, records(grid)))
+    writer.writerows(map(csv_cells.mark_row, records(content)))
     return text.getvalue()
 
 
-def to_json(grid: Grid) -> str:
+def to_json(content: TableContent) -> str:
     """Return the CSV's records, published numbers and mean gains separately, with caption and notes."""
-    published = grid.published
-    content = {"caption": grid.comparison.caption, "notes": grid.notes, "cells": _records(grid.comparison)}
-    content |= {
-        "mean_gains": _mean_gains(grid),
+    published = content.published
+    document = {
+        "caption": content.comparison.caption,
+        "notes": content.notes,
+        "cells": _records(content.comparison),
+        "mean_gains": _mean_gains(content),
         "published": published.records if published else [],
         "published_notes": published.notes if published else [],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def records(grid: Grid) -> list[dict[str, Any]]:
+def records(content: TableContent) -> list[dict[str, Any]]:
     """Return FIELDS of every cell, and of every published number; None: there is no such number."""
-    return [*_records(grid.comparison), *_published_records(grid.published)]
+    return [*_records(content.comparison), *_published_records(content.published)]
 
 
 def _records(comparison: Comparison) -> list[dict[str, Any]]:
@@ -220,14 +225,14 @@ def _records(comparison: Comparison) -> list[dict[str, Any]]:
     return records
 
 
-def _mean_gains(grid: Grid) -> list[dict[str, Any]]:
+def _mean_gains(content: TableContent) -> list[dict[str, Any]]:
     """Return every mean gain, with keys of FIELDS; None: there is no such number."""
     return [
         {"method": label, "group": column.group}
         | dict(zip(_OF_MEANS, _plain([*mean.gain.difference, *mean.gain[1:], mean.corrected_p]), strict=True))
-        for column in grid.columns
+        for column in content.columns
         if isinstance(column, Gains)
-        for label, mean in zip(grid.labels, column.gains, strict=True)
+        for label, mean in zip(content.labels, column.gains, strict=True)
         if mean
     ]
 
@@ -249,32 +254,32 @@ def _published_records(published: PublishedNumbers | None) -> list[dict[str, Any
     return records
 
 
-def _latex_rows(grid: Grid, number: int) -> list[list[str]]:
+def _latex_rows(content: TableContent, number: int) -> list[list[str]]:
     """Return a row's line of scores and, if it has any, its lines of gains."""
-    comparison, label = grid.comparison, _escaped(grid.labels[number])
-    lines = [[rf"\quad {label}" if grid.further[number] else label], [r"\quad gain"], [r"\quad gain/cost"]]
-    for column in grid.columns:
+    comparison, label = content.comparison, _escaped(content.labels[number])
+    lines = [[rf"\quad {label}" if content.further[number] else label], [r"\quad gain"], [r"\quad gain/cost"]]
+    for column in content.columns:
         texts = ["", "", ""]
         if isinstance(column, Costs):
             texts[0] = _escaped(column.texts[number])
         elif isinstance(column, Gains):
-            texts[1] = _latex_gain(grid, column.gains[number])
+            texts[1] = _latex_gain(content, column.gains[number])
         elif not (cell := column.cells[number]):
             texts[0] = "--"
         else:
             texts[0] = _math(parts(cell.score, comparison.usual_n))
             if cell.gain:
-                texts[1] = _latex_gain(grid, cell)
-                texts[2] = f"${per_cost(cell)}$" if grid.costs and per_cost(cell) else ""
+                texts[1] = _latex_gain(content, cell)
+                texts[2] = f"${per_cost(cell)}$" if content.costs and per_cost(cell) else ""
         lines = [[*line, text] for line, text in zip(lines, texts, strict=True)]
     return [lines[0], *(line for line in lines[1:] if any(line[1:]))]
 
 
-def _latex_gain(grid: Grid, found: Cell | MeanGain | None) -> str:
+def _latex_gain(content: TableContent, found: Cell | MeanGain | None) -> str:
     """Format a gain, in bold if it is significant."""
     if not found or not found.gain:
         return ""
-    return _math(gain_parts(found.gain), bold=grid.comparison.differs(found.corrected_p))
+    return _math(gain_parts(found.gain), bold=content.comparison.differs(found.corrected_p))
 
 
 def _math(texts: tuple[str, str, str], bold: bool = False) -> str:

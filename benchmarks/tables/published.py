@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ssl_video.benchmarks.tables.cells import Column
+from ssl_video.benchmarks.tables.comparison import Column
 
 COLUMNS = {
     "method": "name of the algorithm here, or the paper's own name if it is not included",

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderableType
 
-from ssl_video.benchmarks.tables import exports, filters, layout, leaderboard
+from ssl_video.benchmarks.tables import exports, filters, leaderboard, table_content
 from ssl_video.benchmarks.tables import published as literature
-from ssl_video.benchmarks.tables.cells import METHOD_KEYS
 from ssl_video.benchmarks.tables.compare import comparison
-from ssl_video.benchmarks.tables.layout import Grid
+from ssl_video.benchmarks.tables.comparison import METHOD_KEYS
 from ssl_video.benchmarks.tables.naming import labels
+from ssl_video.benchmarks.tables.table_content import TableContent
 from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.errors import InputError, nearest, unknown
 from ssl_video.names import Names, listed
@@ -29,51 +29,51 @@ class ResultTable:
     It prints itself in a terminal (`print`, rich) and in a notebook.
     """
 
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+    def __init__(self, content: TableContent) -> None:
+        self._content = content
 
     @property
     def caption(self) -> str:
         """A sentence that explains the numbers."""
-        return self._grid.comparison.caption
+        return self._content.comparison.caption
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that qualify the numbers."""
-        return self._grid.notes
+        return self._content.notes
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per cell: mean, half_width, n, gain, p, ... Columns: docs/leaderboard.md."""
-        return pd.DataFrame(exports.records(self._grid), columns=list(exports.FIELDS))
+        return pd.DataFrame(exports.records(self._content), columns=list(exports.FIELDS))
 
     def to_markdown(self) -> str:
         """Return a table in GitHub's Markdown."""
-        return exports.to_markdown(self._grid)
+        return exports.to_markdown(self._content)
 
     def to_latex(self) -> str:
         """Return a LaTeX tabular for the package booktabs."""
-        return exports.to_latex(self._grid)
+        return exports.to_latex(self._content)
 
     def to_csv(self) -> str:
         """Return the rows of `to_frame` as CSV."""
-        return exports.to_csv(self._grid)
+        return exports.to_csv(self._content)
 
     def to_json(self) -> str:
         """Return the rows of `to_frame`, mean gains, caption and notes as JSON."""
-        return exports.to_json(self._grid)
+        return exports.to_json(self._content)
 
     def to_text(self, width: int = 100) -> str:
         """Return the table as text with at most `width` characters per line."""
         console = Console(width=width, color_system=None, force_jupyter=False)
         with console.capture() as capture:
-            console.print(to_terminal(self._grid, width))
+            console.print(to_terminal(self._content, width))
         return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
     def __str__(self) -> str:
         return self.to_text()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield to_terminal(self._grid, options.max_width)
+        yield to_terminal(self._content, options.max_width)
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
@@ -165,11 +165,11 @@ class Results:
             InputError: there is no such baseline; mean gains over several versions of one data set.
         """
         compared = comparison(self.frame, self.configuration(baseline), predictors=predictors)
-        grid = layout.plain(compared, costs=cost, mean_gains=mean_gain)
+        content = table_content.lay_out(compared, costs=cost, mean_gains=mean_gain)
         if published:
             methods = () if published is True else tuple(published)
-            grid = replace(grid, published=literature.beside(compared.columns, methods))
-        return ResultTable(grid)
+            content = replace(content, published=literature.beside(compared.columns, methods))
+        return ResultTable(content)
 
     def write(self) -> Path:
         """Write leaderboard.csv from all finished runs of the folder, and return the file.
@@ -234,5 +234,5 @@ def published_results(dataset: Names = (), algorithm: Names = ()) -> ResultTable
         dataset: names of data sets; none: all.
         algorithm: names of methods; none: all.
     """
-    nothing = layout.plain(comparison(pd.DataFrame(columns=list(leaderboard.COLUMNS))))
+    nothing = table_content.lay_out(comparison(pd.DataFrame(columns=list(leaderboard.COLUMNS))))
     return ResultTable(replace(nothing, published=literature.alone(listed(dataset), listed(algorithm))))

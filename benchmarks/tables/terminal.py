@@ -8,9 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ssl_video.benchmarks.tables.cells import Comparison
-from ssl_video.benchmarks.tables.layout import Costs, Gains, Grid, Scores
-from ssl_video.benchmarks.tables.numbers import (
+from ssl_video.benchmarks.tables.comparison import Comparison
+from ssl_video.benchmarks.tables.formatting import (
     EMPTY,
     NO_RUN,
     PUBLISHED,
@@ -22,21 +21,22 @@ from ssl_video.benchmarks.tables.numbers import (
 )
 from ssl_video.benchmarks.tables.published import Block
 from ssl_video.benchmarks.tables.statistics import Paired
+from ssl_video.benchmarks.tables.table_content import Costs, Gains, Scores, TableContent
 
 # Spaces between columns, one of which the frame adds; the longest header line that widens a column.
 _GAP, _HEADER = 2, 20
 _PER_COST = "  gain/cost"
 
 
-def to_terminal(grid: Grid, width: int = 80) -> Table:
+def to_terminal(content: TableContent, width: int = 80) -> Table:
     """Return a table for each group of columns, each gain below its score, caption and notes at the end.
 
     If the columns of a group do not fit into `width` characters, they are split into several tables.
     Colour marks significant gains, at the table's confidence for all of its gains together.
     """
-    sheet, comparison = Table.grid(), grid.comparison
-    if grid.labels:
-        for block in _blocks(grid, width):
+    sheet, comparison = Table.grid(), content.comparison
+    if content.labels:
+        for block in _blocks(content, width):
             sheet.add_row(block)
             sheet.add_row("")
         caption = comparison.caption
@@ -45,17 +45,17 @@ def to_terminal(grid: Grid, width: int = 80) -> Table:
         ):
             caption += f", in colour where it is not 0 (Holm's correction for {comparison.tests})"
         sheet.add_row(Text(caption, "dim"))
-        sheet.add_row(_listed(grid.notes))
+        sheet.add_row(_listed(content.notes))
     else:
         sheet.add_row(EMPTY)
         if comparison.notes:
             sheet.add_row(_listed(comparison.notes))
-    if grid.published:
-        for part in grid.published.blocks:
+    if content.published:
+        for part in content.published.blocks:
             sheet.add_row("")
             sheet.add_row(_published(part))
         sheet.add_row("")
-        sheet.add_row(_listed(grid.published.notes))
+        sheet.add_row(_listed(content.published.notes))
     return sheet
 
 
@@ -88,31 +88,33 @@ class _Shown(NamedTuple):
     width: int
 
 
-def _blocks(grid: Grid, width: int) -> Iterator[Table]:
+def _blocks(content: TableContent, width: int) -> Iterator[Table]:
     """Yield tables no wider than `width`, each with columns of one group."""
-    names = [grid.corner, *_names(grid), *([_PER_COST] if grid.costs else [])]
+    names = ["method", *_names(content), *([_PER_COST] if content.costs else [])]
     room = min(max(map(len, names)), width // 2)
-    for group, members in groupby(grid.columns, key=lambda column: column.group):
+    for group, members in groupby(content.columns, key=lambda column: column.group):
         columns, block = list(members), list[_Shown]()
         scores = [column.cells for column in columns if isinstance(column, Scores)]
         # Rows without a run on this data are in the tables of other data.
-        rows = [row for row in range(len(grid.labels)) if any(cells[row] for cells in scores)]
+        rows = [row for row in range(len(content.labels)) if any(cells[row] for cells in scores)]
         for column in columns:
-            shown = _shown(grid, column)
+            shown = _shown(content, column)
             if block and room + sum(_GAP + each.width for each in (*block, shown)) > width:
-                yield _table(group, grid, rows, room, block)
+                yield _table(group, content, rows, room, block)
                 block = []
             block.append(shown)
-        yield _table(group, grid, rows, room, block)
+        yield _table(group, content, rows, room, block)
 
 
-def _table(title: str, grid: Grid, rows: Sequence[int], room: int, block: Sequence[_Shown]) -> Table:
+def _table(
+    title: str, content: TableContent, rows: Sequence[int], room: int, block: Sequence[_Shown]
+) -> Table:
     """Return a table of these rows, with further lines for a row that has a gain."""
     table = _empty_table(title)
-    table.add_column(Text(grid.corner), max_width=room, overflow="fold")
+    table.add_column(Text("method"), max_width=room, overflow="fold")
     for shown in block:
         table.add_column(Text(shown.header), width=shown.width, overflow="fold")
-    names = _names(grid)
+    names = _names(content)
     for number in rows:
         for place, label in enumerate((Text(names[number]), Text("  gain", "dim"), Text(_PER_COST, "dim"))):
             texts = [shown.lines[number][place] for shown in block]
@@ -129,15 +131,15 @@ def _empty_table(title: str) -> Table:
     )  # fmt: skip
 
 
-def _shown(grid: Grid, column: Scores | Gains | Costs) -> _Shown:
+def _shown(content: TableContent, column: Scores | Gains | Costs) -> _Shown:
     if isinstance(column, Scores):
-        return _scores(grid, column)
-    return _gains(grid, column) if isinstance(column, Gains) else _costs(column)
+        return _scores(content, column)
+    return _gains(content, column) if isinstance(column, Gains) else _costs(column)
 
 
-def _scores(grid: Grid, column: Scores) -> _Shown:
+def _scores(content: TableContent, column: Scores) -> _Shown:
     """Return a column's scores and gains, aligned at their decimal points and their ±."""
-    usual = grid.comparison.usual_n
+    usual = content.comparison.usual_n
     spelled = [parts(cell.score, usual) for cell in column.cells if cell]
     spelled += [gain_parts(cell.gain) for cell in column.cells if cell and cell.gain]
     widths = max(len(mean) for mean, _, _ in spelled), max(len(half_width) for _, half_width, _ in spelled)
@@ -146,8 +148,10 @@ def _scores(grid: Grid, column: Scores) -> _Shown:
         score = Text(written(cell.score, usual, "", widths) if cell else NO_RUN.rjust(widths[0]))
         gain, cost = Text(), Text()
         if cell and cell.gain:
-            gain = Text(written_gain(cell.gain, widths), _style(grid.comparison, cell.gain, cell.corrected_p))
-            if grid.costs and per_cost(cell):
+            gain = Text(
+                written_gain(cell.gain, widths), _style(content.comparison, cell.gain, cell.corrected_p)
+            )
+            if content.costs and per_cost(cell):
                 cost = Text(per_cost(cell).rjust(widths[0]), "dim")
         lines.append([score, gain, cost])
     header = "\n".join(column.lines)
@@ -156,7 +160,7 @@ def _scores(grid: Grid, column: Scores) -> _Shown:
     return _Shown(header, lines, width)
 
 
-def _gains(grid: Grid, column: Gains) -> _Shown:
+def _gains(content: TableContent, column: Gains) -> _Shown:
     """Return a column of mean gains with the same alignment, each in the line of gains."""
     spelled = [gain_parts(mean.gain) for mean in column.gains if mean]
     means, half_widths = ([len(texts[place]) for texts in spelled] for place in (0, 1))
@@ -165,7 +169,9 @@ def _gains(grid: Grid, column: Gains) -> _Shown:
     for mean in column.gains:
         gain = Text()
         if mean:
-            gain = Text(written_gain(mean.gain, widths), _style(grid.comparison, mean.gain, mean.corrected_p))
+            gain = Text(
+                written_gain(mean.gain, widths), _style(content.comparison, mean.gain, mean.corrected_p)
+            )
         lines.append([Text(), gain, Text()])
     longest = max(len(text) for texts in lines for text in texts)
     return _Shown(column.name, lines, max(len(column.name), longest))
@@ -185,6 +191,8 @@ def _style(comparison: Comparison, gain: Paired, corrected_p: float) -> str:
     return "dim"
 
 
-def _names(grid: Grid) -> list[str]:
+def _names(content: TableContent) -> list[str]:
     """Return the labels of rows, indented for a further network of the row above."""
-    return [f"  {label}" if more else label for label, more in zip(grid.labels, grid.further, strict=True)]
+    return [
+        f"  {label}" if more else label for label, more in zip(content.labels, content.further, strict=True)
+    ]

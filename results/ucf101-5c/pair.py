@@ -50,7 +50,7 @@ class Pair(s.Algorithm):
         clips, u = batch.labeled, batch.unlabeled
         labeled, weak, strong = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
         for role in self.roles:
-            labeled[role], weak[role], strong[role] = s.in_passes(
+            labeled[role], weak[role], strong[role] = s.forward_views(
                 self.get_submodule(role), clips[role], u[f"weak/{role}"], u[f"strong/{role}"], "separate"
             )
         with torch.no_grad():

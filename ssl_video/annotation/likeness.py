@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ssl_video.data.frames import known
+from ssl_video.data.frames import video_facts
 from ssl_video.data.importers.to_label import Given
 
 
@@ -47,7 +47,7 @@ def contents(files: Sequence[str]) -> list[int]:
     names, sizes = sorted(set(files)), defaultdict[object, list[str]](list)
     for name in names:
         try:
-            sizes[known.stamp(name)[0]].append(name)
+            sizes[video_facts.stamp(name)[0]].append(name)
         except OSError:
             sizes[name].append(name)
     numbers = dict[str, int]()
@@ -85,7 +85,7 @@ def united(*kinds: Sequence[object]) -> np.ndarray:
 def _digest(name: str) -> str:
     """Return the digest of a file's content; its name, if it cannot be read."""
     try:
-        return known.digest(name)
+        return video_facts.digest(name)
     except OSError:
         return name
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ssl_video.data.dataset import read_index, short_side
 from ssl_video.data.features import store as features
-from ssl_video.data.frames import cache, known
+from ssl_video.data.frames import cache, video_facts
 from ssl_video.data.frames.store import GIB, LONG, FrameStore
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
@@ -161,7 +161,7 @@ def fill_cache(
         rows = index.used.tolist()
         broken = store.fill(rows, lambda done, total: report("decoding", done, total), jobs)
     # Long videos are stored as they are used.
-    videos = [known.find(store.folder, file_of(store.paths[row])) for row in rows]
+    videos = [video_facts.find(store.folder, file_of(store.paths[row])) for row in rows]
     contents = [video.content for video in videos if video and not store.is_long(video)]
     sizes = {e.content: e.size for e in cache.entries(store.folder) if e.setting == store.setting}
     # Equal files are stored once.
@@ -277,7 +277,7 @@ def _found(index: Index | None) -> list[cache.CacheFile]:
     found = list(cache.entries(_folder()))
     if index is None:
         return found
-    contents = set(known.contents(_folder(), map(file_of, index.paths)))
+    contents = set(video_facts.contents(_folder(), map(file_of, index.paths)))
     return [entry for entry in found if entry.content in contents]
 
 

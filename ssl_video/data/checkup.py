@@ -10,7 +10,7 @@ from pathlib import Path
 from ssl_video.data.damage import DamagedError, Finding, OutdatedError
 from ssl_video.data.features import store as features
 from ssl_video.data.features.pack import Pack
-from ssl_video.data.frames import cache, known, timeline
+from ssl_video.data.frames import cache, timeline, video_facts
 from ssl_video.data.frames.cache import CacheFile
 from ssl_video.data.frames.formats import FORMATS, StoredClip
 from ssl_video.data.progress import Progress
@@ -69,7 +69,7 @@ def _clip(clip: CacheFile) -> Iterator[Finding]:
 
 def _facts(path: Path) -> Iterator[Finding]:
     # A link that is being written has another name for a moment.
-    if known.read(str(path)) is None and len(path.name) == 32 and os.path.lexists(path):
+    if video_facts.read(str(path)) is None and len(path.name) == 32 and os.path.lexists(path):
         yield Finding(path, "the facts of a video are damaged", _FACTS)
 
 

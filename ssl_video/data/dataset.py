@@ -13,8 +13,8 @@ from ssl_video.data import demo, recordings
 from ssl_video.data.frames.extent import FILES_OWN, Clock
 from ssl_video.data.frames.store import GIB, LONG, FrameStore
 from ssl_video.data.importers import absolute, read
-from ssl_video.data.importers.finish import Unsplit
 from ssl_video.data.importers.label_files import add_labels
+from ssl_video.data.importers.to_index import Unsplit
 from ssl_video.data.importers.unlabeled import add as add_unlabeled
 from ssl_video.data.index import Index
 from ssl_video.data.partitions.folds import fold

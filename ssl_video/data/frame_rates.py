@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 
 from ssl_video.data.dataset import Data
-from ssl_video.data.frames import known
+from ssl_video.data.frames import video_facts
 from ssl_video.data.segments import file_of
 from ssl_video.errors import counted
 
@@ -32,7 +32,7 @@ def remark(data: Data) -> str | None:
     used = data.index.used
     rows = used[:: len(used) // _LOOKED_AT + 1].tolist()
     files = dict.fromkeys(file_of(data.index.paths[row]) for row in rows)
-    videos = {file: known.find(data.store.folder, file) for file in files}
+    videos = {file: video_facts.find(data.store.folder, file) for file in files}
     rates = {file: video.frames / video.seconds for file, video in videos.items() if video and video.seconds}
     usual, some = far_off(rates)
     if not some:

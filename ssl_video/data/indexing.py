@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ssl_video.data.importers import absolute, index_file, no_such
-from ssl_video.data.importers.kinds import KINDS
 from ssl_video.data.importers.make import IndexRequest, make
+from ssl_video.data.importers.source_kinds import KINDS
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, unknown
 from ssl_video.names import Names, listed

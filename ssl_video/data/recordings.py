@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Strings
-from ssl_video.data.frames import known
+from ssl_video.data.frames import video_facts
 from ssl_video.data.frames.timeline import duration
-from ssl_video.data.importers.draft import text
+from ssl_video.data.importers.raw_index import text
 from ssl_video.data.index import Index
 from ssl_video.data.progress import CountProgress
 from ssl_video.data.segments import PART, Segment, file_of, parse, written
@@ -68,7 +68,7 @@ def durations(
     """
 
     def look(path: str) -> float:
-        video = known.find(folder, path)
+        video = video_facts.find(folder, path)
         try:
             if os.path.isdir(path):
                 return (video.frames if video else decode.count(path)) / pictures

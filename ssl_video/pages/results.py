@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_video.benchmarks.tables import caveats, leaderboard, published
-from ssl_video.benchmarks.tables.cells import Row
+from ssl_video.benchmarks.tables import leaderboard, published, table_notes
 from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.comparison import Row
 from ssl_video.benchmarks.tables.naming import natural, variants
 from ssl_video.benchmarks.tables.statistics import Interval
 from ssl_video.pages.markdown import code, linked, table
@@ -51,7 +51,7 @@ def measured(algorithm: str, results: Path) -> str:
             variant = " ".join(filter(None, [texts[-1], *more]))
             lines.append([*texts[:-1], code(variant) if variant else "", *_score(score)])
             hashes += more
-    notes += caveats.untested(together)
+    notes += table_notes.untested(together)
     if hashes:
         notes.append(f"where a variant is called {hashes[0]} or the like, {_HASH}")
     beneath = "".join(f"\n{note[0].upper()}{note[1:]}.\n" for note in notes).replace("{}", algorithm)

@@ -13,7 +13,7 @@ from ssl_video import (
     Threshold,
     View,
     algorithm,
-    in_passes,
+    forward_views,
     masked_cross_entropy,
 )
 
@@ -57,7 +57,7 @@ class MyMethod(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Compute a step's loss terms; `progress` is the fraction of training done, in [0, 1), for ramps."""
         # Clips (N, 3, T, H, W) become logits (N, classes); the weak ones without gradient.
-        labeled, weak, strong = in_passes(
+        labeled, weak, strong = forward_views(
             self.model, batch.labeled["weak"], batch.unlabeled["weak"], batch.unlabeled["strong"], "separate"
         )
         # Labels (U,) and weights (U,): 1 where the network is confident enough, else 0.

@@ -9,8 +9,8 @@ from ssl_video.data.frames.store import FrameStore
 from ssl_video.data.pool import Pool, requests
 from ssl_video.data.video.container import DecodeError
 from ssl_video.data.views.augment import restore
+from ssl_video.data.views.contact_sheet import Strip
 from ssl_video.data.views.sampling import ClipShape
-from ssl_video.data.views.sheet import Strip
 from ssl_video.errors import InputError
 from ssl_video.networks import assemble
 from ssl_video.spec import Spec

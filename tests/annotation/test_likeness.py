@@ -34,7 +34,7 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "ab":
         (tmp_path / name).write_text("same")
-    monkeypatch.setattr("ssl_video.data.frames.known.digest", lambda name: os.stat(f"{name}/absent"))
+    monkeypatch.setattr("ssl_video.data.frames.video_facts.digest", lambda name: os.stat(f"{name}/absent"))
     assert len(set(contents([str(tmp_path / name) for name in "ab"]))) == 2
 
 

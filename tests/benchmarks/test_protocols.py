@@ -9,7 +9,7 @@ import pytest
 from helpers.partitions import make_index
 from helpers.paths import LISTS
 
-from ssl_video.data.importers import entries
+from ssl_video.data.importers import list_file
 from ssl_video.data.names import folder, stem
 from ssl_video.data.partitions import partition, published, summary
 from ssl_video.data.partitions.protocols import Percent, parse
@@ -109,7 +109,7 @@ def test_the_lists_are_as_the_files_say(name: str) -> None:
     present = [path for end in known.lists for path in LISTS.rglob(end)]
     assert present
     for path in present:  # every repository's version
-        found = entries.read(path)
+        found = list_file.read(path)
         known.check(path, [stem(entry.path) for entry in found])
         assert len(found) == known.labeled
     counts = summary.summarize(clips(name)).per_class
@@ -119,9 +119,9 @@ def test_the_lists_are_as_the_files_say(name: str) -> None:
 
 @needs_lists
 def test_ucf101_videossl() -> None:
-    classes = {folder(entry.path) for entry in entries.read(LISTS / UCF_TRAIN)}
-    train = {stem(entry.path) for entry in entries.read(LISTS / UCF_TRAIN)}
-    test = {stem(entry.path) for entry in entries.read(LISTS / "ucf101_official/testlist01.txt")}
+    classes = {folder(entry.path) for entry in list_file.read(LISTS / UCF_TRAIN)}
+    train = {stem(entry.path) for entry in list_file.read(LISTS / UCF_TRAIN)}
+    test = {stem(entry.path) for entry in list_file.read(LISTS / "ucf101_official/testlist01.txt")}
     assert (len(train), len(test), len(classes)) == (9537, 3783, 101)
     chosen = {percent: names(f"ucf101-videossl-{percent}") for percent in (5, 10, 20, 50)}
     assert {p: len(each) for p, each in chosen.items()} == {5: 476, 10: 953, 20: 1907, 50: 4768}
@@ -155,7 +155,7 @@ def test_ucf101_svformer() -> None:
     assert (len(one), len(ten), len(one & ten)) == (101, 1010, 17)
     found = summary.compare(clips("ucf101-svformer-1"), clips("ucf101-svformer-10")).clips
     assert (found.first.sum(), found.second.sum(), found.both.sum()) == (101, 1010, 17)
-    train = {stem(entry.path) for entry in entries.read(LISTS / UCF_TRAIN)}
+    train = {stem(entry.path) for entry in list_file.read(LISTS / UCF_TRAIN)}
     for percent, labeled, left in ((1, one, 9436), (10, ten, 8527)):
         rest = names(f"svformer/list_ucf_{percent}/unlabel.csv")
         assert len(rest) == left
@@ -182,7 +182,7 @@ def test_hmdb51() -> None:
             official[part].add(stem(clip))
     assert {part: len(each) for part, each in official.items()} == {"0": 1666, "1": 3570, "2": 1530}
     assert names(whole) == official["0"] | official["1"]
-    unused = entries.read(LISTS / "videossl/hmdb51/ssl_sub51c_10p_val0.lst-org")
+    unused = list_file.read(LISTS / "videossl/hmdb51/ssl_sub51c_10p_val0.lst-org")
     assert {stem(entry.path) for entry in unused} == official["0"]
     for percent, each in chosen.items():
         assert each < names(whole)
@@ -190,7 +190,7 @@ def test_hmdb51() -> None:
     # Malformed lines in the lists that no paper of the table uses
     for percent in (70, 80):
         with pytest.raises(InputError, match=r"expected path\*number, found"):
-            entries.read(LISTS / f"videossl/hmdb51/ssl_sub51c_{percent}p_labeled0.lst")
+            list_file.read(LISTS / f"videossl/hmdb51/ssl_sub51c_{percent}p_labeled0.lst")
 
 
 @needs_lists

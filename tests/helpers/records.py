@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from ssl_video.benchmarks.tables.cells import Comparison
 from ssl_video.benchmarks.tables.compare import comparison
-from ssl_video.benchmarks.tables.layout import Grid, plain
+from ssl_video.benchmarks.tables.comparison import Comparison
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
+from ssl_video.benchmarks.tables.table_content import TableContent, lay_out
 from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.runs.folder import RunFolder, run_folder
 from ssl_video.runs.result import Result
@@ -97,13 +97,13 @@ def draws(algorithm: str, *top1: float, **changes: Any) -> list[dict[str, Any]]:
 
 def shown(result: Comparison, width: int = 80) -> list[str]:
     """The lines that a terminal of that width shows."""
-    return shown_grid(plain(result), width)
+    return shown_table(lay_out(result), width)
 
 
-def shown_grid(grid: Grid, width: int = 80) -> list[str]:
+def shown_table(content: TableContent, width: int = 80) -> list[str]:
     """Likewise of a layout."""
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(to_terminal(grid, width))
+    console.print(to_terminal(content, width))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 

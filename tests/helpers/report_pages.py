@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers import records
 
-from ssl_video.benchmarks.report.material import Material
+from ssl_video.benchmarks.report.data import ReportData
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.spec import build, plain
 
@@ -31,9 +31,9 @@ def write(results: Path, *runs: dict[str, Any]) -> Path:
     return results
 
 
-def material(results: Path, baseline: str = "supervised") -> Material:
+def report_data(results: Path, baseline: str = "supervised") -> ReportData:
     frame, problems = leaderboard.read(results)
-    return Material(results, frame, problems, baseline)
+    return ReportData(results, frame, problems, baseline)
 
 
 class Document(HTMLParser):

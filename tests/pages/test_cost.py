@@ -8,7 +8,7 @@ from ssl_video.pages.cost import Passes
 METHOD = """
 import torch
 from torch.nn import functional as F
-from ssl_video import Algorithm, LossOutput, Network, Teacher, View, algorithm, together
+from ssl_video import Algorithm, LossOutput, Network, Teacher, View, algorithm, forward_joint
 
 @algorithm("counted")
 class Counted(Algorithm):
@@ -23,7 +23,8 @@ class Counted(Algorithm):
     def loss(self, batch, progress):
         clips, u = batch.labeled["weak"], batch.unlabeled
         of_teacher = self.teacher(u["weak"])
-        labeled, _, mixed = together(self.model, clips, clips, 0.5 * u["strong"] + 0.5 * u["weak"].flip(0))
+        mixed = 0.5 * u["strong"] + 0.5 * u["weak"].flip(0)
+        labeled, _, mixed = forward_joint(self.model, clips, clips, mixed)
         with torch.no_grad():
             self.second(u["weak"]), self.second(u["strong"]), self.second(clips)
         second = F.cross_entropy(self.second(clips), batch.labels)

@@ -13,7 +13,7 @@ It has no pictures.
 """
 from typing import Literal
 from torch.nn import functional as F
-from ssl_video import Algorithm, LossOutput, Network, Paper, View, algorithm, together
+from ssl_video import Algorithm, LossOutput, Network, Paper, View, algorithm, forward_joint
 
 @algorithm("odd")
 class Odd(Algorithm):

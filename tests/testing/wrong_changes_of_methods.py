@@ -70,7 +70,7 @@ CHANGES = [
     M("mixmatch.py", "with averages_untouched(self.model):", "if True:", "mixtures count in the averages"),
 
     # svformer
-    M("svformer.py", 'together(self.teacher, u["weak"])', 'together(self.model, u["weak"])',
+    M("svformer.py", 'forward_joint(self.teacher, u["weak"])', 'forward_joint(self.model, u["weak"])',
       "the student labels"),
     M("svformer.py", 'mix(u["strong"], u["warped"][other], mask)',
       'u["strong"].copy_(mix(u["strong"], u["warped"][other], mask))', "written into the batch"),

@@ -11,7 +11,7 @@ from helpers.resumed import ONCE, places
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssl_video.benchmarks.report.material import Material
+from ssl_video.benchmarks.report.data import ReportData
 from ssl_video.benchmarks.running import watch
 from ssl_video.benchmarks.tables import leaderboard
 from ssl_video.errors import InputError
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_told_or_makes_no_difference(finished: list[Path]) -> 
                 else:
                     assert found == expected[kind], (name, kind)
             table = leaderboard.read(results)
-            Material(results, table.frame).curves(folder.name)
+            ReportData(results, table.frame).curves(folder.name)
             for each in watch.runs(results):
                 list(each.refresh())
         finally:

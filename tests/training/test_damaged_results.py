@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.resumed import ALWAYS, ONCE, assert_equal, outcome, places
 
-from ssl_video.benchmarks.running import matrix
+from ssl_video.benchmarks.running import run_queue
 from ssl_video.runs.folder import CHECKPOINT, RESULT, RunFolder
 from ssl_video.training.run import Plan, Stopped, run
 
@@ -52,7 +52,7 @@ def test_its_files_are_kept_and_the_run_is_repeated(
     for name in ("damaged", "damaged-1"):
         damage(folder / RESULT, other / RESULT)
         before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        assert matrix.finished(RunFolder(folder).results, plan) is None
+        assert run_queue.finished(RunFolder(folder).results, plan) is None
         said = list[str]()
         run(plan, folder, ONCE, warn=said.append)
         kept = {path.name: path.read_bytes() for path in (folder / name).iterdir()}

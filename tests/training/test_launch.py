@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers.command_line import call_here, start_python, wait_for
 
-from ssl_video.benchmarks.running import executors, matrix
+from ssl_video.benchmarks.running import executors, run_queue
 from ssl_video.benchmarks.running.executors import local
 from ssl_video.data.dataset import load
 from ssl_video.errors import InputError
@@ -75,7 +75,7 @@ def test_an_error_in_one_process_ends_all_with_one_message(
     events: list[executors.Event] = []
     execution = Execution("cpu", 1, checkpoint_seconds=0, devices=2, results=tmp_path / "results")
     # If the other process waited for the one that is gone, this would not end.
-    failures = matrix.execute(
+    failures = run_queue.execute(
         [made],
         execution.results,
         local.Local(execution),

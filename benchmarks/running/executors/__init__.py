@@ -2,8 +2,8 @@
 
 An executor accepts runs and reports their events. All executors carry out a run by the same code in its
 folder under the results folder, which all machines share. That folder holds the specification, the results
-and a lock against other processes. `ssl_video.benchmarks.running.matrix` decides on waiting and retries; Ray
-or Slurm chooses the machine.
+and a lock against other processes. `ssl_video.benchmarks.running.run_queue` decides on waiting and
+retries; Ray or Slurm chooses the machine.
 """
 
 from collections.abc import Sequence
@@ -83,15 +83,15 @@ def make(execution: "Execution") -> Executor:
                 "have options"
             )
         return Local(execution)
-    from ssl_video.benchmarks.running.executors.elsewhere import Elsewhere
+    from ssl_video.benchmarks.running.executors.cluster import Cluster
 
     if execution.executor == "ray":
         from ssl_video.benchmarks.running.executors.on_ray import Ray
 
-        return Elsewhere(Ray(execution), execution)
+        return Cluster(Ray(execution), execution)
     from ssl_video.benchmarks.running.executors.on_slurm import Slurm
 
-    return Elsewhere(Slurm(execution), execution)
+    return Cluster(Slurm(execution), execution)
 
 
 def folder(results: Path, plan: "Plan") -> Path:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from ssl_video.benchmarks.running.executors.elsewhere import RunEnd, RunOrder, carry_out
+from ssl_video.benchmarks.running.executors.cluster import RunEnd, RunOrder, carry_out
 from ssl_video.errors import InputError
 from ssl_video.training.execution import Execution
 

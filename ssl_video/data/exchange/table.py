@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from ssl_video import csv_cells
 from ssl_video.data.exchange.label import Label
-from ssl_video.data.importers.draft import Draft
 from ssl_video.data.importers.manifest import (
     edges_by_other_names,
     first_fields,
@@ -21,6 +20,7 @@ from ssl_video.data.importers.manifest import (
     with_known_names,
     with_segments,
 )
+from ssl_video.data.importers.raw_index import RawIndex
 from ssl_video.data.segments import parse
 from ssl_video.errors import InputError, some
 
@@ -53,11 +53,11 @@ def read(path: Path) -> list[Label]:
         )
     if alike := edges_by_other_names(columns):
         raise InputError(f"{path}: column {alike}")
-    draft = Draft(str(path), ids=columns["path"].cast(pa.large_string()))
-    draft.lines = functools.partial(lines_of, path)
-    names = with_segments(draft.ids, columns, draft)
-    if draft.problems:
-        raise InputError(*(f"{path}: {problem}" for problem in draft.problems))
+    raw = RawIndex(str(path), ids=columns["path"].cast(pa.large_string()))
+    raw.lines = functools.partial(lines_of, path)
+    names = with_segments(raw.ids, columns, raw)
+    if raw.problems:
+        raise InputError(*(f"{path}: {problem}" for problem in raw.problems))
     texts = {name: columns[name].to_pylist() for name in ("label", "predicted_label") if name in columns}
     predicted = texts.get("predicted_label", [""] * len(names))
     if of_predict(path):

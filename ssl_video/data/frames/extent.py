@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssl_video.data.frames.known import Video
+from ssl_video.data.frames.video_facts import VideoFacts
 from ssl_video.data.segments import Segment
 from ssl_video.data.video.container import DecodeError
 
@@ -83,7 +83,7 @@ class Extent:
         return self.first + np.where(earlier, left, right)
 
 
-def extent(video: Video, segment: Segment | None, rate: float | None, times: Times | None) -> Extent:
+def extent(video: VideoFacts, segment: Segment | None, rate: float | None, times: Times | None) -> Extent:
     """Return the frames of a clip.
 
     Args:

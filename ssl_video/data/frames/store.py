@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 
-from ssl_video.data.frames import blocks, known
+from ssl_video.data.frames import blocks, video_facts
 from ssl_video.data.frames.cache import FrameCache
 from ssl_video.data.frames.extent import FILES_OWN, Clock, Extent, Times, extent
 from ssl_video.data.frames.formats import FORMATS
-from ssl_video.data.frames.known import Video
 from ssl_video.data.frames.timeline import Timelines, duration, long_video
+from ssl_video.data.frames.video_facts import VideoFacts
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress
 from ssl_video.data.segments import file_of, parse
@@ -87,7 +87,7 @@ class FrameStore:
         self._lock = threading.Lock()
         # A caller that asks for the length of an unknown video usually asks for its frames next.
         self._recent: tuple[str, np.ndarray] | None = None
-        self._videos: dict[str, Video] = {}
+        self._videos: dict[str, VideoFacts] = {}
         self._timelines = Timelines(self.folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -129,10 +129,10 @@ class FrameStore:
 
     def stored(self, row: int) -> bool:
         """Return True if a clip's video is in the cache, or long, so that it is not stored as a whole."""
-        video = known.find(self.folder, file_of(self.paths[row]))
+        video = video_facts.find(self.folder, file_of(self.paths[row]))
         return video is not None and (self.is_long(video) or self._cache.touch(video.content))
 
-    def is_long(self, video: Video) -> bool:
+    def is_long(self, video: VideoFacts) -> bool:
         """Return True if a video is not decoded and stored as a whole."""
         return (video.seconds or video.frames / self.clock.pictures) > self.long
 
@@ -195,7 +195,7 @@ class FrameStore:
 
     def _seen(self, row: int) -> bool:
         """Return True if a clip's length is known, and record the use of a stored clip."""
-        video = known.find(self.folder, file_of(self.paths[row]))
+        video = video_facts.find(self.folder, file_of(self.paths[row]))
         if video and not self.is_long(video):
             self._cache.touch(video.content)
         return video is not None
@@ -267,7 +267,7 @@ class FrameStore:
             return str(error)
         return None
 
-    def _video(self, path: str) -> Video:
+    def _video(self, path: str) -> VideoFacts:
         """Return a file's facts, looked up once, because shared file systems may be slow to answer."""
         if path not in self._videos:
             if len(self._videos) >= _REMEMBERED:
@@ -275,22 +275,22 @@ class FrameStore:
             self._videos[path] = self._identify(path)
         return self._videos[path]
 
-    def _identify(self, path: str, length: Callable[[str], int] | None = None) -> Video:
+    def _identify(self, path: str, length: Callable[[str], int] | None = None) -> VideoFacts:
         """Return a file's facts.
 
         The frames of an unknown video are counted by `length`, or decoded, unless the same content is stored.
         Those of a long video are counted by its packets.
         """
-        video = known.find(self.folder, path)
+        video = video_facts.find(self.folder, path)
         if video is not None:
             return video
         try:
-            content = known.digest(path)
+            content = video_facts.digest(path)
         except OSError as error:
             raise DecodeError((error.strerror or str(error)).lower()) from None
         pictures = os.path.isdir(path)
         seconds = 0.0 if pictures else duration(path)
-        video = Video(content, decode.count(path) if pictures else 0, seconds)
+        video = VideoFacts(content, decode.count(path) if pictures else 0, seconds)
         if self.is_long(video):
             packets = None if pictures else long_video(path)
             frames = len(packets.stamps) if packets else video.frames or decode.count(path)
@@ -299,7 +299,7 @@ class FrameStore:
         else:
             frames = self._length(path, content, length)
         video = video._replace(frames=frames)
-        known.note(self.folder, path, video)
+        video_facts.note(self.folder, path, video)
         return video
 
     def _length(self, path: str, content: str, length: Callable[[str], int] | None) -> int:
@@ -322,14 +322,14 @@ class FrameStore:
             times = self._times(path, video)
         return extent(video, segment, rate, times)
 
-    def _times(self, path: str, video: Video) -> Times:
+    def _times(self, path: str, video: VideoFacts) -> Times:
         """Return the time stamps of a file's frames."""
         if os.path.isdir(path):
             return Times(np.arange(video.frames), 1 / self.clock.pictures)
         packets = self._timelines.packets(path, video)
         return Times(packets.stamps, packets.unit)
 
-    def _fresh(self, path: str, video: Video, indices: np.ndarray) -> np.ndarray:
+    def _fresh(self, path: str, video: VideoFacts, indices: np.ndarray) -> np.ndarray:
         """Return decoded frames: from a whole video if there is room for it, otherwise only those needed."""
         if not self._cache.full:
             frames = self._decode(path, video.content)
@@ -341,7 +341,7 @@ class FrameStore:
             return frames[indices]
         return decode.read(path, indices, self.short_side, frames=video.frames)
 
-    def _of_long(self, path: str, video: Video, indices: np.ndarray) -> tuple[np.ndarray, int, int]:
+    def _of_long(self, path: str, video: VideoFacts, indices: np.ndarray) -> tuple[np.ndarray, int, int]:
         """Return frames of a long video, and the numbers of its blocks that were stored and that were not."""
         packets = None if os.path.isdir(path) else self._timelines.packets(path, video)
 

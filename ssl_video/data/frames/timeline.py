@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ssl_video.data.frames.extent import MICROSECOND
-from ssl_video.data.frames.known import Video
+from ssl_video.data.frames.video_facts import VideoFacts
 from ssl_video.data.video import decode
 from ssl_video.data.video.container import stated_seconds
 from ssl_video.data.video.packets import Irregular, Packets, scan
@@ -29,7 +29,7 @@ class Timelines:
         self.folder = folder
         self._recent, self._frames = dict[str, Packets](), 0
 
-    def packets(self, path: str, video: Video) -> Packets:
+    def packets(self, path: str, video: VideoFacts) -> Packets:
         """Return the packets of a file; those without keys cannot be used to find frames.
 
         Where packets have no unique time stamps, the times are those of the decoded frames. If these have
@@ -52,7 +52,7 @@ class Timelines:
     def _file(self, content: str) -> Path:
         return self.folder / "times" / content[:2] / f"{content}.npz"
 
-    def _load(self, video: Video) -> Packets | None:
+    def _load(self, video: VideoFacts) -> Packets | None:
         found = read(self._file(video.content), video.content)
         return found if found and len(found.stamps) == video.frames else None
 
@@ -115,7 +115,7 @@ def duration(path: str) -> float:
     return stated
 
 
-def _scanned(path: str, video: Video) -> Packets:
+def _scanned(path: str, video: VideoFacts) -> Packets:
     """Return the packets of a file, or its frames' times in their place, see `Timelines.packets`."""
     with contextlib.suppress(Irregular):
         packets = scan(path)

@@ -10,12 +10,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ssl_video.data.importers import index_file
-from ssl_video.data.importers.draft import Draft, reading
-from ssl_video.data.importers.finish import Unsplit, finish
 from ssl_video.data.importers.folder import from_folder
-from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, recognise
 from ssl_video.data.importers.locate import at_their_paths, leave_out_missing
 from ssl_video.data.importers.manifest import from_manifest
+from ssl_video.data.importers.raw_index import RawIndex, reading
+from ssl_video.data.importers.source_kinds import FOLDER, KINDS, MANIFEST, recognise
+from ssl_video.data.importers.to_index import Unsplit, to_index
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError
 
@@ -88,15 +88,15 @@ def read(
                 f"ssl-video data index {path} --videos FOLDER -o {kind}.arrow"
             )
         if kind == FOLDER:
-            draft = _folder(path, root, split, faulty, keep_classes, flat=not training or labels_follow)
+            raw = _folder(path, root, split, faulty, keep_classes, flat=not training or labels_follow)
         else:
-            draft = _manifest(path, root, split, check, faulty)
-        return finish(draft, keep_classes, unsplit, training=training, labels_follow=labels_follow)
+            raw = _manifest(path, root, split, check, faulty)
+        return to_index(raw, keep_classes, unsplit, training=training, labels_follow=labels_follow)
 
 
 def _folder(
     path: Path, root: Path | None, split: str, faulty: bool, keep_classes: Collection[str], *, flat: bool
-) -> Draft:
+) -> RawIndex:
     problems = []
     if root is not None:
         problems.append(f"{path} is a folder of videos: root is only for a manifest, leave it out")
@@ -104,20 +104,20 @@ def _folder(
         problems.append(f"{path} is a folder and has no split column {split!r}: give a manifest")
     if problems:
         raise InputError(*problems)
-    draft = from_folder(path, keep_classes, flat=flat)
+    raw = from_folder(path, keep_classes, flat=flat)
     if faulty:
-        draft.sizes, draft.problems = None, []
-    return draft
+        raw.sizes, raw.problems = None, []
+    return raw
 
 
-def _manifest(path: Path, root: Path | None, split: str, check: bool, faulty: bool) -> Draft:
-    draft = from_manifest(path, split)
+def _manifest(path: Path, root: Path | None, split: str, check: bool, faulty: bool) -> RawIndex:
+    raw = from_manifest(path, split)
     bases = [path.parent, path.parent.parent] if root is None else [root]
-    tried = at_their_paths(draft, bases, check=check)
-    if faulty and draft.sizes is not None and (draft.sizes >= 0).any():
-        draft.sizes = None
-    leave_out_missing(draft, tried, _HINT, allowed=False)
-    return draft
+    tried = at_their_paths(raw, bases, check=check)
+    if faulty and raw.sizes is not None and (raw.sizes >= 0).any():
+        raw.sizes = None
+    leave_out_missing(raw, tried, _HINT, allowed=False)
+    return raw
 
 
 def absolute(path: Path | str) -> Path:

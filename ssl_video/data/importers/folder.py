@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssl_video.data.importers.draft import SPLITS, Draft, text
 from ssl_video.data.importers.labels import is_unlabeled
 from ssl_video.data.importers.locate import ABSENT, UNDECODABLE, file_size, videos_below
+from ssl_video.data.importers.raw_index import SPLITS, RawIndex, text
 from ssl_video.data.names import EXTENSIONS, VIDEO, is_picture, is_video
 from ssl_video.errors import InputError, counted, some
 
@@ -19,7 +19,7 @@ _PICTURES = "pictures in folders of videos or classes (a clip of pictures is a f
 _OUTSIDE = "videos outside of class folders"
 
 
-def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool = False) -> Draft:
+def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool = False) -> RawIndex:
     """Return the videos in class folders, perhaps in train/ and test/; see `ssl_video.data.importers.read`.
 
     Args:
@@ -30,13 +30,13 @@ def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool 
     Raises:
         InputError: there are no videos in class folders, or their names are not UTF-8.
     """
-    draft = Draft(str(folder), folder.name, str(folder))
+    raw = RawIndex(str(folder), folder.name, str(folder))
     ignored: Counter[str] = Counter()
     ids, labels, splits, sizes, broken = [], list[str](), list[str | None](), list[int](), list[str]()
     groups = list[str]()
     for place, label, split in _class_folders(folder, ignored, keep_classes):
         # The files directly in it also count if their names are not UTF-8, which is an error.
-        files = _scan(folder / place, ignored)[0] | _below(folder / place, draft)
+        files = _scan(folder / place, ignored)[0] | _below(folder / place, raw)
         if is_unlabeled(label, keep_classes):
             label = ""
         ignored["folders without videos"] += not files
@@ -49,13 +49,13 @@ def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool 
         labels += [label] * len(files)
         splits += [split] * len(files)
     if not sizes and flat:
-        found = _below(folder, draft)
+        found = _below(folder, raw)
         ids, sizes = [text(list(found))], list(found.values())
         labels, splits, groups = [""] * len(found), [None] * len(found), [""] * len(found)
         ignored.pop(_OUTSIDE, None)
     left = ", ".join(f"{count} {what}" for what, count in ignored.items() if count)
     if left:
-        draft.notes.append(f"ignored in {folder}: {left}")
+        raw.notes.append(f"ignored in {folder}: {left}")
     if not sizes:
         raise InputError(
             f"{folder}: no videos found ({left or 'the folder is empty'}); expected a folder for each class "
@@ -66,27 +66,23 @@ def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool 
         raise InputError(
             f"{folder}: {counted(len(broken), 'file name', 'are')} not UTF-8: {some(broken)}; rename them"
         )
-    draft.ids, draft.labels, draft.sizes = pa.concat_arrays(ids), text(labels), np.array(sizes)
-    pictures = draft.ids.filter(pc.invert(pc.match_substring_regex(draft.ids, VIDEO))).to_pylist()
+    raw.ids, raw.labels, raw.sizes = pa.concat_arrays(ids), text(labels), np.array(sizes)
+    pictures = raw.ids.filter(pc.invert(pc.match_substring_regex(raw.ids, VIDEO))).to_pylist()
     if pictures:
-        draft.notes.append(
-            f"{counted(len(pictures), 'folder')} of pictures: each is a clip: {some(pictures)}"
-        )
-    draft.splits = None if None in splits else text(splits)
-    _set_groups(draft, groups)
-    absent = draft.ids.filter(pa.array(draft.sizes == ABSENT)).to_pylist()
+        raw.notes.append(f"{counted(len(pictures), 'folder')} of pictures: each is a clip: {some(pictures)}")
+    raw.splits = None if None in splits else text(splits)
+    _set_groups(raw, groups)
+    absent = raw.ids.filter(pa.array(raw.sizes == ABSENT)).to_pylist()
     if absent:
-        draft.problems.append(
-            f"{counted(len(absent), 'file')} cannot be read (broken links?): {some(absent)}"
-        )
-    return draft
+        raw.problems.append(f"{counted(len(absent), 'file')} cannot be read (broken links?): {some(absent)}")
+    return raw
 
 
-def _set_groups(draft: Draft, groups: list[str]) -> None:
-    """Set a draft's source videos, if there are any, and add a note."""
+def _set_groups(raw: RawIndex, groups: list[str]) -> None:
+    """Set a raw's source videos, if there are any, and add a note."""
     if deep := sum(map(bool, groups)):
-        draft.groups = text(groups)
-        draft.notes.append(
+        raw.groups = text(groups)
+        raw.notes.append(
             f"{counted(deep, 'clip', 'are')} in folders inside class folders, which count as source videos "
             "(groups)"
         )
@@ -118,9 +114,9 @@ def _class_folders(
     return places
 
 
-def _below(folder: Path, draft: Draft) -> dict[str, int]:
+def _below(folder: Path, raw: RawIndex) -> dict[str, int]:
     """Return the videos at any depth below a folder, with their sizes in bytes."""
-    return {name: file_size(f"{folder}/{name}") for name in videos_below(folder, draft).to_pylist()}
+    return {name: file_size(f"{folder}/{name}") for name in videos_below(folder, raw).to_pylist()}
 
 
 def _scan(folder: Path, ignored: Counter[str]) -> tuple[dict[str, int], list[str]]:

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from ssl_video.data.importers.draft import Draft, split_column, text
+from ssl_video.data.importers.raw_index import RawIndex, split_column, text
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
 
@@ -23,7 +23,7 @@ def recognises(names: list[str]) -> bool:
     return any(_LIST.fullmatch(name) for name in names)
 
 
-def from_hmdb51(folder: Path) -> Draft:
+def from_hmdb51(folder: Path) -> RawIndex:
     """Return the clips of all official splits, each with two pools of training clips.
 
     Columns split, split2 and split3 are the official ones: 3,570 training and 1,530 test clips. In
@@ -45,25 +45,25 @@ def from_hmdb51(folder: Path) -> Draft:
     lacking = [f"{c}_test_split{n}.txt" for c in classes for n in numbers if (c, n) not in lists]
     if lacking:
         raise InputError(f"{folder}: lists are missing: {some(lacking)}")
-    draft = Draft(str(folder))
+    raw = RawIndex(str(folder))
     clips: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
     for (label, number), file in lists.items():
         for line in filter(str.strip, read_text(file).splitlines()):
             name, _, mark = line.strip().rpartition(" ")
             if not name or mark not in _MARKS:
-                draft.problems.append(f"{file.name}: expected a name and 0, 1 or 2, found {line.strip()!r}")
+                raw.problems.append(f"{file.name}: expected a name and 0, 1 or 2, found {line.strip()!r}")
             clips[label, name.strip()][number] = _MARKS.get(mark, "")
     rows = sorted(clips)
-    draft.ids, draft.labels = (
+    raw.ids, raw.labels = (
         text([f"{label}/{name}" for label, name in rows]),
         text([row[0] for row in rows]),
     )
     columns = {split_column(n): [clips[row].get(n, "") for row in rows] for n in numbers}
     columns |= {name + ALL: [part or "train" for part in column] for name, column in columns.items()}
-    draft.splits = text(columns.pop("split"))
-    draft.columns = {name: text(column) for name, column in columns.items()}
+    raw.splits = text(columns.pop("split"))
+    raw.columns = {name: text(column) for name, column in columns.items()}
     names = [re.fullmatch(_NAME.format(label=re.escape(label)), name) for label, name in rows]
     if all(names):
-        draft.groups = text([name["group"] for name in names if name])
-        draft.notes.append("source videos (groups) are taken from the file names: <source>_<class>_...")
-    return draft
+        raw.groups = text([name["group"] for name in names if name])
+        raw.notes.append("source videos (groups) are taken from the file names: <source>_<class>_...")
+    return raw

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Origin, Strings, mapped
-from ssl_video.data.importers.draft import as_splits, text
-from ssl_video.data.importers.finish import check_parts, given_splits
+from ssl_video.data.importers.raw_index import as_splits, text
+from ssl_video.data.importers.to_index import check_parts, given_splits
 from ssl_video.data.index import PARTS, Index, in_segments
 from ssl_video.errors import InputError, unknown
 from ssl_video.files import replacing

@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssl_video.data.importers.draft import Draft, as_splits, joined, rows, text
 from ssl_video.data.importers.manifest import first_fields, lines_of, read_table
+from ssl_video.data.importers.raw_index import RawIndex, as_splits, joined, rows, text
 from ssl_video.errors import InputError, counted, some, unknown
 
 _NEEDED = ("youtube_id", "time_start", "time_end")
@@ -23,7 +23,7 @@ def recognises(file: Path) -> bool:
     return set(_NEEDED) <= set(first_fields(file))
 
 
-def from_kinetics(files: Sequence[Path]) -> Draft:
+def from_kinetics(files: Sequence[Path]) -> RawIndex:
     """Return the clips of some files: one file per part, or one for all.
 
     Clips without a label (the test part, as it was published) are left out. The part of a clip is in the
@@ -35,19 +35,19 @@ def from_kinetics(files: Sequence[Path]) -> Draft:
     Raises:
         InputError: a file lacks columns, or neither its columns nor its name give the part.
     """
-    draft = Draft(", ".join(map(str, files)))
-    tables = [_read(file, draft) for file in files]
+    raw = RawIndex(", ".join(map(str, files)))
+    tables = [_read(file, raw) for file in files]
     columns = {name: pa.concat_arrays([table[name] for table in tables]) for name in tables[0]}
-    draft.ids, draft.labels, draft.splits = columns["id"], columns["label"], columns["split"]
-    draft.groups = columns["group"]
-    unlabeled = pc.equal(draft.labels, "")
-    for item in pc.value_counts(draft.splits.filter(unlabeled)).to_pylist():
-        draft.notes.append(f"{counted(item['counts'], item['values'] + ' clip', 'have')} no label: left out")
-    draft.take(rows(pc.invert(unlabeled)))
-    return draft
+    raw.ids, raw.labels, raw.splits = columns["id"], columns["label"], columns["split"]
+    raw.groups = columns["group"]
+    unlabeled = pc.equal(raw.labels, "")
+    for item in pc.value_counts(raw.splits.filter(unlabeled)).to_pylist():
+        raw.notes.append(f"{counted(item['counts'], item['values'] + ' clip', 'have')} no label: left out")
+    raw.take(rows(pc.invert(unlabeled)))
+    return raw
 
 
-def _read(file: Path, draft: Draft) -> dict[str, pa.Array]:
+def _read(file: Path, raw: RawIndex) -> dict[str, pa.Array]:
     """Return the ids, labels, splits and groups of a file."""
     table = read_table(file)
     missing = [f"{file}: {unknown('column', name, table)}" for name in _NEEDED if name not in table]
@@ -59,7 +59,7 @@ def _read(file: Path, draft: Draft) -> dict[str, pa.Array]:
         if not pc.all(whole).as_py():
             wrong = rows(pc.invert(whole))[:5]
             lines = zip(table[name].take(wrong).to_pylist(), lines_of(file, wrong), strict=True)
-            draft.problems.append(
+            raw.problems.append(
                 f"{file.name}: {name} has {some([f'{value} (line {line})' for value, line in lines])}; "
                 "expected whole seconds"
             )
@@ -69,14 +69,14 @@ def _read(file: Path, draft: Draft) -> dict[str, pa.Array]:
     return {
         "id": joined("", pc.if_else(pc.equal(labels, ""), "unlabeled", labels), "/", names, ".mp4"),
         "label": labels,
-        "split": _splits(file, table, count, draft),
+        "split": _splits(file, table, count, raw),
         "group": table["youtube_id"],
     }
 
 
-def _splits(file: Path, table: dict[str, pa.Array], count: int, draft: Draft) -> pa.Array:
+def _splits(file: Path, table: dict[str, pa.Array], count: int, raw: RawIndex) -> pa.Array:
     if "split" in table and pc.any(pc.not_equal(table["split"], "")).as_py():
-        return as_splits(table["split"], "split", draft.problems)
+        return as_splits(table["split"], "split", raw.problems)
     part = re.search(r"train|val|test", file.stem.lower())
     if not part:
         raise InputError(

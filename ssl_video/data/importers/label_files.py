@@ -15,15 +15,15 @@ import numpy as np
 import pyarrow as pa
 
 from ssl_video.data.columns import Category, Strings
-from ssl_video.data.importers.draft import reading, text
-from ssl_video.data.importers.finish import (
+from ssl_video.data.importers.located_labels import Clip, Located, clip_of, read
+from ssl_video.data.importers.raw_index import reading, text
+from ssl_video.data.importers.to_index import (
     all_for_training,
     check_parts,
     classes_of,
     source_by_name,
     too_few_classes,
 )
-from ssl_video.data.importers.located_labels import Clip, Located, clip_of, read
 from ssl_video.data.importers.unlabeled import free_name, more
 from ssl_video.data.index import PARTS, Index
 from ssl_video.data.names import is_video

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssl_video.data.importers.draft import Draft, text
+from ssl_video.data.importers.raw_index import RawIndex, text
 from ssl_video.errors import counted
 
 # Also names of folders with unlabeled videos at any depth.
@@ -18,26 +18,26 @@ def is_unlabeled(folder: str, classes: Collection[str]) -> bool:
     return folder.lower() in UNLABELED and folder not in classes
 
 
-def remove_words(draft: Draft, classes: Collection[str]) -> None:
+def remove_words(raw: RawIndex, classes: Collection[str]) -> None:
     """Turn labels that say that there is none into empty ones, and add a note.
 
     Args:
-        draft: its labels are changed.
+        raw: its labels are changed.
         classes: such words that are real classes here.
     """
-    values = draft.labels.dictionary_encode()
+    values = raw.labels.dictionary_encode()
     words = values.dictionary.to_pylist()
     taken = [word for word in words if word.lower() in NO_LABEL and word not in classes]
     if not taken:
         return
-    numbers = pc.value_counts(draft.labels)
+    numbers = pc.value_counts(raw.labels)
     found = {item["values"]: item["counts"] for item in numbers.to_pylist()}
     for word in taken:
-        draft.notes.append(
+        raw.notes.append(
             f"{counted(found[word], 'clip', 'are')} unlabeled, as the label is {word!r}; if this is a class: "
             f"--keep-classes {word!r}"
         )
-    draft.labels = text(["" if word in taken else word for word in words]).take(values.indices)
+    raw.labels = text(["" if word in taken else word for word in words]).take(values.indices)
 
 
 def given(labels: pa.Array) -> pa.Array:

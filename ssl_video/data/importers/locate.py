@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
-from ssl_video.data.importers.draft import Draft, joined, rows, text
+from ssl_video.data.importers.raw_index import RawIndex, joined, rows, text
 from ssl_video.data.names import is_picture, is_video
 from ssl_video.data.partitions.stems import stems
 from ssl_video.data.progress import Progress
@@ -27,12 +27,12 @@ _CHUNK = 65536  # number of strings converted to Python objects at a time
 
 
 def at_their_paths(
-    draft: Draft, bases: Sequence[Path], *, check: bool = True, progress: Progress | None = None
+    raw: RawIndex, bases: Sequence[Path], *, check: bool = True, progress: Progress | None = None
 ) -> str:
-    """Set root, ids and sizes of a draft from its paths as written, absolute or relative to one base.
+    """Set root, ids and sizes of a raw index from its paths as written, absolute or relative to one base.
 
     Args:
-        draft: paths that lead out of the base are added to its problems.
+        raw: paths that lead out of the base are added to its problems.
         bases: folders, the likeliest first; the one with more of the files is chosen for all clips.
         check: look for the files; otherwise the first base is taken.
         progress: called with the current task, the number of items done and the total.
@@ -40,7 +40,7 @@ def at_their_paths(
     Returns:
         The folders that were searched, for a message.
     """
-    paths, most, outside = _with_slashes(draft, bases) if check else draft.ids, -1, np.empty(0, np.int64)
+    paths, most, outside = _with_slashes(raw, bases) if check else raw.ids, -1, np.empty(0, np.int64)
     for base in bases:
         ids, out = _tidy(str(base), paths)
         sizes = _sizes(str(base), ids, progress) if check else None
@@ -48,45 +48,45 @@ def at_their_paths(
             sizes[out] = _OUTSIDE
         found = len(ids) if sizes is None else int((sizes >= 0).sum())
         if found > most:  # the first one wins a tie
-            most, draft.root, draft.ids, draft.sizes, outside = found, str(base), ids, sizes, out
+            most, raw.root, raw.ids, raw.sizes, outside = found, str(base), ids, sizes, out
         if found == len(paths):
             break
     if len(outside):
         names = paths.take(outside[:5]).to_pylist()
-        if draft.lines:
-            lines = draft.lines(outside[:5])
+        if raw.lines:
+            lines = raw.lines(outside[:5])
             names = [f"{name} (line {line})" for name, line in zip(names, lines, strict=True)]
-        draft.problems.append(
-            f"{len(outside)} paths lead out of {draft.root}: {some(names)}; to allow that, give as root a "
+        raw.problems.append(
+            f"{len(outside)} paths lead out of {raw.root}: {some(names)}; to allow that, give as root a "
             "folder that holds all files"
         )
-    return draft.root if most else " and not in ".join(map(str, bases))
+    return raw.root if most else " and not in ".join(map(str, bases))
 
 
-def _with_slashes(draft: Draft, bases: Sequence[Path]) -> pa.Array:
-    """Return a draft's paths with backslashes as slashes, unless a file's name has a backslash."""
-    there = draft.ids.filter(pc.match_substring(draft.ids, "\\"))
+def _with_slashes(raw: RawIndex, bases: Sequence[Path]) -> pa.Array:
+    """Return a raw's paths with backslashes as slashes, unless a file's name has a backslash."""
+    there = raw.ids.filter(pc.match_substring(raw.ids, "\\"))
     names = there[:_LOOKS].to_pylist()
     if not names or any(os.path.exists(os.path.join(base, name)) for base in bases for name in names):
-        return draft.ids
-    return pc.replace_substring(draft.ids, "\\", "/")
+        return raw.ids
+    return pc.replace_substring(raw.ids, "\\", "/")
 
 
-def by_name(draft: Draft, folder: Path, progress: Progress | None = None) -> str:
-    """Find a draft's files below a folder, by path or by name without extension; set ids and sizes.
+def by_name(raw: RawIndex, folder: Path, progress: Progress | None = None) -> str:
+    """Find a raw's files below a folder, by path or by name without extension; set ids and sizes.
 
     Published lists contain the folders and extensions of their authors. If folders in their paths exist
     here, a file must lie in the one of that name. Otherwise its name alone must be unique.
 
     Args:
-        draft: problems and notes are added.
+        raw: problems and notes are added.
         folder: absolute path.
         progress: see `at_their_paths`.
 
     Returns:
         The folder, as in `at_their_paths`.
     """
-    wanted, files = draft.ids, videos_below(folder, draft, progress)
+    wanted, files = raw.ids, videos_below(folder, raw, progress)
     found = _lookup(wanted, files)
     keys, file_keys = _keys(wanted, files)
     found = np.where(found == ABSENT, _lookup(keys, file_keys), found)
@@ -97,52 +97,52 @@ def by_name(draft: Draft, folder: Path, progress: Progress | None = None) -> str
             + " or ".join(files.filter(pc.equal(file_keys, keys[row])).to_pylist()[:3])
             for row in unclear[:3].tolist()
         ]
-        draft.problems.append(f"{len(unclear)} names fit several files in {folder}: {'; '.join(examples)}")
+        raw.problems.append(f"{len(unclear)} names fit several files in {folder}: {'; '.join(examples)}")
     there = found >= 0
     others = len(files) - len(np.unique(found[there]))
     if others and there.any():
-        draft.notes.append(f"{others} other videos in {folder} are not listed and are left out")
-    draft.root = str(folder)
+        raw.notes.append(f"{others} other videos in {folder} are not listed and are left out")
+    raw.root = str(folder)
     if len(files):
-        draft.ids = pc.if_else(pa.array(there), files.take(pa.array(np.maximum(found, 0))), wanted)
-    draft.sizes = np.where(there, 0, np.where(found == _SEVERAL, _OUTSIDE, ABSENT))
-    draft.sizes[there] = _sizes(str(folder), draft.ids.filter(pa.array(there)), progress)
+        raw.ids = pc.if_else(pa.array(there), files.take(pa.array(np.maximum(found, 0))), wanted)
+    raw.sizes = np.where(there, 0, np.where(found == _SEVERAL, _OUTSIDE, ABSENT))
+    raw.sizes[there] = _sizes(str(folder), raw.ids.filter(pa.array(there)), progress)
     return str(folder)
 
 
-def leave_out_missing(draft: Draft, tried: str, hint: str, *, allowed: bool) -> None:
+def leave_out_missing(raw: RawIndex, tried: str, hint: str, *, allowed: bool) -> None:
     """Leave missing files out and add a note, or, if that is not allowed, add a problem.
 
     Args:
-        draft: a draft whose files have been located.
+        raw: a raw index whose files have been located.
         tried: the folders that were searched.
         hint: advice about missing files, for a message.
         allowed: missing files are allowed.
     """
-    if draft.sizes is None or not len(absent := rows(draft.sizes == ABSENT)):
+    if raw.sizes is None or not len(absent := rows(raw.sizes == ABSENT)):
         return
-    count = f"{len(absent)} of {len(draft.ids)}"
-    by_part = _by_part(draft, absent)
-    if not allowed or len(absent) == len(draft.ids):
-        draft.problems.append(
-            f"{count} files do not exist in {tried}: {some(Strings(draft.ids.take(absent)))}{by_part}; {hint}"
+    count = f"{len(absent)} of {len(raw.ids)}"
+    by_part = _by_part(raw, absent)
+    if not allowed or len(absent) == len(raw.ids):
+        raw.problems.append(
+            f"{count} files do not exist in {tried}: {some(Strings(raw.ids.take(absent)))}{by_part}; {hint}"
         )
         return
-    before = pc.unique(draft.labels)
-    draft.take(rows(draft.sizes != ABSENT))
-    draft.notes.append(f"{count} clips are left out, since their files are missing{by_part}")
-    lost = Strings(before.filter(pc.invert(pc.is_in(before, value_set=pc.unique(draft.labels)))))
+    before = pc.unique(raw.labels)
+    raw.take(rows(raw.sizes != ABSENT))
+    raw.notes.append(f"{count} clips are left out, since their files are missing{by_part}")
+    lost = Strings(before.filter(pc.invert(pc.is_in(before, value_set=pc.unique(raw.labels)))))
     if len(lost):
-        draft.notes.append(f"{counted(len(lost), 'class', 'have')} no file at all: {some(lost)}")
+        raw.notes.append(f"{counted(len(lost), 'class', 'have')} no file at all: {some(lost)}")
 
 
-def _by_part(draft: Draft, absent: np.ndarray) -> str:
+def _by_part(raw: RawIndex, absent: np.ndarray) -> str:
     """Return the number of missing clips of each part, in brackets."""
-    if draft.splits is None:
+    if raw.splits is None:
         return ""
     total, lost = (
         {item["values"]: item["counts"] for item in pc.value_counts(values).to_pylist()}
-        for values in (draft.splits, draft.splits.take(absent))
+        for values in (raw.splits, raw.splits.take(absent))
     )
     parts = [
         f"{part or 'not used'} {lost.get(part, 0)} of {total[part]}" for part in sorted(total, reverse=True)
@@ -203,7 +203,7 @@ def is_clip(folder: str | Path) -> bool:
         return not others and any(is_picture(entry.name) for entry in shown)
 
 
-def videos_below(folder: Path, draft: Draft, progress: Progress | None = None) -> pa.Array:
+def videos_below(folder: Path, raw: RawIndex, progress: Progress | None = None) -> pa.Array:
     """Return every video and folder of pictures (`is_clip`) below a folder, relative to it, as a column."""
     chunks, broken = [], 0
     for place, names in _walk(str(folder), "", set(), progress):
@@ -211,7 +211,7 @@ def videos_below(folder: Path, draft: Draft, progress: Progress | None = None) -
         broken += len(names) - len(whole)
         chunks.append(text(whole))
     if broken:
-        draft.notes.append(f"{broken} videos in {folder} have names that are not UTF-8 and are left out")
+        raw.notes.append(f"{broken} videos in {folder} have names that are not UTF-8 and are left out")
     return pa.concat_arrays(chunks)
 
 

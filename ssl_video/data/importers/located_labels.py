@@ -9,8 +9,8 @@ from typing import NamedTuple
 from ssl_video.data import exchange
 from ssl_video.data.exchange.label import Label
 from ssl_video.data.importers import labels, no_such
-from ssl_video.data.importers.draft import Draft, text
 from ssl_video.data.importers.locate import is_clip
+from ssl_video.data.importers.raw_index import RawIndex, text
 from ssl_video.data.index import Index
 from ssl_video.data.names import is_video
 from ssl_video.data.segments import Segment, file_of, parse
@@ -56,12 +56,12 @@ def read(file: Path, index: Index, keep_classes: Collection[str]) -> tuple[dict[
     rows = [row for row in rows if row.label]
     if not rows:
         return {}, [f"{file.name}: no row has a label yet"]
-    draft = Draft(str(file), labels=text([row.label for row in rows]), notes=notes)
-    labels.remove_words(draft, keep_classes)
-    found = _by_clip(rows, draft.labels.to_pylist(), _files(rows, file, index, draft), draft)
-    if draft.problems:
-        raise InputError(*(f"{file}: {problem}" for problem in draft.problems))
-    return found, draft.notes
+    raw = RawIndex(str(file), labels=text([row.label for row in rows]), notes=notes)
+    labels.remove_words(raw, keep_classes)
+    found = _by_clip(rows, raw.labels.to_pylist(), _files(rows, file, index, raw), raw)
+    if raw.problems:
+        raise InputError(*(f"{file}: {problem}" for problem in raw.problems))
+    return found, raw.notes
 
 
 def clip_of(path: str) -> Clip | None:
@@ -76,9 +76,9 @@ def clip_of(path: str) -> Clip | None:
 
 
 def _by_clip(
-    rows: Sequence[Label], names: Iterable[str], files: dict[str, str], draft: Draft
+    rows: Sequence[Label], names: Iterable[str], files: dict[str, str], raw: RawIndex
 ) -> dict[Clip, Located]:
-    """Return the labels by clip; a clip with two different ones is added to a draft's problems."""
+    """Return the labels by clip; a clip with two different ones is added to a raw's problems."""
     found, twice = dict[Clip, Located](), list[str]()
     for row, label in zip(rows, names, strict=True):
         file = files.get(row.path)
@@ -88,11 +88,11 @@ def _by_clip(
         if found.setdefault(clip, Located(file, row.part, label)).label != label:
             twice.append(f"{row.path}{row.part} ({row.place})")
     if twice:
-        draft.problems.append(f"a clip has two labels: {', '.join(twice[:5])}")
+        raw.problems.append(f"a clip has two labels: {', '.join(twice[:5])}")
     return found
 
 
-def _files(rows: Sequence[Label], file: Path, index: Index, draft: Draft) -> dict[str, str]:
+def _files(rows: Sequence[Label], file: Path, index: Index, raw: RawIndex) -> dict[str, str]:
     """Return the absolute path of each file that is there, by its path as written.
 
     Relative paths start from the one of some folders that has the most of them. A path that leads nowhere, as
@@ -102,11 +102,11 @@ def _files(rows: Sequence[Label], file: Path, index: Index, draft: Draft) -> dic
         rows: rows with paths as written.
         file: the file that they stand in.
         index: the clips so far.
-        draft: what is missing is added to its problems.
+        raw: what is missing is added to its problems.
     """
     written = {row.path: row.place for row in reversed(rows)}
     if "" in written:
-        draft.problems.append(f"the path is empty ({written.pop('')})")
+        raw.problems.append(f"the path is empty ({written.pop('')})")
     bases = [file.parent, file.parent.parent, Path(index.root), Path.cwd()]
     tried = [{path: os.path.normpath(os.path.join(base, path)) for path in written} for base in bases]
     there = [{path: place for path, place in one.items() if _may_be_clip(place)} for one in tried]
@@ -122,13 +122,13 @@ def _files(rows: Sequence[Label], file: Path, index: Index, draft: Draft) -> dic
         if len(of_name) == 1:
             (found[path],) = of_name
         elif of_name:
-            draft.problems.append(f"{path} may be {' or '.join(sorted(of_name)[:3])}")
+            raw.problems.append(f"{path} may be {' or '.join(sorted(of_name)[:3])}")
         else:
             lost.append(path)
     if lost:
         where = " and not in ".join(dict.fromkeys(map(str, bases)))
         number = f"{len(lost)} of {len(written)} files do not exist"
-        draft.problems.append(
+        raw.problems.append(
             f"{number} in {where}, nor are they clips of the data by their names: {some(lost)}"
         )
     return found

@@ -7,13 +7,13 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
-from ssl_video.data.importers.draft import Draft, home, reading
-from ssl_video.data.importers.finish import Unsplit, finish
 from ssl_video.data.importers.folder import from_folder
-from ssl_video.data.importers.kinds import FOLDER, KINDS, MANIFEST, check_sources, recognise
 from ssl_video.data.importers.label_files import add_labels
 from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing
 from ssl_video.data.importers.plain_lists import from_lists
+from ssl_video.data.importers.raw_index import RawIndex, home, reading
+from ssl_video.data.importers.source_kinds import FOLDER, KINDS, MANIFEST, check_sources, recognise
+from ssl_video.data.importers.to_index import Unsplit, to_index
 from ssl_video.data.importers.unlabeled import add
 from ssl_video.data.index import Index
 from ssl_video.data.names import VIDEO
@@ -95,21 +95,19 @@ def make(request: IndexRequest, name: str, progress: Progress | None = None) -> 
     """
     request = request.recognised()
     with reading():
-        draft = _read(request)
-        draft.name = name
+        raw = _read(request)
+        raw.name = name
         if request.kind != FOLDER:
-            _locate(draft, request, progress)
-    if not len(draft.ids):
-        raise InputError(
-            *(f"{draft.source}: {problem}" for problem in draft.problems or ["there are no clips"])
-        )
+            _locate(raw, request, progress)
+    if not len(raw.ids):
+        raise InputError(*(f"{raw.source}: {problem}" for problem in raw.problems or ["there are no clips"]))
     with reading():
         unsplit: Unsplit = "train" if request.unlabeled else "hold-out"
-        index = finish(draft, request.keep_classes, unsplit, labels_follow=bool(request.labels))
+        index = to_index(raw, request.keep_classes, unsplit, labels_follow=bool(request.labels))
         return add_labels(add(index, request.unlabeled), request.labels, request.keep_classes)
 
 
-def _read(request: IndexRequest) -> Draft:
+def _read(request: IndexRequest) -> RawIndex:
     if request.kind == FOLDER:
         return from_folder(request.sources[0], request.keep_classes, flat=bool(request.labels))
     if request.kind:
@@ -117,21 +115,21 @@ def _read(request: IndexRequest) -> Draft:
     return from_lists(request.lists, request.classes)
 
 
-def _locate(draft: Draft, request: IndexRequest, progress: Progress | None) -> None:
+def _locate(raw: RawIndex, request: IndexRequest, progress: Progress | None) -> None:
     first = (
         request.sources[0] if request.sources else next(files[0] for files in request.lists.values() if files)
     )
     folder = request.videos or home(first)
     if request.check and (request.videos or request.kind != MANIFEST):
-        tried = by_name(draft, folder, progress)
+        tried = by_name(raw, folder, progress)
     else:
         bases = [folder] if request.videos or request.kind != MANIFEST else [folder, folder.parent]
-        tried = at_their_paths(draft, bases, check=request.check, progress=progress)
-    leave_out_missing(draft, tried, _HINT, allowed=request.skip_missing)
-    videos = pc.match_substring_regex(draft.ids, VIDEO)
+        tried = at_their_paths(raw, bases, check=request.check, progress=progress)
+    leave_out_missing(raw, tried, _HINT, allowed=request.skip_missing)
+    videos = pc.match_substring_regex(raw.ids, VIDEO)
     if not request.check and not pc.all(videos).as_py():
-        others = Strings(draft.ids.filter(pc.invert(videos)))
-        draft.problems.append(
+        others = Strings(raw.ids.filter(pc.invert(videos)))
+        raw.problems.append(
             f"{len(others)} paths are not those of videos: {some(others)}; let the videos be looked for, by "
             "--videos and without --no-check"
         )

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from ssl_video import csv_cells
-from ssl_video.data.importers.draft import Draft, as_splits, joined, rows, text
+from ssl_video.data.importers.raw_index import RawIndex, as_splits, joined, rows, text
 from ssl_video.data.segments import PART, written
 from ssl_video.errors import InputError, some, unknown
 from ssl_video.files import read_text
@@ -29,7 +29,7 @@ _ALIKE = re.compile(r"(?i)(time|t|seg(ment)?)?[_ ]?(begin|start|from|stop|end|to
 _ORDINARY = ("annotations", "clips", "data", "dataset", "index", "labels", "manifest", "videos")
 
 
-def from_manifest(path: Path, split: str) -> Draft:
+def from_manifest(path: Path, split: str) -> RawIndex:
     """Read the rows of a CSV or TSV file, and note their problems; see `ssl_video.data.importers.read`.
 
     Args:
@@ -50,23 +50,23 @@ def from_manifest(path: Path, split: str) -> Draft:
                 f"expected a header with the columns path and label in the first line, found {first!r}"
             ]
         raise InputError(*(f"{path}: {problem}" for problem in missing))
-    draft = Draft(str(path), _name(path), ids=columns["path"], labels=columns["label"])
-    draft.lines = functools.partial(lines_of, path)
+    raw = RawIndex(str(path), _name(path), ids=columns["path"], labels=columns["label"])
+    raw.lines = functools.partial(lines_of, path)
     empty = rows(pc.equal(columns["path"], ""))
     if len(empty):
-        draft.problems.append(f"path is empty in line {some(draft.lines(empty))}")
+        raw.problems.append(f"path is empty in line {some(raw.lines(empty))}")
     groups = columns.get("group")
     if groups is not None and pc.any(pc.not_equal(groups, "")).as_py():
-        draft.groups = groups
+        raw.groups = groups
     if split in columns:
-        draft.splits = as_splits(columns[split], split, draft.problems)
+        raw.splits = as_splits(columns[split], split, raw.problems)
     if alike := edges_by_other_names(columns, split):
-        draft.notes.append(f"column {alike}")
-    draft.ids = with_segments(draft.ids, columns, draft)
-    draft.split_off_segments()
+        raw.notes.append(f"column {alike}")
+    raw.ids = with_segments(raw.ids, columns, raw)
+    raw.split_off_segments()
     used = ("path", "label", "group", split, *_edges(columns))
-    draft.columns = {k: v for k, v in columns.items() if k not in used}
-    return draft
+    raw.columns = {k: v for k, v in columns.items() if k not in used}
+    return raw
 
 
 def edges_by_other_names(columns: dict[str, pa.Array], split: str = "split") -> str:
@@ -88,31 +88,31 @@ def with_known_names(columns: dict[str, pa.Array], split: str = "split") -> dict
     }
 
 
-def with_segments(paths: pa.Array, columns: dict[str, pa.Array], draft: Draft) -> pa.Array:
+def with_segments(paths: pa.Array, columns: dict[str, pa.Array], raw: RawIndex) -> pa.Array:
     """Return paths with the segments that a table's columns give: `start`, `end`, or `offset`, `frames`.
 
     Args:
         paths: (N,) paths; an empty start or end is that of the file.
         columns: the table's columns by name.
-        draft: values that are none are added to its problems, with their lines.
+        raw: values that are none are added to its problems, with their lines.
     """
     names = _edges(columns)
     if not names:
         return paths
     in_frames = "offset" in names
-    edges = [_numbers(columns[name], name, in_frames, draft) for name in names]
+    edges = [_numbers(columns[name], name, in_frames, raw) for name in names]
     starts = edges[0] if names[0] in ("start", "offset") else [None] * len(paths)
     ends = edges[-1] if names[-1] in ("end", "frames") else [None] * len(paths)
     if in_frames:
         ends = [None if n is None else (start or 0) + n for start, n in zip(starts, ends, strict=True)]
     late = [k for k, (a, b) in enumerate(zip(starts, ends, strict=True)) if b is not None and b <= (a or 0)]
     if late:
-        _complain(draft, late, "frames must be at least 1" if in_frames else "end must be after start")
+        _complain(raw, late, "frames must be at least 1" if in_frames else "end must be after start")
     unit = "f" if in_frames else "t"
     segments = text([written(start, end, unit) for start, end in zip(starts, ends, strict=True)])
     both = rows(pc.and_(pc.match_substring_regex(paths, rf"{PART}$"), pc.not_equal(segments, "")))
     if len(both):
-        _complain(draft, both.tolist(), f"a path with #t= or #f= and a value of {names[0]}: give one of them")
+        _complain(raw, both.tolist(), f"a path with #t= or #f= and a value of {names[0]}: give one of them")
     return joined("", paths, segments)
 
 
@@ -123,7 +123,7 @@ def _edges(columns: dict[str, pa.Array]) -> tuple[str, ...]:
     return seconds or (frames if len(frames) == 2 else ())
 
 
-def _numbers(values: pa.Array, name: str, whole: bool, draft: Draft) -> list[float | None]:
+def _numbers(values: pa.Array, name: str, whole: bool, raw: RawIndex) -> list[float | None]:
     """Return a column's numbers, None for empty fields; others are added to the problems."""
     kind: Callable[[str], float] = int if whole else float
     found, wrong = list[float | None](), list[int]()
@@ -139,15 +139,15 @@ def _numbers(values: pa.Array, name: str, whole: bool, draft: Draft) -> list[flo
     if wrong:
         examples = some([values[row].as_py() for row in wrong[:5]])
         _complain(
-            draft, wrong, f"{name}: expected {'a number' if whole else 'seconds, 12.5'}, found {examples}"
+            raw, wrong, f"{name}: expected {'a number' if whole else 'seconds, 12.5'}, found {examples}"
         )
     return found
 
 
-def _complain(draft: Draft, wrong: list[int], problem: str) -> None:
-    """Add a problem of some rows, with their lines, to a draft's problems."""
-    lines = draft.lines(np.array(wrong)) if draft.lines else wrong
-    draft.problems.append(f"{problem} (line {some(lines)})")
+def _complain(raw: RawIndex, wrong: list[int], problem: str) -> None:
+    """Add a problem of some rows, with their lines, to a raw's problems."""
+    lines = raw.lines(np.array(wrong)) if raw.lines else wrong
+    raw.problems.append(f"{problem} (line {some(lines)})")
 
 
 def _name(path: Path) -> str:

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ssl_video.data.importers import entries
-from ssl_video.data.importers.draft import Draft, text
-from ssl_video.data.importers.entries import ListEntry
+from ssl_video.data.importers import list_file
+from ssl_video.data.importers.list_file import ListEntry
+from ssl_video.data.importers.raw_index import RawIndex, text
 from ssl_video.data.names import UCF_NAME, folder, key, stem
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
@@ -15,8 +15,8 @@ from ssl_video.files import read_text
 _NUMBERED = re.compile(r"([0-9]{1,9})[\s,;]+(.+)")
 
 
-def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Draft:
-    """Return the clips of training, validation and test lists; see `ssl_video.data.importers.entries`.
+def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> RawIndex:
+    """Return the clips of training, validation and test lists; see `ssl_video.data.importers.list_file`.
 
     A clip's class is the name in the list. If the list has numbers, the file of classes maps them to names.
     Whether a list counts from 0 or from 1 is inferred from its numbers and from the clips' folders. Without
@@ -31,41 +31,41 @@ def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Dra
     Raises:
         InputError: a file cannot be read.
     """
-    draft = Draft("lists of clips")
+    raw = RawIndex("lists of clips")
     names = None if classes is None else _Classes(classes)
     clips: dict[tuple[str, str], str] = {}
     repeated = 0
     for part, of_part in parts.items():
         for file in of_part:
-            found = entries.read(file)
-            labels = _labels(file, found, names, draft)
+            found = list_file.read(file)
+            labels = _labels(file, found, names, raw)
             for entry, label in zip(found, labels, strict=True):
                 before = clips.setdefault((part, entry.path + entry.segment), label)
                 repeated += before == label
                 if before != label:
-                    draft.problems.append(f"{file}: {entry.path} is of class {label!r} and of {before!r}")
+                    raw.problems.append(f"{file}: {entry.path} is of class {label!r} and of {before!r}")
     repeated -= len(clips)
     if repeated:
-        draft.notes.append(f"{repeated} entries repeat a clip of their part and are left out")
-    draft.ids = text([path for _, path in clips])
-    draft.splits = text([part for part, _ in clips])
-    draft.labels = text(list(clips.values()))
-    draft.split_off_segments()
-    return draft
+        raw.notes.append(f"{repeated} entries repeat a clip of their part and are left out")
+    raw.ids = text([path for _, path in clips])
+    raw.splits = text([part for part, _ in clips])
+    raw.labels = text(list(clips.values()))
+    raw.split_off_segments()
+    return raw
 
 
-def _labels(file: Path, found: list[ListEntry], classes: "_Classes | None", draft: Draft) -> list[str]:
-    """Return the class of each entry, and add errors to the draft's problems."""
+def _labels(file: Path, found: list[ListEntry], classes: "_Classes | None", raw: RawIndex) -> list[str]:
+    """Return the class of each entry, and add errors to the raw's problems."""
     if all(entry.label for entry in found):
         return [entry.label for entry in found]
     if any(entry.label for entry in found):
         some_without = [entry.path for entry in found if not entry.label]
-        draft.problems.append(f"{file}: {len(some_without)} entries have no class name: {some(some_without)}")
+        raw.problems.append(f"{file}: {len(some_without)} entries have no class name: {some(some_without)}")
     elif classes and all(entry.number is not None for entry in found):
-        return classes.name(file, found, draft)
+        return classes.name(file, found, raw)
     elif (odd := _odd(found)) is not None:
         if odd:
-            draft.notes.append(
+            raw.notes.append(
                 f"{file.name}: {len(odd)} of {len(found)} clips have the number of another class than their "
                 f"folder, and the folder counts: {some(odd)}"
             )
@@ -74,7 +74,7 @@ def _labels(file: Path, found: list[ListEntry], classes: "_Classes | None", draf
         names = [re.fullmatch(UCF_NAME, stem(entry.path)) for entry in found]
         if all(names):
             return [name["label"] for name in names if name]
-        draft.problems.append(
+        raw.problems.append(
             f"{file} numbers the classes, and its clips' folders do not name them: give a file of class "
             "names (--classes FILE)"
         )
@@ -118,12 +118,12 @@ class _Classes:
             )
         self.keys = [key(name) for name in self.names]
 
-    def name(self, file: Path, found: list[ListEntry], draft: Draft) -> list[str]:
+    def name(self, file: Path, found: list[ListEntry], raw: RawIndex) -> list[str]:
         """Return the classes of a list's numbers, which may count from 0 or from 1."""
         numbers = [entry.number or 0 for entry in found]
         fits = [n for n in (0, 1) if min(numbers) >= n and max(numbers) < n + len(self.names)]
         if not fits:
-            draft.problems.append(
+            raw.problems.append(
                 f"{file} has numbers from {min(numbers)} to {max(numbers)}, {self.file} names "
                 f"{len(self.names)} classes"
             )
@@ -132,7 +132,7 @@ class _Classes:
         agree = {n: sum(self.keys[k - n] == h for k, h in zip(numbers, hints, strict=True)) for n in fits}
         first = max(fits, key=lambda n: (agree[n], n == self.first))
         if len(fits) > 1 and agree[0] == agree[1]:
-            draft.notes.append(
+            raw.notes.append(
                 f"{file.name} is taken to number the classes from {first}, as {self.file.name} does"
             )
         known = set(self.keys)
@@ -142,7 +142,7 @@ class _Classes:
             if hint in known and hint != self.keys[number - first]
         ]
         if wrong:
-            draft.problems.append(
+            raw.problems.append(
                 f"{file}: {len(wrong)} of {len(found)} clips are in the folder of another class than their "
                 f"number says: {some(wrong)}; give the file of classes that these numbers were made with, or "
                 "leave --classes out if the folders are right"

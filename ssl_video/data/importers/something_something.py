@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ssl_video.data.importers.draft import SPLITS, Draft, text
+from ssl_video.data.importers.raw_index import SPLITS, RawIndex, text
 from ssl_video.errors import InputError, counted, some
 from ssl_video.files import read_text
 
@@ -21,7 +21,7 @@ def recognises(names: Sequence[str]) -> bool:
     return any((match := _FILE.fullmatch(name)) and match[1] == "train" for name in names)
 
 
-def from_something_something(files: Sequence[Path]) -> Draft:
+def from_something_something(files: Sequence[Path]) -> RawIndex:
     """Return the clips of some files; files that are not named as published are ignored.
 
     A class is a template without its brackets, as in the file of labels. Clips without a template (the test
@@ -33,7 +33,7 @@ def from_something_something(files: Sequence[Path]) -> Draft:
     Raises:
         InputError: a file is not JSON of the published form.
     """
-    draft = Draft(", ".join(map(str, files)))
+    raw = RawIndex(", ".join(map(str, files)))
     ids, labels, splits, known = list[str](), list[str](), list[str](), set[str]()
     for file in files:
         match = _FILE.fullmatch(file.name)
@@ -50,7 +50,7 @@ def from_something_something(files: Sequence[Path]) -> Draft:
             raise InputError(f"{file}: expected a list of clips with id and template, found {some(wrong, 1)}")
         found = [item for item in content if item.get("template")]
         if len(found) < len(content):
-            draft.notes.append(
+            raw.notes.append(
                 f"{counted(len(content) - len(found), match[1] + ' clip', 'have')} no template: left out"
             )
         ids += [f"{item['id']}.webm" for item in found]
@@ -58,9 +58,9 @@ def from_something_something(files: Sequence[Path]) -> Draft:
         splits += [SPLITS[match[1]]] * len(found)
     strange = sorted(set(labels) - known) if known else []
     if strange:
-        draft.problems.append(f"{len(strange)} templates are not in the file of labels: {some(strange)}")
-    draft.ids, draft.labels, draft.splits = text(ids), text(labels), text(splits)
-    return draft
+        raw.problems.append(f"{len(strange)} templates are not in the file of labels: {some(strange)}")
+    raw.ids, raw.labels, raw.splits = text(ids), text(labels), text(splits)
+    return raw
 
 
 def _load(file: Path) -> Any:

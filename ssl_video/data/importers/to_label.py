@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from ssl_video.data.importers import absolute, index_file, no_such
-from ssl_video.data.importers.draft import Draft, reading
 from ssl_video.data.importers.locate import is_clip
 from ssl_video.data.importers.manifest import read_table, with_known_names, with_segments
+from ssl_video.data.importers.raw_index import RawIndex, reading
 from ssl_video.data.importers.unlabeled import read_source
 from ssl_video.data.names import is_video
 from ssl_video.data.segments import Segment, file_of, parse
@@ -92,16 +92,16 @@ def _of(source: str) -> list[Given]:
         return [
             _given(index.ids[row], index.paths[row], names[index.labels[row]]) for row in index.used.tolist()
         ]
-    draft = read_source(path, faulty=True)
-    if draft.problems:
-        raise InputError(*(f"{path}: {problem}" for problem in draft.problems))
-    shown = source if path.is_dir() else draft.root if draft.root == "/" else ""
-    names = draft.clips.to_pylist()
+    raw = read_source(path, faulty=True)
+    if raw.problems:
+        raise InputError(*(f"{path}: {problem}" for problem in raw.problems))
+    shown = source if path.is_dir() else raw.root if raw.root == "/" else ""
+    names = raw.clips.to_pylist()
     labels = _labels(path) if path.suffix.lower() in (".csv", ".tsv") else {}
     return [
         _given(
             os.path.join(shown, name),
-            os.path.join(draft.root, name),
+            os.path.join(raw.root, name),
             labels.get(os.path.join(shown, name), ""),
         )
         for name in names
@@ -113,7 +113,7 @@ def _labels(path: Path) -> dict[str, str]:
     columns = with_known_names(read_table(path))
     if not {"path", "label"} <= columns.keys():
         return {}
-    names = with_segments(columns["path"].cast(pa.large_string()), columns, Draft(str(path)))
+    names = with_segments(columns["path"].cast(pa.large_string()), columns, RawIndex(str(path)))
     return dict(zip(names.to_pylist(), columns["label"].cast(pa.large_string()).to_pylist(), strict=True))
 
 

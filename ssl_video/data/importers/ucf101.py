@@ -6,8 +6,8 @@ Source: Soomro et al., "UCF101: A Dataset of 101 Human Actions Classes From Vide
 import re
 from pathlib import Path
 
-from ssl_video.data.importers import entries
-from ssl_video.data.importers.draft import Draft, split_column, text
+from ssl_video.data.importers import list_file
+from ssl_video.data.importers.raw_index import RawIndex, split_column, text
 from ssl_video.data.names import folder as folder_of
 from ssl_video.errors import InputError, some
 from ssl_video.files import read_text
@@ -20,7 +20,7 @@ def recognises(names: list[str]) -> bool:
     return any(_LIST.fullmatch(name) for name in names)
 
 
-def from_ucf101(folder: Path) -> Draft:
+def from_ucf101(folder: Path) -> RawIndex:
     """Return the clips of all official splits: 1 as column split, 2 as split2, 3 as split3.
 
     Source videos are taken from the clips' names, as for every dataset with such names.
@@ -43,29 +43,27 @@ def from_ucf101(folder: Path) -> Draft:
         raise InputError(
             f"{folder}: there is no {' and no '.join(lacking)}: an official split needs both lists"
         )
-    draft = Draft(str(folder))
+    raw = RawIndex(str(folder))
     parts: dict[int, dict[str, str]] = {number: {} for number in numbers}
     classes: dict[str, set[int]] = {}
     for (number, part), file in lists.items():
-        for entry in entries.read(file):
+        for entry in list_file.read(file):
             if parts[number].setdefault(entry.path, part) != part:
-                draft.problems.append(
-                    f"{entry.path} is in the training and in the test list of split {number}"
-                )
+                raw.problems.append(f"{entry.path} is in the training and in the test list of split {number}")
             if entry.number is not None:
                 classes.setdefault(folder_of(entry.path), set()).add(entry.number)
     paths = sorted({path for part in parts.values() for path in part})
-    draft.ids, draft.labels = text(paths), text([folder_of(path) for path in paths])
+    raw.ids, raw.labels = text(paths), text([folder_of(path) for path in paths])
     columns = {split_column(n): text([part.get(path, "") for path in paths]) for n, part in parts.items()}
-    draft.splits, draft.columns = columns.pop("split"), columns
+    raw.splits, raw.columns = columns.pop("split"), columns
     bare = [path for path in paths if not folder_of(path)]
     if bare:
-        draft.problems.append(f"{len(bare)} paths have no class folder: {some(bare)}")
-    _check_numbers(draft, folder / "classInd.txt", classes)
-    return draft
+        raw.problems.append(f"{len(bare)} paths have no class folder: {some(bare)}")
+    _check_numbers(raw, folder / "classInd.txt", classes)
+    return raw
 
 
-def _check_numbers(draft: Draft, file: Path, classes: dict[str, set[int]]) -> None:
+def _check_numbers(raw: RawIndex, file: Path, classes: dict[str, set[int]]) -> None:
     """Check that the lists number the class folders as classInd.txt does."""
     if not file.is_file():
         return
@@ -74,4 +72,4 @@ def _check_numbers(draft: Draft, file: Path, classes: dict[str, set[int]]) -> No
     }
     wrong = sorted(name for name, numbers in classes.items() if known.get(name) != numbers)
     if wrong:
-        draft.problems.append(f"{file.name} gives other numbers than the lists to {some(wrong)}")
+        raw.problems.append(f"{file.name} gives other numbers than the lists to {some(wrong)}")

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Strings
-from ssl_video.data.importers import entries, index_file, no_such
-from ssl_video.data.importers.draft import Draft, text
+from ssl_video.data.importers import index_file, list_file, no_such
 from ssl_video.data.importers.labels import UNLABELED
 from ssl_video.data.importers.locate import at_their_paths, file_size, is_clip, videos_below
 from ssl_video.data.importers.manifest import lines_of, read_table, with_known_names, with_segments
+from ssl_video.data.importers.raw_index import RawIndex, text
 from ssl_video.data.index import PARTS, Index
 from ssl_video.data.names import EXTENSIONS, is_video
 from ssl_video.data.segments import file_of
@@ -38,7 +38,7 @@ def add(index: Index, sources: Sequence[Path], *, faulty: bool = False) -> Index
     Raises:
         InputError: a source does not exist, holds no video, or names files that are missing or empty.
     """
-    drafts, problems = list[Draft](), list[str]()
+    drafts, problems = list[RawIndex](), list[str]()
     for source in sources:
         try:
             drafts.append(read_source(source, faulty))
@@ -48,82 +48,82 @@ def add(index: Index, sources: Sequence[Path], *, faulty: bool = False) -> Index
             problems += [f"{source}: {problem}" for problem in drafts[-1].problems]
     if problems:
         raise InputError(*problems)
-    for draft in drafts:
-        index = _with(index, draft)
+    for raw in drafts:
+        index = _with(index, raw)
     return index
 
 
-def read_source(source: Path, faulty: bool) -> Draft:
+def read_source(source: Path, faulty: bool) -> RawIndex:
     """Return the clips of a source, see `add`: ids relative to its root.
 
     Raises:
-        InputError: it does not exist, or holds no video. Missing and empty files are problems of the draft.
+        InputError: it does not exist, or holds no video. Missing and empty files are problems of the index.
     """
     if not source.exists():
         raise InputError(no_such(source))
-    draft = Draft(str(source), root=str(source if source.is_dir() else source.parent))
+    raw = RawIndex(str(source), root=str(source if source.is_dir() else source.parent))
     if source.is_dir() and is_clip(source):
-        draft.root, draft.ids = str(source.parent), text([source.name])
+        raw.root, raw.ids = str(source.parent), text([source.name])
     elif source.is_dir():
-        draft.ids = videos_below(source, draft)
-        draft.sizes = np.array([file_size(f"{source}/{name}") for name in draft.ids.to_pylist()], np.int64)
+        raw.ids = videos_below(source, raw)
+        raw.sizes = np.array([file_size(f"{source}/{name}") for name in raw.ids.to_pylist()], np.int64)
     elif source.suffix == index_file.SUFFIX:
         found = index_file.read(source)
         used = found.used
-        draft.root, draft.ids = found.root, found.ids[used].values
-        draft.split_off_segments()
+        raw.root, raw.ids = found.root, found.ids[used].values
+        raw.split_off_segments()
         if found.elsewhere:
             raise InputError(f"{source} has clips of several folders: give these as --unlabeled")
     elif is_video(source.name):
-        draft.ids, draft.sizes = text([source.name]), np.array([file_size(str(source))], np.int64)
+        raw.ids, raw.sizes = text([source.name]), np.array([file_size(str(source))], np.int64)
     else:
-        draft.ids = _listed(source, draft)
-        draft.split_off_segments()
+        raw.ids = _listed(source, raw)
+        raw.split_off_segments()
         # The user names this list, so that it may name any file.
-        anywhere = pc.all(pc.starts_with(draft.ids, "/")).as_py()
+        anywhere = pc.all(pc.starts_with(raw.ids, "/")).as_py()
         bases = [Path("/")] if anywhere else [source.parent, source.parent.parent]
-        tried = at_their_paths(draft, bases)
-        absent = draft.ids.filter(pa.array(draft.sizes == -1)) if draft.sizes is not None else draft.ids[:0]
-        if len(absent) and not (faulty and len(absent) < len(draft.ids)):
-            draft.problems.append(
-                f"{len(absent)} of {len(draft.ids)} files do not exist in {tried}: {some(absent.to_pylist())}"
+        tried = at_their_paths(raw, bases)
+        absent = raw.ids.filter(pa.array(raw.sizes == -1)) if raw.sizes is not None else raw.ids[:0]
+        if len(absent) and not (faulty and len(absent) < len(raw.ids)):
+            raw.problems.append(
+                f"{len(absent)} of {len(raw.ids)} files do not exist in {tried}: {some(absent.to_pylist())}"
             )
-    if not len(draft.ids):
+    if not len(raw.ids):
         raise InputError(f"{source}: no videos found; videos end in {' '.join(sorted(EXTENSIONS))}")
-    empty = draft.ids.filter(pa.array(draft.sizes == 0)) if draft.sizes is not None else draft.ids[:0]
+    empty = raw.ids.filter(pa.array(raw.sizes == 0)) if raw.sizes is not None else raw.ids[:0]
     if len(empty) and not faulty:
-        draft.problems.append(
+        raw.problems.append(
             f"{counted(len(empty), 'file', 'are')} empty (0 bytes): {some(empty.to_pylist())}; remove "
             "them, or leave them out by --skip-broken"
         )
-    return draft
+    return raw
 
 
-def _listed(source: Path, draft: Draft) -> pa.Array:
+def _listed(source: Path, raw: RawIndex) -> pa.Array:
     """Return the paths in a manifest or a list, with their segments, each once."""
     if source.suffix.lower() in (".csv", ".tsv"):
         columns = with_known_names(read_table(source))
         if "path" in columns:
-            draft.lines = functools.partial(lines_of, source)
-            return pc.unique(with_segments(columns["path"].cast(pa.large_string()), columns, draft))
-    return pc.unique(text([entry.path + entry.segment for entry in entries.read(source)]))
+            raw.lines = functools.partial(lines_of, source)
+            return pc.unique(with_segments(columns["path"].cast(pa.large_string()), columns, raw))
+    return pc.unique(text([entry.path + entry.segment for entry in list_file.read(source)]))
 
 
-def _with(index: Index, draft: Draft) -> Index:
-    """Return an index with a draft's clips, without those that it has already.
+def _with(index: Index, raw: RawIndex) -> Index:
+    """Return an index with a raw's clips, without those that it has already.
 
     Nor are segments of a file that the data set has as a whole. A file of which it has segments is added:
     `recordings.cut` leaves these out.
     """
-    names = draft.clips.to_pylist()
+    names = raw.clips.to_pylist()
     known = set(map(_file, index.paths)) - {None}
-    found = {name: _file(os.path.join(draft.root, name)) for name in names}
+    found = {name: _file(os.path.join(raw.root, name)) for name in names}
     new = [name for name, file in found.items() if file is None or not known & {file, (*file[:2], "")}]
-    notes = [*index.notes, *draft.notes]
+    notes = [*index.notes, *raw.notes]
     if len(new) < len(names):
         again = counted(len(names) - len(new), "clip")
-        notes.append(f"{again} of {draft.source} not added: the data set has them already")
-    notes.append(f"{counted(len(new), 'unlabeled clip')} of {draft.source}")
+        notes.append(f"{again} of {raw.source} not added: the data set has them already")
+    notes.append(f"{counted(len(new), 'unlabeled clip')} of {raw.source}")
     prefix = free_name(index, UNLABELED[0])
     ids = pa.concat_arrays([index.ids.values, text([f"{prefix}/{name}" for name in new])])
     order = Strings(ids).order()
@@ -136,7 +136,7 @@ def _with(index: Index, draft: Draft) -> Index:
         groups=_own_groups(index, ids, order),
         columns={name: more(column, none, order) for name, column in index.columns.items()},
         notes=tuple(notes),
-        elsewhere={**index.elsewhere, prefix: draft.root},
+        elsewhere={**index.elsewhere, prefix: raw.root},
     )
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Strings
-from ssl_video.data.importers.entries import ListEntry, read
+from ssl_video.data.importers.list_file import ListEntry, read
 from ssl_video.data.index import Index
 from ssl_video.data.names import UCF_NAME, folder, key, stem
 from ssl_video.data.partitions.protocols import Listed

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Strings
-from ssl_video.data.importers import entries
+from ssl_video.data.importers import list_file
 from ssl_video.data.index import Index
 from ssl_video.data.names import UCF_NAME, folder, key, stem
 from ssl_video.data.partitions import partition_file
@@ -121,7 +121,7 @@ def of_file(path: Path) -> dict[str, Clips]:
             for part, rows in parts.items()
             if len(rows)
         }
-    found = entries.read(path)
+    found = list_file.read(path)
     return {"labeled": _named([entry.path for entry in found], _labels(path, found))}
 
 
@@ -185,7 +185,7 @@ def _overlap(
     )
 
 
-def _labels(path: Path, found: list[entries.ListEntry]) -> Category:
+def _labels(path: Path, found: list[list_file.ListEntry]) -> Category:
     """Return classes by name, from the entry, its folder or its file's name, or else by number."""
     places = [folder(entry.path) for entry in found]
     # One folder for all clips, such as videos/, carries no information.

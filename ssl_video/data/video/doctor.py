@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ssl_video import csv_cells
-from ssl_video.data.frames import known
-from ssl_video.data.frames.known import Video
+from ssl_video.data.frames import video_facts
 from ssl_video.data.frames.timeline import duration
+from ssl_video.data.frames.video_facts import VideoFacts
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import CountProgress
@@ -104,7 +104,7 @@ def look(
             if not facts.reason:
                 with contextlib.suppress(DecodeError):  # it may be gone by now
                     stated = 0.0 if os.path.isdir(path) else duration(path)
-                    known.note(folder, path, Video(facts.content, facts.frames, stated))
+                    video_facts.note(folder, path, VideoFacts(facts.content, facts.frames, stated))
             if progress:
                 progress(done, len(missing))
     return DoctorReport([found[path] for path in files], len(missing))
@@ -187,6 +187,6 @@ class _Kept:
 def _stamp(path: str) -> str:
     """Return a stamp that changes with a file: size and modification time; empty if there is no file."""
     try:
-        return "-".join(map(str, known.stamp(path)))
+        return "-".join(map(str, video_facts.stamp(path)))
     except OSError:
         return ""

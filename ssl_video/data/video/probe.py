@@ -8,7 +8,7 @@ from typing import Any
 import av
 import numpy as np
 
-from ssl_video.data.frames import known
+from ssl_video.data.frames import video_facts
 from ssl_video.data.video import picture_folder
 from ssl_video.data.video.container import DecodeError, opened, shown
 from ssl_video.data.video.kinds import real_kind
@@ -59,7 +59,7 @@ class Facts:
 def probe(path: str) -> Facts:
     """Decode a file from end to end and return facts about it. Faults of the file never raise."""
     try:
-        content = known.digest(path)
+        content = video_facts.digest(path)
     except OSError as error:
         return Facts((error.strerror or str(error)).lower())
     if os.path.isdir(path):

@@ -158,7 +158,7 @@ def _approached(target: Tensor, before: Tensor, after: Tensor) -> bool:
 @check(
     "batch-norm",
     networks=("batch-norm",),
-    fix="Pass strong clips under `averages_untouched`; see `in_passes`.",
+    fix="Pass strong clips under `averages_untouched`; see `forward_views`.",
 )
 def batch_norm(subject: Subject) -> None:
     """Check that batch-norm averages include labeled clips and, in separate passes, no strong clips.

@@ -73,7 +73,7 @@ def pseudo_labels_fit(subject: Subject) -> None:
 
 
 @check("stop-gradient", ways=True, networks=("plain",),
-    fix="Compute targets under torch.no_grad(), or detach() them; `in_passes` does it for weak clips.",
+    fix="Compute targets under torch.no_grad(), or detach() them; `forward_views` does it for weak clips.",
 )  # fmt: skip
 def stop_gradient(subject: Subject) -> None:
     """Check that a weak clip gets no gradient from the term that teaches its label to a strong clip.

@@ -63,7 +63,7 @@ def state_is_saved(subject: Subject) -> None:
     "two-processes",
     networks=("plain",),
     fix="Gather the rows that are compared over the batch: `ssl_video.gather(rows)`. Features also have to "
-    "be those of the clips that they are used for: see the order in `ssl_video.in_passes`.",
+    "be those of the clips that they are used for: see the order in `ssl_video.forward_views`.",
 )
 def two_processes(subject: Subject) -> None:
     """Check that two processes with half of the clips each take the same steps as one process with all.

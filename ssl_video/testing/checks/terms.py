@@ -45,8 +45,8 @@ def loss_runs(subject: Subject) -> None:
 @check(
     "finite-terms",
     ways=True,
-    fix="Return LossOutput({name: scalar}); turn logits into float32 (`together` does); guard divisions and "
-    "logarithms.",
+    fix="Return LossOutput({name: scalar}); turn logits into float32 (`forward_joint` does); guard divisions "
+    "and logarithms.",
 )
 def finite_terms(subject: Subject) -> None:
     """Check that every term is a finite float32 scalar at the start, in the middle and at the end.
@@ -169,7 +169,10 @@ def loss_only(subject: Subject) -> None:
         raise Failed("the loss switched gradients off")
 
 
-@check("bfloat16", fix="Compute losses from logits.float(); `together` and `in_passes` return float32.")
+@check(
+    "bfloat16",
+    fix="Compute losses from logits.float(); `forward_joint` and `forward_views` return float32.",
+)
 def bfloat16(subject: Subject) -> None:
     """Check that bfloat16 autocast gives finite float32 terms, and gradients wherever float32 gives them.
 

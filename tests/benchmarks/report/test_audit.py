@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from helpers import run_files
 from helpers.records import draws
-from helpers.report_pages import Document, folder, material, write
+from helpers.report_pages import Document, folder, report_data, write
 
 from ssl_video.benchmarks.analysis import audit as numbers
 from ssl_video.benchmarks.report import audit
@@ -62,10 +62,10 @@ def test_of_many_classes_the_worst_are_shown() -> None:
 def test_section(tmp_path: Path) -> None:
     runs = [*draws("supervised", 0.4), *draws("cmpl", 0.5, 0.6)]
     results = write(tmp_path, *runs)
-    assert audit.section(material(results)) is None
+    assert audit.section(report_data(results)) is None
     for facts in runs[1:]:
         run_files.write_pseudo_labels(folder(results, facts), MADE)
-    section = audit.section(material(results))
+    section = audit.section(report_data(results))
     assert section
     document = Document(section.html)
     said = " ".join(document.text)

@@ -11,7 +11,7 @@ import pytest
 from helpers.browser import WITHOUT, started
 from helpers.browser import Tab as BrowserTab
 from helpers.records import draws
-from helpers.report_pages import material, write
+from helpers.report_pages import report_data, write
 
 from ssl_video.benchmarks.report import page
 
@@ -34,7 +34,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     results = write(tmp_path_factory.mktemp("results"), *RUNS)
     folder = results / "report"
     page.make_folder(folder)
-    return page.write(folder, page.page(material(results))).as_uri()
+    return page.write(folder, page.page(report_data(results))).as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from helpers import run_files
 from helpers.records import draws
-from helpers.report_pages import Document, folder, material, write
+from helpers.report_pages import Document, folder, report_data, write
 
 from ssl_video.benchmarks.report import confusion
 from ssl_video.benchmarks.report.confusion import Confusion, most_confused, shares
@@ -37,10 +37,10 @@ def test_most_confused_by_hand() -> None:
 def test_section(tmp_path: Path) -> None:
     runs = [*draws("supervised", 0.4, 0.5), *draws("cmpl", 0.5, 0.6)]
     results = write(tmp_path, *runs)
-    assert confusion.section(material(results)) is None
+    assert confusion.section(report_data(results)) is None
     for facts, said in zip(runs, (FIRST, SECOND, FIRST, FIRST), strict=True):
         run_files.write_predictions(folder(results, facts), said)
-    section = confusion.section(material(results))
+    section = confusion.section(report_data(results))
     assert section
     text = " ".join(Document(section.html).text)
     assert "b → a: 75 %" in text
@@ -53,7 +53,7 @@ def test_many_classes_are_a_table(tmp_path: Path) -> None:
     results = write(tmp_path, *draws("supervised", 0.4))
     (only,) = (results / "runs").iterdir()
     run_files.write_predictions(only, run_files.predictions_of([7, 7, 8], {"model": [9, 9, 8]}, many))
-    section = confusion.section(material(results))
+    section = confusion.section(report_data(results))
     assert section
     document = Document(section.html)
     assert not document.named("svg")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from helpers import run_files
 from helpers.records import draws
-from helpers.report_pages import Document, folder, material, write
+from helpers.report_pages import Document, folder, report_data, write
 
 from ssl_video.benchmarks.report import curves
 from ssl_video.benchmarks.report.curves import curve, spread, windowed
@@ -57,7 +57,7 @@ def test_section(tmp_path: Path) -> None:
         *draws("cmpl", 0.5, protocol="column:x"),
     ]
     results = write(tmp_path, *runs)
-    assert curves.section(material(results)) is None
+    assert curves.section(report_data(results)) is None
     rows = [{"step": n, "learning_rate": 0.1 - n / 100, "loss/labeled": 2.0 - n / 10} for n in range(4)]
     for facts in runs:
         unlabeled = {"loss/unlabeled": 1.0, "coverage/model": 1.0, "precision/model": 0.5}
@@ -65,7 +65,7 @@ def test_section(tmp_path: Path) -> None:
         run_files.write_lines(folder(results, facts), "metrics.jsonl", [row | more for row in rows])
     looks = [{"step": n, "model": {"top1": n / 10}, "ema": {"top1": 0.1}} for n in (1, 3)]
     run_files.write_lines(folder(results, runs[0]), "validation.jsonl", looks)
-    section = curves.section(material(results))
+    section = curves.section(report_data(results))
     assert section
     document = Document(section.html)
     # Each title is there twice: above the chart, and in it for those who do not see it.

@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 from helpers.records import draws
-from helpers.report_pages import material, write
+from helpers.report_pages import report_data, write
 
 import ssl_video as sv
 from ssl_video.benchmarks.report import figures, page
-from ssl_video.benchmarks.report.material import Section
+from ssl_video.benchmarks.report.data import Section
 from ssl_video.cli.report import command
 from ssl_video.figures import charts, pdf
 from ssl_video.figures.charts import Estimate
@@ -77,7 +77,7 @@ def results(tmp_path: Path) -> Path:
 def test_every_chart_of_the_page_is_a_file(results: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "figures"
     with_files = sv.write_report(results, tmp_path / "page", figures=folder, progress=False).read_text()
-    assert with_files == page.page(material(results))  # the page is the same
+    assert with_files == page.page(report_data(results))  # the page is the same
     rows = list(csv.DictReader((folder / "index.csv").open(encoding="utf-8")))
     assert len(rows) == with_files.count('<figure class="chart">') == 2
     endings = {".svg"} if pdf.missing() else {".svg", ".pdf"}

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from helpers import run_files
 from helpers.records import draws
-from helpers.report_pages import Document, folder, material, write
+from helpers.report_pages import Document, folder, report_data, write
 from PIL import Image
 
 from ssl_video.benchmarks.analysis import pair
-from ssl_video.benchmarks.report import gallery, groups
-from ssl_video.benchmarks.report.films import FRAMES, SIDE, FilmSource, film
+from ssl_video.benchmarks.report import gallery, run_groups
+from ssl_video.benchmarks.report.filmstrips import FRAMES, SIDE, FilmSource, film
 from ssl_video.benchmarks.report.gallery import Shown, one_a_class
 from ssl_video.data.dataset import read_index
 from ssl_video.errors import InputError
@@ -89,8 +89,8 @@ def test_the_best_methods_and_their_partners(tmp_path: Path) -> None:
         *draws("supervised", 0.9, 0.9), *draws("supervised", 0.9, setting="sother", configuration="cother"),
         *draws("a", 0.1), *draws("b", 0.2), *draws("c", 0.3), *draws("d", 0.4), *draws("e", 0.5, 0.1),
     ]  # fmt: skip
-    found = material(write(tmp_path, *runs))
-    chosen = gallery.best(found, groups.groups(found))
+    found = report_data(write(tmp_path, *runs))
+    chosen = gallery.best(found, run_groups.groups(found))
     assert [group.method.split()[0] for group in chosen] == ["d", "c", "e", "b"]
     second = next(group for group in chosen if group.method.startswith("e")).runs[1]
     for run, seed in ((chosen[0].runs[0], 0), (second, 1)):
@@ -118,7 +118,7 @@ def recorded(tmp_path: Path, data: Path) -> tuple[Path, dict[str, Any]]:
 
 def test_section_with_the_videos_at_hand(tmp_path: Path, video_folder: Path) -> None:
     results, facts = recorded(tmp_path, video_folder)
-    section = gallery.section(material(results))
+    section = gallery.section(report_data(results))
     assert section
     document = Document(section.html)
     clips = document.named("div", "film")
@@ -141,7 +141,7 @@ def test_section_without_the_videos(tmp_path: Path, video_folder: Path) -> None:
     for path in (results / "runs").glob("*/result.json"):
         made = Result.read(path.read_bytes())
         path.write_text(made.model_copy(update={"spec": gone}).write())
-    section = gallery.section(material(results))
+    section = gallery.section(report_data(results))
     assert section
     assert f"{facts['dataset']}: no clips, " in " ".join(Document(section.html).text)
     assert "film" not in {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import run_files
 from helpers.records import draws
-from helpers.report_pages import Document, folder, material, write
+from helpers.report_pages import Document, folder, report_data, write
 
 from ssl_video.benchmarks.report import networks
 from ssl_video.benchmarks.report.networks import by_class, gains, losses
@@ -54,7 +54,7 @@ def test_gain_section(tmp_path: Path) -> None:
     one = run_files.predictions_of([0, 1, 1], {"model": [0, 0, 0]}, CLASSES)
     for facts, said in zip(runs, (one, FIRST, SECOND), strict=True):
         run_files.write_predictions(folder(results, facts), said)
-    section = networks.class_gains(material(results))
+    section = networks.class_gains(report_data(results))
     assert section
     document = Document(section.html)
     assert "cmpl: primary minus auxiliary" in document.text
@@ -71,7 +71,7 @@ def test_many_classes_are_shown_from_both_ends(tmp_path: Path) -> None:
     results = write(tmp_path, *draws("cmpl", 0.5, predictor="primary"))
     (only,) = (results / "runs").iterdir()
     run_files.write_predictions(only, run_files.predictions_of(labels, said, names))
-    section = networks.class_gains(material(results))
+    section = networks.class_gains(report_data(results))
     assert section
     text = Document(section.html).text
     assert "class 0: +100.0 points, 1 run, 1 clip" in text
@@ -82,12 +82,12 @@ def test_many_classes_are_shown_from_both_ends(tmp_path: Path) -> None:
 def test_dynamics_section(tmp_path: Path) -> None:
     runs = draws("cmpl", 0.5, 0.6, predictor="primary")
     results = write(tmp_path, *runs)
-    assert networks.dynamics(material(results)) is None
+    assert networks.dynamics(report_data(results)) is None
     for facts, value in zip(runs, (0.5, 0.7), strict=True):
         measured = {"primary": changed(value, value - 0.1), "auxiliary": changed(0.4, 0.4)}
         record = {"predictors": measured, "environment": {}}
         (folder(results, facts) / "dynamics.json").write_text(json.dumps(record))
-    section = networks.dynamics(material(results))
+    section = networks.dynamics(report_data(results))
     assert section
     document = Document(section.html)
     assert "cmpl (original clips: primary 60.0 %, auxiliary 40.0 %)" in document.text

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from helpers.records import draws, run
-from helpers.report_pages import Document, material, write
+from helpers.report_pages import Document, report_data, write
 
 from ssl_video.benchmarks.report import page
 from ssl_video.cli import options
@@ -45,7 +45,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def document(results: Path) -> Document:
-    return Document(page.page(material(results)))
+    return Document(page.page(report_data(results)))
 
 
 def test_the_page_is_whole_html(document: Document) -> None:
@@ -62,7 +62,7 @@ def test_the_page_is_whole_html(document: Document) -> None:
 def test_a_run_without_top5(tmp_path: Path) -> None:
     """That of five classes or fewer."""
     folder = write(tmp_path, *draws("supervised", 0.4, classes=3, top5=None))
-    (row,) = rows_of(Document(page.page(material(folder))).scripts["runs-data"])
+    (row,) = rows_of(Document(page.page(report_data(folder))).scripts["runs-data"])
     assert (row["top-1 %"], row["top-5 %"]) == ("40.0", "–")
 
 
@@ -79,7 +79,7 @@ def test_its_data_are_the_leaderboards(results: Path, document: Document) -> Non
     assert shown["fixmatch", "per-class:10"]["top-1 %"] == "58.0 (n=1)"
     assert shown["fixmatch", "per-class:10"]["p (Holm)"] == "–"
     runs = rows_of(document.scripts["runs-data"])
-    frame = material(results).frame
+    frame = report_data(results).frame
     assert [row["run"] for row in runs] == frame["run"].tolist()
     assert [float(row["top-1 %"]) for row in runs] == pytest.approx((100 * frame["top1"]).tolist(), abs=0.05)
 
@@ -88,7 +88,7 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>\"'&"
     runs = [*draws("supervised", 0.4, 0.5, dataset=bad), *draws(bad, 0.4, 0.6, dataset=bad, protocol=bad)]
     runs = [facts | {"run": f"run{n}"} for n, facts in enumerate(runs)]
-    document = Document(page.page(material(write(tmp_path, *runs))))
+    document = Document(page.page(report_data(write(tmp_path, *runs))))
     scripts = [a for name, a in document.elements if name == "script" and a.get("type") != "application/json"]
     assert len(scripts) == 2
     assert rows_of(document.scripts["leaderboard-data"])[-1]["dataset"] == bad
@@ -113,7 +113,7 @@ def test_blocks_make_the_same_runs_again(tmp_path: Path) -> None:
         # Older records name what was left open, too.
         specs.append(plain(build(spec)) | {"lists": None})
     runs = [run("mine", 0.5, seed, spec=spec) for seed, spec in enumerate(specs)]
-    document = Document(page.page(material(write(tmp_path, *runs), "mine")))
+    document = Document(page.page(report_data(write(tmp_path, *runs), "mine")))
     block = next(text for text in document.text if text.startswith("cat > "))
     settings = yaml.safe_load(block.split("<<'YAML'\n")[1].split("\nYAML\n")[0])
     (line,) = re.findall(r"^  ssl-video train (.*)$", block, re.MULTILINE)
@@ -132,7 +132,7 @@ def test_settings_that_differ_are_told(tmp_path: Path) -> None:
         *draws("supervised", 0.4, 0.5),
         *draws("cmpl", 0.4, 0.5, steps=900, setting="s1", configuration="clong"),
     ]
-    text = Document(page.page(material(write(tmp_path, *runs)))).text
+    text = Document(page.page(report_data(write(tmp_path, *runs)))).text
     place = text.index(
         "These settings differ although they are not part of a method: take them into account in comparisons."
     )
@@ -149,14 +149,14 @@ def test_published_numbers_stand_apart(tmp_path: Path) -> None:
     # VideoSSL's 10 % of UCF-101's first split: 953 of 9,537 clips.
     facts = {"dataset": "ucf101", "labeled": 953, "unlabeled": 8584, "test": 3783, "classes": 101}
     runs = write(tmp_path, *draws("supervised", 0.2, 0.3, **facts), *draws("cmpl", 0.3, 0.5, **facts))
-    document = Document(page.page(material(runs)))
+    document = Document(page.page(report_data(runs)))
     assert document.named("div", "literature")
     assert "SeFAR" in document.text
     rows = rows_of(document.scripts["leaderboard-data"])
     assert {row["method"] for row in rows} == {"supervised", "cmpl"}
     # Five classes of it are another data set, of which nothing is published.
     few = write(tmp_path / "few", *draws("supervised", 0.2, 0.3, **facts | {"classes": 5}))
-    document = Document(page.page(material(few)))
+    document = Document(page.page(report_data(few)))
     assert not document.named("div", "literature")
     assert any(text.startswith("published numbers: ") for text in document.text)
 

@@ -7,7 +7,7 @@ import numpy as np
 from helpers import run_files
 from helpers.numbers import close
 from helpers.records import draws
-from helpers.report_pages import Document, folder, material, write
+from helpers.report_pages import Document, folder, report_data, write
 
 from ssl_video.benchmarks.report import reliability
 from ssl_video.inference import calibration
@@ -37,10 +37,10 @@ def test_clips_of_all_runs_are_pooled() -> None:
 def test_section(tmp_path: Path) -> None:
     runs = draws("supervised", 0.4, 0.5)
     results = write(tmp_path, *runs)
-    assert reliability.section(material(results)) is None
+    assert reliability.section(report_data(results)) is None
     for facts, said in zip(runs, (FIRST, SECOND), strict=True):
         run_files.write_predictions(folder(results, facts), dataclasses.replace(said, **MOVED))
-    section = reliability.section(material(results))
+    section = reliability.section(report_data(results))
     assert section
     document = Document(section.html)
     text = " ".join(document.text)

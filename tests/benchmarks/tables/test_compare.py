@@ -10,8 +10,8 @@ from helpers.records import compare, draws, labels, run, shown, titles
 
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.exports import to_markdown
-from ssl_video.benchmarks.tables.layout import plain
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
+from ssl_video.benchmarks.tables.table_content import lay_out
 from ssl_video.errors import InputError
 
 
@@ -296,7 +296,7 @@ def test_further_networks_follow_their_method_without_a_gain() -> None:
         "supervised",
     ]
     assert "  cmpl: auxiliary   30.0 (n=1)" in shown(result)
-    assert "| &emsp;cmpl: auxiliary |" in to_markdown(plain(result))
+    assert "| &emsp;cmpl: auxiliary |" in to_markdown(lay_out(result))
 
 
 def test_what_intervals_leave_out_is_said() -> None:
@@ -324,8 +324,8 @@ def test_the_caption_says_what_is_shown() -> None:
         *draws("cmpl", 0.5, 0.6), *draws("fixmatch", 0.5, 0.6), *draws("supervised", 0.4, 0.5, 0.6)
     )
     assert "over n = 2 runs" in three.caption
-    assert to_markdown(plain(three)).count("(n=2)") == 0
-    assert to_markdown(plain(three)).count("(n=3)") == 1
+    assert to_markdown(lay_out(three)).count("(n=2)") == 0
+    assert to_markdown(lay_out(three)).count("(n=3)") == 1
 
 
 def test_costs_are_means_and_multiples_of_the_baselines() -> None:

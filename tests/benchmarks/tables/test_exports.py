@@ -12,12 +12,12 @@ from helpers.records import benchmark, compare, run, shown
 
 from ssl_video.benchmarks.tables.compare import comparison
 from ssl_video.benchmarks.tables.exports import FIELDS, to_csv, to_json, to_latex, to_markdown
-from ssl_video.benchmarks.tables.layout import plain
 from ssl_video.benchmarks.tables.leaderboard import COLUMNS
+from ssl_video.benchmarks.tables.table_content import lay_out
 
 
 def test_markdown() -> None:
-    lines = to_markdown(plain(benchmark())).splitlines()
+    lines = to_markdown(lay_out(benchmark())).splitlines()
     assert len({len(line) for line in lines[:7]}) == 1
     assert lines[0] == (
         "| method                |  demo per-class:4 |              gain "
@@ -39,12 +39,12 @@ def test_markdown() -> None:
 
 
 def test_markdown_escapes_what_would_end_a_cell() -> None:
-    table = to_markdown(plain(compare(run("a|b", 0.5))))
+    table = to_markdown(lay_out(compare(run("a|b", 0.5))))
     assert "| a\\|b " in table
 
 
 def test_csv_has_a_line_for_each_cell() -> None:
-    frame = pd.read_csv(io.StringIO(to_csv(plain(benchmark()))))
+    frame = pd.read_csv(io.StringIO(to_csv(lay_out(benchmark()))))
     assert len(frame) == 8
     cells = frame.set_index(["method", "protocol"])
     cell = cells.loc[("cmpl steps=300", "per-class:4")]
@@ -60,11 +60,11 @@ def test_csv_has_a_line_for_each_cell() -> None:
 
 def test_small_losses_are_not_shown_as_minus_0() -> None:
     result = compare(run("supervised", 0.5), run("cmpl", 0.4998))
-    assert "| +0.0 (n=1) |" in to_markdown(plain(result))
+    assert "| +0.0 (n=1) |" in to_markdown(lay_out(result))
 
 
 def test_latex() -> None:
-    lines = to_latex(plain(benchmark())).splitlines()
+    lines = to_latex(lay_out(benchmark())).splitlines()
     assert lines[:9] == [
         r"\begin{tabular}{lrr}",
         r"\toprule",
@@ -87,25 +87,25 @@ def test_latex() -> None:
 
 
 def test_latex_escapes_what_it_would_read_as_commands() -> None:
-    text = to_latex(plain(compare(run("my_method 50% & {more} \\x~^", 0.5, dataset="a_b", protocol="p#1"))))
+    text = to_latex(lay_out(compare(run("my_method 50% & {more} \\x~^", 0.5, dataset="a_b", protocol="p#1"))))
     assert (
         r"my\_method 50\% \& \{more\} \textbackslash{}x\textasciitilde{}\textasciicircum{} & $50.0$" in text
     )
     assert r"\multicolumn{1}{c}{a\_b}" in text
-    assert "\n{[}red] & $50.0$" in to_latex(plain(compare(run("[red]", 0.5))))
+    assert "\n{[}red] & $50.0$" in to_latex(lay_out(compare(run("[red]", 0.5))))
     assert r"method & p\#1" in text
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_latex_is_what_latex_reads(tmp_path: Path) -> None:
     head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
-    (tmp_path / "t.tex").write_text(f"{head}\n{to_latex(plain(benchmark()))}\n\\end{{document}}\n")
+    (tmp_path / "t.tex").write_text(f"{head}\n{to_latex(lay_out(benchmark()))}\n\\end{{document}}\n")
     subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
 
 
 def test_json_has_the_records_of_the_csv() -> None:
-    content = json.loads(to_json(plain(benchmark())))
-    frame = pd.read_csv(io.StringIO(to_csv(plain(benchmark()))))
+    content = json.loads(to_json(lay_out(benchmark())))
+    frame = pd.read_csv(io.StringIO(to_csv(lay_out(benchmark()))))
     assert content["caption"] == benchmark().caption
     assert tuple(content["notes"]) == benchmark().notes
     assert list(frame) == list(FIELDS)
@@ -113,12 +113,12 @@ def test_json_has_the_records_of_the_csv() -> None:
     read = pd.DataFrame(content["cells"])
     for field in ("mean", "half_width", "gain", "p", "corrected_p", "n"):
         assert read[field].astype(float).tolist() == pytest.approx(frame[field].tolist(), nan_ok=True)
-    assert "NaN" not in to_json(plain(benchmark()))
+    assert "NaN" not in to_json(lay_out(benchmark()))
 
 
 def test_corrected_p_values_are_those_of_the_whole_table() -> None:
     """Three gains of three runs can be tested; FixMatch's t is .045 / (.005 / sqrt(3)) = 15.6: p .0041."""
-    cells = pd.read_csv(io.StringIO(to_csv(plain(benchmark())))).set_index(["method", "protocol"])
+    cells = pd.read_csv(io.StringIO(to_csv(lay_out(benchmark())))).set_index(["method", "protocol"])
     assert cells["p"].notna().sum() == 3
     fixmatch = cells.loc[("fixmatch steps=300", "per-class:4")]
     assert fixmatch["p"] == pytest.approx(0.0041, abs=1e-4)
@@ -129,8 +129,8 @@ def test_corrected_p_values_are_those_of_the_whole_table() -> None:
 def test_an_empty_leaderboard_says_what_to_do() -> None:
     empty = comparison(pd.DataFrame(columns=list(COLUMNS)))
     assert shown(empty) == ["No finished runs to show; `ssl-video bench` produces them."]
-    assert to_markdown(plain(empty)) == "No finished runs to show; `ssl-video bench` produces them.\n"
-    assert to_csv(plain(empty)).startswith("method,algorithm,")
-    assert len(to_csv(plain(empty)).splitlines()) == 1
-    assert to_latex(plain(empty)).startswith("% No finished runs to show")
-    assert json.loads(to_json(plain(empty)))["cells"] == []
+    assert to_markdown(lay_out(empty)) == "No finished runs to show; `ssl-video bench` produces them.\n"
+    assert to_csv(lay_out(empty)).startswith("method,algorithm,")
+    assert len(to_csv(lay_out(empty)).splitlines()) == 1
+    assert to_latex(lay_out(empty)).startswith("% No finished runs to show")
+    assert json.loads(to_json(lay_out(empty)))["cells"] == []

@@ -6,11 +6,11 @@ import json
 
 import pandas as pd
 import pytest
-from helpers.records import compare, draws, shown_grid
+from helpers.records import compare, draws, shown_table
 
 from ssl_video.benchmarks.tables import published
 from ssl_video.benchmarks.tables.exports import to_csv, to_json, to_latex, to_markdown
-from ssl_video.benchmarks.tables.layout import Grid, plain
+from ssl_video.benchmarks.tables.table_content import TableContent, lay_out
 
 FRAME = published.read()
 WORDS = {
@@ -107,16 +107,16 @@ _UCF101 = {
 }
 
 
-def beside(**changes: object) -> Grid:
+def beside(**changes: object) -> TableContent:
     """Two methods of ours, with what was published."""
     facts = _UCF101 | changes
     comparison = compare(*draws("supervised", 0.4, 0.5, **facts), *draws("cmpl", 0.5, 0.7, **facts))
-    return dataclasses.replace(plain(comparison), published=published.beside(comparison.columns))
+    return dataclasses.replace(lay_out(comparison), published=published.beside(comparison.columns))
 
 
-def shares(grid: Grid) -> set[tuple[str, str]]:
-    assert grid.published is not None
-    return set(grid.published.frame[["dataset", "protocol"]].itertuples(index=False, name=None))
+def shares(content: TableContent) -> set[tuple[str, str]]:
+    assert content.published is not None
+    return set(content.published.frame[["dataset", "protocol"]].itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize(
@@ -133,48 +133,48 @@ def shares(grid: Grid) -> set[tuple[str, str]]:
     ],
 )
 def test_what_stands_beside_a_column(changes: dict[str, object], found: set[tuple[str, str]]) -> None:
-    grid = beside(**changes)
-    assert shares(grid) == found
-    assert grid.published is not None
-    assert bool(found) == (published.CAVEAT in grid.published.notes)
+    content = beside(**changes)
+    assert shares(content) == found
+    assert content.published is not None
+    assert bool(found) == (published.CAVEAT in content.published.notes)
 
 
 def test_published_numbers_change_nothing_of_ours() -> None:
-    grid = beside()
-    alone = dataclasses.replace(grid, published=None)
-    assert to_markdown(grid).startswith(to_markdown(alone))
-    assert to_latex(grid).startswith(to_latex(alone))
-    ours = pd.read_csv(io.StringIO(to_csv(grid))).query("origin == 'ours'")
+    content = beside()
+    alone = dataclasses.replace(content, published=None)
+    assert to_markdown(content).startswith(to_markdown(alone))
+    assert to_latex(content).startswith(to_latex(alone))
+    ours = pd.read_csv(io.StringIO(to_csv(content))).query("origin == 'ours'")
     pd.testing.assert_frame_equal(ours, pd.read_csv(io.StringIO(to_csv(alone))), check_dtype=False)
-    assert json.loads(to_json(grid))["cells"] == json.loads(to_json(alone))["cells"]
+    assert json.loads(to_json(content))["cells"] == json.loads(to_json(alone))["cells"]
 
 
 def test_every_form_marks_what_is_published() -> None:
-    grid = beside()
-    assert grid.published is not None
+    content = beside()
+    assert content.published is not None
     note = "here ucf101 per-class:10 has 1,010 of 9,537 training clips labeled (10.6 %)"
-    for text in (to_markdown(grid), to_latex(grid), "\n".join(shown_grid(grid, 200))):
+    for text in (to_markdown(content), to_latex(content), "\n".join(shown_table(content, 200))):
         assert "not measured here" in text
         assert note in text
-    lines = [line.split() for line in shown_grid(grid, 200)]
+    lines = [line.split() for line in shown_table(content, 200)]
     assert ["cmpl", "3D-R18", "scratch", "RGB", "LEViL,", "Table", "I,", "quoted", "67.6"] in lines
-    assert r"cmpl & 3D-R18 & scratch & RGB & LEViL, Table I, quoted & 67.6 \\" in to_latex(grid)
+    assert r"cmpl & 3D-R18 & scratch & RGB & LEViL, Table I, quoted & 67.6 \\" in to_latex(content)
     line = next(
         line
-        for line in to_markdown(grid).splitlines()
+        for line in to_markdown(content).splitlines()
         if "| LEViL, Table I, quoted" in line and "cmpl" in line
     )
     assert [cell.strip() for cell in line.strip("|").split("|")][-1] == "67.6"
-    theirs = pd.read_csv(io.StringIO(to_csv(grid))).query("origin == 'published'")
-    assert len(theirs) == len(grid.published.frame)
+    theirs = pd.read_csv(io.StringIO(to_csv(content))).query("origin == 'published'")
+    assert len(theirs) == len(content.published.frame)
     assert theirs[["half_width", "n", "gain", "wins", "p", "configuration"]].isna().all().all()
     cmpl = theirs.query("method == 'cmpl' and backbone == '3D-R18'").iloc[0]
     assert cmpl[["protocol", "mean", "initialisation", "modality", "certainty"]].tolist() == [
         "10%", 0.676, "scratch", "RGB", "quoted",
     ]  # fmt: skip
-    records = json.loads(to_json(grid))["published"]
+    records = json.loads(to_json(content))["published"]
     assert {record["protocol"] for record in records} == {"10%"}
-    assert "NaN" not in to_json(grid)
+    assert "NaN" not in to_json(content)
 
 
 def test_alone_in_tables_of_each_data_set() -> None:

@@ -6,7 +6,7 @@ import pytest
 from helpers.records import benchmark, compare, draws, run, shown
 from rich.console import Console
 
-from ssl_video.benchmarks.tables.layout import plain
+from ssl_video.benchmarks.tables.table_content import lay_out
 from ssl_video.benchmarks.tables.terminal import to_terminal
 
 
@@ -35,7 +35,7 @@ def test_the_terminal_table() -> None:
 
 def test_colour_marks_gains_that_are_not_0() -> None:
     console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system="standard")
-    console.print(to_terminal(plain(benchmark())))
+    console.print(to_terminal(lay_out(benchmark())))
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     green, red = "\x1b[32m", "\x1b[31m"
@@ -99,6 +99,6 @@ def test_a_gain_that_only_stands_out_alone_is_not_in_colour() -> None:
         assert cell.gain.p == pytest.approx(0.0188, abs=1e-4)
         assert result.differs(cell.corrected_p) == coloured
         console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system="standard")
-        console.print(to_terminal(plain(result)))
+        console.print(to_terminal(lay_out(result)))
         assert isinstance(console.file, io.StringIO)
         assert ("\x1b[32m" in console.file.getvalue()) == coloured

@@ -11,9 +11,9 @@ from helpers.damaged import FEW, damages
 from helpers.frame_store import EVERY, SIZE, Spy, stored
 from hypothesis import given
 
-from ssl_video.data.frames import known
-from ssl_video.data.frames.known import Video
+from ssl_video.data.frames import video_facts
 from ssl_video.data.frames.store import FrameStore
+from ssl_video.data.frames.video_facts import VideoFacts
 from ssl_video.data.video.container import DecodeError
 
 CONTENT = "0123456789abcdef" * 2
@@ -92,38 +92,38 @@ def test_links_that_are_swapped(videos: list[str], folder: Path) -> None:
     for link, text in zip((two, one), texts, strict=True):
         link.unlink()
         link.symlink_to(text)
-    assert known.contents(folder, videos[:2]) == []
+    assert video_facts.contents(folder, videos[:2]) == []
     after = FrameStore(videos[:2], 16, folder=folder)
     assert np.array_equal([after.read(row, EVERY) for row in range(2)], expected)
-    assert len(known.contents(folder, videos[:2])) == 2
+    assert len(video_facts.contents(folder, videos[:2])) == 2
 
 
 @pytest.mark.parametrize(
     "video",
     [
-        Video("../../victim", 10, 1.0),
-        Video("/" + CONTENT[1:], 10, 1.0),
-        Video(CONTENT.upper(), 10, 1.0),
-        Video(CONTENT[1:], 10, 1.0),
-        Video(CONTENT, 0, 1.0),
-        Video(CONTENT, -5, 1.0),
-        Video(CONTENT, 10, -1.0),
-        Video(CONTENT, 10, float("nan")),
+        VideoFacts("../../victim", 10, 1.0),
+        VideoFacts("/" + CONTENT[1:], 10, 1.0),
+        VideoFacts(CONTENT.upper(), 10, 1.0),
+        VideoFacts(CONTENT[1:], 10, 1.0),
+        VideoFacts(CONTENT, 0, 1.0),
+        VideoFacts(CONTENT, -5, 1.0),
+        VideoFacts(CONTENT, 10, -1.0),
+        VideoFacts(CONTENT, 10, float("nan")),
     ],
 )
-def test_facts_that_cannot_be(video: Video, videos: list[str], folder: Path) -> None:
+def test_facts_that_cannot_be(video: VideoFacts, videos: list[str], folder: Path) -> None:
     """Of somebody who knows how to write them, as in a cache that is shared."""
     victim = folder.parent / "victim"
     victim.write_text("mine")
-    known.note(folder, videos[0], video)
-    assert known.find(folder, videos[0]) is None
+    video_facts.note(folder, videos[0], video)
+    assert video_facts.find(folder, videos[0]) is None
     FrameStore(videos[:1], 16, folder=folder).read(0, EVERY)
     assert victim.read_text() == "mine"
 
 
 def test_a_wrong_number_of_frames(videos: list[str], folder: Path) -> None:
     """A sentence, not a frame of another place."""
-    known.note(folder, videos[0], Video(known.digest(videos[0]), 10**6, 1.0))
+    video_facts.note(folder, videos[0], VideoFacts(video_facts.digest(videos[0]), 10**6, 1.0))
     with pytest.raises(DecodeError, match=r"it has 10 frames, and the frame cache .* says 1000000"):
         FrameStore(videos[:1], 16, folder=folder).read(0, np.array([999_999]))
 

@@ -7,8 +7,8 @@ import pytest
 from helpers.videos import KINDS, encode
 
 from ssl_video.data.frames.extent import Clock, Extent, Times, extent
-from ssl_video.data.frames.known import Video
 from ssl_video.data.frames.store import GIB, FrameStore
+from ssl_video.data.frames.video_facts import VideoFacts
 from ssl_video.data.segments import Segment
 from ssl_video.data.video.container import DecodeError
 from ssl_video.data.video.decode import decode, stamps
@@ -50,7 +50,7 @@ def test_an_uneven_file() -> None:
 
 
 def test_a_segment_by_time() -> None:
-    video, stamps_ = Video("", 12, 2.2), times(*range(0, 1000, 100), 1000, 2000)
+    video, stamps_ = VideoFacts("", 12, 2.2), times(*range(0, 1000, 100), 1000, 2000)
     part = extent(video, Segment(0.5, 2.0, False), 4, stamps_)
     assert (part.first, part.end, len(part)) == (5, 11, 6)
     assert part.at(np.arange(6)).tolist() == [5, 7, 10, 10, 10, 10]

@@ -7,9 +7,9 @@ import pytest
 from helpers.input_errors import problems
 from helpers.sources import manifest, touch
 
-from ssl_video.data.importers.kinds import recognise
 from ssl_video.data.importers.kinetics import from_kinetics
 from ssl_video.data.importers.make import IndexRequest, make
+from ssl_video.data.importers.source_kinds import recognise
 
 TRAIN = [
     "label,youtube_id,time_start,time_end,split,is_cc",

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 from helpers.sources import touch
 
-from ssl_video.data.importers.draft import Draft, text
 from ssl_video.data.importers.locate import at_their_paths, by_name, leave_out_missing
+from ssl_video.data.importers.raw_index import RawIndex, text
 
 
-def draft(*ids: str, splits: tuple[str, ...] | None = None) -> Draft:
-    made = Draft("list", "set", "", text(ids), text([name.split("/")[0] for name in ids]))
+def raw(*ids: str, splits: tuple[str, ...] | None = None) -> RawIndex:
+    made = RawIndex("list", "set", "", text(ids), text([name.split("/")[0] for name in ids]))
     made.splits = text(splits) if splits else None
     return made
 
 
 def found(folder: Path, *wanted: str) -> list[str]:
     """Ids of what is found by name; "-" for what is not there and "?" for what is unclear."""
-    made = draft(*wanted)
+    made = raw(*wanted)
     assert by_name(made, folder) == str(folder) == made.root
     assert made.sizes is not None
     marks = {-1: "-", -2: "?"}
@@ -54,7 +54,7 @@ def test_a_file_of_another_known_folder_is_not_taken(tmp_path: Path) -> None:
 def test_several_files_of_a_name_are_an_error_with_examples(tmp_path: Path) -> None:
     touch(tmp_path, "train/x/1.mp4", "val/x/1.mp4", "train/x/2.mp4", "train/x/2.avi")
     assert found(tmp_path, "x/1.mp4", "x/2.webm") == ["?", "?"]
-    made = draft("x/1.mp4", "x/2.webm")
+    made = raw("x/1.mp4", "x/2.webm")
     by_name(made, tmp_path)
     [problem] = made.problems
     assert "2 names fit several files in" in problem
@@ -72,7 +72,7 @@ def test_nothing_outside_is_found(tmp_path: Path) -> None:
 
 def test_what_is_there_beyond_the_list(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4", "a/2.mp4", "a/notes.txt", ".hidden/3.mp4", "b/.4.mp4")
-    made = draft("a/1.mp4")
+    made = raw("a/1.mp4")
     by_name(made, tmp_path)
     assert made.notes == [f"1 other videos in {tmp_path} are not listed and are left out"]
 
@@ -92,7 +92,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 def test_sizes_are_those_of_the_files(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4", content=b"123")
     touch(tmp_path, "a/2.mp4", content=b"")
-    made = draft("a/1.avi", "a/2.avi", "a/3.avi")
+    made = raw("a/1.avi", "a/2.avi", "a/3.avi")
     by_name(made, tmp_path)
     assert made.sizes is not None
     assert made.sizes.tolist() == [3, 0, -1]
@@ -102,13 +102,13 @@ def test_missing_files_are_counted_by_part(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4", "a/2.mp4", "b/3.mp4")
     names = ("a/1.mp4", "a/2.mp4", "a/9.mp4", "b/3.mp4", "b/8.mp4", "c/7.mp4")
     splits = ("train", "train", "train", "test", "test", "")
-    made = draft(*names, splits=splits)
+    made = raw(*names, splits=splits)
     leave_out_missing(made, at_their_paths(made, [tmp_path]), "do this", allowed=False)
     assert made.problems == [
         f"3 of 6 files do not exist in {tmp_path}: 'a/9.mp4', 'b/8.mp4', 'c/7.mp4' "
         "(train 1 of 3, test 1 of 2, not used 1 of 1); do this"
     ]
-    made = draft(*names, splits=splits)
+    made = raw(*names, splits=splits)
     leave_out_missing(made, at_their_paths(made, [tmp_path]), "", allowed=True)
     assert not made.problems
     assert made.ids.to_pylist() == ["a/1.mp4", "a/2.mp4", "b/3.mp4"]
@@ -122,7 +122,7 @@ def test_missing_files_are_counted_by_part(tmp_path: Path) -> None:
 
 
 def test_if_every_file_is_missing_the_folder_is_wrong(tmp_path: Path) -> None:
-    made = draft("a/1.mp4", "b/1.mp4")
+    made = raw("a/1.mp4", "b/1.mp4")
     leave_out_missing(made, at_their_paths(made, [tmp_path]), "do this", allowed=True)
     assert "2 of 2 files do not exist" in made.problems[0]
 
@@ -130,6 +130,6 @@ def test_if_every_file_is_missing_the_folder_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize("check", [True, False])
 def test_paths_that_lead_out_are_a_problem_of_every_source(tmp_path: Path, check: bool) -> None:
     touch(tmp_path, "secret.mp4", "set/a/1.mp4")
-    made = draft("a/1.mp4", "../secret.mp4", "/etc/passwd")
+    made = raw("a/1.mp4", "../secret.mp4", "/etc/passwd")
     at_their_paths(made, [tmp_path / "set"], check=check)
     assert "2 paths lead out of" in made.problems[0]

@@ -7,8 +7,8 @@ from helpers.input_errors import problems
 from helpers.sources import FILES, ROWS, manifest, touch
 
 from ssl_video.data.importers import read
-from ssl_video.data.importers.kinds import KINDS, recognise
 from ssl_video.data.importers.make import IndexRequest, make
+from ssl_video.data.importers.source_kinds import KINDS, recognise
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from helpers.input_errors import problems
 from helpers.paths import LISTS
 from helpers.sources import manifest, needs_lists, touch
 
-from ssl_video.data.importers.draft import Draft
 from ssl_video.data.importers.make import IndexRequest, make
 from ssl_video.data.importers.plain_lists import from_lists
+from ssl_video.data.importers.raw_index import RawIndex
 
 CLIPS = ["Archery/v_Archery_g01_c01", "Archery/v_Archery_g02_c01", "Biking/v_Biking_g01_c01"]
 CLASSES = ["1 Archery", "2 Biking", "3 Climbing"]
 
 
-def read(tmp_path: Path, *train: str, classes: list[str] | None = None) -> Draft:
+def read(tmp_path: Path, *train: str, classes: list[str] | None = None) -> RawIndex:
     parts = {"train": [manifest(tmp_path, *train, name="train.txt")]}
     return from_lists(parts, manifest(tmp_path, *classes, name="classes.txt") if classes else None)
 
@@ -35,17 +35,17 @@ def label(*numbers: int, form: str = "{0}.avi {1}") -> list[str]:
 def test_every_format_and_numbering(
     tmp_path: Path, form: str, numbers: tuple[int, ...], classes: list[str] | None
 ) -> None:
-    draft = read(tmp_path, *label(*numbers, form=form), classes=classes)
-    assert draft.labels.to_pylist() == ["Archery", "Archery", "Biking"]
-    assert draft.splits is not None
-    assert draft.splits.to_pylist() == ["train"] * 3
-    assert not draft.problems
-    assert not draft.notes
+    raw = read(tmp_path, *label(*numbers, form=form), classes=classes)
+    assert raw.labels.to_pylist() == ["Archery", "Archery", "Biking"]
+    assert raw.splits is not None
+    assert raw.splits.to_pylist() == ["train"] * 3
+    assert not raw.problems
+    assert not raw.notes
 
 
 def test_class_names_in_the_list_are_taken(tmp_path: Path) -> None:
-    draft = read(tmp_path, "path,label", "x/1.mp4,air drumming", "x/2.mp4,zumba")
-    assert draft.labels.to_pylist() == ["air drumming", "zumba"]
+    raw = read(tmp_path, "path,label", "x/1.mp4,air drumming", "x/2.mp4,zumba")
+    assert raw.labels.to_pylist() == ["air drumming", "zumba"]
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_numbers_without_class_folders(
     tmp_path: Path, numbers: tuple[int, ...], classes: list[str], expected: list[str], first: int | None
 ) -> None:
     lines = [f"videos/{place}.mp4 {number}" for place, number in enumerate(numbers)]
-    draft = read(tmp_path, *lines, classes=classes)
-    assert draft.labels.to_pylist() == expected
+    raw = read(tmp_path, *lines, classes=classes)
+    assert raw.labels.to_pylist() == expected
     note = f"train.txt is taken to number the classes from {first}, as classes.txt does"
-    assert draft.notes == ([] if first is None else [note])
+    assert raw.notes == ([] if first is None else [note])
 
 
 def test_names_of_clips_may_say_the_class(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_folders_of_which_some_clips_have_another_number(tmp_path: Path) -> None
     lines = [
         f"{name}/{k}.avi {number ^ (k == 3)}" for number, name in enumerate(("kick", "run")) for k in range(5)
     ]
-    draft = read(tmp_path, *lines)
-    assert draft.labels.to_pylist() == ["kick"] * 5 + ["run"] * 5
-    assert draft.notes == [
+    raw = read(tmp_path, *lines)
+    assert raw.labels.to_pylist() == ["kick"] * 5 + ["run"] * 5
+    assert raw.notes == [
         "train.txt: 2 of 10 clips have the number of another class than their folder, and the folder counts: "
         "'kick/3.avi 1', 'run/3.avi 0'"
     ]
@@ -153,11 +153,11 @@ TEST = {
 @pytest.mark.parametrize("source", TRAIN)
 @pytest.mark.parametrize("classes", [None, "ucf101_official/classInd.txt", "label_maps/ucf101/label_map.txt"])
 def test_published_lists_for_ucf101_agree_with_the_official_ones(source: str, classes: str | None) -> None:
-    def clips(draft: Draft) -> set[tuple[str, str, str]]:
-        assert not draft.problems
-        names = (re.sub(r"\.avi$", "", name.split("/")[-1]) for name in draft.ids.to_pylist())
-        assert draft.splits is not None
-        return set(zip(names, draft.labels.to_pylist(), draft.splits.to_pylist(), strict=True))
+    def clips(raw: RawIndex) -> set[tuple[str, str, str]]:
+        assert not raw.problems
+        names = (re.sub(r"\.avi$", "", name.split("/")[-1]) for name in raw.ids.to_pylist())
+        assert raw.splits is not None
+        return set(zip(names, raw.labels.to_pylist(), raw.splits.to_pylist(), strict=True))
 
     official = from_lists(
         {
@@ -176,9 +176,9 @@ def test_published_lists_for_ucf101_agree_with_the_official_ones(source: str, cl
 def test_published_lists_for_hmdb51_with_wrong_numbers() -> None:
     name = "hmdb51_train_100_percent_labeled_split_1_rawframes.txt"
     parts = {"train": [LISTS / "video-data-aug/hmdb51/videossl_splits" / name]}
-    draft = from_lists(parts, None)
-    assert len(draft.ids) == 5236
-    assert "132 of 5236 clips have the number of another class than their folder" in draft.notes[0]
+    raw = from_lists(parts, None)
+    assert len(raw.ids) == 5236
+    assert "132 of 5236 clips have the number of another class than their folder" in raw.notes[0]
     # Every clip's name has its class in it.
-    clips = zip(draft.ids.to_pylist(), draft.labels.to_pylist(), strict=True)
+    clips = zip(raw.ids.to_pylist(), raw.labels.to_pylist(), strict=True)
     assert all(f"_{label}_" in clip for clip, label in clips)

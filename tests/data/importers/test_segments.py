@@ -8,10 +8,10 @@ from helpers.input_errors import problems
 from helpers.sources import manifest, parts, touch
 
 from ssl_video.data.importers import read, unlabeled
-from ssl_video.data.importers.entries import ListEntry
-from ssl_video.data.importers.entries import read as read_list
-from ssl_video.data.importers.finish import Unsplit
+from ssl_video.data.importers.list_file import ListEntry
+from ssl_video.data.importers.list_file import read as read_list
 from ssl_video.data.importers.make import IndexRequest, make
+from ssl_video.data.importers.to_index import Unsplit
 from ssl_video.data.index import Index
 from ssl_video.data.partitions.folds import fold
 

@@ -7,9 +7,9 @@ import pytest
 from helpers.input_errors import problems
 from helpers.sources import touch
 
-from ssl_video.data.importers.kinds import recognise
 from ssl_video.data.importers.make import IndexRequest, make
 from ssl_video.data.importers.something_something import from_something_something
+from ssl_video.data.importers.source_kinds import recognise
 
 HOLDING, MOVING = "Holding [something] next to [something]", "Moving [something] up"
 CONTENT = {

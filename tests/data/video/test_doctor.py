@@ -20,7 +20,7 @@ from helpers.partitions import make_index
 from helpers.videos import KINDS, cut, encode, trim
 
 from ssl_video.data.columns import Category, Strings
-from ssl_video.data.frames import known
+from ssl_video.data.frames import video_facts
 from ssl_video.data.importers import read
 from ssl_video.data.index import Index
 from ssl_video.data.paths import cache_dir
@@ -61,8 +61,8 @@ def reason(path: Path) -> str:
 def test_facts_of_a_whole_file(tmp_path: Path, make_video: MakeVideo) -> None:
     found = probe(str(make_video(tmp_path / "a.mp4", 20, 36, 52, fps=10, **X264, options={"bf": "2"})))
     assert found == Facts(
-        content=known.digest(str(tmp_path / "a.mp4")), container="mov,mp4,m4a,3gp,3g2,mj2", codec="h264",
-        width=52, height=36, frames=20, rate=10.0, seconds=2.0,
+        content=video_facts.digest(str(tmp_path / "a.mp4")), container="mov,mp4,m4a,3gp,3g2,mj2",
+        codec="h264", width=52, height=36, frames=20, rate=10.0, seconds=2.0,
     )  # fmt: skip
 
 
@@ -198,8 +198,8 @@ def test_everything_that_is_wrong_with_a_folder(folder: Path) -> None:
     # ids are sorted: bow/0 bow/1 bow/2 bow/3 bow/empty jump/0 jump/1 jump/2 jump/3 jump/copy ...
     assert report.copies(index) == [[1, 9]]
     # The frame store need not count again.
-    video = known.find(cache_dir() / "frames", str(folder / "bow" / "1.mkv"))
-    assert video == (known.digest(str(folder / "bow" / "1.mkv")), 12, 1.2)
+    video = video_facts.find(cache_dir() / "frames", str(folder / "bow" / "1.mkv"))
+    assert video == (video_facts.digest(str(folder / "bow" / "1.mkv")), 12, 1.2)
 
 
 def spying(path: str) -> Facts:

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from helpers.records import compare, draws, shown_grid
+from helpers.records import compare, draws, shown_table
 
-from ssl_video.benchmarks.tables import means
-from ssl_video.benchmarks.tables.cells import Comparison
+from ssl_video.benchmarks.tables import mean_gain
+from ssl_video.benchmarks.tables.comparison import Comparison
 from ssl_video.benchmarks.tables.exports import to_csv, to_json, to_latex, to_markdown
-from ssl_video.benchmarks.tables.layout import Gains, plain
+from ssl_video.benchmarks.tables.table_content import Gains, lay_out
 from ssl_video.errors import InputError
 
 
@@ -33,10 +33,10 @@ def test_by_hand() -> None:
 
     The distribution with 2 degrees of freedom is 1/2 + t / (2 sqrt(2 + t^2)): p = 1 - 3.4641 / sqrt(14).
     """
-    grid = plain(suite(), mean_gains=True)
-    (column,) = [column for column in grid.columns if isinstance(column, Gains)]
+    content = lay_out(suite(), mean_gains=True)
+    (column,) = [column for column in content.columns if isinstance(column, Gains)]
     assert column.title == "demo mean gain"
-    assert grid.labels == ("supervised", "cmpl", "fixmatch")
+    assert content.labels == ("supervised", "cmpl", "fixmatch")
     supervised, cmpl, fixmatch = column.gains
     assert supervised is None
     assert fixmatch is None  # one gain is no mean
@@ -54,7 +54,7 @@ def test_all_rows_are_corrected_together() -> None:
         runs += draws("supervised", 0.3, **protocol)
         runs += draws("cmpl", 0.3 + gain, **protocol)
         runs += draws("fixmatch", 0.3 + gain / 4 - 0.02, **protocol)
-    (column,) = (c for c in plain(compare(*runs), mean_gains=True).columns if isinstance(c, Gains))
+    (column,) = (c for c in lay_out(compare(*runs), mean_gains=True).columns if isinstance(c, Gains))
     _, cmpl, fixmatch = column.gains
     assert cmpl
     assert fixmatch
@@ -65,17 +65,17 @@ def test_all_rows_are_corrected_together() -> None:
 
 
 def test_in_every_form() -> None:
-    grid = plain(suite(), mean_gains=True)
-    lines = shown_grid(grid, 160)
+    content = lay_out(suite(), mean_gains=True)
+    lines = shown_table(content, 160)
     (place,) = (n for n, line in enumerate(lines) if line.startswith("method") and "mean gain" in line)
     assert lines[place + 4].endswith("+4.0 ± 5.0 (3/3)")
-    assert any(means.NOTE[:40] in line for line in lines)
-    header, _, *rows = [line.split("|") for line in to_markdown(grid).splitlines()[:5]]
+    assert any(mean_gain.NOTE[:40] in line for line in lines)
+    header, _, *rows = [line.split("|") for line in to_markdown(content).splitlines()[:5]]
     (where,) = (place for place, text in enumerate(header) if text.strip() == "demo mean gain")
     assert [row[where].strip() for row in rows] == ["", "+4.0 ± 5.0 (3/3)", ""]
-    assert r" & $+4.0 \pm 5.0$ (3/3) & " in to_latex(grid)
-    assert to_csv(grid) == to_csv(plain(suite()))  # one record a cell
-    (found,) = json.loads(to_json(grid))["mean_gains"]
+    assert r" & $+4.0 \pm 5.0$ (3/3) & " in to_latex(content)
+    assert to_csv(content) == to_csv(lay_out(suite()))  # one record a cell
+    (found,) = json.loads(to_json(content))["mean_gains"]
     assert (found["method"], found["group"], found["gain_n"], found["wins"]) == ("cmpl", "demo", 3, 3)
     assert found["gain"] == pytest.approx(0.04)
 
@@ -89,25 +89,25 @@ def test_only_over_columns_of_one_data_set() -> None:
     ]  # fmt: skip
     both = compare(*runs)
     with pytest.raises(InputError, match="has demo and other: give --dataset NAME"):
-        means.over_columns([row.cells for row in both.rows])
+        mean_gain.over_columns([row.cells for row in both.rows])
     # Each data set has columns of its own, and there are too few of them here for a mean.
-    assert not any(isinstance(column, Gains) for column in plain(both, mean_gains=True).columns)
+    assert not any(isinstance(column, Gains) for column in lay_out(both, mean_gains=True).columns)
     further = [run | {"protocol": "per-class:9"} for run in runs]
-    grid = plain(compare(*runs, *further), mean_gains=True)
-    gains = {column.title: column.gains[1] for column in grid.columns if isinstance(column, Gains)}
+    content = lay_out(compare(*runs, *further), mean_gains=True)
+    gains = {column.title: column.gains[1] for column in content.columns if isinstance(column, Gains)}
     assert {title: gain and gain.gain.difference.mean for title, gain in gains.items()} == {
         "demo mean gain": pytest.approx(0.1), "other mean gain": pytest.approx(-0.1),
     }  # fmt: skip
     versions = [run | {"dataset": "demo"} for run in runs]
     with pytest.raises(InputError, match="has 2 versions of demo: give --where dataset_fingerprint=d0"):
-        plain(compare(*versions), mean_gains=True)
+        lay_out(compare(*versions), mean_gains=True)
     # FixMatch was run on one of them only, and supervised has no gains.
     one = [run for run in versions if run["algorithm"] == "supervised"]
-    plain(compare(*one, *draws("fixmatch", 0.5, 0.6)), mean_gains=True)
+    lay_out(compare(*one, *draws("fixmatch", 0.5, 0.6)), mean_gains=True)
 
 
 def test_one_column_says_why_there_is_none() -> None:
     one = compare(*draws("supervised", 0.5, 0.6), *draws("cmpl", 0.55, 0.65))
-    grid = plain(one, mean_gains=True)
-    assert means.NONE in grid.notes
-    assert not any(isinstance(column, Gains) for column in grid.columns)
+    content = lay_out(one, mean_gains=True)
+    assert mean_gain.NONE in content.notes
+    assert not any(isinstance(column, Gains) for column in content.columns)

@@ -7,7 +7,7 @@ from helpers.input_errors import problems
 from helpers.paths import LISTS
 from helpers.sources import manifest, needs_lists
 
-from ssl_video.data.importers.entries import ListEntry, read
+from ssl_video.data.importers.list_file import ListEntry, read
 from ssl_video.data.names import folder, key, stem
 
 

@@ -22,7 +22,7 @@ from ssl_video.data.names import is_picture
 _CONTENT = re.compile("[0-9a-f]{32}")
 
 
-class Video(NamedTuple):
+class VideoFacts(NamedTuple):
     """Known facts of a video file.
 
     Attributes:
@@ -36,21 +36,21 @@ class Video(NamedTuple):
     seconds: float = 0.0
 
 
-def find(folder: Path, path: str) -> Video | None:
+def find(folder: Path, path: str) -> VideoFacts | None:
     """Return the known facts of a video file, if its path, size and modification time are unchanged."""
     with contextlib.suppress(OSError):
         return read(_link(folder, path))
     return None
 
 
-def read(link: str) -> Video | None:
+def read(link: str) -> VideoFacts | None:
     """Return the facts that a link holds; None: it is absent, damaged, or in the place of another."""
     with contextlib.suppress(OSError, ValueError):
         facts, _, checksum = os.readlink(link).rpartition(" ")
         content, frames, seconds = facts.split(" ")
         # The content becomes a part of paths. Nothing outside of the cache, which may be shared, is touched.
         if checksum == _checksum(link, facts) and _CONTENT.fullmatch(content):
-            video = Video(content, int(frames), float(seconds))
+            video = VideoFacts(content, int(frames), float(seconds))
             if video.frames > 0 and 0 <= video.seconds < math.inf:
                 return video
     return None
@@ -61,7 +61,7 @@ def contents(folder: Path, paths: Iterable[str]) -> list[str]:
     return [video.content for path in paths if (video := find(folder, path))]
 
 
-def note(folder: Path, path: str, video: Video) -> None:
+def note(folder: Path, path: str, video: VideoFacts) -> None:
     """Store the facts of a video file; if that fails, they are determined again next time."""
     with contextlib.suppress(OSError):
         link = _link(folder, path)

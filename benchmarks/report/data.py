@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
-from ssl_video.benchmarks.tables import caveats
-from ssl_video.benchmarks.tables.cells import METHOD_KEYS, Comparison
+from ssl_video.benchmarks.tables import table_notes
 from ssl_video.benchmarks.tables.compare import comparison
+from ssl_video.benchmarks.tables.comparison import METHOD_KEYS, Comparison
 from ssl_video.errors import InputError
 from ssl_video.files import parse_json, read_bytes
 from ssl_video.runs import predictions
@@ -55,7 +55,7 @@ class Section(NamedTuple):
     html: str
 
 
-class Material:
+class ReportData:
     """The finished runs of a report, and readers of their folders.
 
     Readers return None if a run has no such file, or if it is damaged; damaged files are listed in `damaged`.
@@ -79,7 +79,7 @@ class Material:
         gallery: bool = True,
     ) -> None:
         self.results, self.problems, self.baseline = results, list(problems), baseline
-        self.frame, self.left_out = frame[frame["top1"].notna()], caveats.untested(frame)
+        self.frame, self.left_out = frame[frame["top1"].notna()], table_notes.untested(frame)
         self.gallery = gallery
         self.damaged = list[str]()
         self._read: dict[tuple[str, str], Any] = {}

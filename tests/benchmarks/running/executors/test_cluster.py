@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from helpers import records
 
-from ssl_video.benchmarks.running import executors, matrix, prepare
-from ssl_video.benchmarks.running.executors import Event, elsewhere
-from ssl_video.benchmarks.running.executors.elsewhere import Elsewhere, RunEnd, RunOrder
+from ssl_video.benchmarks.running import executors, prepare, run_queue
+from ssl_video.benchmarks.running.executors import Event
+from ssl_video.benchmarks.running.executors import cluster as cluster_module
+from ssl_video.benchmarks.running.executors.cluster import Cluster, RunEnd, RunOrder
 from ssl_video.errors import InputError
 from ssl_video.spec import build
 from ssl_video.training.execution import Execution
@@ -61,12 +62,12 @@ class Told:
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    monkeypatch.setattr(elsewhere, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(cluster_module, "_POLL_SECONDS", 0)
     return Told()
 
 
 def test_where_a_run_stands_is_read_from_its_records(told: Told, plans: list[Plan], tmp_path: Path) -> None:
-    executor, (plan, *_) = Elsewhere(told, execution(tmp_path)), plans
+    executor, (plan, *_) = Cluster(told, execution(tmp_path)), plans
     metrics = executors.folder(tmp_path / "results", plan) / "metrics.jsonl"
     metrics.parent.mkdir(parents=True)
     metrics.write_text('{"step": 0}\n')
@@ -89,14 +90,14 @@ def test_a_run_is_finished_when_its_folder_says_so(
     told: Told, plans: list[Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network disk may show the result later than the scheduler tells the end; or it is no shared disk."""
-    executor = Elsewhere(told, execution(tmp_path))
+    executor = Cluster(told, execution(tmp_path))
     executor.submit(plans[:2])
     shown, never = plans[0], plans[1]
     told.ends = {plan.name: RunEnd("finished", machine="node7") for plan in (shown, never)}
     assert executor.news() == []
     records.write_into(executors.folder(tmp_path / "results", shown), top1=0.5)
     assert executor.news() == [Event("finished", shown, result=records.result(run=shown.name, top1=0.5))]
-    monkeypatch.setattr(elsewhere, "_SEEN_SECONDS", 0)
+    monkeypatch.setattr(cluster_module, "_SEEN_SECONDS", 0)
     (failed,) = executor.news()
     assert failed.kind == "failed"
     assert "on node7" in failed.reason
@@ -104,7 +105,7 @@ def test_a_run_is_finished_when_its_folder_says_so(
 
 
 def test_what_somebody_else_stopped_counts_as_lost(told: Told, plans: list[Plan], tmp_path: Path) -> None:
-    executor = Elsewhere(told, execution(tmp_path))
+    executor = Cluster(told, execution(tmp_path))
     executor.submit(plans[:1])
     told.ends = {plans[0].name: RunEnd("stopped", machine="node7")}
     (event,) = executor.news()
@@ -114,7 +115,7 @@ def test_what_somebody_else_stopped_counts_as_lost(told: Told, plans: list[Plan]
 def test_stopping_cancels_every_job_and_leaves_no_empty_folder(
     told: Told, plans: list[Plan], tmp_path: Path
 ) -> None:
-    executor = Elsewhere(told, execution(tmp_path))
+    executor = Cluster(told, execution(tmp_path))
     executor.submit(plans)
     begun = executors.folder(tmp_path / "results", plans[1])
     (begun / "checkpoint.pt").touch()
@@ -125,15 +126,15 @@ def test_stopping_cancels_every_job_and_leaves_no_empty_folder(
 
 def test_another_run_than_was_ordered_is_not_begun(told: Told, plans: list[Plan], tmp_path: Path) -> None:
     """Other data under the same name, or other code."""
-    executor = Elsewhere(told, execution(tmp_path))
+    executor = Cluster(told, execution(tmp_path))
     executor.submit(plans[:1])
     (order,) = told.orders
     other = RunOrder("another", order.spec, order.execution, order.directory, order.cache)
-    missing = elsewhere.carry_out(other, None)  # type: ignore[arg-type]
+    missing = cluster_module.carry_out(other, None)  # type: ignore[arg-type]
     assert missing.kind == "failed"
     assert "has to be on a disk that all machines share" in missing.reason
     (tmp_path / "results" / "runs" / "another").mkdir()
-    wrong = elsewhere.carry_out(other, None)  # type: ignore[arg-type]
+    wrong = cluster_module.carry_out(other, None)  # type: ignore[arg-type]
     assert wrong.kind == "failed"
     assert f"gives the run {order.name} on this machine" in wrong.reason
 
@@ -184,7 +185,7 @@ def test_a_job_that_has_to_make_room_is_queued_again(video_folder: Path, tmp_pat
     pytest.importorskip("submitit")
     (plan,) = prepare.plans([build(SMALL | {"data": str(video_folder), "steps": 200})], Execution("cpu"))
     executor = executors.make(slurm(tmp_path))
-    assert isinstance(executor, Elsewhere)
+    assert isinstance(executor, Cluster)
     events = list[Event]()
 
     def notify(event: Event | None) -> None:
@@ -195,7 +196,7 @@ def test_a_job_that_has_to_make_room_is_queued_again(video_folder: Path, tmp_pat
             (job, *_) = Path(f"/proc/{number}/task/{number}/children").read_text().split()
             os.kill(int(job), signal.SIGUSR2)
 
-    assert not matrix.execute([plan], tmp_path / "results", executor, notify)
+    assert not run_queue.execute([plan], tmp_path / "results", executor, notify)
     assert [event.kind for event in events if event.kind != "moved"] == ["started", "finished"]
     assert steps(tmp_path / "results", plan) == list(range(200))
     (log,) = (tmp_path / "results" / "jobs").glob("*_log.out")
@@ -231,7 +232,7 @@ def test_a_machine_of_a_ray_cluster_is_lost(cluster: Any, video_folder: Path, tm
             lost.append(next(iter(cluster.worker_nodes)))
             cluster.remove_node(lost[0], allow_graceful=False)
 
-    failures = matrix.execute(plans, tmp_path / "results", executor, notify)
+    failures = run_queue.execute(plans, tmp_path / "results", executor, notify)
     assert not failures, failures
     # What is left of the lost machine, which is on this one, may hold the run for a moment.
     ends = [event.kind for event in events if event.is_end and event.kind != "busy"]

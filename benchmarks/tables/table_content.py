@@ -1,17 +1,17 @@
 """Layout of a comparison's cells in a table: methods as rows and labels as columns.
 
 Every cell belongs to one method in one configuration and to one set of labels. A layout moves cells and never
-averages them. Facts that rows and columns do not show are added to their names, or to a note.
+averages them.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ssl_video.benchmarks.tables import means
-from ssl_video.benchmarks.tables.cells import Cell, Comparison
-from ssl_video.benchmarks.tables.numbers import NO_RUN
+from ssl_video.benchmarks.tables import mean_gain
+from ssl_video.benchmarks.tables.comparison import Cell, Comparison
+from ssl_video.benchmarks.tables.formatting import NO_RUN
 from ssl_video.benchmarks.tables.published import PublishedNumbers
 
 COST_NOTE = (
@@ -60,8 +60,8 @@ class Gains:
     """A column of mean gains over the columns of its `group`, one per row; None: no gain."""
 
     group: str
-    gains: tuple[means.MeanGain | None, ...]
-    name: str = means.NAME
+    gains: tuple[mean_gain.MeanGain | None, ...]
+    name: str = mean_gain.NAME
 
     @property
     def title(self) -> str:
@@ -70,12 +70,11 @@ class Gains:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TableContent:
     """A table before it is rendered in one of its forms.
 
     Attributes:
         comparison: the source of the cells.
-        corner: heading of the row labels.
         labels: one per row.
         further: for each row, whether it is a further network of the row above.
         columns: the columns, adjacent within a group.
@@ -85,7 +84,6 @@ class Grid:
     """
 
     comparison: Comparison
-    corner: str
     labels: tuple[str, ...]
     further: tuple[bool, ...]
     columns: tuple[Scores | Gains | Costs, ...]
@@ -94,13 +92,13 @@ class Grid:
     published: PublishedNumbers | None = None
 
 
-def plain(comparison: Comparison, *, costs: bool = False, mean_gains: bool = False) -> Grid:
-    """Return the default layout: methods as rows, sets of labels as columns.
+def lay_out(comparison: Comparison, *, costs: bool = False, mean_gains: bool = False) -> TableContent:
+    """Lay out a comparison: methods as rows, sets of labels as columns.
 
     Args:
         comparison: the cells.
         costs: whether to also show costs.
-        mean_gains: whether to also show mean gains over the columns of each data set.
+        mean_gains: whether to also show mean gains over the columns of each data set, after them.
 
     Raises:
         InputError: mean gains over several versions of one data set.
@@ -113,38 +111,25 @@ def plain(comparison: Comparison, *, costs: bool = False, mean_gains: bool = Fal
         )
         for place, column in enumerate(comparison.columns)
     ]
-    labels = tuple(row.label for row in comparison.rows)
-    further = tuple(bool(row.network) for row in comparison.rows)
-    return grid(comparison, "method", labels, further, columns, comparison.notes, costs, mean_gains)
-
-
-def grid(
-    comparison: Comparison,
-    corner: str,
-    labels: tuple[str, ...],
-    further: tuple[bool, ...],
-    columns: Sequence[Scores],
-    notes: Iterable[str],
-    costs: bool,
-    mean_gains: bool,
-) -> Grid:
-    """Return a grid, with requested columns of mean gains and of costs at the end of every group."""
     shown, extra = list[Scores | Gains | Costs](), list[str]()
     for group, members in groupby(columns, key=lambda column: column.group):
         own = list(members)
         shown += own
         if mean_gains and len(own) > 1:
             rows = zip(*(column.cells for column in own), strict=True)
-            shown.append(Gains(group, means.over_columns(list(rows), comparison.confidence)))
+            shown.append(Gains(group, mean_gain.over_columns(list(rows), comparison.confidence)))
         if costs:
             shown += _costs(group, own)
     if any(isinstance(column, Gains) for column in shown):
-        extra.append(means.NOTE)
+        extra.append(mean_gain.NOTE)
     elif mean_gains:
-        extra.append(means.NONE)
+        extra.append(mean_gain.NONE)
     if costs and columns:
         extra.append(COST_NOTE.format(comparison.baseline))
-    return Grid(comparison, corner, labels, further, tuple(shown), (*notes, *extra), costs)
+    labels = tuple(row.label for row in comparison.rows)
+    further = tuple(bool(row.network) for row in comparison.rows)
+    notes = (*comparison.notes, *extra)
+    return TableContent(comparison, labels, further, tuple(shown), notes, costs)
 
 
 def _costs(group: str, columns: Sequence[Scores]) -> list[Costs]:

@@ -13,7 +13,7 @@ from ssl_video.figures.drawing import escape
 PAGE = 200
 
 
-class SheetColumn(NamedTuple):
+class TableColumn(NamedTuple):
     """A column.
 
     Attributes:
@@ -38,8 +38,8 @@ class MarkedText(NamedTuple):
     mark: str = ""
 
 
-def sheet(
-    anchor: str, caption: str, columns: Sequence[SheetColumn], rows: Sequence[Sequence[str | MarkedText]]
+def sortable_table(
+    anchor: str, caption: str, columns: Sequence[TableColumn], rows: Sequence[Sequence[str | MarkedText]]
 ) -> str:
     """Return a table as HTML.
 
@@ -63,7 +63,7 @@ def sheet(
     )
 
 
-def _constant(column: SheetColumn, cells: Sequence[str | MarkedText]) -> bool:
+def _constant(column: TableColumn, cells: Sequence[str | MarkedText]) -> bool:
     """Return True if a filter column has the same value in all rows, so that it only takes room."""
     return column.choice and len(cells) > 1 and len(set(map(_cell, cells))) == 1
 
@@ -77,7 +77,7 @@ def island(anchor: str, content: Any) -> str:
 
 def plain_table(head: Sequence[str], rows: Iterable[Sequence[str | MarkedText]], caption: str) -> str:
     """Return a small table without controls."""
-    columns = [SheetColumn(title) for title in head]
+    columns = [TableColumn(title) for title in head]
     body = "".join(_row(columns, row) for row in rows)
     heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     return f'<div class="wide" tabindex="0">{_table(caption, heads, body)}</div>'
@@ -88,13 +88,13 @@ def _table(caption: str, heads: str, body: str) -> str:
     return f"<table>{named}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _head(column: SheetColumn) -> str:
+def _head(column: TableColumn) -> str:
     hint = f' title="{escape(column.hint)}"' if column.hint else ""
     button = f'<button type="button"{hint}>{escape(column.title)}</button>'
     return f'<th scope="col" class="{column.kind}" aria-sort="none">{button}</th>'
 
 
-def _row(columns: Sequence[SheetColumn], row: Sequence[str | MarkedText]) -> str:
+def _row(columns: Sequence[TableColumn], row: Sequence[str | MarkedText]) -> str:
     cells = []
     for column, cell in zip(columns, row, strict=True):
         if column.shown:
@@ -107,7 +107,7 @@ def _cell(cell: str | MarkedText) -> MarkedText:
     return cell if isinstance(cell, MarkedText) else MarkedText(cell)
 
 
-def _tools(anchor: str, columns: Sequence[SheetColumn], rows: Sequence[Sequence[str | MarkedText]]) -> str:
+def _tools(anchor: str, columns: Sequence[TableColumn], rows: Sequence[Sequence[str | MarkedText]]) -> str:
     """Return a search box, and a filter for each column that has one; hidden if scripts do not run."""
     parts = [
         f'<label>search <input type="search" id="{anchor}-search" placeholder="any words" '
@@ -139,7 +139,7 @@ def _pages(rows: int) -> str:
 
 
 def _content(
-    columns: Sequence[SheetColumn], rows: Sequence[Sequence[str | MarkedText]]
+    columns: Sequence[TableColumn], rows: Sequence[Sequence[str | MarkedText]]
 ) -> list[dict[str, Any]]:
     """Return each column's distinct cells, and the index of each row's cell."""
     content = []

@@ -1,4 +1,4 @@
-"""Checks and conclusions that all sources share: from a draft to an index."""
+"""Checks and conclusions that all sources share: from a raw index to an index."""
 
 import re
 from collections.abc import Collection
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ssl_video.data.columns import Category, Strings
 from ssl_video.data.importers import labels
-from ssl_video.data.importers.draft import Draft, text
+from ssl_video.data.importers.raw_index import RawIndex, text
 from ssl_video.data.index import INSTEAD_OF_TEST, PARTS, Index, digest, in_segments
 from ssl_video.data.names import UCF_NAME
 from ssl_video.errors import InputError, counted, some
@@ -21,18 +21,18 @@ _BY_NAME = rf"(?:^|/){UCF_NAME}(?:\.[^./]*)?$"
 Unsplit = Literal["hold-out", "train", "test"]
 
 
-def finish(
-    draft: Draft,
+def to_index(
+    raw: RawIndex,
     keep_classes: Collection[str] = (),
     unsplit: Unsplit = "hold-out",
     *,
     training: bool = True,
     labels_follow: bool = False,
 ) -> Index:
-    """Return the index of a draft.
+    """Return the index of a raw.
 
     Args:
-        draft: the clips as read. Those without a label are unlabeled, unless they are for testing.
+        raw: the clips as read. Those without a label are unlabeled, unless they are for testing.
         keep_classes: classes whose names would otherwise stand for "no label", see `labels.NO_LABEL`.
         unsplit: the part of labeled clips if no split is given; "hold-out": a test part is held out, unless
             there are clips without a label, beside which the labeled ones are few.
@@ -42,35 +42,35 @@ def finish(
     Raises:
         InputError: the problems found here and before.
     """
-    labels.remove_words(draft, keep_classes)
-    _sort(draft)
-    ids, label = Strings(draft.clips), classes_of(draft.labels)
-    empty = ids[draft.sizes == 0] if draft.sizes is not None else ids[:0]
+    labels.remove_words(raw, keep_classes)
+    _sort(raw)
+    ids, label = Strings(raw.clips), classes_of(raw.labels)
+    empty = ids[raw.sizes == 0] if raw.sizes is not None else ids[:0]
     if len(empty):
-        draft.problems.append(
+        raw.problems.append(
             f"{counted(len(empty), 'file', 'are')} empty (0 bytes): {some(empty)}; restore or remove them, "
             "or quarantine them, so that all runs leave them out: --skip-broken, or ssl-video data doctor"
         )
     if training and not labels_follow:
-        draft.problems += too_few_classes(label)
-    groups, of_split, problems = _groups(draft), list[str](), list[str]()
+        raw.problems += too_few_classes(label)
+    groups, of_split, problems = _groups(raw), list[str](), list[str]()
     across = in_segments(ids, label)
-    splits = _splits(draft, label, groups, unsplit, of_split, problems, across=across)
+    splits = _splits(raw, label, groups, unsplit, of_split, problems, across=across)
     # Classes may get further clips from the labels that follow, which also change the number for training.
-    draft.problems += problems if training and not labels_follow else []
-    if labels_follow and draft.splits is None and not (splits.codes == PARTS.index("test")).any():
+    raw.problems += problems if training and not labels_follow else []
+    if labels_follow and raw.splits is None and not (splits.codes == PARTS.index("test")).any():
         of_split.clear()
-    if draft.problems:
-        raise InputError(*(f"{draft.source}: {problem}" for problem in draft.problems))
+    if raw.problems:
+        raise InputError(*(f"{raw.source}: {problem}" for problem in raw.problems))
     return Index(
-        name=draft.name,
-        root=draft.root,
+        name=raw.name,
+        root=raw.root,
         ids=ids,
         label=label,
         groups=groups,
         splits=splits,
-        columns={name: Category.of(values) for name, values in draft.columns.items()},
-        notes=(*draft.notes, *of_split),
+        columns={name: Category.of(values) for name, values in raw.columns.items()},
+        notes=(*raw.notes, *of_split),
         of_split=tuple(of_split),
     )
 
@@ -99,7 +99,7 @@ def too_few_classes(label: Category) -> list[str]:
 
 
 def _splits(
-    draft: Draft,
+    raw: RawIndex,
     label: Category,
     groups: Category | None,
     unsplit: Unsplit,
@@ -109,19 +109,19 @@ def _splits(
     across: bool,
 ) -> Category:
     """Return the part of each clip, and extend notes and problems about this way to divide the clips."""
-    if draft.splits is None and unsplit == "hold-out" and (label.codes < 0).any():
+    if raw.splits is None and unsplit == "hold-out" and (label.codes < 0).any():
         unsplit = "train"
-    if draft.splits is None and unsplit != "hold-out":
+    if raw.splits is None and unsplit != "hold-out":
         splits = Category(np.where(label.codes < 0, PARTS.index("unlabeled"), PARTS.index(unsplit)), _parts())
         number = int((label.codes >= 0).sum())
         tested = f"no split is given: all {number:,} labeled clips are tested"
         notes.append(tested if unsplit == "test" else all_for_training(number))
         return splits
-    if draft.splits is None:
-        units = groups or Category(np.arange(len(draft.ids)), Strings(draft.clips))
+    if raw.splits is None:
+        units = groups or Category(np.arange(len(raw.ids)), Strings(raw.clips))
         splits = _hold_out(units, label, "source video" if groups else "clip", notes, problems, across=across)
     else:
-        splits = given_splits(Category.of(draft.splits), label, groups, notes, across=across)
+        splits = given_splits(Category.of(raw.splits), label, groups, notes, across=across)
     check_parts(label, splits, notes, problems)
     return splits
 
@@ -134,40 +134,40 @@ def all_for_training(number: int) -> str:
     )
 
 
-def _groups(draft: Draft) -> Category | None:
+def _groups(raw: RawIndex) -> Category | None:
     """Return source videos, given or from file names; None: they are not known."""
-    groups = _groups_by_name(draft) if draft.groups is None else draft.groups
-    if groups is None and draft.segments is None:
+    groups = _groups_by_name(raw) if raw.groups is None else raw.groups
+    if groups is None and raw.segments is None:
         return None
     if groups is None:
-        draft.notes.append("clips are parts of files: those of one file count as one source video (group)")
-        return Category.of(draft.ids)
+        raw.notes.append("clips are parts of files: those of one file count as one source video (group)")
+        return Category.of(raw.ids)
     # A clip without a source video is a source video of its own.
-    return Category.of(pc.if_else(pc.equal(groups, ""), draft.ids, groups))
+    return Category.of(pc.if_else(pc.equal(groups, ""), raw.ids, groups))
 
 
-def _sort(draft: Draft) -> None:
-    """Sort the rows of a draft by id, and find those listed twice."""
-    draft.take(Strings(draft.clips).order())
-    clips = draft.clips
+def _sort(raw: RawIndex) -> None:
+    """Sort the rows of a raw index by id, and find those listed twice."""
+    raw.take(Strings(raw.clips).order())
+    clips = raw.clips
     again = pc.unique(clips[1:].filter(pc.equal(clips[1:], clips[:-1])))
     twice = Strings(again.filter(pc.not_equal(again, "")))
     if len(twice):
-        draft.problems.append(
+        raw.problems.append(
             f"{counted(len(twice), 'path', 'are')} listed more than once: {some(twice)}; clips that are "
             "parts of one file need the columns start and end, in seconds"
         )
 
 
-def _groups_by_name(draft: Draft) -> pa.Array | None:
+def _groups_by_name(raw: RawIndex) -> pa.Array | None:
     """Return source videos from names like v_Archery_g01_c02.avi, if all labeled clips have such names."""
-    found = pc.struct_field(pc.extract_regex(draft.ids, _BY_NAME), "group")
-    labeled = labels.given(draft.labels)
+    found = pc.struct_field(pc.extract_regex(raw.ids, _BY_NAME), "group")
+    labeled = labels.given(raw.labels)
     if not pc.any(labeled).as_py() or pc.any(pc.and_(pc.is_null(found), labeled)).as_py():
         return None
-    draft.notes.append("source videos (groups) are taken from the file names: v_<class>_g<source>_c<clip>")
+    raw.notes.append("source videos (groups) are taken from the file names: v_<class>_g<source>_c<clip>")
     # An unlabeled clip with another name is a source video of its own.
-    return pc.coalesce(found, draft.ids)
+    return pc.coalesce(found, raw.ids)
 
 
 def source_by_name(file: str) -> str | None:

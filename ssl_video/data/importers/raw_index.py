@@ -1,4 +1,4 @@
-"""A draft: the clips as read from a source, and functions that importers share."""
+"""A raw index: the clips as read from a source, and functions that importers share."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ SPLITS = (
 
 
 @dataclass
-class Draft:
+class RawIndex:
     """The clips as read, before the checks and conclusions that all sources share.
 
     Columns are Arrow arrays of strings with one element per clip; `splits` has "train", "test", "val" or ""

@@ -2,7 +2,7 @@
 
 import math
 
-from ssl_video.benchmarks.tables.cells import Cell
+from ssl_video.benchmarks.tables.comparison import Cell
 from ssl_video.benchmarks.tables.statistics import Interval, Paired
 
 EMPTY = "No finished runs to show; `ssl-video bench` produces them."

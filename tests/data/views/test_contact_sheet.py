@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssl_video.data.views.sheet import Strip, draw
+from ssl_video.data.views.contact_sheet import Strip, draw
 
 
 def strip(frames: int, size: int, seed: int, facts: tuple[str, ...] = ("one line", "another")) -> Strip:

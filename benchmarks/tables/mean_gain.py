@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssl_video.benchmarks.tables.cells import Cell
+from ssl_video.benchmarks.tables.comparison import Cell
 from ssl_video.benchmarks.tables.statistics import Paired, holm, paired
 from ssl_video.errors import InputError
 

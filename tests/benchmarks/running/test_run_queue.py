@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from helpers.records import result, write_result
 
-from ssl_video.benchmarks.running import matrix
+from ssl_video.benchmarks.running import run_queue
 from ssl_video.benchmarks.running.executors import Event
 from ssl_video.runs.lock import lock_folder
 from ssl_video.signals import Preempted
@@ -62,7 +62,7 @@ def execute(executor: Scripted, *names: str) -> tuple[list[tuple[str, str]], lis
     """What happened, and the failures."""
     told: list[Event | None] = []
     plans = [plan(name) for name in names]
-    failures = matrix.execute(plans, executor.results, executor, told.append)
+    failures = run_queue.execute(plans, executor.results, executor, told.append)
     assert executor.stopped
     return [(event.kind, event.plan.name) for event in told if event], failures
 
@@ -130,7 +130,7 @@ def test_what_another_machine_holds_is_asked_for_ever_more_rarely(
 ) -> None:
     """Its lock may not be seen from here, and to ask may mean a job in a queue."""
     clock, asked = [0.0], list[float]()
-    monkeypatch.setattr(matrix.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(run_queue.time, "monotonic", lambda: clock[0])
     executor = Scripted(tmp_path, theirs=["busy"] * 5)
     submit = executor.submit
 
@@ -142,7 +142,7 @@ def test_what_another_machine_holds_is_asked_for_ever_more_rarely(
         clock[0] += 0.25
 
     monkeypatch.setattr(executor, "submit", at_times)
-    matrix.execute([plan("theirs")], tmp_path, executor, tick)
+    run_queue.execute([plan("theirs")], tmp_path, executor, tick)
     # Pauses of 1, 2, 4, 8, 16 s, and what passes between an answer and the next look at the clock.
     pauses = [after - before for before, after in pairwise(asked)]
     assert pauses == pytest.approx([1, 2, 4, 8, 16], abs=0.6)
@@ -151,7 +151,7 @@ def test_what_another_machine_holds_is_asked_for_ever_more_rarely(
 def test_runs_that_are_told_to_stop_stop_everything(tmp_path: Path) -> None:
     executor: Any = Scripted(tmp_path, a=["stopped"])
     with pytest.raises(Preempted):
-        matrix.execute([plan("a"), plan("b")], tmp_path, executor, lambda _: None)
+        run_queue.execute([plan("a"), plan("b")], tmp_path, executor, lambda _: None)
     assert executor.stopped
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from helpers.records import draws, run
-from helpers.report_pages import Document, material, write
+from helpers.report_pages import Document, report_data, write
 
-from ssl_video.benchmarks.report.groups import Group, drawn, groups
+from ssl_video.benchmarks.report.run_groups import Group, groups, render_groups
 
 
 def test_runs_of_one_method_and_protocol(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_runs_of_one_method_and_protocol(tmp_path: Path) -> None:
         run("cmpl", 0.9, seed=1, run="again", finished="2026-11-22T00:00:00Z"),
         run("cmpl", 0.9, seed=2, draw=1, run="other", fingerprint="p999999999999"),
     ]  # fmt: skip
-    found = groups(material(write(tmp_path, *runs)))
+    found = groups(report_data(write(tmp_path, *runs)))
     names = [
         (group.method, group.labels, [name.split("-per-class")[0] for name in group.runs]) for group in found
     ]
@@ -29,15 +29,15 @@ def test_runs_of_one_method_and_protocol(tmp_path: Path) -> None:
 
 def test_what_is_drawn(tmp_path: Path) -> None:
     runs = [*draws("supervised", 0.4), *draws("a", 0.4), *draws("b", 0.4), *draws("b", 0.4, protocol="x<y")]
-    found = material(write(tmp_path, *runs))
+    found = report_data(write(tmp_path, *runs))
 
     def draw(group: Group) -> str:
         return "" if group.method == "a" else f"<i>{group.method}</i>"
 
-    document = Document(drawn(found, draw))
+    document = Document(render_groups(found, draw))
     assert document.text == ["demo per-class:4", "supervised", "b", "demo x<y", "b"]
     assert ["open" in details for details in document.named("details")] == [True, False]
-    few = Document(drawn(found, draw, most=1))
+    few = Document(render_groups(found, draw, most=1))
     assert few.text[:2] == ["demo per-class:4", "supervised"]
     assert "Not shown: 3 more" in few.text[2]
-    assert drawn(found, lambda _: "") == ""
+    assert render_groups(found, lambda _: "") == ""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ssl_video.benchmarks.tables.cells import SIZES, Column, Row
+from ssl_video.benchmarks.tables.comparison import SIZES, Column, Row
 from ssl_video.errors import counted
 
 # Below it, a method has trained almost as if there were no unlabeled clips.

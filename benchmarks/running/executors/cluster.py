@@ -116,7 +116,7 @@ def _plan(order: RunOrder) -> Plan:
     return plan
 
 
-class Elsewhere:
+class Cluster:
     """An `Executor` that submits runs to a scheduler.
 
     A run's folder shows whether it is finished. The scheduler reports lost runs and the reasons of failures.

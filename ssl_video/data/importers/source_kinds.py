@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssl_video.data.importers import hmdb51, kinetics, something_something, ucf101
-from ssl_video.data.importers.draft import Draft
 from ssl_video.data.importers.folder import from_folder
 from ssl_video.data.importers.manifest import from_manifest
+from ssl_video.data.importers.raw_index import RawIndex
 from ssl_video.errors import InputError, some
 
 
@@ -16,11 +16,11 @@ class SourceKind(NamedTuple):
 
     Attributes:
         title: a name for messages.
-        read: function from absolute paths of sources to a draft.
+        read: function from absolute paths of sources to a raw index.
     """
 
     title: str
-    read: Callable[[Sequence[Path]], Draft]
+    read: Callable[[Sequence[Path]], RawIndex]
 
 
 def _files(sources: Sequence[Path], ending: str) -> list[Path]:
@@ -29,7 +29,7 @@ def _files(sources: Sequence[Path], ending: str) -> list[Path]:
     return [file for files in found for file in files]
 
 
-def _kinetics(sources: Sequence[Path]) -> Draft:
+def _kinetics(sources: Sequence[Path]) -> RawIndex:
     files = [file for file in _files(sources, "csv") if file in sources or kinetics.recognises(file)]
     return kinetics.from_kinetics(files)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from helpers.input_errors import problems
 
-from ssl_video.benchmarks.running.given import specify
+from ssl_video.benchmarks.running.specify import specify
 
 ONE = {"algorithm": "fixmatch", "networks": {"model": {"frames": 16, "backbone": "tiny3d"}}}
 TWO = {"algorithm": "cmpl", "frames": 8, "networks": {"auxiliary": {"frames": 4, "weights": "second.pt"}}}

@@ -9,29 +9,29 @@ from typing import Any
 
 import yaml
 
-from ssl_video.benchmarks.report import sheet
-from ssl_video.benchmarks.report.material import Material, Section
-from ssl_video.benchmarks.report.prose import copied, folded, paragraph
-from ssl_video.benchmarks.tables.cells import Row
+from ssl_video.benchmarks.report.data import ReportData, Section
+from ssl_video.benchmarks.report.html import copied, folded, paragraph
+from ssl_video.benchmarks.report.html_table import MarkedText, TableColumn, plain_table, sortable_table
+from ssl_video.benchmarks.tables.comparison import Row
 from ssl_video.errors import counted
 from ssl_video.spec import CELL, METHOD, without_cell
 
 COMMANDS = 40  # maximum number of methods with commands in the page
 _LABELS = (
-    sheet.SheetColumn("dataset", choice=True),
-    sheet.SheetColumn("protocol", choice=True),
-    sheet.SheetColumn("draw", "number", "number of the random draw of labels"),
-    sheet.SheetColumn("labels", "code", "fingerprint of the partition: labeled, unlabeled and test clips"),
-    sheet.SheetColumn("data", "code", "fingerprint of the data set's clips and labels"),
-    *(sheet.SheetColumn(title, "number") for title in ("labeled", "unlabeled", "test", "classes", "runs")),
+    TableColumn("dataset", choice=True),
+    TableColumn("protocol", choice=True),
+    TableColumn("draw", "number", "number of the random draw of labels"),
+    TableColumn("labels", "code", "fingerprint of the partition: labeled, unlabeled and test clips"),
+    TableColumn("data", "code", "fingerprint of the data set's clips and labels"),
+    *(TableColumn(title, "number") for title in ("labeled", "unlabeled", "test", "classes", "runs")),
 )
 
 
-def environments(material: Material) -> Section | None:
+def environments(report: ReportData) -> Section | None:
     """Return the section on all combinations of versions and devices, with their numbers of runs."""
     found: Counter[str] = Counter()
-    for run in material.frame["run"]:
-        result = material.result(run)
+    for run in report.frame["run"]:
+        result = report.result(run)
         if result:
             found[json.dumps(result.environment.model_dump())] += 1
     if not found:
@@ -46,14 +46,14 @@ def environments(material: Material) -> Section | None:
         "The runs were made in more than one environment, so their seconds are not comparable."
         if len(kinds) > 1
         else "",
-    ) + sheet.plain_table(names, rows, "environments")
+    ) + plain_table(names, rows, "environments")
     return Section("environment", "Environment", html)
 
 
-def commands(material: Material) -> Section:
+def commands(report: ReportData) -> Section:
     """Return the section with a file and the commands that reproduce each method's runs."""
-    rows = [row for row in material.comparison.rows if not row.network]
-    runs = material.frame.assign(label=material.frame["run"].map(material.labels)).groupby("label")["run"]
+    rows = [row for row in report.comparison.rows if not row.network]
+    runs = report.frame.assign(label=report.frame["run"].map(report.labels)).groupby("label")["run"]
     by_label = {str(label): list(names) for label, names in runs}
     html = paragraph(
         "Each block writes a method's settings to a file and repeats its runs. A run whose folder already",
@@ -65,14 +65,14 @@ def commands(material: Material) -> Section:
             "`ssl-video train` repeats any run from the spec.yaml in its folder.",
         )
     for row in rows[:COMMANDS]:
-        specs = [spec for run in by_label[row.label] if (spec := _spec(material, run))]
+        specs = [spec for run in by_label[row.label] if (spec := _spec(report, run))]
         if specs:
             html += folded(row.label, counted(len(specs), "run"), copied("\n".join(_block(row.label, specs))))
     return Section("commands", "Commands", html)
 
 
-def _spec(material: Material, run: str) -> dict[str, Any] | None:
-    result = material.result(run)
+def _spec(report: ReportData, run: str) -> dict[str, Any] | None:
+    result = report.result(run)
     return result.spec if result else None
 
 
@@ -104,22 +104,22 @@ def _flag(key: str, value: Any) -> str:
     return f"--{name} {shlex.quote(str(value))}"
 
 
-def partitions(material: Material) -> Section:
+def partitions(report: ReportData) -> Section:
     """Return the section with the fingerprint of every partition and its number of runs."""
     keys = ["dataset", "protocol", "draw", "fingerprint", "dataset_fingerprint"]
     keys += ["labeled", "unlabeled", "test", "classes"]
-    found = material.frame.groupby(keys).size().reset_index(name="runs")
+    found = report.frame.groupby(keys).size().reset_index(name="runs")
     rows = [[str(value) for value in row] for row in found.itertuples(index=False, name=None)]
     html = paragraph(
         "A fingerprint identifies the labeled, unlabeled and test clips: runs with equal fingerprints used",
         "the same clips. Each run lists its clips in partition.txt.",
-    ) + sheet.sheet("partitions", "partitions", _LABELS, rows)
+    ) + sortable_table("partitions", "partitions", _LABELS, rows)
     return Section("labels", "Labels", html)
 
 
-def settings(material: Material) -> Section:
+def settings(report: ReportData) -> Section:
     """Return the section on the settings that differ between methods and those that they share."""
-    rows = [row for row in material.comparison.rows if not row.network]
+    rows = [row for row in report.comparison.rows if not row.network]
     keys = list(dict.fromkeys(key for row in rows for key in row.facts))
     values = {key: _owners(rows, key) for key in keys}
     shared = {key: next(iter(found)) for key, found in values.items() if len(found) == 1}
@@ -136,7 +136,7 @@ def settings(material: Material) -> Section:
     if own:
         html += folded("Settings of the methods", f"{len(own)}", _differences(own, values, len(rows)))
     if shared:
-        common = sheet.plain_table(["setting", "value"], shared.items(), "settings that all methods share")
+        common = plain_table(["setting", "value"], shared.items(), "settings that all methods share")
         html += folded("Settings that all methods share", f"{len(shared)}", common)
     return Section("settings", "Settings", html)
 
@@ -150,11 +150,11 @@ def _owners(rows: list[Row], key: str) -> dict[str, list[str]]:
 
 
 def _differences(keys: list[str], values: dict[str, dict[str, list[str]]], methods: int) -> str:
-    rows = list[list[str | sheet.MarkedText]]()
+    rows = list[list[str | MarkedText]]()
     for key in keys:
         for value, owners in sorted(values[key].items(), key=lambda item: -len(item[1])):
             if value != "not set" or not key.startswith(("options.", "networks.")):
                 many = len(owners) > 6
                 who = f"{len(owners)} of {methods} methods" if many else ", ".join(owners)
-                rows.append([key, value, sheet.MarkedText(who, "wrap")])
-    return sheet.plain_table(["setting", "value", "methods"], rows, "settings that differ")
+                rows.append([key, value, MarkedText(who, "wrap")])
+    return plain_table(["setting", "value", "methods"], rows, "settings that differ")
