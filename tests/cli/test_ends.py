@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 from helpers.command_line import TINY_STEP, call_process, start_python, wait_for
 from helpers.leftovers import Leftovers, locked
+from helpers.process_tree import kinds
 from helpers.resumed import TIMES
 
 from ssl_video.runs import weight_file
@@ -92,47 +93,10 @@ def kill(kind: str) -> Callable[["subprocess.Popen[str]", Leftovers], None]:
     """Return a function that kills the run, a loading process of it, or one of the servers of processes."""
 
     def end(process: "subprocess.Popen[str]", left: Leftovers) -> None:
-        of_runs, of_loaders = servers(process, left)
-        numbers = {
-            "server of runs": [of_runs],
-            "run": children(of_runs, left),
-            "server of loaders": [of_loaders],
-            "loader": children(of_loaders, left)[:1],
-        }[kind]
-        assert numbers, left.processes()
-        for number in numbers:
-            os.kill(number, signal.SIGKILL)
+        wait_for(lambda: len(kinds(process.pid, left).get("loader", ())) >= 2, process)
+        os.kill(kinds(process.pid, left)[kind][0], signal.SIGKILL)
 
     return end
-
-
-def parent(number: int) -> int:
-    with contextlib.suppress(OSError):
-        return int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
-    return 0
-
-
-def children(number: int, left: Leftovers) -> list[int]:
-    """Return the processes that a server has forked."""
-    return [each for each in left.processes() if parent(each) == number]
-
-
-def servers(process: "subprocess.Popen[str]", left: Leftovers) -> tuple[int, int]:
-    """Return the server of runs, and that of the loading processes of a run, once it has two."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        own = left.of_kind("forkserver")
-        of_runs = [number for number in own if parent(number) == process.pid]
-        of_loaders = [
-            number
-            for number in own
-            if parent(number) not in (process.pid, *of_runs) and number not in of_runs
-        ]
-        of_loaders = [number for number in of_loaders if len(children(number, left)) >= 2]
-        if of_runs and of_loaders:
-            return of_runs[0], of_loaders[0]
-        time.sleep(0.05)
-    raise AssertionError(left.processes())
 
 
 WAYS = {
