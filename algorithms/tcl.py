@@ -1,5 +1,7 @@
 """TCL: one video at two speeds should have similar predictions, different from those of other videos."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -48,6 +50,9 @@ class TCL(Algorithm):
         "(Mini-Something-V2); `temperature` is from their code.",
     )
 
+    waived: Mapping[str, str] = {
+        "no-waiting": "the number of groups is read once in a step; it decides how many rows are compared"
+    }
     unlabeled = {"base": View("weak"), "auxiliary": View("weak", rate=0.5, copy=1)}
     whole_batch = True
 

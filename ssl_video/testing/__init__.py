@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from ssl_video.contract import Algorithm
 from ssl_video.errors import InputError, unknown
 from ssl_video.testing.check import Check, CheckResult, carry_out
-from ssl_video.testing.checks import declaration, features, learning, options, pseudo, state, terms
+from ssl_video.testing.checks import declaration, device, features, learning, options, pseudo, state, terms
 from ssl_video.testing.subject import subject
 
 __all__ = ["CHECKS", "Check", "CheckResult", "ContractError", "check_algorithm", "results"]
 
 CHECKS: dict[str, Check] = {
     entry.name: entry
-    for module in (declaration, terms, pseudo, learning, state, features, options)
+    for module in (declaration, terms, pseudo, learning, state, features, device, options)
     for entry in vars(module).values()
     if isinstance(entry, Check)
 }

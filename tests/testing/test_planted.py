@@ -97,7 +97,7 @@ PLANTED = [
             ("meanteacher",),
         ),
         "state-is-saved",
-        frozenset({"resume", "predictors"}),
+        frozenset({"resume", "predictors", "no-waiting"}),
     ),
     Planted(
         "TCL, main.py: an option that is parsed and never used",
@@ -139,7 +139,7 @@ PLANTED = [
             ("freematch",),
         ),
         "state-is-saved",
-        frozenset({"resume", "no-memory"}),
+        frozenset({"resume", "no-memory", "no-waiting"}),
     ),
     Planted(
         "lightly, update_momentum: the teacher averages parameters alone",
@@ -173,6 +173,37 @@ PLANTED = [
             "fewer negatives on more GPUs",
         ),
         "two-processes",
+    ),
+    Planted(
+        "kekmodel/FixMatch-pytorch: mask.mean().item() in the loop, here in the loss",
+        Mutation(
+            "parts/pseudo.py",
+            "* pseudo.weight).mean()",
+            "* pseudo.weight).mean() * float(pseudo.weight.sum().item() > 0)",
+            "the GPU is idle while the number is read",
+            ("fixmatch",),
+        ),
+        "no-waiting",
+    ),
+    Planted(
+        "many: an index by a mask, whose number of rows is read",
+        Mutation(
+            "meanteacher.py",
+            "F.mse_loss(student.softmax(-1), target)",
+            "F.mse_loss(student.softmax(-1)[target.amax(-1) >= 0], target)",
+            "the GPU is idle while the number is read",
+        ),
+        "no-waiting",
+    ),
+    Planted(
+        "many: a new tensor without a device",
+        Mutation(
+            "meanteacher.py",
+            "F.mse_loss(student.softmax(-1), target)",
+            "F.mse_loss(student.softmax(-1) * torch.ones(student.shape[-1]), target)",
+            "a run on a GPU ends with an error",
+        ),
+        "no-waiting",
     ),
     Planted(
         "torch up to 2.9: autocast's cache of weights that a pass without gradient has filled",
