@@ -71,6 +71,10 @@ def seconds(spec: Spec, device: torch.device) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - began)
+    if device.type == "cuda":
+        # The runs that follow need the memory, and torch would keep it for this process.
+        del assembly, algorithm, batch, loss
+        torch.cuda.empty_cache()
     return sorted(taken[1:])[_REPEAT // 2] * whole / used
 
 

@@ -12,7 +12,7 @@ from ssl_video.benchmarks.running import costs
 from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError
 from ssl_video.files import replace_text
-from ssl_video.networks import assemble
+from ssl_video.networks import assemble, devices
 from ssl_video.spec import Spec, configuration, digest, setting
 
 _SECONDS = "step-seconds.json"
@@ -86,7 +86,9 @@ def _seconds(spec: Spec, results: Path, device: torch.device) -> float:
     with FileLock(file.with_suffix(".lock")):
         known: dict[str, float] = json.loads(file.read_text()) if file.is_file() else {}
         same = spec.model_copy(update={"steps": 1})
-        key = digest([configuration(same, assemble.source(spec)), device.type])
+        # A CPU by its type, as the machines of a cluster differ in it; GPUs differ by factors.
+        name = devices.gpu(str(device)).name if device.type == "cuda" else device.type
+        key = digest([configuration(same, assemble.source(spec)), name])
         if key not in known:
             known[key] = float(f"{costs.seconds(spec, device):.4g}")
             replace_text(file, json.dumps(known, indent=1))

@@ -14,6 +14,8 @@ from ssl_video.algorithms.supervised import Supervised
 from ssl_video.benchmarks.running import costs, matching, prepare
 from ssl_video.benchmarks.tables.naming import labels
 from ssl_video.errors import InputError
+from ssl_video.networks import devices
+from ssl_video.networks.devices import Gpu
 from ssl_video.networks.random_batch import random_batch
 from ssl_video.spec import CELL, NetworkSpec, Spec, build, configuration, plain, setting
 
@@ -110,6 +112,18 @@ def test_seconds_are_measured_once_for_a_results_folder(
     # A costlier method needs another budget, and leaves the others' seconds: 100 / 0.2 and 100 / 0.5.
     third = matching.matched([*given, *specs("cmpl")], "seconds", results, CPU)
     assert [spec.steps for spec in third] == [500, 200, 100]
+
+
+def test_another_gpu_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known by its name, for two GPUs are both "cuda"; the number of a GPU does not matter."""
+    gpus = iter(["Tesla T4", "Tesla T4", "NVIDIA H100"])
+    monkeypatch.setattr(devices, "gpu", lambda _: Gpu(next(gpus), (7, 5), "Cudnn", "torch"))
+    found = []
+    for number, seconds in enumerate((0.5, 0.3, 0.1)):
+        cost(monkeypatch, "seconds", fixmatch=seconds)
+        device = torch.device("cuda", number)
+        found += matching.matched(specs("fixmatch"), "seconds:10", tmp_path, device)
+    assert [spec.steps for spec in found] == [20, 20, 100]
 
 
 def test_measured_seconds_are_of_the_whole_step(monkeypatch: pytest.MonkeyPatch) -> None:
