@@ -114,7 +114,7 @@ def test_seconds_are_measured_once_for_a_results_folder(
     assert [spec.steps for spec in third] == [500, 200, 100]
 
 
-def test_another_gpu_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_gpu_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known by its name, for two GPUs are both "cuda"; the number of a GPU does not matter."""
     gpus = iter(["Tesla T4", "Tesla T4", "NVIDIA H100"])
     monkeypatch.setattr(devices, "gpu", lambda _: Gpu(next(gpus), (7, 5), "Cudnn", "torch"))
