@@ -69,6 +69,28 @@ class ConsoleObserver(Observer):
         self.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
+class FailureObserver(Observer):
+    """Reports only failures, for a process that is not the first of a run: the first one reports the rest.
+
+    Args:
+        observer: gets a sentence for each.
+        rank: the process's rank.
+    """
+
+    def __init__(self, observer: Observer, rank: int) -> None:
+        self.observer, self.rank = observer, rank
+
+    @contextmanager
+    def running(self, plans: Sequence["Plan"], methods: Mapping[str, str]) -> Iterator[Show]:
+        """See `Observer`."""
+
+        def show(event: "Event | None") -> None:
+            if event and event.kind == "failed":
+                self.observer.say(f"process {self.rank} of the run failed: {event.reason}")
+
+        yield show
+
+
 def observer(progress: "bool | Observer | None") -> Observer:
     """Return the observer that a caller asks for.
 

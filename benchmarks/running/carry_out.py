@@ -18,7 +18,7 @@ from ssl_video.errors import InputError, counted
 from ssl_video.inference import cross_validation
 from ssl_video.networks.assemble import label
 from ssl_video.networks.plugins import named
-from ssl_video.observer import Observer
+from ssl_video.observer import FailureObserver, Observer
 from ssl_video.runs import identity
 from ssl_video.runs.folder import RESULT, RunFolder, run_folder
 from ssl_video.runs.result import Result
@@ -65,12 +65,13 @@ def carry_out(
         KeyboardInterrupt: after every run under way has written its checkpoint.
     """
     # Of several processes that torchrun or srun started, the first one reports and writes for all.
-    main, results = launch.rank(execution) == 0, execution.results
+    rank, results = launch.rank(execution), execution.results
+    main = rank == 0
     if main:
         leaderboard.check_replaceable(results)
         prepare.check_writable(results)
     else:
-        observer = Observer()
+        observer = FailureObserver(observer, rank)
     trackers.check(execution.logger)
     # Before the data is prepared: its options may be wrong, or its scheduler out of reach.
     executor = executors.make(execution)

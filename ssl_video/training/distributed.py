@@ -21,6 +21,10 @@ Value = TypeVar("Value")
 _BY_NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
+class ProcessLost(InputError):
+    """Another process of the run has ended or cannot be reached; that one knows the reason."""
+
+
 class Processes:
     """This process and its place among the processes of the run.
 

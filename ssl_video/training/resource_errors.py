@@ -15,6 +15,7 @@ from ssl_video.errors import InputError, counted
 from ssl_video.networks.devices import BFLOAT16
 from ssl_video.registry import algorithms
 from ssl_video.spec import Spec
+from ssl_video.training.distributed import ProcessLost
 from ssl_video.training.execution import Execution
 
 # Parts of the messages with which libraries run out of memory; these errors have no class of their own.
@@ -25,6 +26,7 @@ _NO_MEMORY = re.compile(
     re.IGNORECASE,
 )
 _NCCL = re.compile("NCCL")
+_GLOO = re.compile(r"gloo|TCPStore|recvValue|sendBytes")
 # Errors of a disk, for any file.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
@@ -33,9 +35,9 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 def as_input_errors(folder: Path, spec: Spec, execution: Execution) -> Iterator[None]:
     """Convert errors that a user can do something about into an InputError.
 
-    These are a full disk or memory, an unwritable folder, a dead loading process, and GPUs that cannot reach
-    each other. Other errors of the operating system, such as a file that a method cannot find, are not
-    converted.
+    These are a full disk or memory, an unwritable folder, a dead loading process, and processes or GPUs that
+    cannot reach each other. Other errors of the operating system, such as a file that a method cannot find,
+    are not converted.
 
     Checkpoints are replaced atomically, so the last one is valid in all these cases, and the run can resume
     from it.
@@ -45,7 +47,11 @@ def as_input_errors(folder: Path, spec: Spec, execution: Execution) -> Iterator[
     except MemoryError:
         raise _out_of_memory(spec, execution) from None
     except RuntimeError as error:  # torch's OutOfMemoryError and AcceleratorError are of this class
-        if told := shared_memory.ended(error) or _of_gpu(error, spec, execution):
+        if (
+            told := shared_memory.ended(error)
+            or _of_gpu(error, spec, execution)
+            or _of_others(error, execution)
+        ):
             raise told from None
         raise
     except OSError as error:
@@ -73,11 +79,21 @@ def _of_gpu(error: RuntimeError, spec: Spec, execution: Execution) -> InputError
         return _out_of_memory(spec, execution)
     if _NCCL.search(str(error)):
         reason = next(line.strip() for line in str(error).splitlines() if _NCCL.search(line))
-        return InputError(
+        return ProcessLost(
             f"the GPUs of this run cannot reach each other, or one of its processes has ended: {reason}; "
             "NCCL_DEBUG=INFO tells more. The same command resumes from the last checkpoint"
         )
     return None
+
+
+def _of_others(error: RuntimeError, execution: Execution) -> ProcessLost | None:
+    """Return the error for the user if the connection to another process of the run was lost; else None."""
+    if execution.processes == 1 or not _GLOO.search(str(error)):
+        return None
+    return ProcessLost(
+        "another process of this run has ended, or cannot be reached: its own message or the run's log says "
+        "why. The same command resumes from the last checkpoint"
+    )
 
 
 def _out_of_memory(spec: Spec, execution: Execution) -> InputError:

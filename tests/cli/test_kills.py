@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.command_line import TINY_STEP, start_python
+from helpers.command_line import OFTEN, TINY_STEP, start_python
 from helpers.leftovers import Leftovers, locked
 from helpers.process_tree import kinds
 from helpers.resumed import TIMES
@@ -29,15 +29,6 @@ pytestmark = [
 ]
 KILLS = int(os.environ.get("SSL_VIDEO_KILLS", "5"))
 STEPS = 120
-# The command, with checkpoints every tenth of a second in place of every minute, so that kills meet them.
-COMMAND = """from ssl_video.training.execution import Execution
-before = Execution.__init__
-def often(self, *given, **named):
-    before(self, *given, **{"checkpoint_seconds": 0.1, **named})
-Execution.__init__ = often
-from ssl_video.cli import main
-main()
-"""
 # By what is killed: the status of the command; after a second kill of what it resumes, also 1.
 STATUS = {"command": -signal.SIGKILL, "all": -signal.SIGKILL}
 # A process that is killed cannot remove Python's folder of sockets.
@@ -70,7 +61,7 @@ class Run:
         return self.folder / "ssl-video-results"
 
     def start(self) -> "subprocess.Popen[str]":
-        return start_python(self.environment, "-c", COMMAND, *self.arguments, cwd=self.folder)
+        return start_python(self.environment, "-c", OFTEN, *self.arguments, cwd=self.folder)
 
     def lines(self) -> int:
         """Return the size of the records, which tells whether steps are carried out."""

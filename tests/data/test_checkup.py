@@ -1,5 +1,6 @@
 """The doctor names each damaged file of the caches, and changes nothing."""
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -51,6 +52,16 @@ def put(path: Path, content: bytes | str) -> None:
         path.write_bytes(content)
 
 
+def same_arrays(path: Path, content: bytes | str) -> bool:
+    """Return whether an archive has the arrays that it had: dates and names in front of them are none."""
+    if path.suffix != ".npz" or isinstance(content, str):
+        return False
+    with np.load(path) as found, np.load(io.BytesIO(content)) as expected:
+        return found.files == expected.files and all(
+            np.array_equal(found[name], expected[name]) for name in expected.files
+        )
+
+
 def test_each_damaged_file_is_named(cache: Path) -> None:
     whole = files(cache)
     # Locks and counts are no content.
@@ -77,7 +88,8 @@ def test_each_damaged_file_is_named(cache: Path) -> None:
         try:
             findings = check(cache)[1]
             assert files(cache) == before
-            assert [finding.path for finding in findings] == [path]
+            named = [finding.path for finding in findings]
+            assert named == [path] or (named == [] and same_arrays(path, content))
         finally:
             put(path, content)
 

@@ -29,6 +29,17 @@ TINY_STEP = [
 TINY = ["--steps", "6", *TINY_STEP, "--test-clips", "1"]
 
 
+# The command, with checkpoints every tenth of a second in place of every minute, so that kills meet them.
+OFTEN = """from ssl_video.training.execution import Execution
+before = Execution.__init__
+def often(self, *given, **named):
+    before(self, *given, **{"checkpoint_seconds": 0.1, **named})
+Execution.__init__ = often
+from ssl_video.cli import main
+main()
+"""
+
+
 class Done(NamedTuple):
     """The exit status of a call and its output."""
 

@@ -1,10 +1,12 @@
 """The doctor names each damaged file of a run's folder, and changes nothing."""
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.damaged import FEW, damages
 from helpers.resumed import ALWAYS, ONCE, places
 from hypothesis import given
@@ -12,8 +14,10 @@ from hypothesis import strategies as st
 
 from ssl_video.checkup import check_storage
 from ssl_video.errors import InputError
+from ssl_video.runs import checkpoint
 from ssl_video.runs.checkup import check
 from ssl_video.runs.folder import RunFolder
+from ssl_video.runs.result import Result
 from ssl_video.training.run import Plan, Stopped, run
 
 # Text that people read, and the lock.
@@ -87,7 +91,30 @@ def matters(kind: str, name: str, finished: bool, folder: Path, whole: dict[str,
         return name not in ("result.json", "checkpoint.pt", "checkpoint-previous.pt")
     if name.endswith(".jsonl") and not finished:
         return not (folder / name).read_bytes().startswith(whole[name])
-    return True
+    return (reader := VALUES.get(Path(name).suffix)) is None or differs(reader, folder / name, whole[name])
+
+
+def differs(reader: Callable[[Path], bytes], path: Path, whole: bytes) -> bool:
+    """Return whether a file has other values than it had, or none that can be read."""
+    try:
+        found = reader(path)
+    except (InputError, ValueError):
+        return True
+    path.write_bytes(whole)
+    return found != reader(path)
+
+
+def state(path: Path) -> bytes:
+    content = io.BytesIO()
+    torch.save(checkpoint.load(path), content)
+    return content.getvalue()
+
+
+# Blanks of JSON and the dates in an archive are no values.
+VALUES: dict[str, Callable[[Path], bytes]] = {
+    ".json": lambda path: Result.read(path.read_bytes()).write().encode(),
+    ".pt": state,
+}
 
 
 def test_the_consequence_is_told(plans: list[Plan], tmp_path: Path) -> None:

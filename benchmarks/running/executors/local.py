@@ -30,11 +30,12 @@ from ssl_video.errors import InputError
 from ssl_video.networks.plugins import entry, named
 from ssl_video.processes import end_with_parent, without_main
 from ssl_video.registry import algorithms, backbones
-from ssl_video.runs.folder import LOG
+from ssl_video.runs.folder import LOG, RunFolder
 from ssl_video.runs.lock import lock_folder
 from ssl_video.runs.result import Result
 from ssl_video.signals import STOPPING, stopping
 from ssl_video.training import launch
+from ssl_video.training.distributed import ProcessLost
 from ssl_video.training.resource_errors import of_disk
 from ssl_video.training.run import Execution, Plan, Stopped, run
 
@@ -98,11 +99,17 @@ class Local:
         if not events:
             _sleep_until_news(self._workers)
         for worker in list(self._workers):
-            events += worker.news()
+            events += [self._alone(event) for event in worker.news()]
             if worker.ended:
                 self._workers.remove(worker)
                 self._devices.append(worker.execution.device)
         return events
+
+    def _alone(self, event: Event) -> Event:
+        """Return a lost process as a failure if torchrun or srun started it, which also restarts all."""
+        if event.kind == "lost" and self.execution.launcher != "self":
+            return replace(event, kind="failed", reason=f"{event.reason}; the same command resumes the run")
+        return event
 
     def stop(self) -> None:
         """Let every run finish its step and write a checkpoint; kill those that take too long."""
@@ -198,8 +205,9 @@ class _Member:
             kind, how = "lost", f"killed by {signal.Signals(-code).name}"
         elif code == _SERVER_LOST:
             kind, how = "lost", "killed, together with the server that starts the processes of runs"
-        with contextlib.suppress(OSError):
-            how += _end_of((self.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines())
+        # A process that SIGKILL ends has no last words.
+        if code not in (-signal.SIGKILL, _SERVER_LOST):
+            how += _end_of(RunFolder(self.folder).log.splitlines())
         return Event(kind, self.plan, reason=f"{how} (see {self.folder / LOG})", said=False)
 
 
@@ -291,6 +299,8 @@ def _work(
             say("stopped")
     except LoaderLost as error:
         say("lost", reason=f"interrupted: {error}")
+    except ProcessLost as error:
+        say("failed", reason=str(error), said=False)
     except InputError as error:
         say("failed", reason=str(error))
     except OSError as error:
