@@ -165,10 +165,22 @@ def batches(
             generator=torch.Generator(),
             worker_init_fn=_begin,
         )
-        received = _received(iter(loader), waiting)
+        received = _received(_started(loader), waiting)
     for item in received:
         labeled.store.add(item.read)
         yield to_device(item.batch, device)
+
+
+def _started(loader: "DataLoader[Any]") -> Iterator[Any]:
+    """Return the items of a loader, with its processes started.
+
+    Raises:
+        LoaderLost: the server that starts them was killed.
+    """
+    try:
+        return iter(loader)
+    except (ConnectionError, EOFError, FileNotFoundError) as error:
+        raise shared_memory.lost(f"while it was started: {type(error).__name__}") from None
 
 
 def _received(loaded: Any, waiting: Callable[[], None]) -> Iterator[_Pinnable]:

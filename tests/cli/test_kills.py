@@ -97,7 +97,8 @@ class Run:
         expected = {STATUS.get(kind, 0) for kind in killed} or {0}
         if len(killed) > 1:
             expected |= {0, 1}  # a run is resumed once
-        assert process.returncode in expected, (killed, process.returncode, stderr)
+        if process.returncode not in expected:
+            pytest.fail(f"{killed}: status {process.returncode}\n{stderr}")
         self.statuses[" and ".join(killed), process.returncode] += 1
         self.check(killed)
         print(f"{self.kills.total():4} {' and '.join(killed)}: {process.returncode}", flush=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 from ssl_video.data import loader
 from ssl_video.data.frames.store import FrameStore, Statistics
 from ssl_video.data.loader import _Packed, _Pinnable, batches, to_device
+from ssl_video.data.shared_memory import LoaderLost
 from ssl_video.errors import InputError
 
 # What is read
@@ -109,6 +110,19 @@ def test_warnings_are_left_to_the_training(monkeypatch: pytest.MonkeyPatch) -> N
     assert [str(w.message) for w in caught if "DataLoader" in str(w.message)] == [
         "This DataLoader will create trouble"
     ] * 2
+
+
+@pytest.mark.parametrize("error", [EOFError, ConnectionRefusedError, BrokenPipeError, FileNotFoundError])
+def test_the_server_of_loading_processes_is_killed_before_they_start(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def start(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("multiprocessing.Process.start", start)
+    loading = batches(pool(Noise(), {"weak": request("weak")}), LABELS, None, range(2), CPU, workers=1)
+    with pytest.raises(LoaderLost, match=f"has ended .while it was started: {error.__name__}"):
+        next(iter(loading))
 
 
 def test_workers_end_when_training_stops_early() -> None:
