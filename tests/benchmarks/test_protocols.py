@@ -91,8 +91,8 @@ def test_a_protocol_without_a_list_says_that_the_draw_is_ours() -> None:
     assert part.fingerprint == partition.make(index, "percent:5+ceil", labeled_in_unlabeled=True).fingerprint
     assert len(part.labeled) == 4  # 1.5 -> 2 of each class
     assert part.notes == (
-        "mini-ssv2-tcl-5 was published with 81,662 training clips; this data set has 60",
-        "mini-ssv2-tcl-5 was published with 11,798 test clips; this data set has 0",
+        "mini-ssv2-tcl-5 was published with 81,663 training clips; this data set has 60",
+        "mini-ssv2-tcl-5 was published with 11,799 test clips; this data set has 0",
         "mini-ssv2-tcl-5 was published with the labeled clips outside of the unlabeled part: "
         "--no-labeled-in-unlabeled",
         "mini-ssv2-tcl-5 was published as a rule: these clips are a draw of our own",

@@ -106,8 +106,8 @@ def test_without_measurements_there_is_no_table(tmp_path: Path) -> None:
 def test_published_numbers_of_one_network_stand_in_one_row() -> None:
     text = results.reported("tcl")
     assert (
-        "| mini-ssv2 | TSM-R50 | not stated | RGB | 7.54 (1%), 27.22 (5%), 40.7 (10%) | TCL, poster (stated)"
-        in text
+        "| mini-ssv2 | TSM-R50 | not stated | RGB | 7.54 ± 0.32 (1%), 27.22 ± 1.86 (5%), 40.7 ± 0.42 (10%) "
+        "| TCL, poster (stated)" in text
     )
     assert "7.69 ± 0.21 (1%), 30.28 ± 0.13 (5%)" in text
     assert "- TCL, poster: [CVIR/TCL](https://github.com/CVIR/TCL), docs/resources" in text
