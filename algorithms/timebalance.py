@@ -2,7 +2,7 @@
 
 From the paper and its code: a temporally invariant and a temporally distinctive teacher; the student learns
 s * p_invariant + (1 - s) * p_distinctive on labeled and unlabeled clips, where s in [0, 1] is the temporal
-similarity; the three loss terms and their weights; the contrastive losses of the teachers, between clips at
+similarity; the three loss terms and their weights; contrastive losses of the teachers between clips at
 different times of a video, and their temperature.
 """
 
@@ -31,6 +31,10 @@ from ssl_video.contract import (
     View,
 )
 from ssl_video.registry import algorithm
+
+# Cosines of one step that differ less than this say nothing about which clip moves more: those of still clips
+# differ by rounding errors.
+_ALIKE = 1e-3
 
 
 @algorithm("timebalance")
@@ -69,15 +73,20 @@ class TimeBalance(Algorithm):
         "similarity of the distinctive teacher's features of the clip's first and second half (the "
         "invariant teacher is trained to make all halves similar), rescaled to the range 0 to 1 over the "
         "clips of a step. Without the rescaling, features behind a ReLU are never opposite, and the "
-        "distinctive teacher would have almost no weight.",
+        "distinctive teacher would have almost no weight. If the cosines of a step are within 0.001 of each "
+        "other (all clips are still, or there is one clip), s is the cosine itself, at least 0: stretched, "
+        "rounding errors would range from 0 to 1.",
         "The contrast compares the two halves of the student's window at twice its frame rate. The code "
-        "takes four quarters at four times the rate, for which few frame rates are high enough. The code's "
-        "further contrast of each quarter with a part of the whole clip's feature map is left out, because "
-        "not every backbone has one.",
-        "The weight of the contrast relative to the labels is ours. The projection heads have no batch norm.",
+        "takes four quarters at four times the rate, for which few frame rates are high enough. Its "
+        "invariant loss is the contrast of two whole clips + a quarter of the sum over the 56 ordered pairs "
+        "of the eight quarters (four, under two augmentations); here it is one pair, a first half and a "
+        "second half under another augmentation. The code's further contrast of each quarter with a part of "
+        "the whole clip's feature map is left out, because not every backbone has one.",
+        "The distinctive loss is the mean over the clips of a step; the code's is the sum. The weight of the "
+        "contrast relative to the labels is ours. The projection heads have no batch norm.",
         "The student is initialised like any other network; the paper's is pretrained by self-supervision.",
-        "Student and teachers take clips of one length; the paper's teachers take twice the student's "
-        "frames.",
+        "The teachers' contrast has clips of the student's length; the code's self-supervision takes twice "
+        "as many frames (16). While its teachers learn labels and teach, clips have one length, as here.",
     )
 
     roles = {role: Network() for role in ("model", "invariant", "distinctive")}
@@ -148,7 +157,10 @@ class TimeBalance(Algorithm):
 
     @torch.no_grad()
     def _similarity(self, *clips: Tensor) -> Tensor:
-        """Return the similarity of clips' halves for the distinctive teacher, (N, 1), from 0 to 1."""
+        """Return the similarity of clips' halves for the distinctive teacher, (N, 1), from 0 to 1.
+
+        Cosines are stretched over the clips of the step, of all processes, unless they are alike.
+        """
         first, second = torch.cat(clips).chunk(2, dim=2)
         with (
             averages_untouched(self.distinctive),
@@ -158,7 +170,9 @@ class TimeBalance(Algorithm):
         one, other = last(2 * len(first)).chunk(2)
         found = F.cosine_similarity(one, other)[:, None]
         lowest, highest = gather(found).aminmax()
-        return (found - lowest) / (highest - lowest).clamp(min=1e-6)
+        alike = highest - lowest < _ALIKE
+        stretched = (found - lowest) / (highest - lowest).clamp(min=_ALIKE)
+        return torch.where(alike, found, stretched).clamp(0, 1)
 
     def _contrast(self, batch: Batch) -> dict[str, Tensor]:
         """Return the contrastive terms of the teachers, from halves under two augmentations."""

@@ -82,15 +82,48 @@ def test_the_stiller_the_clip_the_more_the_invariant_teacher_counts(batch: Batch
     assert pseudo.distribution.flatten().tolist() == close([0.3125, 0.4375, 0.25, 0.25, 0.25, 0.5])
 
 
-def test_where_all_clips_are_alike_the_distinctive_teacher_counts(batch: Batch) -> None:
-    """Nothing to stretch: s is 0, and not 0 / 0."""
-    still = halves((EAST, EAST), (EAST, EAST))
+STILL = [(0.1, 0.2, 0.3), (0.7, -0.1, 0.3), (1.0, 3.0, 7.0), (-0.3, 0.9, 0.1), (0.2, 0.2, 0.1), EAST]
+
+
+def test_to_still_clips_the_invariant_teacher_alone_is_heard(batch: Batch) -> None:
+    """Six clips of two equal halves: all cosines are 1, but for rounding errors, which are not stretched.
+
+    From the unlabeled clips, invariant teacher and student read (0.25, 0.5, 0.25) and (0.25, 0.25, 0.5).
+    """
+    one, two, three, four, five, six = (halves((place, place)) for place in STILL)
+    weak = batch.labeled["weak"]
     changed = batch._replace(
-        labeled={**batch.labeled, "halves": still}, unlabeled={**batch.unlabeled, "halves": still}
+        labeled={"weak": weak.repeat(2, 1, 1, 1, 1), "halves": torch.cat([one, two, three, four])},
+        labels=batch.labels.repeat(2),
+        unlabeled={**batch.unlabeled, "halves": torch.cat([five, six])},
     )
-    pseudo = make()(changed, 0.5).pseudo["teachers"]
-    assert pseudo.distribution is not None
-    assert pseudo.distribution.flatten().tolist() == close([0.5, 0.25, 0.25, 0.25, 0.25, 0.5])
+    output = make()(changed, 0.5)
+    distribution = output.pseudo["teachers"].distribution
+    assert distribution is not None
+    assert distribution.flatten().tolist() == close([0.25, 0.5, 0.25, 0.25, 0.25, 0.5])
+    assert output.terms["labeled/teachers"].item() == pytest.approx(0, abs=1e-9)
+    assert output.terms["unlabeled/teachers"].item() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([(EAST, (3.0, 4.0, 0.0))], [0.6]),  # a single clip: its cosine
+        ([(EAST, (-3.0, 4.0, 0.0))], [0.0]),
+        ([(EAST, EAST)], [1.0]),
+        # 3 / sqrt(25.008001): 0.59990; less than 0.001 apart
+        ([(EAST, (3.0, 4.0, 0.0)), (EAST, (3.0, 4.001, 0.0))], [0.6, 0.5999]),
+        ([(EAST, (3.0, 4.0, 0.0)), (EAST, (3.0, 4.1, 0.0))], [1.0, 0.0]),  # 0.6 and 0.59
+        ([(EAST, EAST)] * 5 + [(EAST, NORTH)], [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]),
+    ],
+)
+def test_only_cosines_that_differ_are_stretched(
+    pairs: list[tuple[Three, Three]], expected: list[float]
+) -> None:
+    found = make()._similarity(halves(*pairs)).flatten()
+    assert found.tolist() == pytest.approx(expected, abs=1e-4)
+    assert found.min() >= 0
+    assert found.max() <= 1
 
 
 def test_what_trained_teachers_contrast(batch: Batch) -> None:

@@ -117,6 +117,7 @@ CHANGES = [
       "gather missing"),
     M("timebalance.py", "self._projected(\"invariant\", first, second_again)",
       "self._projected(\"invariant\", first, first_again)", "the same time"),
+    M("timebalance.py", "torch.where(alike, found, stretched)", "stretched", "rounding errors are stretched"),
     M("timebalance.py", "if not self.frozen:", "if self.frozen:", "frozen teachers are trained"),
     M("actnetformer.py", "info_nce(gather(one), gather(other), self.temperature)",
       "info_nce(one, other, self.temperature)", "gather missing"),
