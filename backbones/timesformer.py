@@ -23,24 +23,26 @@ from ssl_video.errors import InputError
 from ssl_video.registry import backbone
 
 _PATCH = 16
+# Channels and heads of attention.
+SIZES = {"tiny": (192, 3), "s": (384, 6), "b": (768, 12)}
 
 
 @backbone("timesformer_tiny", inputs="weights")
 def timesformer_tiny(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """ViT-Ti/16 with attention over time, then over space."""
-    return _build("timesformer_tiny", num_classes, 192, 3, width, frames, size)
+    return _build("timesformer_tiny", "tiny", num_classes, width, frames, size)
 
 
 @backbone("timesformer_s", inputs="weights")
 def timesformer_s(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """ViT-S/16 with attention over time, then space; SVFormer-S's."""
-    return _build("timesformer_s", num_classes, 384, 6, width, frames, size)
+    return _build("timesformer_s", "s", num_classes, width, frames, size)
 
 
 @backbone("timesformer_b", inputs="weights")
 def timesformer_b(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """ViT-B/16 with attention over time, then space; SVFormer-B's."""
-    return _build("timesformer_b", num_classes, 768, 12, width, frames, size)
+    return _build("timesformer_b", "b", num_classes, width, frames, size)
 
 
 class TimeSformer(nn.Module):
@@ -61,17 +63,23 @@ class TimeSformer(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """Map a clip (N, 3, T, H, W) -> logits (N, classes)."""
+        tokens = self.tokens(clip, _resample(self.time_embed, clip.shape[2]))
+        logits: Tensor = self.head(tokens[:, 0])
+        return logits
+
+    def tokens(self, clip: Tensor, moments: Tensor) -> Tensor:
+        """Map a clip (N, 3, T, H, W) and its positions in time (1, T, C) -> tokens (N, 1 + T*P, C)."""
         count, _, length = clip.shape[:3]
         images = clip.transpose(1, 2).flatten(0, 1)  # (N, 3, T, H, W) -> (N*T, 3, H, W)
         # (N*T, P, C) -> (N, T, P, C)
         patches = self.patch_embed(images).unflatten(0, (count, length))
-        patches = patches + self.pos_embed[:, None, 1:] + _resample(self.time_embed, length)[:, :, None]
+        patches = patches + self.pos_embed[:, None, 1:] + moments[:, :, None]
         token = (self.cls_token + self.pos_embed[:, :1]).expand(count, -1, -1)  # (N, 1, C)
         for block in self.blocks:
             token, patches = block(token, patches)
-        tokens = self.norm(torch.cat([token, patches.flatten(1, 2)], 1))  # all, for probes: (N, 1 + T*P, C)
-        logits: Tensor = self.head(tokens[:, 0])
-        return logits
+        # All of them, for probes.
+        tokens: Tensor = self.norm(torch.cat([token, patches.flatten(1, 2)], 1))
+        return tokens
 
     def fit(self, tensors: dict[str, Tensor]) -> Fitted:
         """Fit tensors of an image transformer, or for clips of another shape, to this network.
@@ -128,24 +136,51 @@ class SpaceTimeBlock(nn.Module):
         return token + self.mlp(self.norm2(token)), patches + self.mlp(self.norm2(patches))
 
 
-def _build(
-    name: str, num_classes: int, channels: int, heads: int, width: float, frames: int, size: int
+def image_transformer(
+    name: str,
+    channels: int,
+    heads: int,
+    num_classes: int,
+    width: float,
+    frames: int,
+    size: int,
+    *,
+    frames_in: int = 1,
 ) -> nn.Module:
+    """Return timm's vision transformer, with random weights.
+
+    Args:
+        name: the backbone's name in errors.
+        channels: channels at width 1.
+        heads: heads of attention at width 1.
+        num_classes: number of classes.
+        width: multiplier of the channels and heads.
+        frames: T, the number of frames of a clip.
+        size: height and width of a clip in pixels.
+        frames_in: a number of which the frames have to be a multiple.
+
+    Raises:
+        InputError: a clip or a width that does not fit.
+    """
     with importing("timm"):
         from timm.models.vision_transformer import VisionTransformer
-    check_clip(
-        name, frames, size, f"it cuts frames into patches of {_PATCH} pixels", multiples_of=(1, _PATCH)
-    )
+    reason = f"it cuts frames into patches of {_PATCH} pixels"
+    if frames_in > 1:
+        reason += f", and clips into {frames_in} parts"
+    check_clip(name, frames, size, reason, multiples_of=(frames_in, _PATCH))
     wide, many = channels * width, max(1, round(heads * width))
     if wide % many:
         raise InputError(
             f"{name}: width {width:g} gives {wide:g} channels, which {many} heads of attention cannot share "
             f"equally: use a multiple of 1/{heads}"
         )
-    image = VisionTransformer(
+    return VisionTransformer(
         img_size=size, num_classes=num_classes, embed_dim=int(wide), depth=12, num_heads=many
     )
-    return TimeSformer(image, frames)
+
+
+def _build(name: str, kind: str, num_classes: int, width: float, frames: int, size: int) -> nn.Module:
+    return TimeSformer(image_transformer(name, *SIZES[kind], num_classes, width, frames, size), frames)
 
 
 def _is_temporal(name: str) -> bool:

@@ -42,6 +42,7 @@ def test_networks(name: str, networks: dict[str, Network]) -> None:
         # Half the frames over the same time is twice the speed.
         ("tcl", {"base": View("weak"), "auxiliary": View("weak", rate=0.5, copy=1)}),
         ("svformer", {"weak": View("weak"), "strong": View("strong"), "warped": View("strong+timewarp")}),
+        ("sefar", {"weak": View("weak"), "strong": View("strong+reversal")}),
     ],
 )
 def test_views_of_unlabeled_clips(name: str, views: dict[str, View]) -> None:
@@ -51,13 +52,15 @@ def test_views_of_unlabeled_clips(name: str, views: dict[str, View]) -> None:
 def test_what_looks_at_a_batch_as_a_whole() -> None:
     """By contrast, averages or a memory; or clips are mixed at random, which the check does not see."""
     contrast = {"actnetformer", "ltg", "tcl", "timebalance"}
-    expected = contrast | {"flexmatch", "freematch", "softmatch"} | {"cutmix", "mixmatch", "svformer"}
+    expected = (
+        contrast | {"flexmatch", "freematch", "softmatch"} | {"cutmix", "mixmatch", "sefar", "svformer"}
+    )
     assert {name for name in algorithms.builtin() if declared(name).whole_batch} == expected
 
 
 def test_what_works_on_pixels() -> None:
     """By mixing clips, by differences of their frames, or by cutting them into halves."""
-    expected = {"cutmix", "ltg", "mixmatch", "mvpl", "svformer", "timebalance"}
+    expected = {"cutmix", "ltg", "mixmatch", "mvpl", "sefar", "svformer", "timebalance"}
     assert {name for name in algorithms.builtin() if declared(name).works_on_pixels} == expected
 
 

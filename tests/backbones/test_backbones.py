@@ -22,6 +22,7 @@ WIDE = {
     *("c2d_r50", "csn_r101", "i3d_r50", "mvit_base_16x4", "mvit_base_32x3", "r2plus1d_r50", "slow_r50"),
     *("slowfast_16x8_r101_50_50", "slowfast_r101", "slowfast_r50", "swin3d_b", "swin3d_s", "swin3d_t"),
     *("timesformer_b", "timesformer_s", "timesformer_tiny", "x3d_l", "x3d_m", "x3d_s", "x3d_xs"),
+    *("granular_b", "granular_s", "granular_tiny"),
 }
 # These run in float32. CSN's depthwise 3D convolutions in bfloat16 have given gradients that are not finite,
 # in 3 of 25 repeats of one backward pass on the CPU (torch 2.15): they read memory that nobody has written.

@@ -83,6 +83,18 @@ CHANGES = [
     M("svformer.py", "pseudo.weight[:, None] > 0", "pseudo.weight[:, None] < 1",
       "the unsure count as certain"),
 
+    # sefar
+    M("sefar.py", "forward_joint(self.teacher, weak)", "forward_joint(self.model, weak)", "student labels"),
+    M("sefar.py", "with dropping(self.teacher.network):", "if True:", "the teacher drops nothing"),
+    M("sefar.py", "found.std(0)", "found.var(0)", "another measure of stability"),
+    M("sefar.py", "mix(probabilities, probabilities[other], mask.mean())", "probabilities",
+      "labels are not mixed"),
+    M("sefar.py", "mix(pseudo.weight, pseudo.weight[other], mask.mean())", "pseudo.weight",
+      "one weight alone"),
+    M("sefar.py", "mixed.softmax(-1) - target", "mixed - target", "logits for probabilities"),
+    M("sefar.py", "mix(dropped, strong[other], mask)", "mix(dropped, strong, mask)", "mixed with itself"),
+    M("sefar.py", '"unlabeled": on * self.weight', '"unlabeled": self.weight', "phase ignored"),
+
     # cutmix
     M("cutmix.py", "Pseudo(pseudo.label.flip(0), pseudo.weight.flip(0))", "pseudo", "one label for both"),
     M("cutmix.py", "(1 - share) * outside + share * inside", "share * outside + (1 - share) * inside",

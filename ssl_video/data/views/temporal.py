@@ -29,4 +29,16 @@ def timewarp(stream: Stream, frames: int) -> np.ndarray:
     return kept[np.searchsorted(passes, np.arange(frames), side="right")]
 
 
-TEMPORAL: dict[str, Callable[[Stream, int], np.ndarray]] = {"timewarp": timewarp}
+def reversal(_: Stream, frames: int) -> np.ndarray:
+    """Reverse the frames of SeFAR's two lower frame rates (Huang et al. 2025, arXiv:2501.01245, its code).
+
+    The highest rate has every second frame from the first, and the others have every fourth, from the second
+    and from the fourth. Of 8 frames, the second and the sixth change places, and the fourth and the eighth.
+    """
+    order = np.arange(frames)
+    for first in (1, 3):
+        order[first::4] = order[first::4][::-1].copy()
+    return order
+
+
+TEMPORAL: dict[str, Callable[[Stream, int], np.ndarray]] = {"timewarp": timewarp, "reversal": reversal}

@@ -100,11 +100,13 @@ def test_every_warp_is_drawn_in_both_directions_up_to_its_largest(
 
 
 def test_names_are_a_spatial_recipe_and_a_temporal_augmentation() -> None:
-    assert len(RECIPES) == 6
+    assert len(RECIPES) == 9
     for name in ("none", "weak", "strong"):
         assert RECIPES[name].temporal is None
-        assert RECIPES[f"{name}+timewarp"] == replace(RECIPES[name], temporal="timewarp")
-        assert augment.spatial(f"{name}+timewarp") == augment.spatial(name) == name
+        assert augment.spatial(name) == name
+        for temporal in ("timewarp", "reversal"):
+            assert RECIPES[f"{name}+{temporal}"] == replace(RECIPES[name], temporal=temporal)
+            assert augment.spatial(f"{name}+{temporal}") == name
 
 
 def test_strong_is_more_than_geometry() -> None:

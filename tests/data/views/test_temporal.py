@@ -62,5 +62,5 @@ def test_as_many_frames_as_before_from_among_them(name: str, frames: int) -> Non
     drawn = [TEMPORAL[name](Stream(1, "warp", number), frames) for number in range(60)]
     assert all(positions.shape == (frames,) for positions in drawn)
     assert all(set(positions.tolist()) <= set(range(frames)) for positions in drawn)
-    if frames > 3:
+    if frames > 3 and name == "timewarp":
         assert len({tuple(positions) for positions in drawn}) > 10
