@@ -2,13 +2,14 @@
 
     python tests/training/kill_resume.py                 30 kills of every algorithm
     python tests/training/kill_resume.py --devices 2     the same with two processes a run
+    python tests/training/kill_resume.py --workers 2     with loading processes: every other kill is of one
     python tests/training/kill_resume.py --kills 5 --algorithm cmpl
 
 Each life of a run goes on from the last one's checkpoint, writes a checkpoint after every step, and is
 killed after a random time; every other one then lives on until it writes a checkpoint, and is killed
 within it. The whole run takes several times as long, so the moments spread over all that a run does: making
 its folder, resuming, steps, the writing of checkpoints and records, the test, the weights and the result.
-Where the moment was is read from the process itself and counted.
+Where the moment was is read from the process itself and counted. No process and no shared memory may be left.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import contextlib
 import json
 import multiprocessing
 import os
+import re
+import signal
 import sys
 import tempfile
 import time
@@ -82,9 +85,9 @@ def kill_and_resume(made: Plan, folder: Path, execution: Execution, kills: int, 
     while sum(where.values()) < kills and lives < 20 * kills:
         lives += 1
         delay, within = generator.uniform(0, longest), generator.uniform(0, 0.003) if lives % 2 else None
-        place, killed = _life(made, folder, execution, delay, within)
+        place, killed = _life(made, folder, execution, delay, within, lives // 2 % 2 > 0)
         if killed:
-            where[place] += 1
+            where[f"{killed} {place}"] += 1
         if place == "ended" or RunFolder(folder).finished():
             # It was finished before it could be killed often enough: once more, from its beginning.
             for path in folder.iterdir():
@@ -107,9 +110,14 @@ def _duration(made: Plan, folder: Path, execution: Execution) -> float:
 
 
 def _life(
-    made: Plan, folder: Path, execution: Execution, delay: float | None, within: float | None = None
-) -> tuple[str, bool]:
-    """Go on with a run in other processes and kill them; where, and whether it had not ended before.
+    made: Plan,
+    folder: Path,
+    execution: Execution,
+    delay: float | None,
+    within: float | None = None,
+    loader: bool = False,
+) -> tuple[str, str]:
+    """Go on with a run in other processes and kill some; where, and what was killed before it had ended.
 
     Args:
         made: the run.
@@ -117,6 +125,7 @@ def _life(
         execution: how.
         delay: seconds that it has; None: as long as it takes.
         within: how many seconds after it has begun to write a checkpoint, then; None: wherever it is.
+        loader: whether a loading process is killed, if there is one.
     """
     context = multiprocessing.get_context("fork")
     where = context.Value("i", 0)
@@ -131,12 +140,42 @@ def _life(
         while members[0].is_alive() and PLACES[where.value] != "saving":
             time.sleep(0.0002)
         time.sleep(within)
-    place, killed = PLACES[where.value], members[0].is_alive()
+    place, killed = PLACES[where.value], "run" if members[0].is_alive() else ""
+    below = _below([member.pid for member in members if member.pid])
+    if killed and loader and below:
+        killed = "loader"
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(below[0], signal.SIGKILL)
     for member in members:
-        if killed:
+        if killed == "run":
             member.kill()
         member.join()
+    _wait_for_the_end(below)
     return place, killed
+
+
+def _below(numbers: list[int]) -> list[int]:
+    """Return the living processes that these have started."""
+    living = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return [number for number in living if _parent(number) in numbers]
+
+
+def _parent(number: int) -> int | None:
+    """Return the parent of a process; None if it has ended."""
+    with contextlib.suppress(OSError):
+        state, parent = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[:2]
+        return None if state == "Z" else int(parent)
+    return None
+
+
+def _wait_for_the_end(numbers: list[int]) -> None:
+    """Wait until these processes have ended, and check that they leave no shared memory."""
+    deadline = time.monotonic() + 60
+    while left := [number for number in numbers if _parent(number) is not None]:
+        assert time.monotonic() < deadline, f"left: {left}"
+        time.sleep(0.01)
+    shared = [path.name for path in Path("/dev/shm").iterdir()]
+    assert not [name for name in shared if set(map(int, re.findall(r"\d+", name))) & {*numbers}], shared
 
 
 def _member(
@@ -213,7 +252,7 @@ def main() -> int:
             where = kill_and_resume(made, place, execution, given.kills, given.seed)
             different = differences(outcome(place), outcome(straight(place)))
             bad += bool(different)
-            moments = json.dumps({place: where[place] for place in PLACES if where[place]})
+            moments = json.dumps(dict(sorted(where.items())))
             print(f"{name}: {sum(where.values())} kills {moments}: {', '.join(different) or 'identical'}")
     return 1 if bad else 0
 
