@@ -2,7 +2,9 @@
 
 From the paper: a 3D-ResNet50 and a small video transformer (ViT-S) at different frame rates pseudo-label
 clips for each other, as in CMPL; a contrastive loss makes their features of the same video more similar than
-those of different videos; only the first network is used for inference.
+those of different videos; only the first network is used for inference. From the authors' README: the
+contrast compares weakly augmented clips, in SimCLR's form; the transformer is a TimeSformer of 384
+dimensions, 6 heads and 12 layers; clips have 8 frames of 224 pixels.
 """
 
 from dataclasses import replace
@@ -41,9 +43,11 @@ class ActNetFormer(CMPL):
         arxiv="2404.06243",
     )
     differences: tuple[str, ...] = (
-        "There is no public code. Threshold, weights and temperature are ours.",
-        "The contrast compares the inputs of the two classifiers for the two strong clips of a video. Each "
-        "network has its own projection head (two linear layers, as in SimCLR).",
+        "There is no public code. Threshold, weights and temperature are ours. The run sets the clips: 8 "
+        "frames of 224 pixels are the authors'.",
+        "The contrast compares the inputs of the two classifiers for the two weak clips of a video, which "
+        "therefore have a gradient. Each network has its own projection head (two linear layers, as in "
+        "SimCLR).",
         "The transformer has the higher frame rate: twice the frames at half the stride, like the auxiliary "
         "network of CMPL here.",
         "The differences of CMPL in clips, batch norm and labels apply here, too.",
@@ -51,6 +55,7 @@ class ActNetFormer(CMPL):
 
     roles = {"primary": Network(), "auxiliary": Network(backbone="timesformer_s", rate=2)}
     whole_batch = True
+    weak_gradient = True
 
     def __init__(
         self,
@@ -70,11 +75,12 @@ class ActNetFormer(CMPL):
         self.heads = nn.ModuleList(projection(features.size) for features in self.features)
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Return CMPL's terms + contrast_weight * contrast of the networks' features of strong clips."""
+        """Return CMPL's terms + contrast_weight * contrast of the networks' features of weak clips."""
         with self.features[0].captured() as of_primary, self.features[1].captured() as of_auxiliary:
             output = super().loss(batch, progress)
-        # The strong clips pass last, both in separate and in joint passes.
+        # The weak clips pass before the strong ones, both in separate and in joint passes.
         count = len(batch.indices)
-        one, other = self.heads[0](of_primary(count)), self.heads[1](of_auxiliary(count))
+        one = self.heads[0](of_primary(2 * count)[:count])
+        other = self.heads[1](of_auxiliary(2 * count)[:count])
         contrast = info_nce(gather(one), gather(other), self.temperature)
         return replace(output, terms=output.terms | {"unlabeled/contrast": self.contrast_weight * contrast})

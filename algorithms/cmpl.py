@@ -51,6 +51,7 @@ class CMPL(Algorithm):
     roles = {"primary": Network(), "auxiliary": Network(width=0.25, rate=2)}
     labeled = {role: View("weak", network=role) for role in roles}
     unlabeled = {f"{kind}/{role}": View(kind, network=role) for role in roles for kind in ("weak", "strong")}
+    weak_gradient = False
 
     def __init__(
         self,
@@ -74,11 +75,16 @@ class CMPL(Algorithm):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return supervised terms of both networks + weight * cross-labeled terms of both."""
         clips, u = batch.labeled, batch.unlabeled
-        p_labeled, p_weak, p_strong = forward_views(
-            self.primary, clips["primary"], u["weak/primary"], u["strong/primary"], self.passes
-        )
-        a_labeled, a_weak, a_strong = forward_views(
-            self.auxiliary, clips["auxiliary"], u["weak/auxiliary"], u["strong/auxiliary"], self.passes
+        (p_labeled, p_weak, p_strong), (a_labeled, a_weak, a_strong) = (
+            forward_views(
+                self.get_submodule(role),
+                clips[role],
+                u[f"weak/{role}"],
+                u[f"strong/{role}"],
+                self.passes,
+                weak_gradient=self.weak_gradient,
+            )
+            for role in ("primary", "auxiliary")
         )
         if self.align:
             p_weak = self.align["primary"](p_weak, batch.labels)

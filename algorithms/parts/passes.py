@@ -26,7 +26,13 @@ Passes = Literal["separate", "joint"]
 
 
 def forward_views(
-    model: nn.Module, labeled: Tensor, weak: Tensor, strong: Tensor, passes: Passes
+    model: nn.Module,
+    labeled: Tensor,
+    weak: Tensor,
+    strong: Tensor,
+    passes: Passes,
+    *,
+    weak_gradient: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return logits of labeled, weakly and strongly augmented clips, from separate passes or a joint one.
 
@@ -40,9 +46,10 @@ def forward_views(
     Args:
         model: a network, (N, 3, T, H, W) -> (N, classes).
         labeled: (B, 3, T, H, W).
-        weak: (U, 3, T, H, W), without gradient in separate passes.
+        weak: (U, 3, T, H, W).
         strong: (U, 3, T, H, W).
         passes: "separate" or "joint".
+        weak_gradient: keep the gradient of weak clips in separate passes, for methods that compare features.
 
     Returns:
         Logits (B, classes), (U, classes), (U, classes) in float32.
@@ -51,7 +58,7 @@ def forward_views(
         of_labeled, of_weak, of_strong = forward_joint(model, labeled, weak, strong)
         return of_labeled, of_weak, of_strong
     (of_labeled,) = forward_joint(model, labeled)
-    with torch.no_grad():
+    with torch.set_grad_enabled(weak_gradient and torch.is_grad_enabled()):
         (of_weak,) = forward_joint(model, weak)
     with averages_untouched(model):
         (of_strong,) = forward_joint(model, strong)

@@ -20,15 +20,15 @@ EAST, NORTH, UP = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 
 @pytest.fixture
 def batch() -> Batch:
-    """Two videos, of whose strong clips alone the features of the two networks agree, in direction."""
+    """Two videos, of whose weak clips alone the features of the two networks agree, in direction."""
     return Batch(
         {"primary": show(EAST, UP, UP, frames=2), "auxiliary": show(UP, UP, NORTH, frames=4)},
         torch.tensor([0, 1, 2]),
         {
-            "weak/primary": show(UP, UP, frames=2),
-            "weak/auxiliary": show(EAST, NORTH, frames=4),
-            "strong/primary": show(EAST, NORTH, frames=2),
-            "strong/auxiliary": show(EAST, (0.0, 5.0, 0.0), frames=4),
+            "weak/primary": show(EAST, NORTH, frames=2),
+            "weak/auxiliary": show(EAST, (0.0, 5.0, 0.0), frames=4),
+            "strong/primary": show(UP, UP, frames=2),
+            "strong/auxiliary": show(EAST, NORTH, frames=4),
         },
         torch.arange(2),
     )
@@ -40,7 +40,7 @@ def pair() -> tuple[nn.Module, nn.Module]:
 
 
 @pytest.mark.parametrize("passes", ["separate", "joint"])
-def test_the_terms_of_cmpl_and_the_contrast_of_strong_clips(batch: Batch, passes: Passes) -> None:
+def test_the_terms_of_cmpl_and_the_contrast_of_weak_clips(batch: Batch, passes: Passes) -> None:
     """Temperature 1, weight 3, heads that change nothing: each row finds its partner, -ln(e / (e + 2))."""
     networks, options = pair(), {"threshold": 0.5, "weight": 2.0, "passes": passes}
     made = ActNetFormer(TASK, *networks, contrast_weight=3.0, temperature=1.0, **options)
@@ -54,14 +54,13 @@ def test_the_terms_of_cmpl_and_the_contrast_of_strong_clips(batch: Batch, passes
     assert output.pseudo.keys() == plain.pseudo.keys()
 
 
-def test_both_networks_learn_from_the_contrast_with_a_head_each(batch: Batch) -> None:
-    made = ActNetFormer(TASK, *pair())
-    clips = dict(batch.unlabeled)
-    for view in ("strong/primary", "strong/auxiliary"):
-        clips[view] = clips[view].clone().requires_grad_()
+@pytest.mark.parametrize("passes", ["separate", "joint"])
+def test_both_networks_learn_from_the_contrast_with_a_head_each(batch: Batch, passes: Passes) -> None:
+    made = ActNetFormer(TASK, *pair(), passes=passes)
+    clips = {view: clip.clone().requires_grad_() for view, clip in batch.unlabeled.items()}
     made(batch._replace(unlabeled=clips), 0.5).terms["unlabeled/contrast"].backward()
-    for view in ("strong/primary", "strong/auxiliary"):
-        assert clips[view].grad.any()
+    reached = {view for view, clip in clips.items() if clip.grad is not None and clip.grad.any()}
+    assert reached == {"weak/primary", "weak/auxiliary"}
     for head in made.heads:
         assert all(parameter.grad.any() for parameter in head.parameters() if parameter.ndim > 1)
 

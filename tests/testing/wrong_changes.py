@@ -100,7 +100,7 @@ CHANGES = [
       "averages stay still", ("fixmatch",)),
     M("parts/passes.py", "    with averages_untouched(model):\n        (of_strong,)",
       "    if True:\n        (of_strong,)", "strong clips count in the averages", ("fixmatch",)),
-    M("parts/passes.py", "    with torch.no_grad():\n        (of_weak,)", "    if True:\n        (of_weak,)",
+    M("parts/passes.py", "set_grad_enabled(weak_gradient and torch.is_grad_enabled())", "enable_grad()",
       "a gradient for nothing", ("fixmatch",)),
     M("parts/passes.py", "forward_joint(model, strong)\n    return of_labeled, of_weak, of_strong",
       "forward_joint(model, strong)\n    return of_labeled, of_strong, of_weak", "logits exchanged",

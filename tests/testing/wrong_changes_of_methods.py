@@ -133,7 +133,8 @@ CHANGES = [
     M("timebalance.py", "if not self.frozen:", "if self.frozen:", "frozen teachers are trained"),
     M("actnetformer.py", "info_nce(gather(one), gather(other), self.temperature)",
       "info_nce(one, other, self.temperature)", "gather missing"),
-    M("actnetformer.py", "of_auxiliary(count)", "of_primary(count)", "one network with itself"),
+    M("actnetformer.py", "of_auxiliary(2 * count)", "of_primary(2 * count)", "one network with itself"),
+    M("actnetformer.py", "weak_gradient = True", "weak_gradient = False", "heads alone learn"),
 
     # what looks at a batch as a whole
     *(M(f"{name}.py", "    whole_batch = True\n", "", "run in parts")
