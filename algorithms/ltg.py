@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.contrast import info_nce, projection
-from ssl_video.algorithms.parts.features import Features
+from ssl_video.algorithms.parts.features import FeatureMaps, Features
 from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.processes import gather
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, step_after
@@ -17,12 +18,16 @@ from ssl_video.registry import algorithm
 
 
 class _Seen(NamedTuple):
-    """A network's outputs for a batch: logits of each kind of clip, features of labeled and weak clips."""
+    """A network's outputs for a batch: logits of each kind of clip, features of labeled and weak clips.
+
+    Features are aligned where there are maps of the stages, (B + U, C, T, H, W), and after pooling otherwise.
+    """
 
     labeled: Tensor  # (B, classes)
     weak: Tensor  # (U, classes)
     strong: Tensor  # (U, classes)
     features: Tensor  # (B + U, C)
+    aligned: list[Tensor]  # (B + U, C, ...)
 
 
 @algorithm("ltg")
@@ -49,11 +54,13 @@ class LTG(Algorithm):
         arxiv="2111.13241",
     )
     differences: tuple[str, ...] = (
-        "The temporal gradient is the difference of neighbouring frames of the clip, computed after "
-        "augmentation; the last difference is repeated. The paper uses adjacent frames of the file (its "
+        "The temporal gradient is (before - after + 255) / 2 of neighbouring frames of the clip, normalised "
+        "like frames, as in the authors' code, but computed after augmentation and without JPEG compression; "
+        "the last difference is repeated. The paper uses adjacent frames of the file (its "
         '"fast" gradient) and augments strong gradients independently.',
-        "The features aligned are the inputs of the classifiers; the paper also aligns three earlier "
-        "stages, each with a weight of 1.",
+        "The outputs of all four stages are aligned, at every place and time, each with a weight of 1, as in "
+        "the authors' code, if both networks are 3D-ResNets, X3D or tiny3d, or name their stages (`stages`). "
+        "Of other networks the inputs of the classifiers alone are aligned, after pooling.",
         "The two predictions on a weak clip are averaged before the softmax, as in the authors' code.",
         "The contrast compares the two networks' features of the same clip, as in the configurations that "
         "the authors published (one clip per video). Clips of one network are also negatives of each other. "
@@ -89,6 +96,9 @@ class LTG(Algorithm):
         self.weight, self.alignment_weight, self.contrast_weight = weight, alignment_weight, contrast_weight
         self.temperature, self.supervised_fraction = temperature, supervised_fraction
         self.features = {role: Features(self.get_submodule(role), task.num_classes) for role in self.roles}
+        self.maps = {role: FeatureMaps(self.get_submodule(role)) for role in self.roles}
+        numbers = {len(maps.stages) for maps in self.maps.values()}
+        self.dense = len(numbers) == 1 and 0 not in numbers
         sizes = [features.size for features in self.features.values()]
         if len(set(sizes)) > 1:
             raise InputError(
@@ -104,7 +114,6 @@ class LTG(Algorithm):
         rgb, motion = self._see(batch, "model"), self._see(batch, "gradient")
         pseudo = self.select((rgb.weak + motion.weak) / 2, batch.indices)
         weight = self.weight * step_after(progress, self.supervised_fraction)
-        alike = F.cosine_similarity(rgb.features, motion.features.detach()).mean()
         one = gather(self.heads["model"](rgb.features))
         other = gather(self.heads["gradient"](motion.features))
         terms = {
@@ -112,7 +121,7 @@ class LTG(Algorithm):
             "labeled/gradient": self.labeled_cross_entropy(motion.labeled, batch.labels) / 2,
             "unlabeled/model": weight * masked_cross_entropy(rgb.strong, pseudo) / 2,
             "unlabeled/gradient": weight * masked_cross_entropy(motion.strong, pseudo) / 2,
-            "unlabeled/alignment": self.alignment_weight * (1 - alike),
+            "unlabeled/alignment": self.alignment_weight * _distance(rgb.aligned, motion.aligned),
             "unlabeled/contrast": self.contrast_weight * info_nce(one, other, self.temperature),
         }
         return LossOutput(terms, {"model": pseudo})
@@ -126,9 +135,27 @@ class LTG(Algorithm):
         clips = [batch.labeled[role], *(batch.unlabeled[f"{kind}/{role}"] for kind in ("weak", "strong"))]
         if role == "gradient":
             clips = [temporal_gradient(c) for c in clips]
-        with self.features[role].captured() as last:
+        with self.features[role].captured() as last, self.maps[role].captured() as maps:
             labeled, weak = forward_joint(network, clips[0], clips[1])
         features = last(len(labeled) + len(weak))
         with averages_untouched(network):
             (strong,) = forward_joint(network, clips[2])
-        return _Seen(labeled, weak, strong, features)
+        return _Seen(labeled, weak, strong, features, maps if self.dense else [features])
+
+
+def _distance(rgb: list[Tensor], motion: list[Tensor]) -> Tensor:
+    """Return 1 - the mean cosine of RGB's channels and motion's, which get no gradient, summed over maps.
+
+    Raises:
+        InputError: two maps have different shapes.
+    """
+    total = rgb[0].new_zeros((), dtype=torch.float32)
+    for one, other in zip(rgb, motion, strict=True):
+        if one.shape != other.shape:
+            raise InputError(
+                f"ltg aligns the stages of its two networks, whose maps must have one shape: model's is "
+                f"{tuple(one.shape[1:])}, gradient's {tuple(other.shape[1:])}; give both the same backbone, "
+                "width and number of frames"
+            )
+        total = total + 1 - F.cosine_similarity(one.float(), other.detach().float(), dim=1).mean()
+    return total

@@ -32,8 +32,8 @@ class MvPL(Algorithm):
     )
     differences: tuple[str, ...] = (
         "Two views, RGB and temporal gradient; the paper's third, optical flow, is left out.",
-        "The temporal gradient is the difference of neighbouring frames of the clip; the last difference is "
-        "repeated.",
+        "The temporal gradient is (before - after + 255) / 2 of neighbouring frames of the clip, normalised "
+        "like frames, as in LTG's code; the last difference is repeated.",
         "The views of a clip share their crop, flip and colours, because one is computed from the other.",
         "The predictions on the weak views are aggregated by averaging their logits, as in the "
         "reimplementation of MvPL in the code of LTG (Xiao et al., CVPR 2022); the authors published no "

@@ -164,9 +164,11 @@ class SlowFast(nn.Module):
 
 
 def _resnet(name: str, num_classes: int, **stem: Any) -> Any:
-    return architecture(
+    network = architecture(
         name, model_num_class=num_classes, head_pool=nn.AdaptiveAvgPool3d, head_activation=None, **stem
     )
+    network.stages = _stages(network)
+    return network
 
 
 def _slowfast(name: str, num_classes: int, width: float, frames: int, size: int) -> nn.Module:
@@ -184,7 +186,15 @@ def _x3d(name: str, num_classes: int, width: float) -> Any:
         name, model_num_class=num_classes, head_activation=None, width_factor=factor, inner_act=nn.SiLU
     )
     network.blocks[-1].pool.pool = nn.AdaptiveAvgPool3d(1)
+    network.stages = _stages(network)
     return network
+
+
+def _stages(network: Any) -> tuple[str, ...]:
+    """Return the names of the four stages of one pathway; of two pathways, none."""
+    from pytorchvideo.models.resnet import ResStage
+
+    return tuple(f"blocks.{i}" for i, block in enumerate(network.blocks) if isinstance(block, ResStage))
 
 
 def _efficient_x3d(name: str, num_classes: int) -> Any:

@@ -5,6 +5,8 @@ had the best accuracy for its time. Residual networks took twice as long per ste
 worse. Halving the number of frames before the widest layers was no worse than after them, and faster.
 """
 
+from typing import Any
+
 from torch import nn
 
 from ssl_video.registry import backbone
@@ -14,7 +16,7 @@ from ssl_video.registry import backbone
 def tiny3d(num_classes: int, *, width: float, frames: int, size: int) -> nn.Module:
     """Four 3D convolutions, 16 channels at the start, and average pooling, for clips of any shape."""
     channels = max(1, round(16 * width))
-    return nn.Sequential(
+    network: Any = nn.Sequential(
         _convolution(3, channels, (1, 2, 2)),
         _convolution(channels, 2 * channels, (2, 2, 2)),
         _convolution(2 * channels, 4 * channels, (1, 1, 1)),
@@ -23,6 +25,8 @@ def tiny3d(num_classes: int, *, width: float, frames: int, size: int) -> nn.Modu
         nn.Flatten(),
         nn.Linear(4 * channels, num_classes),
     )
+    network.stages = ("0", "1", "2", "3")
+    return network
 
 
 def _convolution(before: int, after: int, stride: tuple[int, int, int]) -> nn.Module:

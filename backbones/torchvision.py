@@ -25,19 +25,19 @@ def r3d_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
 
     arXiv:1711.11248
     """
-    return architecture("r3d_18", num_classes)
+    return _resnet("r3d_18", num_classes)
 
 
 @backbone("mc3_18", inputs="weights")
 def mc3_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
     """ResNet18, 3D in its first two stages, 2D after them (MC3)."""
-    return architecture("mc3_18", num_classes)
+    return _resnet("mc3_18", num_classes)
 
 
 @backbone("r2plus1d_18", inputs="weights")
 def r2plus1d_18(num_classes: int, *, frames: int, size: int) -> nn.Module:
     """ResNet18, convolutions split in space and time (R(2+1)D)."""
-    return architecture("r2plus1d_18", num_classes)
+    return _resnet("r2plus1d_18", num_classes)
 
 
 @backbone("s3d", inputs="weights")
@@ -93,6 +93,12 @@ class AtMostPool(nn.Module):
         """Average features (N, C, T, H, W) -> (N, C, T - 1, H - 6, W - 6), at least 1 of each."""
         window = [min(side, there) for side, there in zip((2, 7, 7), features.shape[2:], strict=True)]
         return F.avg_pool3d(features, window, stride=1)
+
+
+def _resnet(name: str, num_classes: int) -> Any:
+    network = architecture(name, num_classes)
+    network.stages = ("layer1", "layer2", "layer3", "layer4")
+    return network
 
 
 def _swin(num_classes: int, channels: int, blocks: list[int], heads: list[int]) -> nn.Module:

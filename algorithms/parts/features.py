@@ -1,4 +1,4 @@
-"""Features: the inputs of a network's classifier, for methods that compare clips."""
+"""Features, for methods that compare clips: the inputs of a network's classifier, and its feature maps."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,6 +76,50 @@ class Features:
             found = inputs[0] if self._linear else inputs[0].movedim(1, -1)
             # Frame networks pass the frames of a clip as separate images, in consecutive rows.
             self._kept.append(found.float().reshape(self._clips, -1, self.size).mean(1))
+
+
+class FeatureMaps:
+    """Captures the outputs of a network's stages.
+
+    A network says which they are in its attribute `stages`: a tuple of the names of modules whose outputs are
+    (N, C, T, H, W). Networks of which it is not known have no such attribute, and no maps.
+
+        maps = FeatureMaps(model)  # once, in the constructor
+        with maps.captured() as found:
+            logits = model(clips)  # one pass
+        found  # a list of (N, C, T, H, W), one per stage
+
+    Attributes:
+        stages: names of the stages, first to last; empty if they are not known.
+
+    Raises:
+        InputError: the network has no module of that name.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.stages: tuple[str, ...] = getattr(model, "stages", ())
+        self._maps: list[Tensor] | None = None
+        for name in self.stages:
+            try:
+                stage = model.get_submodule(name)
+            except AttributeError:
+                raise InputError(
+                    f"{type(model).__name__}.stages names {name!r}, which is no module of the network"
+                ) from None
+            stage.register_forward_hook(self._keep)
+
+    @contextmanager
+    def captured(self) -> Iterator[list[Tensor]]:
+        """Capture the maps of one pass, with gradient if the pass has one."""
+        self._maps = maps = list[Tensor]()
+        try:
+            yield maps
+        finally:
+            self._maps = None
+
+    def _keep(self, stage: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if self._maps is not None:
+            self._maps.append(output)
 
 
 def _width(weight: Tensor, dimension: int) -> int:

@@ -75,7 +75,10 @@ def moving(algorithm: Algorithm, seed: int = 1, indices: Sequence[int] = _INDICE
 
 
 def plain(
-    algorithm: Algorithm, seen: Sequence[int | None], strongly: Sequence[int | None] | None = None
+    algorithm: Algorithm,
+    seen: Sequence[int | None],
+    strongly: Sequence[int | None] | None = None,
+    falling: bool = False,
 ) -> Batch:
     """Return clips of one colour, for which `networks.Readout` predicts given classes; None: all equally.
 
@@ -83,6 +86,7 @@ def plain(
         algorithm: declares the views.
         seen: the class that each unlabeled clip shows. Labeled clips show 0, 1, 2, 1, which are their labels.
         strongly: the class that the strong views show; None: the same class.
+        falling: whether the class's colour falls from frame to frame, and does not rise.
     """
     labels = torch.tensor([0, 1, 2, 1])
     of_strong = strong(algorithm)
@@ -91,7 +95,7 @@ def plain(
         made = {}
         for name, (request, _) in _requests(algorithm, views).items():
             classes = strongly if strongly is not None and name in of_strong else shown
-            made[name] = _coloured(classes, request.shape.frames)
+            made[name] = _coloured(classes, request.shape.frames, falling)
         return Views(made)
 
     return Batch(
@@ -162,14 +166,16 @@ def _augmented(video: Tensor, recipe: str, key: str) -> Tensor:
     return torch.where(turned, video.flip(-1), video) * factor.exp() + shift
 
 
-def _coloured(classes: Sequence[int | None], frames: int) -> Tensor:
-    """Return clips with a rising channel of mean 2 for the class, 0 elsewhere, (N, 3, T, SIZE, SIZE).
+def _coloured(classes: Sequence[int | None], frames: int, falling: bool) -> Tensor:
+    """Return clips with a changing channel of mean 2 for the class, 0 elsewhere, (N, 3, T, SIZE, SIZE).
 
-    The channel rises so that frame differences show the class, too.
+    The channel rises or falls so that frame differences show the class, too.
     """
     levels = torch.zeros(len(classes), CLASSES)
     for row, shown in enumerate(classes):
         if shown is not None:
             levels[row, shown] = 4
-    rising = (torch.arange(frames) + 1) / (frames + 1)
-    return (levels[:, :, None] * rising)[..., None, None].expand(-1, -1, -1, SIZE, SIZE).clone()
+    height = (torch.arange(frames) + 1) / (frames + 1)
+    if falling:
+        height = height.flip(0)
+    return (levels[:, :, None] * height)[..., None, None].expand(-1, -1, -1, SIZE, SIZE).clone()

@@ -1,8 +1,8 @@
 """Clips with known temporal gradients, and the network that reads them.
 
-Networks read their logits from the first frame of what they are given. So a clip that starts with the logits
-a and changes by b from frame to frame gives a as RGB and b as temporal gradient. L = ln 2: logits L, 0, 0 are
-the probabilities 1/2, 1/4, 1/4.
+Networks read their logits from the first frame of what they are given. The temporal gradient is grey minus
+half the change. So a clip that starts with the logits a and changes by 2 (grey - b) from frame to frame gives
+a as RGB and b as temporal gradient. L = ln 2: logits L, 0, 0 are the probabilities 1/2, 1/4, 1/4.
 """
 
 import math
@@ -15,6 +15,7 @@ from ssl_video.contract import Algorithm, Batch
 from ssl_video.errors import InputError
 
 L = math.log(2)
+GREY = (0.5 - 0.45) / 0.225
 Logits = tuple[float, float, float]
 
 
@@ -35,8 +36,9 @@ class First(nn.Module):
 
 
 def moving(*clips: tuple[Logits, Logits]) -> Tensor:
-    """Clips (N, 3, 3, 2, 2) that start with the first logits and change by the second ones."""
-    start, change = torch.tensor(clips).unbind(1)
+    """Clips (N, 3, 3, 2, 2) that start with the first logits and have the second ones as gradient."""
+    start, gradient = torch.tensor(clips).unbind(1)
+    change = 2 * (GREY - gradient)
     frames = torch.stack([start + time * change for time in range(3)], 2)
     return frames[..., None, None].expand(-1, -1, -1, 2, 2).clone()
 

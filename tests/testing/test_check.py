@@ -79,6 +79,17 @@ def test_a_method_that_takes_features_for_pixels(monkeypatch: pytest.MonkeyPatch
     assert "features in place of clips" in result.found
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_difference_of_frames_may_have_either_sign(monkeypatch: pytest.MonkeyPatch, sign: int) -> None:
+    def difference(clip: torch.Tensor) -> torch.Tensor:
+        change = sign * clip.diff(dim=2)
+        return torch.cat([change, change[:, :, -1:]], 2)
+
+    monkeypatch.setattr("ssl_video.algorithms.mvpl.temporal_gradient", difference)
+    (result,) = results(algorithms.get("mvpl"), "agreement")
+    assert result.outcome == "pass", result.found
+
+
 def test_checks_of_style_are_for_the_zoo() -> None:
     """And for an author who asks for them."""
     assert {"description", "differences"} <= OF_STYLE

@@ -56,10 +56,8 @@ CHANGES = [
       "one weight ignored"),
     M("cmpl.py", "rate=2", "rate=1", "the same frame rate for both"),
     M("cmpl.py", "width=0.25", "width=1.0", "the auxiliary is not light"),
-    M("cmpl.py",
-      'self.auxiliary, clips["auxiliary"], u["weak/auxiliary"], u["strong/auxiliary"], self.passes',
-      'self.auxiliary, clips["auxiliary"], u["strong/auxiliary"], u["weak/auxiliary"], self.passes',
-      "views exchanged"),
+    M("cmpl.py", 'u[f"weak/{role}"],\n                u[f"strong/{role}"],',
+      'u[f"strong/{role}"],\n                u[f"weak/{role}"],', "views exchanged"),
     M("cmpl.py", 'for kind in ("weak", "strong")}', 'for kind in ("weak", "strong")} | {"x": View("weak")}',
       "a view that nobody reads"),
 

@@ -103,11 +103,12 @@ CHANGES = [
     M("cutmix.py", "mix(strong, strong.flip(0), tube)", "strong", "nothing is pasted"),
 
     # ltg and mvpl
-    M("ltg.py", "motion.features.detach()", "motion.features", "the gradient's features are moved"),
+    M("ltg.py", "other.detach().float()", "other.float()", "the gradient's features are moved"),
+    M("ltg.py", "maps if self.dense else [features]", "[features]", "stages are not aligned"),
     M("ltg.py", 'gather(self.heads["model"](rgb.features))', 'self.heads["model"](rgb.features)',
       "gather missing"),
     M("ltg.py", "(rgb.weak + motion.weak) / 2", "rgb.weak", "RGB alone labels"),
-    M("ltg.py", "* (1 - alike)", "* (1 + alike)", "driven apart"),
+    M("ltg.py", "total + 1 - F.cosine", "total + 1 + F.cosine", "driven apart"),
     M("ltg.py", 'if role == "gradient":', 'if role == "model":', "RGB and gradient exchanged"),
     M("ltg.py", '{"model": self.model}', '{"gradient": self.gradient}', "the wrong network is tested"),
     M("mvpl.py", "(rgb_weak + weak) / 2", "rgb_weak", "RGB alone labels"),

@@ -220,14 +220,17 @@ def _moves_something(term: Tensor, algorithm: Algorithm) -> bool:
 
 
 def _averages(subject: Subject, lighter: str | None = None, **options: Any) -> dict[str, Tensor]:
-    """Return the running means of all batch norms after one pass, with one kind of clips made lighter."""
+    """Return the running means of all batch norms after one pass, with one kind of clips made lighter.
+
+    They also get more contrast, so that methods that see differences of frames notice it.
+    """
     algorithm = subject.build(**options)
     batch = clips.moving(algorithm)
     labeled, unlabeled = dict(batch.labeled), dict(batch.unlabeled)
     if lighter == "labeled":
-        labeled = {name: clip + 3 for name, clip in labeled.items()}
+        labeled = {name: 2 * clip + 3 for name, clip in labeled.items()}
     elif lighter == "strong":
-        unlabeled |= {name: unlabeled[name] + 3 for name in clips.strong(algorithm)}
+        unlabeled |= {name: 2 * unlabeled[name] + 3 for name in clips.strong(algorithm)}
     seeded(algorithm, batch._replace(labeled=clips.Views(labeled), unlabeled=clips.Views(unlabeled)))
     return {name: norm.get_buffer("running_mean").clone() for name, norm in _norms(algorithm).items()}
 

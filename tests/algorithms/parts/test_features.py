@@ -1,10 +1,12 @@
 """Features: the input of a network's classifier."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_video.algorithms.parts.features import Features, classifier
+from ssl_video.algorithms.parts.features import FeatureMaps, Features, classifier
 from ssl_video.errors import InputError
 
 
@@ -57,6 +59,25 @@ def test_hooks_of_the_classifier_do_not_change_its_features() -> None:
     with features.captured() as last:
         model(torch.ones(4, 2))
     assert last(4).tolist() == [[1, 1]] * 4
+
+
+def test_maps_are_the_outputs_of_the_stages_that_a_network_names() -> None:
+    model: Any = nn.Sequential(nn.Conv3d(1, 2, 1), nn.ReLU(), nn.AvgPool3d(2), nn.Flatten(), nn.Linear(2, 3))
+    assert FeatureMaps(model).stages == ()
+    model.stages = ("1", "2")
+    maps, clip = FeatureMaps(model), torch.randn(4, 1, 2, 2, 2)
+    model(clip)
+    with maps.captured() as found:
+        model(clip)
+    model(clip)
+    assert len(found) == 2
+    assert torch.equal(found[0], model[:2](clip))
+    assert torch.equal(found[1], model[:3](clip))
+    found[1].sum().backward()
+    assert model[0].weight.grad.any()
+    model.stages = ("body.1",)
+    with pytest.raises(InputError, match=r"Sequential\.stages names 'body\.1', which is no module"):
+        FeatureMaps(model)
 
 
 def test_the_classifier_is_the_last_layer_with_an_output_a_class() -> None:
