@@ -129,7 +129,7 @@ def _line(
     """Forecast the runs of one configuration; without a finished run, steps are measured on `device`."""
     specs = [run.spec for run in runs]
     spec = specs[0]
-    steps = 0 if algorithms.get(spec.algorithm).at_once else spec.steps
+    steps = 0 if getattr(algorithms.get(spec.algorithm), "at_once", False) else spec.steps
     clips = steps * costs.clips(spec)
     measured = "" if seconds is None else "finished runs"
     if seconds is None and device is not None:

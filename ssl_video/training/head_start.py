@@ -44,7 +44,8 @@ def start_heads(run: Training, progress: CountProgress | None = None) -> None:
     for tuned in run.assembly.fine_tuned:
         if tuned.starts_fitted:
             features, labels = _features(run, tuned, progress)
-            found = fitted(features, labels, len(run.data.index.classes)) if run.processes.main else None
+            # All processes fit it, and have the first one's: threads of a solver sum in any order.
+            found = fitted(features, labels, len(run.data.index.classes))
             _set(run, tuned, run.processes.from_main(found))
     run.seconds += time.monotonic() - began
 
