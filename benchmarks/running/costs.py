@@ -9,6 +9,7 @@ import torch
 from ssl_video.contract import Task
 from ssl_video.errors import InputError
 from ssl_video.networks import assemble, flops, frozen
+from ssl_video.networks.memory import of_step
 from ssl_video.networks.memory_format import place
 from ssl_video.networks.precision import autocast
 from ssl_video.networks.random_batch import random_batch
@@ -76,6 +77,23 @@ def seconds(spec: Spec, device: torch.device) -> float:
         del assembly, algorithm, batch, loss
         torch.cuda.empty_cache()
     return sorted(taken[1:])[_REPEAT // 2] * whole / used
+
+
+def memory(spec: Spec, processes: int = 1) -> int | None:
+    """Return the bytes of a step in each process, see `ssl_video.networks.memory`.
+
+    Returns:
+        None if a step depends on the values of its clips, so that its memory cannot be predicted.
+
+    Raises:
+        InputError: the algorithm or a network cannot be built.
+    """
+    try:
+        return of_step(spec, _CLASSES, processes).total
+    except InputError:
+        raise
+    except Exception:  # noqa: BLE001 - of any kind, in the code of a method
+        return None
 
 
 @contextmanager

@@ -112,7 +112,15 @@ def dry_run(
         checked = prepare.check(here, execution, progress, compared=True)
         known = iter(checked)
         names = [next(known).name if is_here else None for is_here in present]
-        lines = forecast(resolved, names, execution.results, device, measure=measure, progress=progress)
+        lines = forecast(
+            resolved,
+            names,
+            execution.results,
+            device,
+            measure=measure,
+            processes=execution.processes,
+            progress=progress,
+        )
         features = feature_costs.seconds(checked, device) if measure else 0.0
     absent = [data for data in dict.fromkeys(spec.data for spec in away) if data != "demo"]
     notes = [f"{data} is not available: runs need it, this list does not" for data in absent]

@@ -1,7 +1,7 @@
 """Forecast the runs and costs of a benchmark before it starts. Needs no data."""
 
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ class Line:
         clips: videos that the steps of one run read.
         seconds: duration of one run; None: unknown.
         measured: source of the seconds: "finished runs", or "networks alone", without data and test.
+        memory: predicted bytes of a step in each process; None: unknown, or not asked for.
     """
 
     method: str
@@ -50,6 +51,12 @@ class Line:
     clips: int
     seconds: float | None = None
     measured: str = ""
+    memory: int | None = None
+
+    @property
+    def gibibytes(self) -> str:
+        """The memory of a step in words; "?" if it is unknown."""
+        return "?" if self.memory is None else f"{self.memory / 2**30:.3g} GiB"
 
     @property
     def time(self) -> str:
@@ -69,6 +76,7 @@ def forecast(
     device: torch.device,
     *,
     measure: bool = False,
+    processes: int = 1,
     progress: Progress = lambda *_: None,
 ) -> list[Line]:
     """Forecast the runs of specifications, as far as possible without the data.
@@ -81,7 +89,9 @@ def forecast(
         names: the name of each one's run, see `prepare.Checked`; None if its data is absent.
         results: the results folder, which need not exist.
         device: the device that steps are measured on.
-        measure: whether to run a few steps, on random clips, of each method without a finished run.
+        measure: whether to run a few steps, on random clips, of each method without a finished run, and to
+            predict the memory of each method's step.
+        processes: number of processes of a run.
         progress: called with the number of methods that are done.
 
     Raises:
@@ -97,7 +107,10 @@ def forecast(
     for name, runs in groups.items():
         if measure:
             progress("measuring", len(lines), len(groups))
-        lines.append(_line(methods[name], runs, finished, seconds.get(name), device if measure else None))
+        line = _line(methods[name], runs, finished, seconds.get(name), device if measure else None)
+        if measure and line.steps:
+            line = replace(line, memory=costs.memory(runs[0].spec, processes))
+        lines.append(line)
     return lines
 
 

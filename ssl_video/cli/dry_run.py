@@ -37,12 +37,13 @@ def _table(found: "sv.Forecast") -> Table:
     several["protocols"] = len({line.protocols for line in lines}) > 1
     for heading in ("method", "networks", *(key for key, shown in several.items() if shown)):
         table.add_column(heading, overflow="fold", no_wrap=True)
-    for heading in ("runs", "done", "steps", "videos", "per run"):
+    known = any(line.memory is not None for line in lines)
+    for heading in ("runs", "done", "steps", "videos", "per run", *(["memory"] if known else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     for line in lines:
         cells = {"data": [Path(name).stem for name in line.data], "protocols": line.protocols}
         shown = ("\n".join(cells[key]) for key in cells if several[key])
         words = (line.method.replace(" ", "\n  "), line.networks.replace(" ", "\n"), *shown)
         numbers = (str(line.runs), str(line.finished), f"{line.steps:,}", f"{line.clips:,}", line.time)
-        table.add_row(*map(Text, words), *numbers)
+        table.add_row(*map(Text, words), *numbers, *([line.gibibytes] if known else []))
     return table

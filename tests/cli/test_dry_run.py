@@ -45,6 +45,15 @@ def test_flags_are_axes(tmp_path: Path) -> None:
     assert "other.arrow is not available" in printed
 
 
+def test_measuring_also_predicts_memory(tmp_path: Path) -> None:
+    """In the devices of all processes; TCL's depends on the values of its clips."""
+    given = ("--algo", "supervised,fixmatch,tcl", *DATA, "--results", tmp_path / "none", "--no-baseline")
+    assert "memory" not in bench(*given)
+    lines = bench(*given, "--measure").split("supervised")[1]
+    assert lines.count(" GiB") == 2
+    assert " ? " in lines
+
+
 def test_an_entry_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     again = "[supervised, fixmatch, {algorithm: fixmatch, options: {threshold: 0.95}}]"
     (tmp_path / "mine.yaml").write_text(f"algorithms: {again}\nseeds: 3\n")

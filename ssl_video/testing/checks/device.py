@@ -1,16 +1,12 @@
 """The check of a step on another device than the CPU, which needs none: tensors without numbers."""
 
-from typing import Any
-from unittest import mock
-
 import torch
 
 from ssl_video.contract import Batch
+from ssl_video.meta import META, on_meta
 from ssl_video.testing import clips
 from ssl_video.testing.check import check
 from ssl_video.testing.subject import LATE, Subject
-
-_META = torch.device("meta")
 
 
 @check(
@@ -27,23 +23,16 @@ def no_waiting(subject: Subject) -> None:
     for progress in (0.0, LATE):
         algorithm = subject.build(**subject.eager)
         batch = _moved(clips.moving(algorithm))
-        algorithm.to(_META)
-        with mock.patch.object(torch, "autocast", _Autocast):
+        algorithm.to(META)
+        with on_meta():
             algorithm(batch, progress).loss.backward()
             with torch.no_grad():
                 algorithm.after_step(progress)
 
 
-class _Autocast(torch.autocast):
-    """Autocast, which has no name for tensors without numbers."""
-
-    def __init__(self, device_type: str, *arguments: Any, **named: Any) -> None:
-        super().__init__("cpu" if device_type == _META.type else device_type, *arguments, **named)
-
-
 def _moved(batch: Batch) -> Batch:
     labeled, unlabeled = (
-        clips.Views({name: clip.to(_META) for name, clip in views.items()})
+        clips.Views({name: clip.to(META) for name, clip in views.items()})
         for views in (batch.labeled, batch.unlabeled)
     )
-    return Batch(labeled, batch.labels.to(_META), unlabeled, batch.indices.to(_META))
+    return Batch(labeled, batch.labels.to(META), unlabeled, batch.indices.to(META))
