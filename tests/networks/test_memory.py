@@ -23,7 +23,7 @@ def resolved(**values: Any) -> Spec:
 
 
 def really_kept(spec: Spec) -> int:
-    """Bytes of the storages that autograd holds when the loss of a real step is there: no weights, no clips."""
+    """Bytes of the storages that autograd holds when the loss of a real step is there, beside its inputs."""
     assembly = assemble(spec, Task(3, 8), trained=True)
     batch = random_batch(assembly, 4, 8, classes=3, size=16)
     clips = [*batch.labeled.values(), *batch.unlabeled.values()]
