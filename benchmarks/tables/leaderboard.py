@@ -8,7 +8,6 @@ have no usable result here is kept as leaderboard-1.csv, leaderboard-2.csv, … 
 import csv
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ import pandas as pd
 
 from ssl_video import csv_cells
 from ssl_video.errors import InputError, counted, some
-from ssl_video.files import replace_text
+from ssl_video.files import replace_text, replacing
 from ssl_video.runs.folder import RESULT, finished_folders, run_folder
 from ssl_video.runs.result import COLUMN_TYPES, COLUMNS, Environment, row
 from ssl_video.spec import without_cell
@@ -151,9 +150,10 @@ def _keep(table: Path) -> str:
     content = table.read_bytes()
     for number in count(1):
         kept = table.with_stem(f"{table.stem}-{number}")
-        with suppress(FileExistsError), kept.open("xb") as file:
-            file.write(content)
+        if not kept.exists():
             break
+    with replacing(kept) as file:
+        file.write(content)
     return kept.name
 
 

@@ -1,12 +1,14 @@
 """Starting files for algorithms and backbones: they work unchanged, and are copied and renamed."""
 
 import keyword
+import os
 import re
 from importlib import resources
 from os import PathLike
 from pathlib import Path
 
 from ssl_video.errors import InputError
+from ssl_video.files import replace_text
 from ssl_video.registry import algorithms, backbones
 
 _REGISTRIES = {"algorithm": algorithms, "backbone": backbones}
@@ -76,11 +78,10 @@ def write(kind: str, target: Path, name: str | None = None) -> str:
     text = (resources.files(__name__) / f"{kind}.py").read_text(encoding="utf-8")
     for form in (str, _snake, _camel):
         text = text.replace(form(_PLACEHOLDER), form(name))
+    if os.path.lexists(target):
+        raise InputError(f"{target} already exists and is not overwritten: give another file")
     try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise InputError(f"{target} already exists and is not overwritten: give another file") from None
+        replace_text(target, text)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}") from None
     return name
