@@ -1,14 +1,16 @@
 """Reading records: a whole one, or a sentence."""
 
+import json
 from pathlib import Path
 
 import pytest
 from helpers.damaged import FEW, damages
 from hypothesis import given
+from hypothesis import strategies as st
 
 from ssl_video.errors import InputError
 from ssl_video.runs import jsonl
-from ssl_video.runs.folder import METRICS
+from ssl_video.runs.folder import METRICS, UNFINISHED_PSEUDO_LABELS
 
 LINES = [
     {"step": 0, "learning_rate": 0.1, "loss/labeled": None},
@@ -139,3 +141,63 @@ def test_a_removed_record_is_not_said_to_be_kept(tmp_path: Path) -> None:
     records.write(METRICS, [{"step": 2}])
     assert len(said) == 1
     assert "kept" not in said[0]
+
+
+FILES = (METRICS, UNFINISHED_PSEUDO_LABELS)
+
+
+def rows_of(name: str, step: int) -> list[dict[str, int]]:
+    """The rows of a step: pseudo-labels have one for each process."""
+    return [{"step": step, "process": process} for process in range(1 if name == METRICS else 2)]
+
+
+def test_records_of_a_killed_run_have_each_step_once(tmp_path: Path) -> None:
+    """Wherever it is killed, also within a line, and from whichever checkpoint it resumes."""
+    lives = st.lists(
+        st.tuples(
+            st.lists(st.tuples(st.integers(1, 3), st.booleans()), max_size=4),  # steps, then a checkpoint
+            st.integers(0, 3),  # steps that are being written
+            st.integers(0, 80),  # bytes of them on the disk
+            st.sampled_from(["current", "previous"]),
+        ),
+        max_size=5,
+    )
+
+    @FEW
+    @given(lives=lives, steps=st.integers(8, 12))
+    def check(lives: list[tuple[list[tuple[int, bool]], int, int, str]], steps: int) -> None:
+        for name in FILES:
+            (tmp_path / name).unlink(missing_ok=True)
+        said, saved = list[str](), [(0, dict[str, tuple[int, int, bool]]())]
+
+        def resumed() -> tuple[int, jsonl.Records]:
+            records = jsonl.Records(tmp_path)
+            records.warn = said.append
+            records.resume(FILES, saved[-1][1])
+            return saved[-1][0], records
+
+        def write(records: jsonl.Records, start: int, end: int) -> None:
+            for name in FILES:
+                records.write(name, [row for step in range(start, end) for row in rows_of(name, step)])
+
+        for parts, more, size, kept in lives:
+            step, records = resumed()
+            for count, checkpoint in parts:
+                write(records, step, step + count)
+                step += count
+                if checkpoint:
+                    saved.append((step, records.state()))
+            for name in FILES:
+                text = "".join(json.dumps(row) + "\n" for i in range(more) for row in rows_of(name, step + i))
+                with (tmp_path / name).open("a") as file:
+                    file.write(text[:size])
+            if kept == "previous" and len(saved) > 1:
+                saved.pop()
+        step, records = resumed()
+        write(records, step, max(step, steps))
+        assert said == records.damaged() == []
+        for name in FILES:
+            found = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+            assert found == [row for i in range(max(step, steps)) for row in rows_of(name, i)]
+
+    check()
