@@ -7,9 +7,9 @@ entries nor torch.
 import ast
 import contextlib
 import functools
-import hashlib
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from ssl_video.errors import InputError, unknown
-from ssl_video.sources import SourceTexts, file_text
+from ssl_video.sources import SourceTexts, file_hash, file_text, local_modules
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
 _Definition = ast.ClassDef | ast.FunctionDef
@@ -90,7 +90,9 @@ class Registry:
         return f"{self._origins[name]}:{name}" if entry.__module__.startswith(_PLUGIN) else name
 
     def code(self, name: str) -> str:
-        """Return the source of an entry as part of a run's identity; "" for a built-in one.
+        """Return the source of an entry, with its local modules, as part of a run's identity.
+
+        "" for a built-in one.
 
         Raises:
             InputError: no such name.
@@ -98,7 +100,9 @@ class Registry:
         entry = self.get(name)
         if name in self._builtin:
             return ""
-        return self._sources.text(entry) if self._is_of_session(name) else file_text(entry)
+        if self._is_of_session(name):
+            return self._sources.text(entry)
+        return file_text(Path(inspect.getfile(entry)))
 
     def file(self, name: str) -> Path | None:
         """Return the file of an entry outside the package, without importing it.
@@ -116,6 +120,18 @@ class Registry:
             return None
         return _file_of(self._entry_point(name))
 
+    def local_modules(self, name: str) -> list[str]:
+        """Return the names of the local modules of an entry outside the package, see `sources.local_modules`.
+
+        Raises:
+            InputError: no such name, or a file cannot be read.
+        """
+        file = self.file(name)
+        try:
+            return list(local_modules(file)) if file else []
+        except OSError as error:
+            raise InputError(f"cannot read {error.filename or file}: {error.strerror}") from None
+
     def is_loaded(self, name: str) -> bool:
         """Return whether an entry's code has been imported, so that using it runs no other code."""
         name = self.full_name(name)
@@ -124,7 +140,9 @@ class Registry:
         return name in self._entries
 
     def fingerprint(self, name: str) -> str:
-        """Return a hash of the file of an entry outside the package, as it was when it was imported; else "".
+        """Return a hash of the code of an entry outside the package, as it was when it was imported; else "".
+
+        The code is that of its file and of its local modules, see `sources.local_modules`.
 
         Raises:
             InputError: no such name, or the file cannot be read.
@@ -337,9 +355,9 @@ def _exits_raise() -> Iterator[None]:
 
 def _hash(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return file_hash(file)
     except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from None
+        raise InputError(f"cannot read {error.filename or file}: {error.strerror}") from None
 
 
 def _file_of(point: EntryPoint) -> Path:

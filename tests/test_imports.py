@@ -100,7 +100,7 @@ MAY_IMPORT = {
     "experiments": {"benchmarks", "observer", "runs", "training", *BOTTOM},
     "pictures": {"benchmarks", "data", "networks", "observer", "training", *BOTTOM},
     "pages": {"benchmarks", "contract", "data", "networks", *BOTTOM},
-    "templates": {"errors", "registry", "ssl_video"},
+    "templates": {"errors", "files", "registry", "ssl_video"},
     "testing": {"contract", "data", "errors", "meta", "options", "registry"},
     "cli": {"ssl_video"},
     "__main__": {"cli"},

@@ -1,5 +1,6 @@
 """Sources of classes that a user defines in a file, a notebook, or at a prompt."""
 
+import hashlib
 import linecache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from ssl_video import Algorithm
 from ssl_video.errors import InputError
 from ssl_video.registry import Registry
-from ssl_video.sources import SourceTexts
+from ssl_video.sources import SourceTexts, file_hash, file_text, local_modules
 
 CELL = "class Mine(Base):\n    def loss(self, batch, progress):\n        return {factor} * batch\n"
 
@@ -85,3 +86,53 @@ def test_a_class_of_a_file_that_was_loaded_by_path_has_that_name(tmp_path: Path)
     entry = algorithms.get(name)
     assert algorithms.adopt(entry) == name
     assert algorithms.code(name) == file.read_text()
+
+
+def write(folder: Path, **texts: str) -> Path:
+    for name, text in texts.items():
+        file = folder / (name.replace("__", "/") + ".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder / "mine.py"
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ({"mine": "import numpy\nimport other.part"}, []),
+        ({"mine": "import helper", "helper": "", "unused": ""}, ["helper.py"]),
+        ({"mine": "import a", "a": "from third import x", "third": "import mine"}, ["a.py", "third.py"]),
+        ({"mine": "def f():\n    from helper import y as z", "helper": "no python ("}, ["helper.py"]),
+        ({"mine": "import json, ssl_video", "json": "", "ssl_video": ""}, []),
+        ({"mine": "import p.a", "p__a": "from . import b", "p__b": ""}, ["p/a.py", "p/b.py"]),
+        ({"mine": "from parts import a, f", "parts__a": "from ..x import y"}, ["parts/a.py"]),
+        ({"mine": "from parts.a import c", "parts__a": "", "parts__b": ""}, ["parts/a.py"]),
+    ],
+)  # fmt: skip
+def test_local_modules_are_those_beside_a_file(
+    texts: dict[str, str], expected: list[str], tmp_path: Path
+) -> None:
+    assert list(local_modules(write(tmp_path, **texts))) == expected
+
+
+def test_local_modules_of_a_package(tmp_path: Path) -> None:
+    """Also by its absolute name, and with the files that make it a package."""
+    for package in ("pack", "pack/inner"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    write(tmp_path / "pack", losses="", inner__mine="from ..losses import a\nimport pack.more", more="")
+    found = local_modules(tmp_path / "pack" / "inner" / "mine.py")
+    assert list(found) == ["../__init__.py", "../losses.py", "../more.py"]
+
+
+def test_a_changed_module_beside_a_file_is_another_code(tmp_path: Path) -> None:
+    file = write(tmp_path, mine="import helper")
+    alone = file_text(file), file_hash(file)
+    assert alone == ("import helper", hashlib.sha256(b"import helper").hexdigest())
+    found = {alone}
+    for text in ("a = 1", "a = 2"):
+        write(tmp_path, helper=text, unused=text)
+        found.add((file_text(file), file_hash(file)))
+    assert len({text for text, _ in found}) == len({digest for _, digest in found}) == 3
+    write(tmp_path, unused="another")
+    assert (file_text(file), file_hash(file)) in found

@@ -3,8 +3,8 @@
 A checkpoint comes from anybody, and can name any Python file as its algorithm or a backbone. So such code is
 imported for it only if the user allows it, and only as it was when the checkpoint was written. Commands in
 which the user names the code (`train`, `bench`, `algorithm check`) need no permission, and neither does code
-that this process has loaded before: nothing new would run. The hash is that of the named file alone, not of
-modules that it imports.
+that this process has loaded before: nothing new would run. The hash covers the named file and its local
+modules, see `sources.local_modules`, not installed packages.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,7 +54,8 @@ def check(spec: Spec, recorded: Any, trust: bool, source: object) -> None:
         file = registry.file(name)
         if file is None:
             continue
-        what = f"{source} was trained with the {registry.kind} {name}, the code in {file}"
+        files = " and ".join([str(file), *registry.local_modules(name)])
+        what = f"{source} was trained with the {registry.kind} {name}, the code in {files}"
         if not trust:
             raise InputError(
                 f"{what}, which would run here with all that it imports: if you trust the checkpoint and "
@@ -64,5 +65,5 @@ def check(spec: Spec, recorded: Any, trust: bool, source: object) -> None:
             raise InputError(f"{what}, of which it holds no hash: train it again with this version")
         if registry.fingerprint(name) != known[name]:
             raise InputError(
-                f"{what}, but the file has been changed since, or is another one: restore it as it was"
+                f"{what}, but it has been changed since, or is another one: restore it as it was"
             )

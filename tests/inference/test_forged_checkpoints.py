@@ -82,6 +82,35 @@ def test_allowed_code_is_run_as_it_was(state: dict[str, Any], tmp_path: Path) ->
     sv.load_model(path, "cpu")  # nothing new runs
 
 
+def test_a_module_beside_the_allowed_code_is_covered(state: dict[str, Any], tmp_path: Path) -> None:
+    name = code(tmp_path, "covered")
+    (tmp_path / "covered.py").write_text(
+        (tmp_path / "covered.py").read_text() + "\n\nif 0:\n    import beside\n"
+    )
+    (tmp_path / "beside.py").write_text("A = 1")
+    recorded = plugins.recorded(build(state["spec"] | {"algorithm": name}))
+    path = forged(state, tmp_path / "a.safetensors", spec={"algorithm": name}, plugins=recorded)
+    (tmp_path / "beside.py").write_text("A = 2")
+    with pytest.raises(InputError, match=r"covered\.py and beside\.py, but it has been changed since"):
+        sv.load_model(path, "cpu", trust=True)
+    assert not (tmp_path / "imported").exists()
+    (tmp_path / "beside.py").write_text("A = 1")
+    assert sv.load_model(path, "cpu", trust=True).spec.algorithm == name
+
+
+def test_a_module_beside_a_plugin_is_part_of_a_run_s_identity(
+    make_plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = code(tmp_path, "helped")
+    (tmp_path / "helped.py").write_text("import helper_of_helped\n" + (tmp_path / "helped.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    names = list[str]()
+    for text in ("A = 1", "A = 2", "A = 1"):
+        (tmp_path / "helper_of_helped.py").write_text(text)
+        names.append(make_plan(algorithm=name, steps=1).name)
+    assert names[0] == names[2] != names[1]
+
+
 def test_a_run_records_the_code_that_it_imported(
     make_plan: Callable[..., Plan], tmp_path: Path, plugin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
