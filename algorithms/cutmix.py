@@ -3,7 +3,7 @@
 from torch import nn
 
 from ssl_video.algorithms.fixmatch import FixMatch
-from ssl_video.algorithms.parts.mixing import beta_share, box_tube, mix
+from ssl_video.algorithms.parts.mixing import beta_fraction, box_tube, mix
 from ssl_video.algorithms.parts.passes import Passes, forward_views
 from ssl_video.algorithms.parts.pseudo import masked_cross_entropy
 from ssl_video.contract import Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task
@@ -82,8 +82,8 @@ class CutMix(FixMatch):
     def loss(self, batch: Batch, progress: float) -> LossOutput:
         """Return labeled + weight * masked cross-entropy, the latter with both labels of each mixed clip."""
         strong = batch.unlabeled["strong"]
-        tube = box_tube(strong, beta_share(self.concentration))
-        share = tube.float().mean()
+        tube = box_tube(strong, beta_fraction(self.concentration))
+        fraction = tube.float().mean()
         mixed = mix(strong, strong.flip(0), tube)
         clips = batch.labeled["weak"], batch.unlabeled["weak"], mixed
         labeled, weak, of_mixed = forward_views(self.model, *clips, self.passes)
@@ -92,6 +92,6 @@ class CutMix(FixMatch):
         outside, inside = (masked_cross_entropy(of_mixed, p) for p in (pseudo, partner))
         terms = {
             "labeled": self.labeled_cross_entropy(labeled, batch.labels),
-            "unlabeled": self.weight * ((1 - share) * outside + share * inside),
+            "unlabeled": self.weight * ((1 - fraction) * outside + fraction * inside),
         }
         return LossOutput(terms, {"model": pseudo})

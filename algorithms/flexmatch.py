@@ -26,11 +26,11 @@ class CurriculumThreshold(nn.Module):
     def forward(self, logits: Tensor, indices: Tensor) -> Pseudo:
         """Map logits (U, classes) and indices (U,) in the unlabeled set to pseudo-labels (U,)."""
         confidence, label = logits.float().softmax(-1).max(-1)
-        pseudo = Pseudo(label, (confidence >= self.bars()[label]).float())
+        pseudo = Pseudo(label, (confidence >= self.thresholds()[label]).float())
         self._remember(gather(confidence), gather(label), gather(indices))
         return pseudo
 
-    def bars(self) -> Tensor:
+    def thresholds(self) -> Tensor:
         """Return threshold * beta / (2 - beta), (classes,), for learning effects beta (eq. 11, 12)."""
         counts = torch.zeros(self.num_classes + 1, dtype=torch.long, device=self.labels.device)
         counts.scatter_add_(0, self.labels + 1, torch.ones_like(self.labels))

@@ -32,11 +32,11 @@ class AdaptiveThreshold(nn.Module):
         """Map logits (U, classes) and indices (U,) in the unlabeled set to pseudo-labels (U,)."""
         probability = logits.float().softmax(-1)
         confidence, label = probability.max(-1)
-        bar = self.confidence.update(gather(confidence).mean())
+        overall = self.confidence.update(gather(confidence).mean())
         prediction = self.prediction.update(gather(probability).mean(0))
         self.histogram.update(F.one_hot(gather(label), logits.shape[-1]).float().mean(0))
-        bars = bar * prediction / prediction.max()
-        return Pseudo(label, (confidence >= bars[label]).float())
+        thresholds = overall * prediction / prediction.max()
+        return Pseudo(label, (confidence >= thresholds[label]).float())
 
 
 def fairness(logits: Tensor, used: Tensor, prediction: Tensor, histogram: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts.mixing import beta_shares, mix
+from ssl_video.algorithms.parts.mixing import beta_fractions, mix
 from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.pseudo import ramp, sharpen
 from ssl_video.contract import Algorithm, Batch, Fraction, LossOutput, NonNegative, Paper, Pseudo, Task, View
@@ -94,10 +94,10 @@ class MixMatch(Algorithm):
 
     def mixed(self, clips: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mix clips (N, 3, T, H, W) and targets (N, classes), each with at most as much of another one."""
-        share = beta_shares(self.concentration, len(clips))
-        share = torch.minimum(share, 1 - share).to(clips.device)
+        fraction = beta_fractions(self.concentration, len(clips))
+        fraction = torch.minimum(fraction, 1 - fraction).to(clips.device)
         other = torch.randperm(len(clips)).to(clips.device)
         return (
-            mix(clips, clips[other], share.to(clips).view(-1, 1, 1, 1, 1)),
-            mix(targets, targets[other], share[:, None]),
+            mix(clips, clips[other], fraction.to(clips).view(-1, 1, 1, 1, 1)),
+            mix(targets, targets[other], fraction[:, None]),
         )

@@ -15,7 +15,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts.mixing import beta_share, mix, patch_tube
+from ssl_video.algorithms.parts.mixing import beta_fraction, mix, patch_tube
 from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.pseudo import masked_cross_entropy, step_after
 from ssl_video.algorithms.parts.teacher import EMATeacherAlgorithm
@@ -96,7 +96,7 @@ class SeFAR(EMATeacherAlgorithm):
         strong, on = batch.unlabeled["strong"], rise(progress, self.supervised_fraction)
         probabilities, pseudo = self._labels(batch.unlabeled["weak"])
         other = torch.randperm(len(strong)).to(strong.device)
-        mask = patch_tube(strong, self.patch, beta_share(self.concentration))
+        mask = patch_tube(strong, self.patch, beta_fraction(self.concentration))
         dropped = F.dropout3d(strong, self.channel_dropout)
         (labeled,) = forward_joint(self.model, batch.labeled["weak"])
         with averages_untouched(self.model):

@@ -12,7 +12,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_video.algorithms.parts.mixing import beta_share, mix, patch_tube
+from ssl_video.algorithms.parts.mixing import beta_fraction, mix, patch_tube
 from ssl_video.algorithms.parts.passes import averages_untouched, forward_joint
 from ssl_video.algorithms.parts.pseudo import Threshold, masked_cross_entropy, step_after
 from ssl_video.algorithms.parts.teacher import EMATeacherAlgorithm
@@ -94,7 +94,7 @@ class SVFormer(EMATeacherAlgorithm):
         (guessed,) = forward_joint(self.teacher, u["weak"])
         pseudo = self.select(guessed, batch.indices)
         other = torch.randperm(len(guessed)).to(guessed.device)
-        mask = patch_tube(u["strong"], self.patch, beta_share(self.concentration))
+        mask = patch_tube(u["strong"], self.patch, beta_fraction(self.concentration))
         (labeled,) = forward_joint(self.model, batch.labeled["weak"])
         with averages_untouched(self.model):
             (strong,) = forward_joint(self.model, u["strong"])
@@ -107,7 +107,7 @@ class SVFormer(EMATeacherAlgorithm):
         return LossOutput(terms, {"teacher": pseudo})
 
 
-def _distance(mixed: Tensor, guessed: Tensor, pseudo: Pseudo, other: Tensor, share: Tensor) -> Tensor:
+def _distance(mixed: Tensor, guessed: Tensor, pseudo: Pseudo, other: Tensor, fraction: Tensor) -> Tensor:
     """Return the mean squared distance of mixed clips' probabilities to the mixture of their labels.
 
     A confident label is one-hot; any other is the teacher's prediction. The weights are mixed, too.
@@ -117,9 +117,9 @@ def _distance(mixed: Tensor, guessed: Tensor, pseudo: Pseudo, other: Tensor, sha
         guessed: the teacher's logits, (U, classes).
         pseudo: the teacher's pseudo-labels.
         other: for each clip the index of its mixing partner, (U,).
-        share: fraction of the other clip, a scalar.
+        fraction: that of the other clip, a scalar.
     """
     certain = F.one_hot(pseudo.label, guessed.shape[-1]).float()
     target = torch.where(pseudo.weight[:, None] > 0, certain, guessed.softmax(-1))
-    target, weight = mix(target, target[other], share), mix(pseudo.weight, pseudo.weight[other], share)
+    target, weight = mix(target, target[other], fraction), mix(pseudo.weight, pseudo.weight[other], fraction)
     return ((mixed.softmax(-1) - target).square().mean(-1) * weight).mean()

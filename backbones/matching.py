@@ -58,7 +58,7 @@ class Match:
     problems: tuple[str, ...]
 
     @property
-    def share(self) -> str:
+    def fraction(self) -> str:
         """The number of tensors that fit, of those that the network needs: "62 of 64"."""
         return f"{sum(_is_needed(name) for name in self.kept)} of {self.needed}"
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_SHARE = 8  # one in 8 channels is shifted in each direction
+_FRACTION = 8  # one in 8 channels is shifted in each direction
 _NAME = "temporal_shift"
 
 # timm's names for the first convolution of a residual block, apart from the shortcut's.
@@ -42,7 +42,7 @@ class TemporalShift(nn.Module):
         The first eighth of each frame's channels comes from the next frame, the second eighth from the
         previous one (the order of the paper's code).
         """
-        fold = features.shape[1] // _SHARE
+        fold = features.shape[1] // _FRACTION
         clips = features.unflatten(0, (-1, self.frames))  # (N*T, C, H, W) -> (N, T, C, H, W)
         shifted = clips.clone()
         shifted[:, :-1, :fold] = clips[:, 1:, :fold]

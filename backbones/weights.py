@@ -132,7 +132,7 @@ def _choose(source: str, matches: list[Match], partial: bool) -> Match:
     if len(fitting) > 1 and fitting[0].kept:
         names = [m.part.shown for m in fitting]
         raise InputError(
-            f"{source}: {len(fitting)} parts of it fit the network, {fitting[0].share} tensors each: "
+            f"{source}: {len(fitting)} parts of it fit the network, {fitting[0].fraction} tensors each: "
             f"{prefixes.listed(names)}; choose one with weights_prefix, for example {names[0]}"
         )
     return fitting[0] if fitting else max(matches, key=lambda m: len(m.kept))
@@ -141,10 +141,10 @@ def _choose(source: str, matches: list[Match], partial: bool) -> Match:
 def _misfit(source: str, matches: list[Match], best: Match) -> str:
     """Return the first sentence on weights that do not fit: the number of those that do, and the remedy."""
     under = f" under the prefix {best.part.shown}" if best.part.prefix else ""
-    others = [f"{m.part.shown or 'no prefix'} {m.share}" for m in matches if m is not best]
+    others = [f"{m.part.shown or 'no prefix'} {m.fraction}" for m in matches if m is not best]
     more = f"; other prefixes: {prefixes.listed(others)}; weights_prefix chooses one" if others else ""
     return (
-        f"{source}: these weights do not fit the network, nothing was loaded: {best.share} tensors "
+        f"{source}: these weights do not fit the network, nothing was loaded: {best.fraction} tensors "
         f"fit{under}{more}; are backbone and width those that the file was made with? partial_weights loads "
         "those that fit"
     )

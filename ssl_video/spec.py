@@ -82,7 +82,9 @@ class NetworkSpec(BaseModel):
     head_start: HeadStart | None = Field(
         None, description="first weights of the head: random, or logistic regression on the features"
     )
-    dropout: float | None = Field(None, ge=0, lt=1, description="share of the head's inputs that are dropped")
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="probability with which an input of the head is dropped"
+    )
     architecture: dict[str, Any] | None = Field(
         None, description="configuration of a model of transformers; taken from its config.json"
     )
@@ -264,7 +266,7 @@ class Spec(BaseModel):
         "local", description="statistics over the clips of one process, or of all (GPU only)"
     )
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of a label that is spread evenly over all classes; 0: none"
+        0.0, ge=0, lt=1, description="fraction of a label that is spread evenly over all classes; 0: none"
     )
     ema: float = Field(
         0.0, ge=0, lt=1, description="decay of a moving average of the weights, tested as `ema`; 0: none"

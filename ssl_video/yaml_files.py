@@ -33,8 +33,10 @@ def parse(text: str, *, own: bool = False) -> Any:
     except yaml.YAMLError as error:
         raise ValueError(_reason(error)) from None
     except _FAULTS as error:
-        said = str(error) if isinstance(error, ValueError) else "a value is not of the kind that its tag says"
-        raise ValueError(said[:100]) from None
+        problem = (
+            str(error) if isinstance(error, ValueError) else "a value is not of the kind that its tag says"
+        )
+        raise ValueError(problem[:100]) from None
     _check_size(value, _OWN_MOST if own else _MOST)
     return value
 

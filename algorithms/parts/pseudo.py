@@ -59,11 +59,11 @@ def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
     return (probabilities.log() / temperature).softmax(-1)
 
 
-def ramp(progress: float, share: float) -> float:
-    """Return a weight that rises linearly from 0 to 1 over the first `share` of training, then stays 1."""
-    return min(1.0, progress / share) if share > 0 else 1.0
+def ramp(progress: float, fraction: float) -> float:
+    """Return a weight that rises linearly from 0 to 1 over the first `fraction` of training, then stays 1."""
+    return min(1.0, progress / fraction) if fraction > 0 else 1.0
 
 
-def step_after(progress: float, share: float) -> float:
-    """Return 0 over the first `share` of training, then 1: for methods that begin with labels only."""
-    return float(progress >= share)
+def step_after(progress: float, fraction: float) -> float:
+    """Return 0 over the first `fraction` of training, then 1: for methods that begin with labels only."""
+    return float(progress >= fraction)

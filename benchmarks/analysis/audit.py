@@ -50,9 +50,9 @@ class ByClass:
         coverage: fraction of these that are used.
         recall: weighted fraction of the used ones of these that are right.
         precision: weighted fraction of the used labels of this class that are right.
-        given: weighted fraction of all used labels that are of this class.
-        share: fraction of all clips seen that are of this class; if `given` is larger, the class attracts
-            clips of others.
+        label_fraction: weighted fraction of all used labels that are of this class.
+        clip_fraction: fraction of all clips seen that are of this class; if `label_fraction` is larger, the
+            class attracts clips of others.
     """
 
     starts: np.ndarray
@@ -60,8 +60,8 @@ class ByClass:
     coverage: np.ndarray
     recall: np.ndarray
     precision: np.ndarray
-    given: np.ndarray
-    share: np.ndarray
+    label_fraction: np.ndarray
+    clip_fraction: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ def over_time(made: "PseudoLabels", windows: int = 10) -> dict[str, OverTime]:
         found[network] = OverTime(
             of_class.starts,
             seen,
-            _share(entries.sums(entries.used), seen),
-            _share(right, entries.sums(entries.weights)),
-            _share(entries.sums(entries.used & ~entries.right), seen),
-            np.abs(of_class.given - of_class.share).sum(1) / 2,
+            _fraction(entries.sums(entries.used), seen),
+            _fraction(right, entries.sums(entries.weights)),
+            _fraction(entries.sums(entries.used & ~entries.right), seen),
+            np.abs(of_class.label_fraction - of_class.clip_fraction).sum(1) / 2,
         )
     return found
 
@@ -134,11 +134,11 @@ def by_class(made: "PseudoLabels", windows: int = 1) -> dict[str, ByClass]:
         found[network] = ByClass(
             _starts(made, windows),
             seen.astype(np.int64),
-            _share(used, seen),
-            _share(right, theirs),
-            _share(right, given),
-            _share(given, given.sum(1, keepdims=True)),
-            _share(seen, seen.sum(1, keepdims=True)),
+            _fraction(used, seen),
+            _fraction(right, theirs),
+            _fraction(right, given),
+            _fraction(given, given.sum(1, keepdims=True)),
+            _fraction(seen, seen.sum(1, keepdims=True)),
         )
     return found
 
@@ -267,6 +267,6 @@ def _starts(made: "PseudoLabels", windows: int) -> np.ndarray:
     return starts
 
 
-def _share(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _fraction(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Return a quotient; nan for zero denominators."""
     return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, np.nan), where=below != 0)

@@ -28,7 +28,7 @@ class Side:
         network: the predictor to compare.
         spec: every setting, flattened.
         labels: the fingerprint of its partition.
-        said: predictions on the test clips.
+        predicted: predictions on the test clips.
         curves: the mean of every metric over the last tenth of the steps.
     """
 
@@ -36,13 +36,13 @@ class Side:
     network: str
     spec: dict[str, Any]
     labels: str
-    said: Predictions
+    predicted: Predictions
     curves: dict[str, float]
 
     @property
     def right(self) -> np.ndarray:
         """Correctness of the first guess, boolean (N,)."""
-        right: np.ndarray = self.said.guesses[self.network][:, 0] == self.said.labels
+        right: np.ndarray = self.predicted.guesses[self.network][:, 0] == self.predicted.labels
         return right
 
 
@@ -76,12 +76,12 @@ class Pair:
 
     def classes(self) -> list[tuple[str, int, float, float]]:
         """Return name, clips, A's and B's accuracy of each class with test clips, A's largest gain first."""
-        labels = self.a.said.labels
+        labels = self.a.predicted.labels
         rows = []
         for number in np.unique(labels).tolist():
             own = labels == number
             a, b = (float(side.right[own].mean()) for side in (self.a, self.b))
-            rows.append((str(self.a.said.classes[number]), int(own.sum()), a, b))
+            rows.append((str(self.a.predicted.classes[number]), int(own.sum()), a, b))
         return sorted(rows, key=lambda row: (row[3] - row[2], row[0]))
 
     def metrics(self) -> list[tuple[str, float, float]]:
@@ -92,12 +92,12 @@ class Pair:
     def disagreements(self) -> Iterator[tuple[str, str, tuple[str, float], tuple[str, float]]]:
         """Yield the clips that only one predicts right, surest first: clip, class, guesses, confidences."""
         where = np.flatnonzero(self.a.right != self.b.right)
-        sure = [side.said.confidences[side.network][where, 0] for side in (self.a, self.b)]
+        sure = [side.predicted.confidences[side.network][where, 0] for side in (self.a, self.b)]
         for row in where[np.argsort(-np.maximum(*sure), kind="stable")].tolist():
-            said = self.a.said
+            predicted = self.a.predicted
             yield (
-                str(said.clips[row]),
-                str(said.classes[said.labels[row]]),
+                str(predicted.clips[row]),
+                str(predicted.classes[predicted.labels[row]]),
                 _guess(self.a, row),
                 _guess(self.b, row),
             )
@@ -138,7 +138,7 @@ def load(a: Path, b: Path, networks: tuple[str | None, str | None] = (None, None
             problems += error.problems
     if problems:
         raise InputError(*dict.fromkeys(problems))
-    ours, theirs = (side.said for side in sides)
+    ours, theirs = (side.predicted for side in sides)
     if not (
         np.array_equal(ours.clips, theirs.clips)
         and np.array_equal(ours.classes[ours.labels], theirs.classes[theirs.labels])
@@ -158,14 +158,14 @@ def _side(folder: Path, network: str | None) -> Side:
         pass
     if run.result and not run.result.test:
         raise InputError(f"{folder} has no test clips to compare predictions on")
-    said = read(folder)
+    predicted = read(folder)
     if not run.result:
         raise InputError(f"{folder} is not finished: its {RESULT} is missing or damaged")
-    network = network or next(iter(said.guesses))
-    if network not in said.guesses:
-        raise InputError(unknown(f"network of {folder.name}", network, said.guesses))
+    network = network or next(iter(predicted.guesses))
+    if network not in predicted.guesses:
+        raise InputError(unknown(f"network of {folder.name}", network, predicted.guesses))
     spec = flat(plain(RunFolder(folder).spec))
-    return Side(folder.name, network, spec, run.result.fingerprint, said, _ends(run))
+    return Side(folder.name, network, spec, run.result.fingerprint, predicted, _ends(run))
 
 
 def _ends(run: watch.Watched) -> dict[str, float]:
@@ -175,5 +175,5 @@ def _ends(run: watch.Watched) -> dict[str, float]:
 
 
 def _guess(side: Side, row: int) -> tuple[str, float]:
-    number = side.said.guesses[side.network][row, 0]
-    return str(side.said.classes[number]), float(side.said.confidences[side.network][row, 0])
+    number = side.predicted.guesses[side.network][row, 0]
+    return str(side.predicted.classes[number]), float(side.predicted.confidences[side.network][row, 0])

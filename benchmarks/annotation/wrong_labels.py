@@ -29,10 +29,11 @@ class FoundLabels(NamedTuple):
     """Shares of wrong labels, by draw.
 
     Attributes:
-        precision: by score, (draws, counts): of the first so many clips, the share whose label is wrong.
-        recall: likewise, of the wrong labels the share that is among the first so many clips.
+        precision: by score, (draws, counts): of the first so many clips, the fraction whose label is wrong.
+        recall: likewise, of the wrong labels the fraction that is among the first so many clips.
         sets: of the suspected clips and of those off the diagonal of the confident joint, (draws, 3): their
-            number, the share of them whose label is wrong, and of the wrong labels the share that is there.
+            number, the fraction of them whose label is wrong, and of the wrong labels the fraction that is
+            there.
     """
 
     precision: dict[str, np.ndarray]
@@ -47,7 +48,7 @@ def measure(clips: LabeledClips, draws: int, size: int, wrong: float) -> FoundLa
         clips: the clips with their right labels.
         draws: number of draws.
         size: clips of a draw.
-        wrong: share of them whose labels are changed.
+        wrong: fraction of them whose labels are changed.
     """
     precision, recall, sets = (dict[str, list[list[float]]]() for _ in range(3))
     for draw in range(draws):
@@ -87,18 +88,18 @@ def plant(
 
 
 def table(found: FoundLabels, wrong: float, size: int) -> str:
-    """Return the shares in percent with 95 % t-intervals, as Markdown."""
+    """Return the fractions in percent with 95 % t-intervals, as Markdown."""
     lines = []
     for title, kind in (("precision", found.precision), ("recall", found.recall)):
         lines += [f"| {title} | {' | '.join(map(str, COUNTS))} |", f"|{'---|' * (len(COUNTS) + 1)}"]
-        for name, shares in kind.items():
-            cells = ["{:.0f} ± {:.0f}".format(*interval(100 * column)) for column in shares.T]
+        for name, fractions in kind.items():
+            cells = ["{:.0f} ± {:.0f}".format(*interval(100 * column)) for column in fractions.T]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         chance = [100 * wrong if title == "precision" else 100 * count / size for count in COUNTS]
         lines += [f"| random | {' | '.join(f'{share:.0f}' for share in chance)} |", ""]
     lines += ["| labels | number | of them wrong | of the wrong ones |", "|---|---|---|---|"]
-    for name, shares in found.sets.items():
-        cells = ["{:.0f} ± {:.0f}".format(*interval(column)) for column in (shares * [1, 100, 100]).T]
+    for name, fractions in found.sets.items():
+        cells = ["{:.0f} ± {:.0f}".format(*interval(column)) for column in (fractions * [1, 100, 100]).T]
         lines.append(f"| {name} | {cells[0]} | {cells[1]} % | {cells[2]} % |")
     return "\n".join(lines)
 

@@ -36,7 +36,7 @@ def section(report: ReportData) -> Section | None:
     html = render_groups(report, partial(_method, report), grid=False, most=_METHODS)
     if not html:
         return None
-    told = paragraph(
+    explanation = paragraph(
         "Every pseudo-label of training, compared with the clip's true label, which training did not see.",
         "`coverage`: fraction of the labels that are used; `precision`: fraction of the used labels that are",
         "right; `misled`: fraction of all labels that are used and wrong; `imbalance`: fraction of the used",
@@ -46,7 +46,7 @@ def section(report: ReportData) -> Section | None:
         "Maps and tables pool the labels of all runs of a method; in maps, darker means more, and a stroke",
         "means no label. `ssl-video analyze audit RUN` prints the numbers.",
     )
-    return Section("audit", "Pseudo-label audit", told + html)
+    return Section("audit", "Pseudo-label audit", explanation + html)
 
 
 def fewest_hidden(found: audit.OverTime) -> audit.OverTime:
@@ -131,7 +131,7 @@ def _mistakes(pool: "PseudoLabels", network: str) -> str:
 
 def _confusions(pool: "PseudoLabels", network: str) -> str:
     rows = [
-        (pair.truth, pair.guess, str(pair.clips), f"{100 * pair.share:.0f} %")
+        (pair.truth, pair.guess, str(pair.clips), f"{100 * pair.fraction:.0f} %")
         for pair in most_confused(
             audit.confusion(pool, network), pool.classes.tolist(), _NAMED, by_clips=True
         )
@@ -146,10 +146,10 @@ def _confusions(pool: "PseudoLabels", network: str) -> str:
 def _agreement(pool: "PseudoLabels", one: str, other: str, windows: int) -> str:
     """Draw the fractions of clips that both, one or neither of two networks label right, used or not."""
     found = audit.agreement(pool, one, other, windows)
-    shares = found.right / np.maximum(found.right.sum((1, 2), keepdims=True), 1)
+    fractions = found.right / np.maximum(found.right.sum((1, 2), keepdims=True), 1)
     starts = found.starts.tolist()
     series = [
-        Series(name, starts, shares[:, a, b].tolist())
+        Series(name, starts, fractions[:, a, b].tolist())
         for name, a, b in (
             ("both right", 1, 1),
             (f"{one} alone", 1, 0),

@@ -24,19 +24,19 @@ class Confusion(NamedTuple):
     truth: str
     guess: str
     clips: int
-    share: float
+    fraction: float
 
 
 def confusion(runs: Sequence[Predictions], network: str) -> NDArray[np.int64]:
     """Count clips by true class and predicted class, (C, C), over runs with the same classes."""
     classes = len(runs[0].classes)
     counts = np.zeros((classes, classes), np.int64)
-    for said in runs:
-        np.add.at(counts, (said.labels, said.guesses[network][:, 0]), 1)
+    for run_predictions in runs:
+        np.add.at(counts, (run_predictions.labels, run_predictions.guesses[network][:, 0]), 1)
     return counts
 
 
-def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def fractions(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Divide each row by its sum, (C, C); nan for a class without clips."""
     total = counts.sum(1, keepdims=True)
     return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
@@ -53,7 +53,7 @@ def most_confused(
         most: number of pairs.
         by_clips: order by number of clips; otherwise by the fraction of the true class's clips.
     """
-    wrong = shares(counts)
+    wrong = fractions(counts)
     np.fill_diagonal(wrong, 0)
     off = counts - np.diag(counts.diagonal())
     order = np.argsort(-(off if by_clips else np.nan_to_num(wrong)), axis=None, kind="stable")[:most]
@@ -70,25 +70,25 @@ def section(report: ReportData) -> Section | None:
     html = render_groups(report, partial(_matrix, report))
     if not html:
         return None
-    told = (
+    explanation = (
         "Predictions of the network used for inference for the test clips of each class, in per cent of the "
         "class's clips, over all runs of the method. "
         f"Where there are more than {DRAWN} classes, the {_PAIRS} largest confusions are listed instead."
     )
-    return Section("confusion", "Confusions", f"<p>{told}</p>{html}")
+    return Section("confusion", "Confusions", f"<p>{explanation}</p>{html}")
 
 
 def _matrix(report: ReportData, group: Group) -> str:
-    runs = [said for run in group.runs if (said := report.predictions(run))]
+    runs = [run_predictions for run in group.runs if (run_predictions := report.predictions(run))]
     if not runs:
         return ""
     network = report.run(group.runs[0])["predictor"]
     classes = [str(name) for name in runs[0].classes]
     counts = confusion(runs, network)
     if len(classes) <= DRAWN:
-        return heatmap.heatmap(group.method, shares(counts), classes, classes, "true class", "first guess")
+        return heatmap.heatmap(group.method, fractions(counts), classes, classes, "true class", "first guess")
     rows = [
-        (pair.truth, pair.guess, str(pair.clips), f"{100 * pair.share:.0f} %")
+        (pair.truth, pair.guess, str(pair.clips), f"{100 * pair.fraction:.0f} %")
         for pair in most_confused(counts, classes)
     ]
     table = plain_table(("true class", "first guess", "clips", "of the class"), rows, "confusions")

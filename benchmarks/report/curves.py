@@ -63,14 +63,14 @@ def section(report: ReportData) -> Section | None:
     html = render_groups(report, partial(_charts, report, schedules), grid=False)
     if not html:
         return None
-    told = (
+    explanation = (
         f"Each point is the mean over a {POINTS}th of the steps and over the runs of a method, one for each "
         "seed and draw of labels. Bands extend from the lowest run to the highest. Coverage is the "
         "fraction of pseudo-labels that training uses, and precision the fraction of these that match the "
         f"clips' hidden labels; precision is drawn where a run used {FEWEST} or more. A learning-rate "
         "schedule that several methods share is drawn once."
     )
-    return Section("curves", "Learning curves", f"<p>{told}</p>{html}")
+    return Section("curves", "Learning curves", f"<p>{explanation}</p>{html}")
 
 
 def _charts(report: ReportData, schedules: set[tuple[float, ...]], group: Group) -> str:

@@ -28,7 +28,7 @@ class Shown(NamedTuple):
 
     clip: str
     truth: str
-    said: tuple[str, ...]
+    guesses: tuple[str, ...]
 
 
 class ClipKind(NamedTuple):
@@ -56,7 +56,7 @@ def section(report: ReportData) -> Section | None:
             parts += [_method(report, group, source, store) for group in chosen]
     if not any(parts):
         return Section("gallery", "Clips", notes(reasons)) if reasons else None
-    told = paragraph(
+    explanation = paragraph(
         f"Clips of the {METHODS} methods with the highest mean top-1 on the first protocol of each data set,",
         "beside the baseline, each from the run of the first draw and seed. The heading above the clips",
         "names the rule by which they are chosen, at most one per class; the surest are those with the",
@@ -65,7 +65,7 @@ def section(report: ReportData) -> Section | None:
         f"All films together take {store.size / 1e6:.1f} MB; `--no-gallery` leaves them out.",
     )
     play = '<label class="playall"><input type="checkbox" class="play"> play all</label>'
-    html = f"{told}{notes(reasons)}{play}{store.style()}{''.join(parts)}"
+    html = f"{explanation}{notes(reasons)}{play}{store.style()}{''.join(parts)}"
     return Section("gallery", "Clips", html)
 
 
@@ -208,9 +208,9 @@ def _kind(kind: ClipKind, source: FilmSource, store: _Store) -> str:
 
 
 def _figure(shown: Shown, name: str, side: int) -> str:
-    spoken = f"{FRAMES} frames of {shown.clip}: {shown.truth}; {'; '.join(shown.said)}"
+    spoken = f"{FRAMES} frames of {shown.clip}: {shown.truth}; {'; '.join(shown.guesses)}"
     small = " small" if side < SIDE else ""
-    lines = "".join(f"<br>{escape(text)}" for text in shown.said)
+    lines = "".join(f"<br>{escape(text)}" for text in shown.guesses)
     return (
         f'<figure class="clip" tabindex="0"><div class="film {name}{small}" role="img" '
         f'aria-label="{escape(spoken)}" title="{escape(shown.clip)}"></div>'

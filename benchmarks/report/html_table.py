@@ -128,14 +128,14 @@ def _tools(anchor: str, columns: Sequence[TableColumn], rows: Sequence[Sequence[
 def _pages(rows: int) -> str:
     """Return the range of the rows that are shown, with buttons for others."""
     last = min(rows, PAGE)
-    told = f"{rows} rows" if rows <= PAGE else f"rows 1 to {last} of {rows}"
+    shown = f"{rows} rows" if rows <= PAGE else f"rows 1 to {last} of {rows}"
     turning = (
         '<span class="turn"><button type="button" class="back" disabled>back</button> '
         '<button type="button" class="on">next</button></span>'
         if rows > PAGE
         else ""
     )
-    return f'<p class="pages"><span class="told" role="status">{told}</span>{turning}</p>'
+    return f'<p class="pages"><span class="range" role="status">{shown}</span>{turning}</p>'
 
 
 def _content(

@@ -66,8 +66,9 @@ def leaderboard(report: ReportData) -> Section:
 def _marked(compared: Comparison) -> Iterator[str]:
     """Explain the colours and marks that occur."""
     if compared.tests:
-        share = f"{100 * compared.confidence:g} %"
-        yield f"Coloured gains differ from 0 at {share}, after Holm's correction for {compared.tests} tests."
+        confidence = f"{100 * compared.confidence:g} %"
+        correction = f"after Holm's correction for {compared.tests} tests"
+        yield f"Coloured gains differ from 0 at {confidence}, {correction}."
     if any(cell and cell.score.n == 1 for row in compared.rows for cell in row.cells):
         yield "Marked cells rest on a single run, whose distance from the mean is unknown."
 
@@ -123,7 +124,9 @@ def _run_rows(report: ReportData) -> Iterator[list[str | MarkedText]]:
         keys
     ].itertuples(index=False, name=None):
         # Five classes or fewer have no top-5.
-        shares = [NO_RUN if pd.isna(share) else f"{100 * share:.1f}" for share in (top1, top5, mean_class)]
-        numbers = [str(draw), str(seed), *shares, str(steps), f"{seconds:.0f}"]
+        accuracies = [
+            NO_RUN if pd.isna(value) else f"{100 * value:.1f}" for value in (top1, top5, mean_class)
+        ]
+        numbers = [str(draw), str(seed), *accuracies, str(steps), f"{seconds:.0f}"]
         ended = str(finished).replace("T", " ").removesuffix("Z")
         yield [report.labels[run], *words, *numbers, labels, ended, run]

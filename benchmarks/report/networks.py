@@ -28,12 +28,12 @@ class Gain(NamedTuple):
     gain: Interval
 
 
-def by_class(said: Predictions, network: str) -> np.ndarray:
+def by_class(predicted: Predictions, network: str) -> np.ndarray:
     """Compute top-1 for each class's test clips, (C,); nan for a class without any."""
-    right = said.guesses[network][:, 0] == said.labels
-    classes = len(said.classes)
-    clips = np.bincount(said.labels, minlength=classes)
-    hits = np.bincount(said.labels, right, classes)
+    right = predicted.guesses[network][:, 0] == predicted.labels
+    classes = len(predicted.classes)
+    clips = np.bincount(predicted.labels, minlength=classes)
+    hits = np.bincount(predicted.labels, right, classes)
     return np.divide(hits, clips, out=np.full(classes, np.nan), where=clips > 0)
 
 
@@ -44,7 +44,7 @@ def gains(runs: Sequence[Predictions], network: str, other: str) -> list[Gain]:
         runs: predictions on the same test clips.
         network, other: two of their networks.
     """
-    differences = np.array([by_class(said, network) - by_class(said, other) for said in runs])
+    differences = np.array([by_class(predicted, network) - by_class(predicted, other) for predicted in runs])
     clips = np.bincount(runs[0].labels, minlength=len(runs[0].classes))
     found = [
         Gain(str(name), int(clips[place]), interval(differences[:, place]))
@@ -70,14 +70,16 @@ def class_gains(report: ReportData) -> Section | None:
     html = render_groups(report, partial(_gains, report))
     if not html:
         return None
-    told = (
+    explanation = (
         "Top-1 of the network used for inference minus that of another network of the same method, for the "
         "test clips of each class: to the right of 0 the first is better, to the left the other. Means over "
         "runs with 95 % t-intervals; a hollow dot is a single run. With few clips in a class, the difference "
         "changes in large steps. The classes are ordered by the difference itself, so those at the ends are "
         "there partly by chance."
     )
-    return Section("class-gain", "Gain of one network over the other, by class", f"<p>{told}</p>{html}")
+    return Section(
+        "class-gain", "Gain of one network over the other, by class", f"<p>{explanation}</p>{html}"
+    )
 
 
 def dynamics(report: ReportData) -> Section | None:
@@ -85,17 +87,17 @@ def dynamics(report: ReportData) -> Section | None:
     html = render_groups(report, partial(_losses, report))
     if not html:
         return None
-    told = (
+    explanation = (
         "The loss of each network under changed time: top-1 on the changed test clips minus top-1 on the "
         "original ones, means over runs with 95 % t-intervals. Slowed clips show the middle at half or a "
         "quarter of its speed, frozen ones the middle frame alone; reversed and shuffled ones have the same "
         "frames in another order."
     )
-    return Section("dynamics", "Networks under changed time", f"<p>{told}</p>{html}")
+    return Section("dynamics", "Networks under changed time", f"<p>{explanation}</p>{html}")
 
 
 def _gains(report: ReportData, group: Group) -> str:
-    runs = [said for run in group.runs if (said := report.predictions(run))]
+    runs = [predicted for run in group.runs if (predicted := report.predictions(run))]
     headline = report.run(group.runs[0])["predictor"]
     others = [name for name in runs[0].guesses if name != headline] if runs else []
     made = []
@@ -149,5 +151,7 @@ def _losses(report: ReportData, group: Group) -> str:
 def _estimate(label: str, found: Interval, note: str = "", accent: bool = False) -> Estimate:
     mean, half_width, n = found
     spread = f" ± {100 * half_width:.1f}" if math.isfinite(half_width) else ""
-    told = ", ".join([f"{100 * mean:+.1f}{spread} points", counted(n, "run"), *([note] if note else [])])
-    return Estimate(label, 100 * mean, 100 * half_width, told, accent)
+    explanation = ", ".join(
+        [f"{100 * mean:+.1f}{spread} points", counted(n, "run"), *([note] if note else [])]
+    )
+    return Estimate(label, 100 * mean, 100 * half_width, explanation, accent)

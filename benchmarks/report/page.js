@@ -19,7 +19,7 @@ function sheet(root) {
   const shown = columns.filter((column) => !column.hidden);
   const heads = [...root.querySelectorAll("thead th")];
   const body = root.querySelector("tbody");
-  const told = root.querySelector(".told");
+  const range = root.querySelector(".range");
   const turns = { back: root.querySelector(".back"), on: root.querySelector(".on") };
   const search = root.querySelector("input");
   const choices = [...root.querySelectorAll("select")];
@@ -38,7 +38,7 @@ function sheet(root) {
       return line;
     }));
     const of = rows.length < count ? rows.length + " of " + count + " rows" : count + " rows";
-    told.textContent = rows.length > size
+    range.textContent = rows.length > size
       ? "rows " + (start + 1) + " to " + (start + part.length) + " of " + rows.length
       : of;
     if (turns.on) {

@@ -162,16 +162,16 @@ def framed(report: ReportData, sections: Sequence[Section], left_out: Sequence[P
 def _left_out(parts: Sequence[Part]) -> str:
     if not parts:
         return ""
-    told = paragraph("Parts left out, because these runs have no data for them:")
-    return told + notes(f"{part.title}: {part.otherwise}" for part in parts)
+    heading = paragraph("Parts left out, because these runs have no data for them:")
+    return heading + notes(f"{part.title}: {part.otherwise}" for part in parts)
 
 
 def _damaged(report: ReportData) -> str:
     """List the damaged files."""
     if not report.damaged:
         return ""
-    told = paragraph("Files left out, so that some parts cover fewer runs:")
-    return told + notes(report.damaged)
+    heading = paragraph("Files left out, so that some parts cover fewer runs:")
+    return heading + notes(report.damaged)
 
 
 def _file(name: str) -> str:

@@ -22,10 +22,10 @@ CURVES = 18  # maximum number of methods with a plot over the number of labels
 def section(report: ReportData) -> Section:
     """Return the section with two plots per protocol: top-1 and, if there are any, gains."""
     compared = report.comparison
-    share = f"{100 * compared.confidence:g} %"
+    confidence = f"{100 * compared.confidence:g} %"
     parts = [
         paragraph(
-            f"Dots are means over runs, lines their {share} intervals; a hollow dot is a single run.",
+            f"Dots are means over runs, lines their {confidence} intervals; a hollow dot is a single run.",
             f"Gains are paired differences to {compared.baseline}: variation common to two runs on the same",
             "labels cancels, so a gain may be certain even where the intervals of the accuracies overlap.",
             "Coloured diamonds are gains that differ from 0 after Holm's correction.",

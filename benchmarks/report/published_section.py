@@ -18,9 +18,9 @@ def section(report: ReportData) -> Section | None:
     parts = [paragraph("Context, not a comparison: none of these numbers was produced by this code.")]
     for block in found.blocks:
         head, *rows = zip(*block.words, *block.numbers, strict=True)
-        told = plain_table(head, rows, f"published: {block.dataset}")
+        table = plain_table(head, rows, f"published: {block.dataset}")
         parts.append(
-            f'<div class="literature"><h3>{escape(block.dataset)}, published top-1 %</h3>{told}</div>'
+            f'<div class="literature"><h3>{escape(block.dataset)}, published top-1 %</h3>{table}</div>'
         )
         parts += _ours(report, block.dataset)
     return Section("literature", "Published numbers", "".join(parts) + notes(found.notes))

@@ -19,14 +19,14 @@ def section(report: ReportData) -> Section | None:
     html = render_groups(report, partial(_curves, report))
     if not html:
         return None
-    told = (
+    explanation = (
         "Accuracy of the test clips whose first guess has a probability in the same of "
         f"{BINS} bins, over the mean probability there, for the network used for inference and over all "
         "runs of the method. Below the diagonal, the network is surer than it is right. The expected "
         "calibration error (ECE) is the mean distance from the diagonal, weighted by clips. Calibrated runs "
         "have a temperature, fitted on their validation clips; a run without them is not calibrated."
     )
-    return Section("reliability", "Reliability of probabilities", f"<p>{told}</p>{html}")
+    return Section("reliability", "Reliability of probabilities", f"<p>{explanation}</p>{html}")
 
 
 def before_and_after(runs: Sequence[Predictions], network: str) -> dict[str, list[Bin]]:

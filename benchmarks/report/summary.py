@@ -41,8 +41,8 @@ def _findings(compared: Comparison) -> Iterator[str]:
     if compared.tests:
         tested = f"Of {compared.tests} gains over {compared.baseline} that can be tested, "
         verb = f"{len(sure) or 'none'} differ{'' if len(sure) > 1 else 's'} from 0 "
-        share = f"at {100 * compared.confidence:g} % (Holm's correction for all of them)"
-        yield f"{tested}{verb}{share}{_list(compared, sure)}."
+        confidence = f"at {100 * compared.confidence:g} % (Holm's correction for all of them)"
+        yield f"{tested}{verb}{confidence}{_list(compared, sure)}."
         if len(sure) < compared.tests:
             unsure = "The others may be" if sure else "All may be"
             yield f"{unsure} gains, losses or neither: these runs cannot tell."

@@ -21,7 +21,7 @@ from ssl_video.errors import InputError
 from ssl_video.networks import assemble
 from ssl_video.spec import Spec, configuration
 from ssl_video.training.execution import Execution
-from ssl_video.training.preflight import check_clips, check_networks, check_shares
+from ssl_video.training.preflight import check_clips, check_networks, check_shards
 from ssl_video.training.run import Plan, plan, run_name
 
 Made = TypeVar("Made")
@@ -195,7 +195,7 @@ def _names(spec: Spec, device: torch.device) -> Spec:
 def _build(spec: Spec, execution: Execution, known: dict[str, Any]) -> Algorithm:
     # A backbone that cannot be built for two classes cannot be built for any other number.
     algorithm = assemble.check(spec, num_classes=2, known=known)
-    check_shares(spec, algorithm, execution.processes)
+    check_shards(spec, algorithm, execution.processes)
     check_networks(spec, algorithm, execution)
     return algorithm
 

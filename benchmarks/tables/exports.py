@@ -248,9 +248,9 @@ def _published_records(published: PublishedNumbers | None) -> list[dict[str, Any
     for number in published.records if published else []:
         same = {key: number[key] for key in ("method", "backbone", "dataset", "protocol")}
         percent = {"mean": number["value"], "deviation": number["deviation"]}
-        shares = {key: None if value is None else round(value / 100, 6) for key, value in percent.items()}
+        fractions = {key: None if value is None else round(value / 100, 6) for key, value in percent.items()}
         further = {key: number[key] for key in _OF_PUBLISHED}
-        records.append(dict.fromkeys(FIELDS) | same | further | shares | {"origin": "published"})
+        records.append(dict.fromkeys(FIELDS) | same | further | fractions | {"origin": "published"})
     return records
 
 

@@ -159,17 +159,17 @@ def _telling(facts: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
     differing = list(distinct.values())
     shown: list[str] = []
 
-    def told(extra: str) -> int:
+    def kinds(extra: str) -> int:
         return len({tuple(fact.get(key) for key in [*shown, extra]) for fact in facts})
 
     apart = 1
     while apart < len(facts):
         best = max(
-            differing, key=lambda key: (told(key), key.rsplit(".", 1)[-1] in _FIRST, -len(key)), default=""
+            differing, key=lambda key: (kinds(key), key.rsplit(".", 1)[-1] in _FIRST, -len(key)), default=""
         )
-        if not best or told(best) == apart:
+        if not best or kinds(best) == apart:
             break
-        apart = told(best)
+        apart = kinds(best)
         shown.append(best)
     return shown, [key for key in differing if key not in shown]
 

@@ -121,12 +121,12 @@ def beside(columns: Sequence[Column], methods: Collection[str] = ()) -> Publishe
         if column.sizes["classes"][0] != CLASSES.get(column.dataset):
             continue
         labeled, train = _labeled(column)
-        for share in here["protocol"].unique():
+        for fraction in here["protocol"].unique():
             percent = 100 * labeled / train
-            if abs(percent / float(share.rstrip("%")) - 1) <= _NEAR:
-                shown |= (frame["dataset"] == column.dataset) & (frame["protocol"] == share)
+            if abs(percent / float(fraction.rstrip("%")) - 1) <= _NEAR:
+                shown |= (frame["dataset"] == column.dataset) & (frame["protocol"] == fraction)
                 notes.append(
-                    f"published for {share} of {column.dataset}; here {column.title} has {labeled:,} of "
+                    f"published for {fraction} of {column.dataset}; here {column.title} has {labeled:,} of "
                     f"{train:,} training clips labeled ({percent:.1f} %)"
                 )
     if not notes:
@@ -171,17 +171,19 @@ def _remarks(frame: pd.DataFrame) -> dict[str, int]:
 
 def _block(dataset: str, found: Sequence[dict[str, Any]], remarks: Mapping[str, int]) -> Block:
     keys = ("method", "backbone", "initialisation", "modality", "source", "certainty", "note")
-    shares = sorted({number["protocol"] for number in found}, key=lambda share: float(share.rstrip("%")))
+    fractions = sorted(
+        {number["protocol"] for number in found}, key=lambda fraction: float(fraction.rstrip("%"))
+    )
     rows = dict[tuple[str, ...], dict[str, str]]()
     for number in found:
         spread = "" if number["deviation"] is None else f" ± {number['deviation']:g}"
         row = rows.setdefault(tuple(number[key] for key in keys), {})
         row[number["protocol"]] = f"{number['value']:g}{spread}"
-    words, numbers = [["method", "backbone", "weights", "input", "source"]], [shares]
+    words, numbers = [["method", "backbone", "weights", "input", "source"]], [fractions]
     for key in sorted(rows, key=lambda key: (key[0].lower(), *key[1:])):
         method, backbone, weights, modality, source, certainty, note = key
         marked = f"{method} [{remarks[note]}]" if note else method
         words.append([marked, backbone, weights, modality, f"{source}, {certainty}"])
-        numbers.append([rows[key].get(share, "") for share in shares])
+        numbers.append([rows[key].get(fraction, "") for fraction in fractions])
     turned = [[list(column) for column in zip(*lines, strict=True)] for lines in (words, numbers)]
     return Block(dataset, *turned)

@@ -1,7 +1,7 @@
 """Rules that choose which clips a person should label next.
 
-A rule looks at a pool once, and then names one clip after the other. It is told each time which clips are
-open: `choose` closes those that are like a chosen one.
+A rule looks at a pool once, and then names one clip after the other. Each time it is given the clips that
+are open: `choose` closes those that are like a chosen one.
 """
 
 from collections.abc import Callable, Sequence

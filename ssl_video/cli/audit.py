@@ -18,8 +18,8 @@ _LEGEND = (
     "coverage: fraction of the labels that are used; precision: fraction of the used labels that are right;\n"
     "misled: fraction of all labels that are used and wrong;\n"
     "recall: fraction of the used labels of a class's clips that are right;\n"
-    "given: fraction of the used labels that name the class; share: fraction of the clips that are of it;\n"
-    "imbalance: fraction of the used labels that would have to change class to make given and share equal"
+    "of labels: fraction of the used labels that name the class; of clips: fraction of the clips of it;\n"
+    "imbalance: fraction of the used labels that would have to change class to make both equal"
 )
 
 
@@ -94,20 +94,20 @@ def _percent(value: float) -> str:
 
 def _over_time(found: "sv.analysis.OverTime") -> Table:
     table = _table("from step", "labels", "coverage %", "precision %", "misled %", "imbalance %", right=6)
-    for start, seen, *shares in zip(*vars(found).values(), strict=True):
-        table.add_row(str(start), str(int(seen)), *map(_percent, shares))
+    for start, seen, *fractions in zip(*vars(found).values(), strict=True):
+        table.add_row(str(start), str(int(seen)), *map(_percent, fractions))
     return table
 
 
 def _by_class(classes: Sequence[str], found: "sv.analysis.ByClass") -> Table:
     """Return the table of the last window, the class with the lowest precision first."""
-    names = ("labels", "coverage %", "recall %", "precision %", "given %", "share %")
+    names = ("labels", "coverage %", "recall %", "precision %", "of labels %", "of clips %")
     table = _table(f"class, from step {found.starts[-1]}", *names, right=6)
     for number in found.precision[-1].argsort(kind="stable").tolist():
-        _, seen, *shares = (
+        _, seen, *fractions = (
             values[-1] if values.ndim == 1 else values[-1, number] for values in vars(found).values()
         )
-        table.add_row(printable(classes[number]), str(seen), *map(_percent, shares))
+        table.add_row(printable(classes[number]), str(seen), *map(_percent, fractions))
     return table
 
 

@@ -123,20 +123,20 @@ def _calibration(model: Any, found: Any, views: dict[str, int | None]) -> list[s
     """Return sentences about the temperatures."""
     notes = {name: model.calibration_note(name) for name in found}
     same = len({*notes.values()}) == 1
-    said = [*notes.values()][:1] if same else [f"{name}: {note}" for name, note in notes.items()]
+    sentences = [*notes.values()][:1] if same else [f"{name}: {note}" for name, note in notes.items()]
     changed = [key for key, value in views.items() if value not in (None, getattr(model.spec, key))]
     if model.temperatures and changed:
-        said.append(
+        sentences.append(
             f"the temperature was fitted with {model.spec.test_clips} test clips and "
             f"{model.spec.test_crops} crops of each"
         )
-    said += [
+    sentences += [
         f"{name}: the temperature changes the label of {number:,} of {found.clips:,} clips, whose views "
         "disagree; accuracies and the tables of classes are without it"
         for name, number in found.relabeled.items()
         if number
     ]
-    return said
+    return sentences
 
 
 def _json(dataset: str, model: Any, found: Any, per_class: bool) -> str:
@@ -159,8 +159,8 @@ def _accuracies(title: str, found: Any) -> Table:
         table.add_column(name, justify="right")
     errors = found.calibration_errors()
     for name, score in found.items():
-        shares = [*(score[key] for key in ("top1", "top5", "mean_class")), *errors[name]]
-        table.add_row(name, *(_percent(share) for share in shares))
+        fractions = [*(score[key] for key in ("top1", "top5", "mean_class")), *errors[name]]
+        table.add_row(name, *(_percent(fraction) for fraction in fractions))
     return table
 
 
@@ -174,9 +174,9 @@ def _show_classes(found: Any, predictor: str) -> None:
         table.add_column(name, justify="right")
     table.add_column("most often confused with", overflow="fold")
     for row in lowest:
-        shares = [_percent(row[key]) for key in ("recall", "precision", "f1")]
+        fractions = [_percent(row[key]) for key in ("recall", "precision", "f1")]
         confused = f"{row['confused_with']} ({row['confused']:,})" if row["confused"] else ""
-        table.add_row(printable(row["class"]), f"{row['clips']:,}", *shares, printable(confused))
+        table.add_row(printable(row["class"]), f"{row['clips']:,}", *fractions, printable(confused))
     Console().print(table)
     if len(rows) > len(lowest):
         print(f"the {_SHOWN} of {len(rows):,} classes with the lowest recall; --json prints all")
@@ -193,15 +193,15 @@ def _reliability(found: Any, predictor: str) -> Table:
             table.add_column(("calibrated: " if calibrated else "") + name, justify="right")
     cells = dict[tuple[float, float], dict[bool, list[str]]]()
     for row in rows:
-        shares = [_percent(row[key]) for key in ("probability", "accuracy")]
+        fractions = [_percent(row[key]) for key in ("probability", "accuracy")]
         place = cells.setdefault((row["above"], row["up_to"]), {})
-        place[row["calibrated"]] = [f"{row['clips']:,}", *shares]
+        place[row["calibrated"]] = [f"{row['clips']:,}", *fractions]
     for (above, up_to), found_there in sorted(cells.items()):
         numbers = [cell for side in sides for cell in found_there.get(side, ["0", "–", "–"])]
         table.add_row(f"{above:.2f} to {up_to:.2f}", *numbers)
     return table
 
 
-def _percent(share: float | None) -> str:
+def _percent(fraction: float | None) -> str:
     """Return a fraction in per cent; a dash for none, which may be NaN."""
-    return "–" if share is None or share != share else f"{100 * share:.1f}"
+    return "–" if fraction is None or fraction != fraction else f"{100 * fraction:.1f}"

@@ -138,7 +138,7 @@ def _expectation(model: Any, abstain: float | None, predictor: str | None) -> li
         return []
     found = model.expected(abstain, predictor)
     if found is None:
-        estimated = f"the share and the precision of labels with a probability of {abstain:g}"
+        estimated = f"the fraction and the precision of labels with a probability of {abstain:g}"
         if model.step is not None:
             return [f"the run is not finished: {estimated} are estimated from validation clips at its end"]
         if model.folder is None and (model.spec.validation or model.spec.folds == 1):
@@ -150,10 +150,10 @@ def _expectation(model: Any, abstain: float | None, predictor: str | None) -> li
             f"the run has neither validation clips nor folds, from which {estimated} could be estimated; "
             "train has --validation 0.2, which keeps some, and --folds 5, which needs none"
         ]
-    share = f"{found.labeled} of {found.clips} clips kept out of training"
-    share += f" ({100 * found.labeled / found.clips:.0f} %)"
+    known = f"{found.labeled} of {found.clips} clips kept out of training"
+    known += f" ({100 * found.labeled / found.clips:.0f} %)"
     right = f"{found.right} of these labels are right ({100 * found.right / max(found.labeled, 1):.0f} %)"
     return [
-        f"{share} have a label with a probability of at least {abstain:g}"
+        f"{known} have a label with a probability of at least {abstain:g}"
         + (f", and {right}" if found.labeled else "")
     ]

@@ -164,8 +164,8 @@ def _overlaps(found: "sv.data.ClipComparison") -> Table:
     for name, overlap in (("clips", found.clips), ("source videos", found.groups)):
         if overlap:
             first, second, both = (int(part.sum()) for part in (overlap.first, overlap.second, overlap.both))
-            shares = [f"{100 * both / number:.1f} %" for number in (first, second)]
-            table.add_row(name, f"{both:,}", f"{first - both:,}", f"{second - both:,}", *shares)
+            percents = [f"{100 * both / number:.1f} %" for number in (first, second)]
+            table.add_row(name, f"{both:,}", f"{first - both:,}", f"{second - both:,}", *percents)
     return table
 
 

@@ -110,7 +110,7 @@ class _Steps(Dataset["_Pinnable | _Packed | InputError"]):
             return _in_words(error)
 
     def batch(self, step: int, shard: int) -> Batch:
-        labels = torch.from_numpy(self.labels[self.labeled.places(step, shard)])
+        labels = torch.from_numpy(self.labels[self.labeled.within_rows(step, shard)])
         indices, clips = torch.empty(0, dtype=torch.long), dict[str, Tensor]()
         if self.unlabeled:
             indices = torch.from_numpy(self.unlabeled.indices_of(step, shard))
@@ -226,10 +226,10 @@ def _pins(loaded: Any) -> bool:
 
 def _in_words(error: Exception) -> InputError:
     """Return the error for the user if a batch could not be shared, or raise it again."""
-    told = shared_memory.no_room(error)
-    if told is None:
+    explained = shared_memory.no_room(error)
+    if explained is None:
         raise error
-    return told
+    return explained
 
 
 def _begin(_: int) -> None:

@@ -99,16 +99,16 @@ class Pool:
         return other
 
     def slots(self, shard: int) -> range:
-        """Return the places of one shard in a step's batch."""
+        """Return the slots of one shard in a step's batch."""
         size = self.batch // self.shards
         return range(shard * size, (shard + 1) * size)
 
     def rows_of(self, step: int) -> np.ndarray:
         """Return the index rows of all of a step's clips, (batch,)."""
-        return self.rows[np.concatenate([self.places(step, shard) for shard in range(self.shards)])]
+        return self.rows[np.concatenate([self.within_rows(step, shard) for shard in range(self.shards)])]
 
-    def places(self, step: int, shard: int = 0) -> np.ndarray:
-        """Return the places in `rows` of the clips of a step's shard, (batch / shards,)."""
+    def within_rows(self, step: int, shard: int = 0) -> np.ndarray:
+        """Return where in `rows` the clips of a step's shard are, (batch / shards,)."""
         return np.array([self.order.at(step * self.batch + slot) for slot in self.slots(shard)])
 
     def indices_of(self, step: int, shard: int = 0) -> np.ndarray:
@@ -116,7 +116,7 @@ class Pool:
 
         A clip keeps its index for the whole run. The index reveals nothing about its class.
         """
-        return self._index_of[self.places(step, shard)]
+        return self._index_of[self.within_rows(step, shard)]
 
     @property
     def by_index(self) -> np.ndarray:
@@ -131,7 +131,7 @@ class Pool:
         Raises:
             InputError: a video cannot be decoded, although it could be when the run began.
         """
-        rows, draws = self.rows[self.places(step, shard)], [(step, slot) for slot in self.slots(shard)]
+        rows, draws = self.rows[self.within_rows(step, shard)], [(step, slot) for slot in self.slots(shard)]
         made = self.made(rows, draws, list(dict.fromkeys(self.cuts.values())))
         return {name: made[clip] for name, clip in self.cuts.items()}
 
@@ -190,8 +190,8 @@ class Pool:
             # From the start for each request, so that views of one window draw the same numbers.
             stream = Stream(self.seed, f"window/{self.purpose}/{window}", step, slot)
             if self._in_parts:
-                places = np.array([stream.uniform() for _ in range(request.shape.frames)])
-                indices = part_indices(places, count)
+                inside = np.array([stream.uniform() for _ in range(request.shape.frames)])
+                indices = part_indices(inside, count)
             else:
                 indices = frame_indices(random_start(stream, self.spans[window], count), request.shape, count)
             temporal = self._recipes[request.augmentation].temporal
@@ -232,17 +232,17 @@ def evenly_spaced(
     clips = spec.test_clips
     if spec.sampling == "segments":
         inside = (np.arange(clips) + 0.5) / clips
-        indices = np.stack([part_indices(np.full(shape.frames, place), count) for place in inside])
+        indices = np.stack([part_indices(np.full(shape.frames, middle), count) for middle in inside])
     else:
         starts = even_starts(clips, shape.span, count)
         indices = np.stack([frame_indices(start, shape, count) for start in starts])
     needed, where = np.unique(indices, return_inverse=True)
     frames = read(needed)[where.reshape(indices.shape)]  # (clips, T, H, W, 3)
-    places = [0.5] if spec.test_crops == 1 else [0.0, 0.5, 1.0]
+    offsets = [0.5] if spec.test_crops == 1 else [0.0, 0.5, 1.0]
     height, width = frames.shape[2:4]
     return augment.apply(
-        [clip for clip in frames for _ in places],
-        [augment.centre(height, width, place) for _ in frames for place in places],
+        [clip for clip in frames for _ in offsets],
+        [augment.centre(height, width, offset) for _ in frames for offset in offsets],
         spec.size,
     )
 

@@ -146,16 +146,16 @@ class FeaturePool(Pool):
     def clips(self, step: int, shard: int = 0) -> dict[str, Tensor]:
         """Return every view of a shard's clips: features (batch / shards, ...), or clips as in `Pool`."""
         self.fill()
-        places, slots = self.places(step, shard), self.slots(shard)
+        within, slots = self.within_rows(step, shard), self.slots(shard)
         draws = [Stream(self.seed, f"copies/{self.purpose}", step, slot) for slot in slots]
         copies = np.array([draw.integer(self.copies) for draw in draws])
         found = {
-            id(where): torch.from_numpy(made.read(where[places, copies])).float()
+            id(where): torch.from_numpy(made.read(where[within, copies])).float()
             for made, where in {id(stored[1]): stored for stored in self._stored.values()}.values()
         }
         shown = list(dict.fromkeys(cut for name, cut in self.cuts.items() if name not in self.on_features))
-        drawn = [(copy, self._numbers[place]) for copy, place in zip(copies.tolist(), places, strict=True)]
-        clips = self._draws.made(self.rows[places], drawn, shown) if shown else {}
+        drawn = [(copy, self._numbers[n]) for copy, n in zip(copies.tolist(), within, strict=True)]
+        clips = self._draws.made(self.rows[within], drawn, shown) if shown else {}
         return {
             name: found[id(self._stored[name][1])] if name in self.on_features else clips[cut]
             for name, cut in self.cuts.items()

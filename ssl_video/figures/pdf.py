@@ -57,10 +57,10 @@ def drawn(svg: str) -> tuple[bytes, str]:
     for file, family in files.items():
         document.add_font(family, fname=file)
     texts = {tag: root.find(f"{{{SVG}}}{tag}") for tag in ("title", "desc")}
-    for told in texts.values():
-        if told is not None:
-            root.remove(told)
-    words = {tag: (told.text or "") if told is not None else "" for tag, told in texts.items()}
+    for child in texts.values():
+        if child is not None:
+            root.remove(child)
+    words = {tag: (child.text or "") if child is not None else "" for tag, child in texts.items()}
     document.set_title(words["title"])
     document.set_subject(words["desc"])
     document.set_creator("ssl-video")

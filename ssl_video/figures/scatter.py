@@ -94,8 +94,8 @@ def _explained(
     parts, deep = drawing.key(marks, y)
     if nameless:
         order = sorted(nameless, key=lambda point: (point.x, -point.y))
-        told = f"no room for names, from left to right: {', '.join(point.label for point in order)}"
-        for line in drawing.broken(told, WIDTH, most=12):
+        sentence = f"no room for names, from left to right: {', '.join(point.label for point in order)}"
+        for line in drawing.broken(sentence, WIDTH, most=12):
             parts.append(drawing.text(0, y + deep + FONT, line))
             deep += FONT * 1.3
     return parts, deep + (4 if nameless else 0)

@@ -20,7 +20,7 @@ class Expected(NamedTuple):
 
 
 def expected(model: "Model", abstain: float, predictor: str) -> Expected | None:
-    """Return the share of clips that are labeled, see `Model.expected`."""
+    """Return the fraction of clips that are labeled, see `Model.expected`."""
     found = _known(model, predictor)
     if found is None:
         return None

@@ -168,11 +168,11 @@ class Evaluation(dict[str, dict[str, float | None]]):
         for name in self:
             counts = self._counts(name)
             total = counts.sum(1, keepdims=True)
-            shares = np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
-            matrix = heatmap.heatmap(name, shares, self._classes, self._classes, "true class", "label")
+            fractions = np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
+            matrix = heatmap.heatmap(name, fractions, self._classes, self._classes, "true class", "label")
             drawn += paper.found(matrix)
-        told = "; ".join(f"{chart.title}: {chart.description}" for chart in drawn)
-        return paper.joined(drawn, title, told, [*self] if len(drawn) > 1 else [])
+        summary = "; ".join(f"{chart.title}: {chart.description}" for chart in drawn)
+        return paper.joined(drawn, title, summary, [*self] if len(drawn) > 1 else [])
 
     def _both(self) -> list[tuple[str, bool, np.ndarray]]:
         """Return each predictor with whether its temperature counts, and its probabilities."""

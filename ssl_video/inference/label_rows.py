@@ -112,18 +112,18 @@ def continued(
             end = min(clips[number].end or math.inf, seconds[number] or math.inf)
             short = end < math.inf and (place.end or 0.0) < end - every - _SHORT
             place.whole = place.whole and number != last and not short
-    anew = {number for group in groups.values() for number in group.anew(reached)}
-    reached = {number: place for number, place in reached.items() if number not in anew}
-    table.begin(_kept(table, owners, anew, labels))
+    again = {number for group in groups.values() for number in group.out_of_order(reached)}
+    reached = {number: place for number, place in reached.items() if number not in again}
+    table.begin(_kept(table, owners, again, labels))
     return reached
 
 
 def _kept(
-    table: LabelTable, owners: Sequence[int | None], anew: Container[int], labels: Counter[str]
+    table: LabelTable, owners: Sequence[int | None], again: Container[int], labels: Counter[str]
 ) -> Iterator[Row]:
     """Yield the rows of a table that stay, and count their labels."""
     for row, owner in zip(table.kept(), owners, strict=True):
-        if owner is None or (row["error"] is None and owner not in anew):
+        if owner is None or (row["error"] is None and owner not in again):
             labels.update([row["label"]] if row["label"] is not None else [])
             yield row
 
@@ -167,7 +167,7 @@ class _Group:
         self._closed, self._end = row["error"] is not None, row["end"] or 0.0
         return self._numbers[self._now]
 
-    def anew(self, reached: Mapping[int, Reached]) -> Sequence[int]:
+    def out_of_order(self, reached: Mapping[int, Reached]) -> Sequence[int]:
         """Return the clips whose rows would stand before those of an earlier clip, which come now."""
         if not self._overlap:
             return ()

@@ -295,7 +295,7 @@ class Model:
         return found, broken
 
     def expected(self, abstain: float, predictor: str | None = None) -> abstaining.Expected | None:
-        """Return the share of clips that `abstain` would label, and how many of these labels are right.
+        """Return the fraction of clips that `abstain` would label, and how many of these labels are right.
 
         They are those of the run's validation clips, which were kept out of its training (`validation`), or
         of its cross-validation (`folds`).

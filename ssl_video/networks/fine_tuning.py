@@ -240,8 +240,8 @@ def find_head(network: nn.Module, num_classes: int, name: str) -> list[nn.Module
     ]
 
 
-def add_dropout(network: nn.Module, share: float, num_classes: int, name: str) -> None:
-    """Drop a share of the inputs of a network's classifier in training; names of weights do not change.
+def add_dropout(network: nn.Module, probability: float, num_classes: int, name: str) -> None:
+    """Drop inputs of a network's classifier in training; names of weights do not change.
 
     It comes on top of the dropout that a network has of its own.
 
@@ -250,11 +250,11 @@ def add_dropout(network: nn.Module, share: float, num_classes: int, name: str) -
     """
     # A hook, not a module around the classifier, whose weights would get other names.
     for layer in find_head(network, num_classes, name):
-        layer.register_forward_pre_hook(functools.partial(_dropped, share))
+        layer.register_forward_pre_hook(functools.partial(_dropped, probability))
 
 
-def _dropped(share: float, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return F.dropout(inputs[0], share, layer.training), *inputs[1:]
+def _dropped(probability: float, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return F.dropout(inputs[0], probability, layer.training), *inputs[1:]
 
 
 def _other_start(probe: str | None) -> str:

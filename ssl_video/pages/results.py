@@ -94,8 +94,8 @@ def reported(method: str) -> str:
         keys, sort=False
     ):
         numbers = ", ".join(
-            f"{value:g}{'' if pd.isna(deviation) else f' ± {deviation:g}'} ({share})"
-            for value, deviation, share in zip(
+            f"{value:g}{'' if pd.isna(deviation) else f' ± {deviation:g}'} ({protocol})"
+            for value, deviation, protocol in zip(
                 group["value"], group["deviation"], group["protocol"], strict=True
             )
         )

@@ -8,7 +8,7 @@ from ssl_video.data.frames.store import Statistics
 from ssl_video.training.execution import Execution
 
 # Below, nothing is worth a change; below a minute of training, the first batch counts too much.
-_SHARE, _SECONDS = 0.2, 60
+_FRACTION, _SECONDS = 0.2, 60
 _CACHED = 0.9
 
 
@@ -37,18 +37,18 @@ class TimedBatches:
             self.seconds += time.monotonic() - began
 
 
-def advice(share: float, seconds: float, execution: Execution, loaders: int, read: Statistics) -> str:
+def advice(fraction: float, seconds: float, execution: Execution, loaders: int, read: Statistics) -> str:
     """Return a sentence if a run waited for its clips too long; "" if not.
 
     Args:
-        share: the fraction of the training in which it waited.
+        fraction: of the training, in which it waited.
         seconds: duration of the training.
         execution: its execution settings.
         loaders: its number of loading processes.
         read: its reads of frames.
     """
     reads = read.hits + read.misses
-    if share <= _SHARE or seconds < _SECONDS or not reads:
+    if fraction <= _FRACTION or seconds < _SECONDS or not reads:
         return ""  # without reads of frames it trains on stored features
     ways = []
     if read.hit_rate < _CACHED:
@@ -58,4 +58,4 @@ def advice(share: float, seconds: float, execution: Execution, loaders: int, rea
         ways.append("more --workers, if cores are free")
     else:
         ways.append("--workers 1 prepares batches in a process of their own, if a core is free")
-    return f"the training waited for its clips {100 * share:.0f} % of the time: {'; '.join(ways)}"
+    return f"the training waited for its clips {100 * fraction:.0f} % of the time: {'; '.join(ways)}"

@@ -50,7 +50,7 @@ def processor() -> str:
     if platform.system() == "Darwin":
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-            if told.stdout.strip():
-                return told.stdout.strip()
+            answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+            if answer.stdout.strip():
+                return answer.stdout.strip()
     return platform.processor() or platform.machine()

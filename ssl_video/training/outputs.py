@@ -74,11 +74,11 @@ def write(run: Training, tested: Tested, validation: Tested, warn: Callable[[str
 
 def _of_fold(run: Training, tested: Tested) -> FoldLogits | None:
     """Return the outputs of a run of a cross-validation on the clips of its fold; None: it is none."""
-    said = tested.predictions
-    if run.spec.folds < 2 or said is None:
+    predicted = tested.predictions
+    if run.spec.folds < 2 or predicted is None:
         return None
-    fold = np.full(len(said.clips), run.spec.label_draw, np.int32)
-    return FoldLogits(said.clips, said.classes, said.labels, fold, tested.logits)
+    fold = np.full(len(predicted.clips), run.spec.label_draw, np.int32)
+    return FoldLogits(predicted.clips, predicted.classes, predicted.labels, fold, tested.logits)
 
 
 def _write_pseudo_labels(run: Training) -> dict[str, float]:

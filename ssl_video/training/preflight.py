@@ -12,7 +12,7 @@ from ssl_video.spec import NetworkSpec, Spec
 from ssl_video.training.execution import Execution
 
 
-def check_shares(spec: Spec, algorithm: Algorithm, processes: int) -> None:
+def check_shards(spec: Spec, algorithm: Algorithm, processes: int) -> None:
     """Check that a step's batches can be cut into equal shards, and that the method allows parts.
 
     Unequal shards would weight their clips differently. An algorithm that is fitted at once has no batches.

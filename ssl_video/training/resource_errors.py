@@ -48,11 +48,11 @@ def as_input_errors(folder: Path, spec: Spec, execution: Execution) -> Iterator[
         raise _out_of_memory(spec, execution) from None
     except RuntimeError as error:  # torch's OutOfMemoryError and AcceleratorError are of this class
         if (
-            told := shared_memory.ended(error)
+            explained := shared_memory.ended(error)
             or _of_gpu(error, spec, execution)
             or _of_others(error, execution)
         ):
-            raise told from None
+            raise explained from None
         raise
     except OSError as error:
         if not of_disk(error, folder):

@@ -163,8 +163,8 @@ def _finish(
         # In this order, a run that is killed here still has its checkpoint or its result.
         weight_file.save(training.state(), training.folder / checkpoint.FINAL)
         written = outputs.write(training, tested, validation, warn)
-        share, read = training.waited / max(trained, 1e-9), todo.data.store.statistics()
-        if sentence := data_wait.advice(share, trained, training.execution, training.loaders, read):
+        waited, read = training.waited / max(trained, 1e-9), todo.data.store.statistics()
+        if sentence := data_wait.advice(waited, trained, training.execution, training.loaders, read):
             warn(sentence)
     scores = tested.scores, validation.scores
     result = _result(todo, training, counted, (trained, seconds), scores, written)

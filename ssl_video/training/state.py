@@ -36,7 +36,7 @@ from ssl_video.training.execution import Execution, usable_cores
 from ssl_video.training.optimizer import (
     make_optimizer,
 )
-from ssl_video.training.preflight import check_clips, check_precision, check_shares
+from ssl_video.training.preflight import check_clips, check_precision, check_shards
 
 # Said where numbers are not finite.
 REMEDY = "try a lower learning_rate, a longer warmup or a smaller clip_norm; --on-nonfinite skip continues"
@@ -98,7 +98,7 @@ class Training:
             place(part, self.device)
         self.algorithm: Algorithm = self.assembly.algorithm
         check_clips(spec, self.algorithm, partition, execution)
-        check_shares(spec, self.algorithm, self.processes.size)
+        check_shards(spec, self.algorithm, self.processes.size)
         check_precision(spec, self.algorithm, self.device)
         # Threads for what is read once, and processes for what is read at every step.
         self.readers = execution.loaders(self.device.type, usable_cores())
@@ -311,8 +311,8 @@ class Training:
         plain = {name: score[:, 0] for name, score in scores.items()}
         moved = {name: scores[name][:, 1] for name in scores if name in self._temperatures}
         clips = [index.ids[row] for row in rows.tolist()]
-        said = predictions(clips, index.classes, self.labels[rows], plain, moved)
-        return self._accuracies(rows, plain), said
+        predicted = predictions(clips, index.classes, self.labels[rows], plain, moved)
+        return self._accuracies(rows, plain), predicted
 
     def _probabilities(
         self,

@@ -40,7 +40,7 @@ def left_column(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every tube is the left column: a quarter of 4 x 4 pixels."""
     mask = torch.zeros(1, 1, 1, 4, 4)
     mask[..., 0] = 1
-    monkeypatch.setattr(cutmix, "box_tube", lambda like, share: mask)
+    monkeypatch.setattr(cutmix, "box_tube", lambda like, fraction: mask)
 
 
 def make_batch(weak: list[Logits], strong: list[Logits]) -> Batch:

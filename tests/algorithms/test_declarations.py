@@ -71,9 +71,11 @@ def test_options_that_make_no_sense_are_refused(name: str) -> None:
     numbers = [n for n, value in options.items() if type(value) in (int, float)]
     sentences = problems(check_options, name, declared(name), dict.fromkeys(numbers, -1)) if numbers else ()
     assert [sentence.split(": ")[1] for sentence in sentences] == numbers
-    shares = [n for n in options if n in ("threshold", "decay", "ramp", "supervised_fraction")]
-    sentences = problems(check_options, name, declared(name), dict.fromkeys(shares, 1.5)) if shares else ()
-    assert [sentence.split(": ")[1] for sentence in sentences] == shares
+    fractions = [n for n in options if n in ("threshold", "decay", "ramp", "supervised_fraction")]
+    sentences = (
+        problems(check_options, name, declared(name), dict.fromkeys(fractions, 1.5)) if fractions else ()
+    )
+    assert [sentence.split(": ")[1] for sentence in sentences] == fractions
 
 
 @pytest.mark.parametrize(

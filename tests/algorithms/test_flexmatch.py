@@ -16,30 +16,30 @@ TASK = Task(num_classes=3, num_unlabeled=8)
 
 
 def test_bars_follow_what_is_remembered() -> None:
-    """Eight indices, threshold 0.9. At first all bars are 0 and everything is used.
+    """Eight indices, threshold 0.9. At first all thresholds are 0 and everything is used.
 
     Then remembered: class 0 at two indices, class 1 at one, five unused. beta = 2/5, 1/5, 0 with the unused
-    ones counted; beta / (2 - beta) = 1/4, 1/9, 0; bars 0.225, 0.1, 0.
+    ones counted; beta / (2 - beta) = 1/4, 1/9, 0; thresholds 0.225, 0.1, 0.
     """
     select = CurriculumThreshold(TASK, 0.9, threshold_warmup=True)
-    assert select.bars().tolist() == [0, 0, 0]
+    assert select.thresholds().tolist() == [0, 0, 0]
     first = [(0.92, 0.04, 0.04), (0.02, 0.95, 0.03), (0.91, 0.05, 0.04), (0.3, 0.3, 0.4)]
     assert weights(select, [5, 0, 7, 2], *first).tolist() == [1, 1, 1, 1]
     assert select.labels.tolist() == [1, -1, -1, -1, -1, 0, -1, 0]
-    assert select.bars().tolist() == close([0.225, 0.1, 0])
+    assert select.thresholds().tolist() == close([0.225, 0.1, 0])
 
 
 def test_without_warmup_measures_by_the_best_class() -> None:
-    """Class 0 at two indices and class 1 at one: beta = 1, 1/2, 0; bars 0.9, 0.9 / 3 = 0.3, 0."""
+    """Class 0 at two indices and class 1 at one: beta = 1, 1/2, 0; thresholds 0.9, 0.9 / 3 = 0.3, 0."""
     select = CurriculumThreshold(TASK, 0.9, threshold_warmup=False)
     weights(select, [5, 0, 7], (0.92, 0.04, 0.04), (0.02, 0.95, 0.03), (0.91, 0.05, 0.04))
-    assert select.bars().tolist() == close([0.9, 0.3, 0])
+    assert select.thresholds().tolist() == close([0.9, 0.3, 0])
     found = weights(select, [1, 2, 3, 4], (0.8, 0.1, 0.1), (0.7, 0.2, 0.1), (0.5, 0.4, 0.1), (0.3, 0.4, 0.3))
     assert found.tolist() == [0, 0, 0, 1]
 
 
 def test_decides_before_it_remembers() -> None:
-    """The bar of class 0 would be 0.9 if this batch counted, and is 0."""
+    """The threshold of class 0 would be 0.9 if this batch counted, and is 0."""
     select = CurriculumThreshold(TASK, 0.9, threshold_warmup=False)
     found = weights(select, [0, 1], (0.95, 0.03, 0.02), (0.6, 0.2, 0.2))
     assert found.tolist() == [1, 1]
@@ -47,7 +47,7 @@ def test_decides_before_it_remembers() -> None:
 
 
 def test_looks_at_the_whole_batch() -> None:
-    """Two clips at once, both used. One after the other, the first raises the second one's bar to 0.9."""
+    """Two clips at once, both used. One after the other, the first raises the threshold to 0.9."""
     both = [(0.95, 0.03, 0.02), (0.6, 0.2, 0.2)]
     assert weights(CurriculumThreshold(TASK, 0.9, False), [0, 1], *both).tolist() == [1, 1]
     select = CurriculumThreshold(TASK, 0.9, False)

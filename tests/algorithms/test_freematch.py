@@ -16,7 +16,7 @@ from ssl_video.contract import Batch
 def test_bars_are_averages_with_this_batch() -> None:
     """Decay 0, so that averages are the batch's.
 
-    Confidence (0.8 + 0.5 + 0.5) / 3 = 0.6. Mean prediction (0.5, 0.3, 0.2), so bars 0.6, 0.36, 0.24.
+    Confidence (0.8 + 0.5 + 0.5) / 3 = 0.6. Mean prediction (0.5, 0.3, 0.2), so thresholds 0.6, 0.36, 0.24.
     Predicted classes 0, 0, 1: histogram 2/3, 1/3, 0.
     """
     select = AdaptiveThreshold(3, decay=0.0)
@@ -59,7 +59,9 @@ def test_fairness_of_nothing_is_zero_with_a_zero_gradient() -> None:
 
 
 def test_learns_to_be_fair(readout: Network, labeled: dict[str, Tensor], clips: Clips) -> None:
-    """Decay 0, two clips: confidence (0.8 + 0.7) / 2 = 0.75, predictions (0.5, 0.4, 0.1), bars 0.75 and 0.6.
+    """Decay 0, two clips: confidence (0.8 + 0.7) / 2 = 0.75, predictions (0.5, 0.4, 0.1).
+
+    Thresholds 0.75 and 0.6.
 
     Both are used, as 0 and 1; strong clips give these 0.5 and 0.5: unlabeled = LN2
     fairness: strong sum (0.75, 0.75, 0.5), counts 1, 1, 0: 1/2, 1/2. Averages (0.5, 0.4) over (0.5, 0.5), the

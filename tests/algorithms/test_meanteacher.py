@@ -14,9 +14,9 @@ from ssl_video.algorithms.meanteacher import MeanTeacher
 from ssl_video.contract import Batch
 
 
-@pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (0.1, 0.25), (0.4, 1.0), (0.9, 1.0)])
+@pytest.mark.parametrize(("progress", "height"), [(0.0, 0.0), (0.1, 0.25), (0.4, 1.0), (0.9, 1.0)])
 def test_loss(
-    readout: Network, labeled: dict[str, Tensor], clips: Clips, progress: float, share: float
+    readout: Network, labeled: dict[str, Tensor], clips: Clips, progress: float, height: float
 ) -> None:
     """Weight 6, ramp 0.4. The student is at 0.5, 0.3, 0.2 where the teacher is at 0.4, 0.2, 0.4.
 
@@ -28,7 +28,7 @@ def test_loss(
     }
     algorithm = MeanTeacher(TASK, readout(), weight=6.0, ramp=0.4)
     batch = Batch(labeled, LABELS, unlabeled, torch.arange(2))
-    expected = {"labeled": 1.5 * LN2, "unlabeled": share * 0.06}
+    expected = {"labeled": 1.5 * LN2, "unlabeled": height * 0.06}
     assert terms(algorithm, batch, progress) == close(expected)
 
 

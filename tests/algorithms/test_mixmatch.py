@@ -21,8 +21,8 @@ def two_copies(labeled: dict[str, Tensor], clips: Clips) -> Batch:
     return Batch(labeled, LABELS, copies, torch.arange(1))
 
 
-@pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (0.1, 0.25), (0.9, 1.0)])
-def test_without_mixing(readout: Network, two_copies: Batch, progress: float, share: float) -> None:
+@pytest.mark.parametrize(("progress", "height"), [(0.0, 0.0), (0.1, 0.25), (0.9, 1.0)])
+def test_without_mixing(readout: Network, two_copies: Batch, progress: float, height: float) -> None:
     """Both copies learn the mean prediction (0.4, 0.2, 0.4), squared for temperature 0.5: (4, 1, 4) / 9.
 
     The term is the mean of the squared differences over two clips and three classes, times the weight 10.
@@ -30,7 +30,7 @@ def test_without_mixing(readout: Network, two_copies: Batch, progress: float, sh
     algorithm = MixMatch(TASK, readout(), concentration=0.0, weight=10.0)
     ours = (0.5 - 4 / 9) ** 2 + (0.3 - 1 / 9) ** 2 + (0.2 - 4 / 9) ** 2
     theirs = (0.3 - 4 / 9) ** 2 + (0.1 - 1 / 9) ** 2 + (0.6 - 4 / 9) ** 2
-    expected = {"labeled": 1.5 * LN2, "unlabeled": share * 10 * (ours + theirs) / 6}
+    expected = {"labeled": 1.5 * LN2, "unlabeled": height * 10 * (ours + theirs) / 6}
     assert terms(algorithm, two_copies, progress) == close(expected)
     pseudo = algorithm(two_copies, progress).pseudo["model"]
     assert pseudo.distribution is not None
@@ -47,7 +47,7 @@ def test_mixes_targets_as_it_mixes_clips(readout: Network) -> None:
     assert torch.allclose(clips.amax((2, 3, 4)), targets)
     own = (targets * rows).sum(1)
     assert (own >= 0.5).all()
-    assert len(own.unique()) > 10, "every clip has a share of its own"
+    assert len(own.unique()) > 10, "every clip has a height of its own"
     assert torch.allclose(targets.sum(1), torch.ones(60))
 
 

@@ -15,11 +15,11 @@ from ssl_video.contract import Batch
 
 
 @pytest.mark.parametrize(
-    ("progress", "ramp", "share"),
+    ("progress", "ramp", "height"),
     [(0.0, 0.4, 0.0), (0.1, 0.4, 0.25), (0.4, 0.4, 1.0), (0.999, 0.4, 1.0), (0.0, 0.0, 1.0), (0.5, 1.0, 0.5)],
 )
 def test_and_its_ramp(
-    readout: Network, labeled: dict[str, Tensor], clips: Clips, progress: float, ramp: float, share: float
+    readout: Network, labeled: dict[str, Tensor], clips: Clips, progress: float, ramp: float, height: float
 ) -> None:
     """Two unlabeled clips, threshold 0.5, weight 3, each predicts its own label.
 
@@ -30,5 +30,5 @@ def test_and_its_ramp(
     batch = Batch(labeled, LABELS, unlabeled, torch.arange(2))
     # A hair below one half: the probability goes through a logarithm and back.
     algorithm = PseudoLabel(TASK, readout(), threshold=0.49999, weight=3.0, ramp=ramp)
-    expected = {"labeled": 1.5 * LN2, "unlabeled": share * 1.5 * LN2}
+    expected = {"labeled": 1.5 * LN2, "unlabeled": height * 1.5 * LN2}
     assert terms(algorithm, batch, progress) == close(expected)

@@ -45,7 +45,7 @@ def swapped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("swapped")
 def test_without_mixing(readout: Network, batch: Batch) -> None:
-    """Weight 2, mix_weight 3, and a share of 0: mixed clips are the strong ones.
+    """Weight 2, mix_weight 3, and a fraction of 0: mixed clips are the strong ones.
 
     labeled = (LN2 + 2 LN2) / 2 = 1.5 LN2;  unlabeled = 2 * (LN2 + 0) / 2 = LN2
     mixed: (0.5, 0.4, 0.1) to the certain (1, 0, 0): (0.25 + 0.16 + 0.01) / 3 = 0.14, with weight 1;
@@ -62,12 +62,12 @@ def test_without_mixing(readout: Network, batch: Batch) -> None:
 def test_a_mixture_is_of_the_strong_clip_and_another_ones_warped(
     readout: Network, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A share of 1: every patch is the other clip's, and so are label and weight.
+    """A fraction of 1: every patch is the other clip's, and so are label and weight.
 
     The first shows (0.2, 0.2, 0.6), of weight 0. The second shows (0.25, 0.5, 0.25), to learn (1, 0, 0) with
     weight 1: (0.5625 + 0.25 + 0.0625) / 3 = 0.875 / 3, halved over two clips: 0.875 / 6.
     """
-    monkeypatch.setattr(svformer, "beta_share", lambda _: 1.0)
+    monkeypatch.setattr(svformer, "beta_fraction", lambda _: 1.0)
     made = SVFormer(TASK, readout(), threshold=0.75, mix_weight=1.0, patch=2)
     assert terms(made, batch)["unlabeled/mixed"] == close(0.875 / 6)
 
@@ -84,8 +84,8 @@ def test_labels_and_weights_are_mixed_by_the_area(clips: Clips) -> None:
     guessed = torch.tensor([[0.8, 0.1, 0.1], [0.5, 0.25, 0.25]]).log()
     pseudo = svformer.Threshold(0.75)(guessed, torch.arange(2))
     mixed = torch.tensor([[0.5, 0.25, 0.25]]).log().expand(2, 3)
-    other, share = torch.tensor([1, 0]), torch.tensor(0.25)
-    found = svformer._distance(mixed, guessed, pseudo, other, share)
+    other, fraction = torch.tensor([1, 0]), torch.tensor(0.25)
+    found = svformer._distance(mixed, guessed, pseudo, other, fraction)
     assert found.item() == close(0.02734375)
 
 

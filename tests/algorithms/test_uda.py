@@ -16,8 +16,8 @@ from ssl_video.contract import Batch
 def test_loss(readout: Network, labeled: dict[str, Tensor], clips: Clips) -> None:
     """Two clips, threshold 0.65, temperature 0.5: probabilities are squared. Weight 2.
 
-    weak (2/3, 1/3, 0) is used, squared 4 to 1: learned (0.8, 0.2, 0). Before the squares the bar is 0.65, so
-    that (0.6, 0.3, 0.1), squared 0.78, is not used.
+    weak (2/3, 1/3, 0) is used, squared 4 to 1: learned (0.8, 0.2, 0). The threshold holds before the
+    squares: (0.6, 0.3, 0.1), squared 0.78, is not used.
     strong (0.5, 0.25, 0.25): 0.8 LN2 + 0.2 * 2 LN2 = 1.2 LN2;  unlabeled = 2 * (1.2 LN2 + 0) / 2
     """
     unlabeled = {

@@ -213,5 +213,5 @@ def test_kinetics100() -> None:
         each = clips(f"kinetics100-actorcutmix-{percent}")
         assert len(each.names) == labeled
         assert set(each.names) < train
-        share = np.bincount(each.label.codes) / counts
-        assert np.abs(share * 100 - percent).max() < 0.14 * percent  # proportional
+        fraction = np.bincount(each.label.codes) / counts
+        assert np.abs(fraction * 100 - percent).max() < 0.14 * percent  # proportional

@@ -45,7 +45,7 @@ def test_the_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # Step 0: two labels, none used. Step 1: y is right, z taken for a, which gets half of them for no clip.
     assert ["0", "2", "0.0", "–", "0.0", "–"] in lines
     assert ["1", "2", "100.0", "50.0", "50.0", "50.0"] in lines
-    # Classes of step 1, the least precise first: labels, coverage, recall, precision, given, share.
+    # Classes of step 1, the least precise first: labels, coverage, recall, precision, of labels, of clips.
     assert ["a", "0", "–", "–", "0.0", "50.0", "0.0"] in lines
     assert ["b", "2", "100.0", "50.0", "100.0", "50.0", "100.0"] in lines
     assert lines.index(["a", "0", "–", "–", "0.0", "50.0", "0.0"]) < next(

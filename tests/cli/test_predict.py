@@ -147,4 +147,4 @@ def test_why_there_is_no_expectation(
     assert "the run has neither validation clips nor folds, from which" in notes()
     kept = notes(spec=spec | {"validation": 0.2})
     assert "which are in its folder and not in the checkpoint: give the folder" in kept
-    assert "the run is not finished: the share and the precision" in notes(step=1)
+    assert "the run is not finished: the fraction and the precision" in notes(step=1)

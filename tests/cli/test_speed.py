@@ -21,7 +21,7 @@ def test_speed_says_what_is_not_the_networks(dataset: Path, call: Call, tmp_path
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    share = re.search(r"([\d.]+) % of the step is outside", done.stdout)
-    assert share is not None
-    assert 0 < float(share[1]) < 100
+    fraction = re.search(r"([\d.]+) % of the step is outside", done.stdout)
+    assert fraction is not None
+    assert 0 < float(fraction[1]) < 100
     assert list(tmp_path.iterdir()) == []

@@ -50,7 +50,7 @@ def test_every_step_slot_and_purpose_has_a_transform_of_its_own(transforms: list
 
 
 def test_kinds_of_clips_come_in_orders_of_their_own() -> None:
-    orders = [pool(Noise(), {}, purpose).places(0).tolist() for purpose in ("labeled", "unlabeled")]
+    orders = [pool(Noise(), {}, purpose).within_rows(0).tolist() for purpose in ("labeled", "unlabeled")]
     assert orders[0] != orders[1]
 
 
@@ -61,8 +61,8 @@ def test_loading_leaves_torchs_generator_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_positions_tell_clips_apart_and_nothing_else() -> None:
-    """Rows come by class, so that places among them would say whether two clips are of one."""
+def test_indices_tell_clips_apart_and_nothing_else() -> None:
+    """Rows come by class, so that numbers in their order would say whether two clips are of one."""
     some = pool(Noise(), {}, "unlabeled", rows=range(360), batch=8)
     assert sorted(some.by_index.tolist()) == list(range(360))
     for step in range(100):
@@ -73,12 +73,12 @@ def test_positions_tell_clips_apart_and_nothing_else() -> None:
     assert abs(np.corrcoef(classes, np.arange(360))[0, 1]) < 0.2
 
 
-def test_places_go_on_over_steps_and_passes() -> None:
+def test_the_order_goes_on_over_steps_and_passes() -> None:
     for batch in (1, 4, 7):
         some = pool(Noise(), {}, batch=batch)
-        drawn = np.concatenate([some.places(step) for step in range(36)])
+        drawn = np.concatenate([some.within_rows(step) for step in range(36)])
         assert all(sorted(drawn[first : first + 18]) == list(range(18)) for first in (0, 18))
-        assert drawn[:36].tolist() == [pool(Noise(), {}, batch=1).places(n)[0] for n in range(36)]
+        assert drawn[:36].tolist() == [pool(Noise(), {}, batch=1).within_rows(n)[0] for n in range(36)]
 
 
 def test_balanced_batches_do_not_depend_on_shards() -> None:
@@ -89,4 +89,4 @@ def test_balanced_batches_do_not_depend_on_shards() -> None:
     for step in range(12):
         assert np.bincount(LABELS[whole.rows_of(step)]).tolist() == [2, 2, 2]
         assert shared.rows_of(step).tolist() == whole.rows_of(step).tolist()
-        assert shared.places(step, 1).tolist() == whole.places(step)[2:4].tolist()
+        assert shared.within_rows(step, 1).tolist() == whole.within_rows(step)[2:4].tolist()

@@ -61,9 +61,10 @@ def test_features_are_those_of_the_clips_but_for_rounding(
             pool = made._pool(purpose)
             assert isinstance(pool, FeaturePool)
             copies = _copies(pool, step)
-            rows = pool.rows[pool.places(step)]
+            rows = pool.rows[pool.within_rows(step)]
             draws = [
-                (copy, pool._numbers[place]) for copy, place in zip(copies, pool.places(step), strict=True)
+                (copy, pool._numbers[place])
+                for copy, place in zip(copies, pool.within_rows(step), strict=True)
             ]
             clips = pool._draws.made(rows, draws, list(dict.fromkeys(pool.cuts.values())))
             for view, features in shown.items():

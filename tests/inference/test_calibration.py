@@ -18,9 +18,9 @@ def toy(scale: float, right: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("scale", "right"), [(4.0, 30), (0.5, 36)])
 def test_a_temperature_in_closed_form(scale: float, right: int) -> None:
-    """The likelihood is greatest where the first class has its share p: sigmoid(scale / T) = p."""
-    share = right / 40
-    expected = scale / math.log(share / (1 - share))
+    """The likelihood is greatest where the first class has its fraction p: sigmoid(scale / T) = p."""
+    fraction = right / 40
+    expected = scale / math.log(fraction / (1 - fraction))
     assert temperature(*toy(scale, right, 40 - right)) == close(expected)
 
 
@@ -38,7 +38,7 @@ def test_no_temperature_where_it_would_mean_nothing() -> None:
     assert temperature(logits[:9], labels[:9]) is None, "9 clips"
     assert temperature(*toy(4.0, 40, 0)) is None, "all right: every temperature is better than a greater one"
     exact = math.log(3.0)
-    assert temperature(*toy(exact, 30, 10)) is None, "the probability is 3/4, as the share of right ones"
+    assert temperature(*toy(exact, 30, 10)) is None, "the probability is 3/4, as the fraction of right ones"
 
 
 def test_sentences() -> None:

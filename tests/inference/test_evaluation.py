@@ -17,9 +17,9 @@ from ssl_video.inference.evaluation import Evaluation, check_files
 CLASSES = ("a", "b", "c", "d")
 
 
-def scores(*guesses: int, share: float = 0.7) -> np.ndarray:
-    """Each clip's guess has a share, and the other three the same of the rest."""
-    return np.where(np.arange(4) == np.array(guesses)[:, None], share, (1 - share) / 3)
+def scores(*guesses: int, fraction: float = 0.7) -> np.ndarray:
+    """Each clip's guess has a fraction, and the other three the same of the rest."""
+    return np.where(np.arange(4) == np.array(guesses)[:, None], fraction, (1 - fraction) / 3)
 
 
 # a: right, b, b; b: right; c: a, b; d has no clip.
@@ -28,7 +28,7 @@ MADE = Evaluation(
     CLASSES,
     np.array([0, 0, 0, 1, 2, 2]),
     {"model": scores(0, 1, 1, 1, 0, 1), "ema": scores(0, 0, 0, 1, 2, 2)},
-    {"ema": scores(0, 0, 0, 1, 2, 0, share=0.9)},
+    {"ema": scores(0, 0, 0, 1, 2, 0, fraction=0.9)},
 )
 
 

@@ -32,7 +32,7 @@ class Event:
         report: the progress of a run that moved.
         result: the record of a run that finished.
         reason: the reason of a failure, or the text of a warning.
-        said: whether the run's process reported the event itself.
+        reported: whether the run's process reported the event itself.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Event:
     report: "RunProgress | None" = None
     result: Result | None = None
     reason: str = ""
-    said: bool = True
+    reported: bool = True
 
     @property
     def is_end(self) -> bool:

@@ -208,7 +208,7 @@ class _Member:
         # A process that SIGKILL ends has no last words.
         if code not in (-signal.SIGKILL, _SERVER_LOST):
             how += _end_of(RunFolder(self.folder).log.splitlines())
-        return Event(kind, self.plan, reason=f"{how} (see {self.folder / LOG})", said=False)
+        return Event(kind, self.plan, reason=f"{how} (see {self.folder / LOG})", reported=False)
 
 
 def _changes(name: str) -> bool:
@@ -247,7 +247,7 @@ def _session_code(plan: Plan) -> bytes:
 
 def _telling(event: Event) -> tuple[bool, bool, bool]:
     """Return a sort key for the ends of a run's processes: the one that explains most comes first."""
-    unexplained = event.kind == "failed" and not event.said
+    unexplained = event.kind == "failed" and not event.reported
     return event.kind != "busy", event.kind not in ("failed", "lost"), unexplained
 
 

@@ -64,11 +64,11 @@ def read(path: Path) -> list[Label]:
         texts["label"], predicted = predicted, texts["label"]
     found = columns["probability"].to_pylist() if "probability" in columns else [""] * len(names)
     rows, lines = list[Label](), lines_of(path, np.arange(len(names)))
-    for name, label, other, share, line in zip(
+    for name, label, other, given, line in zip(
         names.to_pylist(), texts["label"], predicted, found, lines, strict=True
     ):
         file = parse(name)[0]
-        probability = float(share) if other and _is_number(share) else None
+        probability = float(given) if other and _is_number(given) else None
         rows.append(Label(file, name[len(file) :], label, other, probability, f"line {line}"))
     return rows
 
@@ -88,10 +88,10 @@ def written(rows: Sequence[Label]) -> str:
         # The columns have seconds. Frames stay in the path.
         in_frames = row.part.startswith("#f=")
         start, _, end = ("" if in_frames else row.part.partition("=")[2]).partition(",")
-        share = "" if row.probability is None else f"{row.probability:.6g}"
+        given = "" if row.probability is None else f"{row.probability:.6g}"
         path = row.path + row.part if in_frames else row.path
         words = csv_cells.mark(row.label), csv_cells.mark(row.predicted)
-        lines.append(csv_cells.line([csv_cells.mark_path(path), start, end, *words, share]))
+        lines.append(csv_cells.line([csv_cells.mark_path(path), start, end, *words, given]))
     return "".join(lines)
 
 

@@ -94,7 +94,7 @@ def look(
             found[path] = facts
     missing = [(row, path) for path, row in _first_rows(files).items() if path not in found]
     folder = cache_dir() / "frames"
-    with store.writing(anew=again) as keep:
+    with store.writing(replace=again) as keep:
         tasks = examine(missing, min(jobs, max(len(missing), 1)), seconds, probe) if missing else iter(())
         for done, (row, facts) in enumerate(tasks, 1):
             path = files[row]
@@ -160,7 +160,7 @@ class _Kept:
         return found
 
     @contextlib.contextmanager
-    def writing(self, anew: bool) -> Iterator[Callable[[str, str, Facts], None]]:
+    def writing(self, replace: bool) -> Iterator[Callable[[str, str, Facts], None]]:
         """Yield a function (id, stamp, facts) that stores findings immediately.
 
         Raises:
@@ -168,7 +168,7 @@ class _Kept:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("wb" if anew else "ab") as file:
+            with self.path.open("wb" if replace else "ab") as file:
                 # The previous line may be truncated.
                 file.write(b"\n" if file.tell() else b"")
 

@@ -49,7 +49,7 @@ def _word(purpose: str) -> int:
 
 
 class EpochOrder:
-    """An endless sequence of positions in [0, size), reshuffled every epoch, without gaps between epochs.
+    """An endless sequence of the numbers in [0, size), reshuffled every epoch, without gaps between epochs.
 
     A loader that is restarted leaves a gap. Here a batch may hold the end of one epoch and the start of the
     next.
@@ -60,7 +60,7 @@ class EpochOrder:
         self._pass: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def at(self, n: int) -> int:
-        """Return the n-th position."""
+        """Return the n-th number of the sequence."""
         number, place = divmod(n, self.size)
         if self._pass[0] != number:
             permutation = Stream(self.seed, f"order/{self.purpose}", number).permutation(self.size)
@@ -69,7 +69,9 @@ class EpochOrder:
 
 
 class BalancedOrder:
-    """An endless sequence of positions in which the classes take turns, also with unequal numbers of clips.
+    """An endless sequence of the numbers in [0, size) in which the classes take turns.
+
+    They may have unequal numbers of clips.
 
     A round has every class once, in an order of its own. The clips of a class come in their own `EpochOrder`,
     so those of a small class come again sooner. Every step's batch of B clips has floor(B / C) or
@@ -78,7 +80,7 @@ class BalancedOrder:
 
     Args:
         seed, purpose: see `Stream`.
-        labels: class indices of the positions, (size,).
+        labels: the class of each number, (size,).
         batch: clips per step.
     """
 
@@ -93,7 +95,7 @@ class BalancedOrder:
         self._drawn: tuple[int, list[np.ndarray]] = (-1, [])
 
     def at(self, n: int) -> int:
-        """Return the n-th position."""
+        """Return the n-th number of the sequence."""
         number, place = divmod(n, len(self._clips))
         period, inside = divmod(number, self._period)
         if self._drawn[0] != period:

@@ -39,19 +39,19 @@ def pseudo_labels(subject: Subject) -> None:
                 "there is a threshold, but `LossOutput.pseudo` is empty: the audit has nothing to measure"
             )
         raise NotApplicable("it produces no pseudo-labels")
-    for giver, (label, weight, distribution) in pseudos.items():
+    for role, (label, weight, distribution) in pseudos.items():
         if not label.shape == weight.shape == (clips.UNLABELED,) or label.dtype != torch.long:
             raise Failed(
-                f"{giver!r}: labels {tuple(label.shape)} {label.dtype}, weights {tuple(weight.shape)}"
+                f"{role!r}: labels {tuple(label.shape)} {label.dtype}, weights {tuple(weight.shape)}"
             )
         if not ((label >= 0) & (label < CLASSES)).all():
-            raise Failed(f"{giver!r}: labels from {label.min()} to {label.max()}, with {CLASSES} classes")
+            raise Failed(f"{role!r}: labels from {label.min()} to {label.max()}, with {CLASSES} classes")
         if not ((weight >= 0) & (weight <= 1)).all():
-            raise Failed(f"{giver!r}: weights from {weight.min():.3f} to {weight.max():.3f}")
+            raise Failed(f"{role!r}: weights from {weight.min():.3f} to {weight.max():.3f}")
         if weight.requires_grad or (distribution is not None and distribution.requires_grad):
-            raise Failed(f"{giver!r}: a gradient flows through its pseudo-labels")
+            raise Failed(f"{role!r}: a gradient flows through its pseudo-labels")
         if distribution is not None and not torch.allclose(distribution.sum(-1), torch.ones(len(label))):
-            raise Failed(f"{giver!r}: the distributions do not sum to 1")
+            raise Failed(f"{role!r}: the distributions do not sum to 1")
 
 
 @check("pseudo-labels-fit", networks=("plain",), fix="Look for argmin, a shift, or rows of other clips.")
@@ -65,11 +65,11 @@ def pseudo_labels_fit(subject: Subject) -> None:
     pseudos = seeded(algorithm, clips.plain(algorithm, _CLASSES)).pseudo
     if not pseudos:
         raise NotApplicable("it produces no pseudo-labels")
-    for giver, pseudo in pseudos.items():
+    for role, pseudo in pseudos.items():
         if pseudo.label.tolist() != list(_CLASSES):
-            raise Failed(f"{giver!r} labels clips of the classes {list(_CLASSES)} as {pseudo.label.tolist()}")
+            raise Failed(f"{role!r} labels clips of the classes {list(_CLASSES)} as {pseudo.label.tolist()}")
         if pseudo.distribution is not None and pseudo.distribution.argmax(-1).tolist() != list(_CLASSES):
-            raise Failed(f"{giver!r}: the likeliest class of a distribution is not the label")
+            raise Failed(f"{role!r}: the likeliest class of a distribution is not the label")
 
 
 @check("stop-gradient", ways=True, networks=("plain",),
@@ -86,14 +86,14 @@ def stop_gradient(subject: Subject) -> None:
     if not learners:
         raise NotApplicable("it has no strong view of unlabeled clips")
     batch = clips.moving(algorithm)
-    givers = [view for view in algorithm.unlabeled if view not in learners]
-    for view in givers:
+    sources = [view for view in algorithm.unlabeled if view not in learners]
+    for view in sources:
         batch.unlabeled[view].requires_grad_()
     output = seeded(algorithm, batch)
     # An unused `threshold` option, left over from another method, must not hide the terms.
     terms = _selected(subject, output) or named_unlabeled(output)
     gradients(algorithm, total(terms))
-    for view in givers:
+    for view in sources:
         given = batch.unlabeled[view].grad
         if given is not None and given.any():
             raise Failed(
@@ -254,7 +254,7 @@ def _moves(subject: Subject, above_all: LossOutput) -> bool:
     """Return whether clips are selected despite an unreachable threshold, because it starts lower."""
     algorithm = subject.build(threshold=0.0)
     free = seeded(algorithm, clips.moving(algorithm))
-    pairs = [(pseudo.weight, free.pseudo[giver].weight) for giver, pseudo in above_all.pseudo.items()]
+    pairs = [(pseudo.weight, free.pseudo[role].weight) for role, pseudo in above_all.pseudo.items()]
     return any(weight.any() for weight, _ in pairs) and all(torch.equal(*pair) for pair in pairs)
 
 

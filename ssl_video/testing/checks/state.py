@@ -114,8 +114,8 @@ def _two(subject: Subject, options: dict[str, Any]) -> tuple[_History, dict[str,
     both, pair = [subject.build(**options) for _ in range(2)], TwoRanks()
 
     def steps(rank: int) -> _History:
-        shares = [_half(clips.moving(both[rank], seed), rank) for seed in _SEEDS]
-        return train(both[rank], shares, _STEPS, pair.same_buffers, pair.average)
+        shards = [_half(clips.moving(both[rank], seed), rank) for seed in _SEEDS]
+        return train(both[rank], shards, _STEPS, pair.same_buffers, pair.average)
 
     histories = pair.run(steps)
     return [mean(terms) for terms in zip(*histories, strict=True)], both[0].state_dict()

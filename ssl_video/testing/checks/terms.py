@@ -226,9 +226,9 @@ def order(subject: Subject) -> None:
     batch, rows, labeled = clips.moving(algorithm), [4, 0, 5, 2, 1, 3], [2, 0, 3, 1]
     expected = seeded(algorithm, batch)
     found = seeded(same, clips.picked(batch, rows, labeled))
-    for giver, pseudo in expected.pseudo.items():
-        if not torch.equal(found.pseudo[giver].label, pseudo.label[rows]):
-            raise Failed(f"the pseudo-labels of {giver!r} change with the clips in another order")
+    for network, pseudo in expected.pseudo.items():
+        if not torch.equal(found.pseudo[network].label, pseudo.label[rows]):
+            raise Failed(f"the pseudo-labels of {network!r} change with the clips in another order")
     fixed = without_draws(subject)
     for name in fixed:
         ours, theirs = expected.terms[name].item(), found.terms[name].item()

@@ -5,7 +5,7 @@ import torch
 from helpers.numbers import close
 
 from ssl_video.algorithms.parts.averages import Average
-from ssl_video.algorithms.parts.mixing import beta_share, beta_shares
+from ssl_video.algorithms.parts.mixing import beta_fraction, beta_fractions
 from ssl_video.algorithms.parts.pseudo import sharpen
 
 
@@ -45,8 +45,8 @@ def test_sharpening_of_a_certain_prediction() -> None:
 def test_shares_of_beta() -> None:
     """Beta(c, c) has the mean 1/2 and the variance 1 / (4 (2c + 1)): 0.25 / 2.5 = 0.1 for c = 0.75."""
     torch.manual_seed(0)
-    shares = beta_shares(0.75, 4000)
-    assert shares.mean().item() == pytest.approx(0.5, abs=0.02)
-    assert shares.var().item() == pytest.approx(0.1, abs=0.01)
-    assert not beta_shares(0.0, 3).any()
-    assert beta_share(0.0) == 0
+    fractions = beta_fractions(0.75, 4000)
+    assert fractions.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert fractions.var().item() == pytest.approx(0.1, abs=0.01)
+    assert not beta_fractions(0.0, 3).any()
+    assert beta_fraction(0.0) == 0

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssl_video.algorithms.parts.mixing import beta_share, beta_shares, box_tube, mix, patch_tube
+from ssl_video.algorithms.parts.mixing import beta_fraction, beta_fractions, box_tube, mix, patch_tube
 
 CLIP = torch.zeros(2, 3, 4, 8, 16)
 
 
 def centres(monkeypatch: pytest.MonkeyPatch, row: float, column: float) -> None:
-    """Boxes have their centre there, as shares of height and width."""
+    """Boxes have their centre there, as fractions of height and width."""
     monkeypatch.setattr(torch, "rand", lambda count: torch.tensor([row, column]))
 
 
@@ -100,11 +100,11 @@ def test_shares_of_a_beta_distribution() -> None:
     """Beta(c, c) has the mean 1/2 and the variance 1 / (8 c + 4); of 0, nothing is mixed."""
     torch.manual_seed(0)
     for concentration in (0.75, 1.0, 10.0):
-        drawn = beta_shares(concentration, 2000)
+        drawn = beta_fractions(concentration, 2000)
         assert drawn.mean().item() == pytest.approx(0.5, abs=0.03)
         assert drawn.var().item() == pytest.approx(1 / (8 * concentration + 4), rel=0.1)
-    assert beta_share(0) == 0
-    assert beta_shares(0, 3).tolist() == [0, 0, 0]
+    assert beta_fraction(0) == 0
+    assert beta_fractions(0, 3).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("draw", [lambda: box_tube(CLIP, 0.3), lambda: patch_tube(CLIP, 4, 0.4)])

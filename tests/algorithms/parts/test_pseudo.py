@@ -29,18 +29,19 @@ def test_masked_cross_entropy_learns_a_distribution_where_there_is_one() -> None
 
 
 @pytest.mark.parametrize(
-    ("progress", "share", "height"),
+    ("progress", "fraction", "height"),
     [(0.0, 0.4, 0.0), (0.1, 0.4, 0.25), (0.4, 0.4, 1.0), (0.9, 0.4, 1.0), (0.0, 0.0, 1.0)],
 )
-def test_the_ramp(progress: float, share: float, height: float) -> None:
-    assert ramp(progress, share) == close(height)
+def test_the_ramp(progress: float, fraction: float, height: float) -> None:
+    assert ramp(progress, fraction) == close(height)
 
 
 @pytest.mark.parametrize(
-    ("progress", "share", "on"), [(0.0, 0.0, 1), (0.0, 0.5, 0), (0.499, 0.5, 0), (0.5, 0.5, 1), (0.9, 0.5, 1)]
+    ("progress", "fraction", "on"),
+    [(0.0, 0.0, 1), (0.0, 0.5, 0), (0.499, 0.5, 0), (0.5, 0.5, 1), (0.9, 0.5, 1)],
 )
-def test_a_phase_has_started_at_its_first_step(progress: float, share: float, on: float) -> None:
-    assert step_after(progress, share) == on
+def test_a_phase_has_started_at_its_first_step(progress: float, fraction: float, on: float) -> None:
+    assert step_after(progress, fraction) == on
 
 
 def test_masked_cross_entropy_of_nothing_is_zero_and_has_a_gradient() -> None:
@@ -69,7 +70,7 @@ def test_the_threshold_gives_labels_without_gradient() -> None:
 
 
 def test_the_threshold_compares_in_float32() -> None:
-    """softmax(3, 0)'s confidence 0.9526 is 0.953 in bfloat16: a bar between must not be reached."""
+    """softmax(3, 0)'s confidence 0.9526 is 0.953 in bfloat16: a threshold between must not be reached."""
     predicted = torch.tensor([[3.0, 0.0]], dtype=torch.bfloat16)
     assert Threshold(0.9528)(predicted, INDICES[:1]).weight.tolist() == [0]
     assert Threshold(0.9524)(predicted, INDICES[:1]).weight.tolist() == [1]

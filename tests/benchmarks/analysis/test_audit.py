@@ -74,8 +74,8 @@ def test_by_class_by_hand() -> None:
     same(found.coverage, [[1, 1 / 2], [0, 1]])
     same(found.recall, [[1, 0], [nan, 2 / 3]])
     same(found.precision, [[1.5 / 2.5, nan], [0, 1]])
-    same(found.given, [[1, 0], [1 / 3, 2 / 3]])
-    same(found.share, [[1 / 2, 1 / 2], [1 / 4, 3 / 4]])
+    same(found.label_fraction, [[1, 0], [1 / 3, 2 / 3]])
+    same(found.clip_fraction, [[1 / 2, 1 / 2], [1 / 4, 3 / 4]])
 
 
 def test_every_step_alone_is_what_training_records() -> None:

@@ -92,13 +92,13 @@ def test_tables_sort_by_value_from_the_keyboard(tab: Tab) -> None:
 def test_tables_are_searched_and_narrowed(tab: Tab) -> None:
     tab.page.fill("#leaderboard input", "CMPL per-class:10")
     assert tab.column("leaderboard", 1) == ["cmpl"]
-    assert "1 of " in tab.page.inner_text("#leaderboard .told")
+    assert "1 of " in tab.page.inner_text("#leaderboard .range")
     tab.page.fill("#leaderboard input", "")
     tab.page.select_option("#leaderboard select >> nth=0", "fixmatch")
     assert len(tab.column("leaderboard", 1)) == 2
     tab.page.select_option("#leaderboard select >> nth=1", "per-class:10")
     assert tab.column("leaderboard", 1) == []
-    assert "0 of " in tab.page.inner_text("#leaderboard .told")
+    assert "0 of " in tab.page.inner_text("#leaderboard .range")
 
 
 def test_pages_are_turned(tab: Tab) -> None:

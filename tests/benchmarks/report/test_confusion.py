@@ -8,7 +8,7 @@ from helpers.records import draws
 from helpers.report_pages import Document, folder, report_data, write
 
 from ssl_video.benchmarks.report import confusion
-from ssl_video.benchmarks.report.confusion import Confusion, most_confused, shares
+from ssl_video.benchmarks.report.confusion import Confusion, fractions, most_confused
 
 CLASSES = ("a", "b", "c")
 # Two runs: a is a, a is b, b is b, b is a | a is a, a is c, b is a, b is a; c has no clip.
@@ -19,7 +19,7 @@ SECOND = run_files.predictions_of([0, 0, 1, 1], {"model": [0, 2, 0, 0], "teacher
 def test_counts_by_hand() -> None:
     counts = confusion.confusion([FIRST, SECOND], "model")
     assert counts.tolist() == [[2, 1, 1], [3, 1, 0], [0, 0, 0]]
-    np.testing.assert_array_equal(shares(counts), [[0.5, 0.25, 0.25], [0.75, 0.25, 0], [np.nan] * 3])
+    np.testing.assert_array_equal(fractions(counts), [[0.5, 0.25, 0.25], [0.75, 0.25, 0], [np.nan] * 3])
 
 
 def test_most_confused_by_hand() -> None:
@@ -28,8 +28,8 @@ def test_most_confused_by_hand() -> None:
     assert most_confused(counts, CLASSES) == expected
     assert most_confused(counts, CLASSES, 1) == expected[:1]
     rare = np.array([[0, 1, 0], [2, 8, 0], [0, 0, 1]])
-    by_share, by_clips = (most_confused(rare, CLASSES, by_clips=by) for by in (False, True))
-    assert [pair.truth for pair in by_share] == ["a", "b"]
+    by_fraction, by_clips = (most_confused(rare, CLASSES, by_clips=by) for by in (False, True))
+    assert [pair.truth for pair in by_fraction] == ["a", "b"]
     assert [pair.truth for pair in by_clips] == ["b", "a"]
     assert most_confused(np.eye(3, dtype=np.int64), CLASSES) == []
 

@@ -17,7 +17,7 @@ WORDS = {
     "initialisation": {"scratch", "ImageNet", "ImageNet teacher", "VLM teacher", "not stated"},
     "modality": {"RGB", "RGB+gradient", "RGB+flow+gradient", "not stated"},
     "dataset": set(published.CLASSES) | {"finediving"},
-    "protocol": {f"{share}%" for share in (1, 5, 10, 20, 40, 50, 60)},
+    "protocol": {f"{fraction}%" for fraction in (1, 5, 10, 20, 40, 50, 60)},
     "certainty": {"stated", "quoted"},
 }
 
@@ -80,8 +80,8 @@ def test_no_number_stands_twice() -> None:
 def test_more_labels_never_hurt_in_one_row() -> None:
     """A value in the wrong column would show as a fall, as it does for no published row."""
     keys = ["method", "backbone", "initialisation", "modality", "dataset", "source", "note"]
-    shares = FRAME["protocol"].str.rstrip("%").astype(int)
-    for key, group in FRAME.assign(share=shares).sort_values("share").groupby(keys):
+    fractions = FRAME["protocol"].str.rstrip("%").astype(int)
+    for key, group in FRAME.assign(fraction=fractions).sort_values("fraction").groupby(keys):
         assert group["value"].is_monotonic_increasing, key
 
 
@@ -141,7 +141,7 @@ def beside(**changes: object) -> TableContent:
     return dataclasses.replace(lay_out(comparison), published=published.beside(comparison.columns))
 
 
-def shares(content: TableContent) -> set[tuple[str, str]]:
+def fractions(content: TableContent) -> set[tuple[str, str]]:
     assert content.published is not None
     return set(content.published.frame[["dataset", "protocol"]].itertuples(index=False, name=None))
 
@@ -161,7 +161,7 @@ def shares(content: TableContent) -> set[tuple[str, str]]:
 )
 def test_what_stands_beside_a_column(changes: dict[str, object], found: set[tuple[str, str]]) -> None:
     content = beside(**changes)
-    assert shares(content) == found
+    assert fractions(content) == found
     assert content.published is not None
     assert bool(found) == (published.CAVEAT in content.published.notes)
 

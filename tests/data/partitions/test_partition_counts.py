@@ -91,8 +91,8 @@ def test_percentages_are_exact() -> None:
     index = make_index([f"{c}/{k:03d}.mp4" for c in "ab" for k in range(100)])
     assert counts(index, "percent:14.5") == [15, 15]
     # The percentages of the literature of UCF-101's 9,537 training clips
-    shares = {p: Percent(Fraction(p), "global", "floor", False).of(9537) for p in (5, 10, 20, 50)}
-    assert shares == {5: 476, 10: 953, 20: 1907, 50: 4768}
+    fractions = {p: Percent(Fraction(p), "global", "floor", False).of(9537) for p in (5, 10, 20, 50)}
+    assert fractions == {5: 476, 10: 953, 20: 1907, 50: 4768}
 
 
 def test_more_clips_than_a_class_has(index: Index) -> None:

@@ -93,9 +93,9 @@ def test_words_are_philoxs() -> None:
 def test_numbers_are_evenly_spread() -> None:
     # 2000 draws of a uniform number: mean 1/2, deviation of the mean sqrt(1/12/2000) = .0065, six of it .039.
     stream = Stream(0, "spread")
-    shares = np.array([stream.uniform() for _ in range(2000)])
-    assert abs(shares.mean() - 0.5) < 0.039
-    assert abs(np.corrcoef(shares[1:], shares[:-1])[0, 1]) < 6 / np.sqrt(2000)
+    fractions = np.array([stream.uniform() for _ in range(2000)])
+    assert abs(fractions.mean() - 0.5) < 0.039
+    assert abs(np.corrcoef(fractions[1:], fractions[:-1])[0, 1]) < 6 / np.sqrt(2000)
     # Counts of 5 numbers in 2000 draws: 400, deviation 18, six of it 108.
     counts = np.bincount([stream.integer(5) for _ in range(2000)], minlength=5)
     assert len(counts) == 5
