@@ -64,8 +64,8 @@ CHANGES = [
 
     # mixmatch
     M("mixmatch.py", "    @torch.no_grad()\n", "", "a gradient through the label"),
-    M("mixmatch.py", "torch.minimum(share, 1 - share)", "share", "more of the other clip"),
-    M("mixmatch.py", "mix(targets, targets[other], share[:, None])", "targets", "labels are not mixed"),
+    M("mixmatch.py", "torch.minimum(fraction, 1 - fraction)", "fraction", "more of the other clip"),
+    M("mixmatch.py", "mix(targets, targets[other], fraction[:, None])", "targets", "labels are not mixed"),
     M("mixmatch.py", "targets[other]", "targets[other.flip(0)]", "labels of other clips"),
     M("mixmatch.py", "(one.softmax(-1) + other.softmax(-1)) / 2", "one.softmax(-1)", "one clip alone"),
     M("mixmatch.py", "logits[count:].softmax(-1)", "logits[count:]", "logits for probabilities"),
@@ -77,9 +77,9 @@ CHANGES = [
     M("svformer.py", 'mix(u["strong"], u["warped"][other], mask)',
       'u["strong"].copy_(mix(u["strong"], u["warped"][other], mask))', "written into the batch"),
     M("svformer.py", 'u["warped"][other], mask', 'u["warped"], mask', "mixed with itself"),
-    M("svformer.py", "target, weight = mix(target, target[other], share)",
-      "target, weight = mix(target, target[other], 1 - share)", "the other share"),
-    M("svformer.py", "mix(pseudo.weight, pseudo.weight[other], share)", "pseudo.weight", "one weight alone"),
+    M("svformer.py", "target, weight = mix(target, target[other], fraction)",
+      "target, weight = mix(target, target[other], 1 - fraction)", "the other fraction"),
+    M("svformer.py", "mix(pseudo.weight, pseudo.weight[other], fraction)", "pseudo.weight", "one weight alone"),
     M("svformer.py", "mixed.softmax(-1) - target", "mixed - target", "logits for probabilities"),
     M("svformer.py", '"unlabeled": on * self.weight', '"unlabeled": self.weight', "phase ignored"),
     M("svformer.py", "pseudo.weight[:, None] > 0", "pseudo.weight[:, None] < 1",
@@ -99,8 +99,8 @@ CHANGES = [
 
     # cutmix
     M("cutmix.py", "Pseudo(pseudo.label.flip(0), pseudo.weight.flip(0))", "pseudo", "one label for both"),
-    M("cutmix.py", "(1 - share) * outside + share * inside", "share * outside + (1 - share) * inside",
-      "shares exchanged"),
+    M("cutmix.py", "(1 - fraction) * outside + fraction * inside", "fraction * outside + (1 - fraction) * inside",
+      "fractions exchanged"),
     M("cutmix.py", "pseudo.weight.flip(0))", "pseudo.weight)", "the other one's weight"),
     M("cutmix.py", "mix(strong, strong.flip(0), tube)", "strong", "nothing is pasted"),
 
