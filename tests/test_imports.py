@@ -305,6 +305,21 @@ FILE_NAMES = {
 }
 
 
+# Shown as Python's own tools show them: first lines in lists, arguments on a method's page.
+SHOW_DOCSTRINGS = {
+    "ssl_video/registry.py",
+    "ssl_video/pages/page.py",
+    "ssl_video/pages/source.py",
+    "ssl_video/testing/checks/declaration.py",
+}
+
+
+def test_no_program_text_is_taken_from_docstrings() -> None:
+    files = [path for folder in FOLDERS.values() for path in folder.rglob("*.py")]
+    reading = {str(path.relative_to(ROOT)) for path in files if "__doc__" in path.read_text()}
+    assert reading == SHOW_DOCSTRINGS
+
+
 def test_the_files_of_a_run_are_named_in_one_place() -> None:
     """So that nobody else reads or writes them. Sentences for users, which have spaces, may mention them."""
     assert {"result.json", "metrics.jsonl", "spec.yaml", "partition.txt", "log.txt"} <= FILE_NAMES

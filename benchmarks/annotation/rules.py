@@ -111,7 +111,7 @@ def table(found: RuleAccuracies) -> str:
     return "\n".join(lines)
 
 
-@click.command(help=(__doc__ or "").partition("\n")[0])
+@click.command()
 @click.argument("train", type=click.Path(path_type=Path))
 @click.option("--test", type=click.Path(path_type=Path), help="test clips  [held out of the first file]")
 @click.option("--source", default="", help="regular expression of a source video in a file's name")
@@ -119,7 +119,7 @@ def table(found: RuleAccuracies) -> str:
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--number", type=click.IntRange(1), help="clips of a round  [one for each class]")
 def main(train: Path, test: Path | None, source: str, draws: int, rounds: int, number: int | None) -> None:
-    """Print a table."""
+    """Measure the accuracy that labels chosen by each rule lead to, round by round."""
     clips = read(train, source)
     held = read(test, source, clips.classes) if test else None
     print(table(measure(clips, held, draws, rounds, number or 0)))

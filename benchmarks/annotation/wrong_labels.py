@@ -104,14 +104,14 @@ def table(found: FoundLabels, wrong: float, size: int) -> str:
     return "\n".join(lines)
 
 
-@click.command(help=(__doc__ or "").partition("\n")[0])
+@click.command()
 @click.argument("clips", type=click.Path(path_type=Path))
 @click.option("--source", default="", help="regular expression of a source video in a file's name")
 @click.option("--draws", type=click.IntRange(2), default=20, show_default=True)
 @click.option("--size", type=click.IntRange(max(COUNTS)), default=100, show_default=True)
 @click.option("--wrong", type=click.FloatRange(0, 1, min_open=True), default=0.1, show_default=True)
 def main(clips: Path, source: str, draws: int, size: int, wrong: float) -> None:
-    """Print a table."""
+    """Measure how early the check of labels finds labels that were made wrong."""
     print(table(measure(read(clips, source), draws, size, wrong), wrong, size))
 
 

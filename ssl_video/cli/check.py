@@ -24,7 +24,7 @@ from ssl_video.cli.text import Table
 def command(algorithm: str | None, only: tuple[str, ...], style: bool | None, listed: bool) -> int:
     """Check an algorithm: its declarations, loss terms, gradients, teachers, state, and processes.
 
-    NAME is given as for bench --algo. A failed check reports the finding, why it matters, and the usual fix.
+    NAME is given as for bench --algo. A failed check reports the finding, the reason, and the usual fix.
     The status is 1 if any check fails. It takes some seconds; no data and no GPU are needed.
     """
     # A wrong name is reported before torch is imported, which takes seconds.
@@ -33,7 +33,7 @@ def command(algorithm: str | None, only: tuple[str, ...], style: bool | None, li
     if listed:
         for entry in sv.testing.CHECKS.values():
             console.print(entry.name, style="bold", markup=False, highlight=False)
-            console.print(Padding(f"{entry.promise} {entry.why}", (0, 2)), markup=False, highlight=False)
+            console.print(Padding(f"{entry.promise} {entry.reason}", (0, 2)), markup=False, highlight=False)
         return 0
     checks = sv.testing.CHECKS
     problems = [str(sv.InputError.unknown("check", one, checks)) for one in only if one not in checks]
@@ -67,12 +67,12 @@ def command(algorithm: str | None, only: tuple[str, ...], style: bool | None, li
 
 
 def _explain(console: Console, result: "sv.testing.CheckResult") -> None:
-    """Print a failure: the requirement, the finding, why it matters, and the usual fix."""
+    """Print a failure: the requirement, the finding, the reason, and the usual fix."""
     check = result.check
     console.print(f"\n[red]FAIL[/red]  [bold]{check.name}[/bold]", highlight=False)
     table = Table.grid(padding=(0, 2))
     for title, text in (
-        ("promise", check.promise), ("found", result.found), ("why", check.why), ("fix", check.fix)
+        ("promise", check.promise), ("found", result.found), ("reason", check.reason), ("fix", check.fix)
     ):  # fmt: skip
         table.add_row(f"  {title}", Text(text))
     console.print(table, highlight=False)

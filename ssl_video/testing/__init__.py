@@ -84,7 +84,7 @@ def check_algorithm(algorithm: str | type[Algorithm], *checks: str, style: bool 
             methods of the zoo alone.
 
     Raises:
-        ContractError: holds every failure: the finding, why it matters, and the usual fix.
+        ContractError: holds every failure: the finding, the reason, and the usual fix.
         InputError: there is no such algorithm, or it is not a subclass of `Algorithm`.
     """
     made = list(results(algorithm, *checks, style=style))

@@ -47,7 +47,7 @@ class Check:
     Attributes:
         name: its name.
         promise: the requirement, in a line.
-        why: the mistakes that it prevents.
+        reason: the mistakes that it prevents.
         fix: the usual fix of a failure.
         look: raises `Failed` or `NotApplicable`.
         networks: the kinds of networks to check with.
@@ -57,7 +57,7 @@ class Check:
 
     name: str
     promise: str
-    why: str
+    reason: str
     fix: str
     look: Callable[[Subject], None]
     networks: tuple[Networks, ...]
@@ -80,25 +80,26 @@ class CheckResult:
     found: str = ""
 
     def __str__(self) -> str:
-        """Return a failure in four lines: name, finding, why it matters, usual fix."""
+        """Return a failure in four lines: name and promise, finding, reason, usual fix."""
         check = self.check
-        return f"{check.name}: {check.promise}\n  found: {self.found}\n  why: {check.why}\n  fix: {check.fix}"
+        lines = ("found", self.found), ("reason", check.reason), ("fix", check.fix)
+        return "\n  ".join([f"{check.name}: {check.promise}", *(f"{name}: {text}" for name, text in lines)])
 
 
 def check(
     name: str,
     *,
+    promise: str,
+    reason: str,
     fix: str,
     networks: tuple[Networks, ...] = ("plain", "batch-norm"),
     ways: bool = False,
     style: bool = False,
 ) -> Callable[[Callable[[Subject], None]], Check]:
-    """Turn a function into a check; its docstring holds the promise, a blank line, and the reason."""
+    """Turn a function that raises `Failed` or `NotApplicable` into a check; for arguments see `Check`."""
 
     def made(look: Callable[[Subject], None]) -> Check:
-        promise, _, why = (look.__doc__ or "").partition("\n\n")
-        assert why, f"{name}: the docstring says why"
-        return Check(name, " ".join(promise.split()), " ".join(why.split()), fix, look, networks, ways, style)
+        return Check(name, promise, reason, fix, look, networks, ways, style)
 
     return made
 

@@ -65,7 +65,7 @@ def test_all_failures_are_told_together_with_what_why_and_how() -> None:
     assert message.startswith(f"Lazy fails 3 of {len(CHECKS) - len(OF_STYLE)} checks\n\n")
     for failure in error.value.failures:
         assert f"found: {failure.found}" in message
-        assert f"why: {failure.check.why}" in message
+        assert f"reason: {failure.check.reason}" in message
         assert f"fix: {failure.check.fix}" in message
 
 
@@ -174,7 +174,7 @@ def test_the_callers_random_numbers_and_threads_stay() -> None:
 def test_every_check_explains_itself() -> None:
     for entry in CHECKS.values():
         assert entry.promise.endswith("."), entry.name
-        assert entry.why.endswith("."), entry.name
+        assert entry.reason.endswith("."), entry.name
         assert len(entry.fix) > 15, entry.name
 
 
@@ -223,7 +223,7 @@ def test_the_command_explains_a_failure(starting_file: Path, capsys: pytest.Capt
     entry = CHECKS["unlabeled-terms-teach"]
     assert f"promise {entry.promise}" in out
     assert "found unlabeled" in out
-    assert f"why {entry.why}" in out
+    assert f"reason {entry.reason}" in out
     assert f"fix {entry.fix}" in out
     assert "1 passed, 1 failed, 0 not applicable, in" in out
 

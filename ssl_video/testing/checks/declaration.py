@@ -18,15 +18,14 @@ _ONCE: tuple[Networks, ...] = ("plain",)
 
 
 @check(
-    "constructor", networks=_ONCE,
+    "constructor",
+    promise="The constructor takes the task, one network per role, and typed keywords with defaults.",
+    reason="Its keyword-only arguments are the configuration schema: they define the YAML keys, `--set` "
+    "and the types of both.",
+    networks=_ONCE,
     fix="def __init__(self, task, <one network per role>, *, <options, each with a type and a default>).",
-)  # fmt: skip
+)
 def constructor(subject: Subject) -> None:
-    """Check that the constructor takes the task, one network per role, and typed keywords with defaults.
-
-    Its keyword-only arguments are the configuration schema: they define the YAML keys, `--set` and the types
-    of both.
-    """
     parameters = inspect.signature(subject.constructor).parameters
     keywords = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
     positional = [n for n, p in parameters.items() if p.kind not in keywords]
@@ -45,15 +44,13 @@ def constructor(subject: Subject) -> None:
 
 @check(
     "description",
+    promise="The class's docstring summarises the method in a line and describes every option.",
+    reason="Lists show its first line, and a user who sets an option needs its meaning, unit and source.",
     networks=_ONCE,
     style=True,
     fix="Add a line `option: what it means` under `Args:` in the docstring.",
 )
 def description(subject: Subject) -> None:
-    """Check that the class's docstring summarises the method in a line and describes every option.
-
-    Lists show its first line, and a user who sets an option needs its meaning, unit and source.
-    """
     if not subject.constructor.__doc__:
         raise Failed("the class has no docstring")
     # A subclass of another method need not repeat its options.
@@ -65,16 +62,15 @@ def description(subject: Subject) -> None:
 
 @check(
     "differences",
+    promise="The class lists the differences from the paper, or from common practice.",
+    reason="If a method silently differs from its paper, its numbers are compared as if they were the "
+    "paper's.",
     networks=_ONCE,
     style=True,
-    fix="Give the class `differences = (...)`: a sentence for each, also for parts that are unchanged but "
-    "often done differently; mark values that no source gives as yours.",
+    fix="Give the class `differences = (...)`: a sentence for each, also for parts that are unchanged "
+    "but often done differently; mark values that no source gives as yours.",
 )
 def differences(subject: Subject) -> None:
-    """Check that the class lists the differences from the paper, or from common practice.
-
-    If a method silently differs from its paper, its numbers are compared as if they were the paper's.
-    """
     # Those of a method that this one is derived from are of another paper.
     if not vars(subject.constructor).get("differences"):
         raise Failed("the class has no `differences`")
@@ -82,15 +78,13 @@ def differences(subject: Subject) -> None:
 
 @check(
     "page",
+    promise="A method of the zoo has a page in docs/algorithms.",
+    reason="Users need to know a method's idea, cost and results before they choose it.",
     networks=_ONCE,
     style=True,
     fix="Write docs/algorithms/NAME.md; the pages of the other methods show how.",
 )
 def page(subject: Subject) -> None:
-    """Check that a method of the zoo has a page in docs/algorithms.
-
-    Users need to know a method's idea, cost and results before they choose it.
-    """
     package, _, module = subject.constructor.__module__.rpartition(".")
     file = inspect.getsourcefile(subject.constructor)
     folder = Path(file or "").resolve().parents[1] / "docs"
@@ -101,17 +95,17 @@ def page(subject: Subject) -> None:
 
 
 @check(
-    "imports", networks=_ONCE,
-    fix="Request clips as views and networks as roles, keep state in buffers, draw with torch, and use "
-    "`ssl_video.gather` for computations over the whole batch.",
-)  # fmt: skip
+    "imports",
+    promise="The algorithm uses no part of the training engine: optimizers, loaders, devices, processes.",
+    reason="A method that steps, loads or distributes by itself does not run under the same conditions "
+    "as the methods it is compared with. Random numbers from other sources than torch change when "
+    "a run is resumed. Hidden labels could only come from the data, so an algorithm does not "
+    "import the data.",
+    networks=_ONCE,
+    fix="Request clips as views and networks as roles, keep state in buffers, draw with torch, and "
+    "use `ssl_video.gather` for computations over the whole batch.",
+)
 def imports(subject: Subject) -> None:
-    """Check that the algorithm uses no part of the training engine: optimizers, loaders, devices, processes.
-
-    A method that steps, loads or distributes by itself does not run under the same conditions as the methods
-    it is compared with. Random numbers from other sources than torch change when a run is resumed. Hidden
-    labels could only come from the data, so an algorithm does not import the data.
-    """
     found = [
         f"{file.name}, line {line}: {name}"
         for file, classes in sorted(sources(subject).items())
@@ -123,14 +117,13 @@ def imports(subject: Subject) -> None:
 
 @check(
     "views",
+    promise="Every view has a valid augmentation, network and rate, and a name that fits its recipe.",
+    reason="A run would stop before its first step. A view called strong that is not strong changes the "
+    "method.",
     networks=_ONCE,
     fix="Use an existing augmentation and role; name a view after its recipe, or give it another name.",
 )
 def views(subject: Subject) -> None:
-    """Check that every view has a valid augmentation, network and rate, and a name that fits its recipe.
-
-    A run would stop before its first step. A view called strong that is not strong changes the method.
-    """
     algorithm = subject.build()
     for name, view in (*algorithm.labeled.items(), *algorithm.unlabeled.items()):
         if view.augmentation not in augment.RECIPES:
@@ -149,14 +142,12 @@ def views(subject: Subject) -> None:
 
 @check(
     "no-memory",
+    promise="An instance can be built on torch's meta device, without memory.",
+    reason="This allows a complete check of a run before its first video is decoded.",
     networks=_ONCE,
     fix="Do not read the numbers of tensors (float(), item(), data) in the constructor.",
 )
 def no_memory(subject: Subject) -> None:
-    """Check that an instance can be built on torch's meta device, without memory.
-
-    This allows a complete check of a run before its first video is decoded.
-    """
     # Moved, not built there: drawing weights on the meta device imports sympy, which takes a second.
     networks = iter([Small(False).to("meta") for _ in subject.constructor.roles])
     with torch.device("meta"):

@@ -18,15 +18,15 @@ _Step = tuple[dict[str, float], dict[str, Tensor | None]]
 
 
 @check(
-    "features", networks=("plain",), ways=True,
+    "features",
+    promise="Features in place of clips give the same loss, or that `works_on_pixels` is declared.",
+    reason="With a probe, a batch holds stored features, which only the networks can tell from clips. A "
+    "method that mixes or changes clips would do so with features, and would be another method.",
+    networks=("plain",),
+    ways=True,
     fix="Pass views to the networks as they are, or declare `works_on_pixels = True`.",
-)  # fmt: skip
+)
 def features(subject: Subject) -> None:
-    """Check that features in place of clips give the same loss, or that `works_on_pixels` is declared.
-
-    With a probe, a batch holds stored features, which only the networks can tell from clips. A method that
-    mixes or changes clips would do so with features, and would be another method.
-    """
     if subject.build().works_on_pixels:
         raise NotApplicable("it declares `works_on_pixels`")
     frozen = SmallProbe(norm=True).backbone

@@ -25,15 +25,13 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 
 @check(
     "unlabeled-terms-teach",
+    promise="The unlabeled terms reach every parameter of the network whose training is tested.",
+    reason="If a teacher's logits replace the student's, the term is exactly 0 and the method trains "
+    "supervised-only under another name. Its row in a table looks like the supervised one.",
     ways=True,
     fix="Check whose logits the term uses: those of the network that learns, computed with gradient.",
 )
 def unlabeled_terms_teach(subject: Subject) -> None:
-    """Check that the unlabeled terms reach every parameter of the network whose training is tested.
-
-    If a teacher's logits replace the student's, the term is exactly 0 and the method trains supervised-only
-    under another name. Its row in a table looks like the supervised one.
-    """
     if not subject.build().unlabeled:
         raise NotApplicable("it reads no unlabeled clips")
     idle = set[str]()
@@ -57,15 +55,13 @@ def unlabeled_terms_teach(subject: Subject) -> None:
 
 @check(
     "all-parameters-learn",
+    promise="Every trained parameter is always part of the loss and gets a nonzero gradient at the end.",
+    reason="With several processes, a parameter without a gradient stops a run. Weights without a "
+    "gradient would also be counted as trained.",
     ways=True,
     fix="Remove unused parts; give a part that is inactive for a while a term of weight 0.",
 )
 def all_parameters_learn(subject: Subject) -> None:
-    """Check that every trained parameter is always part of the loss and gets a nonzero gradient at the end.
-
-    With several processes, a parameter without a gradient stops a run. Weights without a gradient would also
-    be counted as trained.
-    """
     for progress in (0.0, 0.5, LATE):
         algorithm = subject.build(**subject.eager)
         found = gradients(algorithm, seeded(algorithm, clips.moving(algorithm), progress).loss)
@@ -79,15 +75,13 @@ def all_parameters_learn(subject: Subject) -> None:
 
 @check(
     "teachers-rest",
+    promise="The loss leaves teachers alone: no gradient, evaluation mode, the same state.",
+    reason="A teacher in training mode normalises by the batch, applies dropout, and averages its own "
+    "statistics. A teacher that gets gradients is not an average.",
     ways=True,
     fix="Keep teachers in eval mode whatever mode is requested, and without gradient: `ssl_video.Teacher`.",
 )
 def teachers_rest(subject: Subject) -> None:
-    """Check that the loss leaves teachers alone: no gradient, evaluation mode, the same state.
-
-    A teacher in training mode normalises by the batch, applies dropout, and averages its own statistics. A
-    teacher that gets gradients is not an average.
-    """
     algorithm = subject.build(**subject.eager)
     teachers = frozen(algorithm)
     still = [role for role in algorithm.roles if role in teachers]
@@ -109,13 +103,15 @@ def teachers_rest(subject: Subject) -> None:
             raise Failed(f"the loss changed {', '.join(changed)} of {name}")
 
 
-@check("teachers-follow", ways=True, fix="Call self.teacher.update(self.model) in after_step.")
+@check(
+    "teachers-follow",
+    promise="A step moves an averaging teacher towards its network, in weights and statistics.",
+    reason="A teacher that does not move, or that follows something else, gives the labels of an "
+    "untrained network. Frozen networks that the run is given (roles) must not change.",
+    ways=True,
+    fix="Call self.teacher.update(self.model) in after_step.",
+)
 def teachers_follow(subject: Subject) -> None:
-    """Check that a step moves an averaging teacher towards its network, in weights and statistics.
-
-    A teacher that does not move, or that follows something else, gives the labels of an untrained network.
-    Frozen networks that the run is given (roles) must not change.
-    """
     algorithm = subject.build(**subject.eager)
     teachers = frozen(algorithm)
     if not teachers:
@@ -157,15 +153,14 @@ def _approached(target: Tensor, before: Tensor, after: Tensor) -> bool:
 
 @check(
     "batch-norm",
+    promise="Batch-norm averages include labeled clips and, in separate passes, no strong clips.",
+    reason="The test uses these averages, and test clips are not strongly augmented. Code that freezes "
+    "the averages of only one class of batch norm does nothing for 3D networks, which use another "
+    "class, and nobody notices.",
     networks=("batch-norm",),
     fix="Pass strong clips under `averages_untouched`; see `forward_views`.",
 )
 def batch_norm(subject: Subject) -> None:
-    """Check that batch-norm averages include labeled clips and, in separate passes, no strong clips.
-
-    The test uses these averages, and test clips are not strongly augmented. Code that freezes the averages of
-    only one class of batch norm does nothing for 3D networks, which use another class, and nobody notices.
-    """
     algorithm = subject.build(**subject.eager)
     settings = _settings(algorithm)
     train(algorithm, [clips.moving(algorithm, seed) for seed in (1, 2)], [0.5, LATE])
@@ -190,12 +185,14 @@ def batch_norm(subject: Subject) -> None:
             raise Failed(f"strong clips of a pass of their own count in the averages of {', '.join(moved)}")
 
 
-@check("predictors", fix="Return networks that take clips of their role and give logits, from predictors().")
+@check(
+    "predictors",
+    promise="Predictors map clips of their role to one logit per class, with weights of the algorithm.",
+    reason="Predictors are tested and exported. Weights outside the algorithm would not be in the "
+    "checkpoint.",
+    fix="Return networks that take clips of their role and give logits, from predictors().",
+)
 def predictors(subject: Subject) -> None:
-    """Check that predictors map clips of their role to one logit per class, with weights of the algorithm.
-
-    Predictors are tested and exported. Weights outside the algorithm would not be in the checkpoint.
-    """
     algorithm = subject.build().eval()
     shapes, found = clips.shapes(algorithm), algorithm.predictors()
     if not found:

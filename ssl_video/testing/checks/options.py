@@ -16,14 +16,14 @@ _Trained = tuple[list[dict[str, float]], dict[str, Tensor]]
 
 
 @check(
-    "class-stays", networks=("plain",),
+    "class-stays",
+    promise="Building an instance with other options does not change other instances' roles or views.",
+    reason="Roles and views are class attributes: writing into them changes them for every later run of "
+    "a benchmark.",
+    networks=("plain",),
     fix="Give the instance views of its own: self.unlabeled = {...}, instead of self.unlabeled[...] = ...",
-)  # fmt: skip
+)
 def class_stays(subject: Subject) -> None:
-    """Check that building an instance with other options does not change other instances' roles or views.
-
-    Roles and views are class attributes: writing into them changes them for every later run of a benchmark.
-    """
     first = subject.build()
     before = dict(first.roles), dict(first.labeled), dict(first.unlabeled)
     for option, default in subject.options.items():
@@ -33,12 +33,15 @@ def class_stays(subject: Subject) -> None:
         raise Failed("another instance's options changed this one's roles or views")
 
 
-@check("options-are-read", networks=("batch-norm",), fix="Use the option, or remove it.")
+@check(
+    "options-are-read",
+    promise="Every option changes the terms or the state of a few training steps.",
+    reason="`--set` has no effect on an option that nothing reads, and published searches have used such "
+    "options.",
+    networks=("batch-norm",),
+    fix="Use the option, or remove it.",
+)
 def options_are_read(subject: Subject) -> None:
-    """Check that every option changes the terms or the state of a few training steps.
-
-    `--set` has no effect on an option that nothing reads, and published searches have used such options.
-    """
     # Use all predictions, then only some: options that change a threshold have no effect at threshold 0.
     bases = [subject.eager, {"threshold": 0.6}] if subject.eager else [{}]
     expected = [_trained(subject.build(**base)) for base in bases]
@@ -55,12 +58,13 @@ def options_are_read(subject: Subject) -> None:
                 raise Failed(f"{option} changes nothing in {len(_PROGRESSES)} steps, whatever its value")
 
 
-@check("zero-options", fix="Skip the term or step at zero, or reject the value with an InputError.")
+@check(
+    "zero-options",
+    promise="An option set to zero gives finite terms, or is rejected with an `InputError`.",
+    reason="Zero switches a part of a method off, for example in an ablation.",
+    fix="Skip the term or step at zero, or reject the value with an InputError.",
+)
 def zero_options(subject: Subject) -> None:
-    """Check that an option set to zero gives finite terms, or is rejected with an `InputError`.
-
-    Zero switches a part of a method off, for example in an ablation.
-    """
     for option, default in subject.options.items():
         # Zero of a switch is off, and that is one of its values.
         if isinstance(default, bool) or not isinstance(default, float | int):

@@ -22,15 +22,14 @@ _ABOVE_ALL = 1.1  # a threshold that no confidence reaches
 
 @check(
     "pseudo-labels",
+    promise="Pseudo-labels are classes with weights in [0, 1], one per unlabeled clip, without gradient.",
+    reason="The audit compares them with the hidden labels. A gradient through a label's weight or "
+    "distribution would let a network lower the loss by changing its labels instead of learning "
+    "them.",
     ways=True,
     fix="Return Pseudo(label, weight) from code under torch.no_grad(), one row per clip.",
 )
 def pseudo_labels(subject: Subject) -> None:
-    """Check that pseudo-labels are classes with weights in [0, 1], one per unlabeled clip, without gradient.
-
-    The audit compares them with the hidden labels. A gradient through a label's weight or distribution would
-    let a network lower the loss by changing its labels instead of learning them.
-    """
     algorithm = subject.build(**subject.eager)
     pseudos = algorithm(clips.moving(algorithm), LATE).pseudo
     if not pseudos:
@@ -54,13 +53,15 @@ def pseudo_labels(subject: Subject) -> None:
             raise Failed(f"{role!r}: the distributions do not sum to 1")
 
 
-@check("pseudo-labels-fit", networks=("plain",), fix="Look for argmin, a shift, or rows of other clips.")
+@check(
+    "pseudo-labels-fit",
+    promise="A pseudo-label is the class of its clip if the network recognises that class.",
+    reason="In this check, networks read the class from the clip. A different label comes from a wrong "
+    "axis, row or sign, and the method would train on it with full weight.",
+    networks=("plain",),
+    fix="Look for argmin, a shift, or rows of other clips.",
+)
 def pseudo_labels_fit(subject: Subject) -> None:
-    """Check that a pseudo-label is the class of its clip if the network recognises that class.
-
-    In this check, networks read the class from the clip. A different label comes from a wrong axis, row or
-    sign, and the method would train on it with full weight.
-    """
     algorithm = subject.build(network=Readout, **subject.eager)
     pseudos = seeded(algorithm, clips.plain(algorithm, _CLASSES)).pseudo
     if not pseudos:
@@ -72,15 +73,17 @@ def pseudo_labels_fit(subject: Subject) -> None:
             raise Failed(f"{role!r}: the likeliest class of a distribution is not the label")
 
 
-@check("stop-gradient", ways=True, networks=("plain",),
+@check(
+    "stop-gradient",
+    promise="A weak clip gets no gradient from the term that teaches its label to a strong clip.",
+    reason="Otherwise the network can lower the loss by changing the label, and all clips drift to one "
+    "class. This is checked without batch norm, because its statistics connect the clips of a "
+    "batch.",
+    ways=True,
+    networks=("plain",),
     fix="Compute targets under torch.no_grad(), or detach() them; `forward_views` does it for weak clips.",
-)  # fmt: skip
+)
 def stop_gradient(subject: Subject) -> None:
-    """Check that a weak clip gets no gradient from the term that teaches its label to a strong clip.
-
-    Otherwise the network can lower the loss by changing the label, and all clips drift to one class. This is
-    checked without batch norm, because its statistics connect the clips of a batch.
-    """
     algorithm = subject.build(**subject.eager)
     learners = clips.strong(algorithm)
     if not learners:
@@ -103,15 +106,13 @@ def stop_gradient(subject: Subject) -> None:
 
 @check(
     "agreement",
+    promise="Pseudo-label terms are small if networks confidently predict one class for weak and strong.",
+    reason="They must be much smaller than for strong clips of other classes. Swapped rows, a wrong "
+    "sign, or logits in place of probabilities would teach something else.",
     networks=("plain",),
     fix="Check which labels are paired with which clips, the sign, and logits used as probabilities.",
 )
 def agreement(subject: Subject) -> None:
-    """Check that pseudo-label terms are small if networks confidently predict one class for weak and strong.
-
-    They must be much smaller than for strong clips of other classes. Swapped rows, a wrong sign, or logits in
-    place of probabilities would teach something else.
-    """
     algorithm = subject.build(network=Readout, **subject.eager)
     if not clips.strong(algorithm):
         raise NotApplicable("it has no strong view of unlabeled clips")
@@ -136,15 +137,13 @@ def _disagreement(subject: Subject, falling: bool) -> str:
 
 @check(
     "empty-selection",
+    promise="Terms are finite if no prediction reaches the threshold, and zero if they need a selection.",
+    reason="Early in training, this is every batch. A mean over no clips is not a number, and a term "
+    "without a gradient leaves processes waiting for each other.",
     fix="Multiply by weights and take the mean over all clips (`masked_cross_entropy`), instead of "
     "selecting the used clips.",
 )
 def empty_selection(subject: Subject) -> None:
-    """Check that terms are finite if no prediction reaches the threshold, and zero if they need a selection.
-
-    Early in training, this is every batch. A mean over no clips is not a number, and a term without a
-    gradient leaves processes waiting for each other.
-    """
     if not subject.eager:
         raise NotApplicable("it has no option `threshold`")
     algorithm = subject.build(threshold=_ABOVE_ALL)
@@ -170,15 +169,14 @@ def empty_selection(subject: Subject) -> None:
 
 
 @check(
-    "mean-over-batch", networks=("plain",),
+    "mean-over-batch",
+    promise="Terms are means over all clips of the batch, not only over the used ones.",
+    reason="Doubling the batch with unused clips must halve the term. A mean over the used clips gives "
+    "the few confident clips of early training the weight of a whole batch.",
+    networks=("plain",),
     fix="Take the mean over all unlabeled clips (`masked_cross_entropy`): an unused one counts as 0.",
-)  # fmt: skip
+)
 def mean_over_batch(subject: Subject) -> None:
-    """Check that terms are means over all clips of the batch, not only over the used ones.
-
-    Doubling the batch with unused clips must halve the term. A mean over the used clips gives the few
-    confident clips of early training the weight of a whole batch.
-    """
     if not subject.eager:
         raise NotApplicable("it has no option `threshold`")
     seen = [0, 1, 2, 0, 1, 2, None, None, None, None, None, None]
@@ -209,13 +207,15 @@ def mean_over_batch(subject: Subject) -> None:
         raise NotApplicable("the terms that depend on the threshold draw at random")
 
 
-@check("indices", networks=("plain",), fix="Use indices as rows of a buffer of Task.num_unlabeled rows.")
+@check(
+    "indices",
+    promise="Indices only identify clips: permuted indices give the same terms.",
+    reason="A position is a clip's row in a memory. Positions used as rows of the batch, or as numbers, "
+    "would mix up clips. A memory without a row for each position would be written past its end.",
+    networks=("plain",),
+    fix="Use indices as rows of a buffer of Task.num_unlabeled rows.",
+)
 def indices(subject: Subject) -> None:
-    """Check that indices only identify clips: permuted indices give the same terms.
-
-    A position is a clip's row in a memory. Positions used as rows of the batch, or as numbers, would mix up
-    clips. A memory without a row for each position would be written past its end.
-    """
     order = torch.randperm(TASK.num_unlabeled, generator=torch.Generator().manual_seed(4))
     first, second = subject.build(**subject.eager), subject.build(**subject.eager)
     if not first.unlabeled:

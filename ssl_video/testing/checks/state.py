@@ -17,13 +17,15 @@ _STEPS, _SEEDS = (0.1, 0.5, 0.9), (1, 2, 3)
 _History = list[dict[str, float]]
 
 
-@check("resume", ways=True, fix="Keep all state in parameters and buffers (register_buffer).")
+@check(
+    "resume",
+    promise="A fresh instance that loads the state continues exactly like the old one.",
+    reason="Methods have no code of their own for saving. Anything outside the state is lost when a run "
+    "is resumed, and the run ends with different numbers.",
+    ways=True,
+    fix="Keep all state in parameters and buffers (register_buffer).",
+)
 def resume(subject: Subject) -> None:
-    """Check that a fresh instance that loads the state continues exactly like the old one.
-
-    Methods have no code of their own for saving. Anything outside the state is lost when a run is resumed,
-    and the run ends with different numbers.
-    """
     algorithm = subject.build(**subject.eager)
     batches = [clips.moving(algorithm, seed) for seed in _SEEDS]
     train(algorithm, batches, _STEPS)
@@ -36,13 +38,12 @@ def resume(subject: Subject) -> None:
 
 @check(
     "state-is-saved",
+    promise="All tensors, and all numbers that training changes, are parameters or buffers.",
+    reason="Others would be missing from a checkpoint and left behind when the algorithm moves to "
+    "another device.",
     fix="self.register_buffer(name, tensor); a count of steps is a buffer, too, or comes from `progress`.",
 )
 def state_is_saved(subject: Subject) -> None:
-    """Check that all tensors, and all numbers that training changes, are parameters or buffers.
-
-    Others would be missing from a checkpoint and left behind when the algorithm moves to another device.
-    """
     algorithm = subject.build(**subject.eager)
     before = dict(_plain(algorithm))
     train(algorithm, [clips.moving(algorithm, seed) for seed in (1, 2)], _STEPS[:2])
@@ -61,30 +62,28 @@ def state_is_saved(subject: Subject) -> None:
 
 @check(
     "two-processes",
+    promise="Two processes with half of the clips each take the same steps as one process with all.",
+    reason="Statistics, memories and contrasts over one process's shard of the batch make results depend "
+    "on the number of GPUs. This is checked without batch norm, which computes its statistics per "
+    "process.",
     networks=("plain",),
-    fix="Gather the rows that are compared over the batch: `ssl_video.gather(rows)`. Features also have to "
-    "be those of the clips that they are used for: see the order in `ssl_video.forward_views`.",
+    fix="Gather the rows that are compared over the batch: `ssl_video.gather(rows)`. Features also "
+    "have to be those of the clips that they are used for: see the order in "
+    "`ssl_video.forward_views`.",
 )
 def two_processes(subject: Subject) -> None:
-    """Check that two processes with half of the clips each take the same steps as one process with all.
-
-    Statistics, memories and contrasts over one process's shard of the batch make results depend on the number
-    of GPUs. This is checked without batch norm, which computes its statistics per process.
-    """
     _compare(subject, _two, "two processes")
 
 
 @check(
     "parts",
+    promise="The halves of a batch give the step of the whole batch, or that `whole_batch` is declared.",
+    reason="`--accumulate` passes a step's batch in parts. This would silently change a method that "
+    "compares, averages or mixes the clips of a batch. This is checked without batch norm.",
     networks=("plain",),
     fix="Declare `whole_batch = True`: such a method is not run in parts.",
 )
 def parts(subject: Subject) -> None:
-    """Check that the halves of a batch give the step of the whole batch, or that `whole_batch` is declared.
-
-    `--accumulate` passes a step's batch in parts. This would silently change a method that compares, averages
-    or mixes the clips of a batch. This is checked without batch norm.
-    """
     if subject.build().whole_batch:
         raise NotApplicable("it declares `whole_batch`")
     _compare(subject, _halves, "parts")

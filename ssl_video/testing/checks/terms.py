@@ -23,15 +23,13 @@ _PROGRESS = (0.0, 0.5, LATE)
 
 @check(
     "loss-runs",
+    promise="The loss of a batch can be computed at the start, in the middle and at the end of training.",
+    reason="All other checks need this.",
     ways=True,
     fix="Define loss(self, batch, progress); call super().__init__() in the constructor; return "
     "LossOutput({name: scalar}).",
 )
 def loss_runs(subject: Subject) -> None:
-    """Check that the loss of a batch can be computed at the start, in the middle and at the end of training.
-
-    All other checks need this.
-    """
     if subject.constructor.loss is Algorithm.loss:
         raise Failed("the class has no method `loss` of its own")
     for progress in _PROGRESS:
@@ -44,15 +42,13 @@ def loss_runs(subject: Subject) -> None:
 
 @check(
     "finite-terms",
+    promise="Every term is a finite float32 scalar at the start, in the middle and at the end.",
+    reason="The sum of the terms is minimised, and the terms are logged. One non-finite term ends a run.",
     ways=True,
-    fix="Return LossOutput({name: scalar}); turn logits into float32 (`forward_joint` does); guard divisions "
-    "and logarithms.",
+    fix="Return LossOutput({name: scalar}); turn logits into float32 (`forward_joint` does); guard "
+    "divisions and logarithms.",
 )
 def finite_terms(subject: Subject) -> None:
-    """Check that every term is a finite float32 scalar at the start, in the middle and at the end.
-
-    The sum of the terms is minimised, and the terms are logged. One non-finite term ends a run.
-    """
     for progress in _PROGRESS:
         algorithm = subject.build()
         output = algorithm(clips.moving(algorithm), progress)
@@ -70,15 +66,13 @@ def finite_terms(subject: Subject) -> None:
 
 @check(
     "term-names",
+    promise="Terms are named after the clips they come from: labeled... or unlabeled...",
+    reason="Common names in the records of all methods allow plotting their curves together.",
     networks=("plain",),
     style=True,
     fix="Name terms labeled, labeled/..., unlabeled or unlabeled/...",
 )
 def term_names(subject: Subject) -> None:
-    """Check that terms are named after the clips they come from: labeled... or unlabeled...
-
-    Common names in the records of all methods allow plotting their curves together.
-    """
     algorithm = subject.build()
     output = algorithm(clips.moving(algorithm), LATE)
     others = [name for name in output.terms if not name.startswith(("labeled", "unlabeled"))]
@@ -89,15 +83,16 @@ def term_names(subject: Subject) -> None:
         raise Failed(f"it declares {views} of unlabeled clips, and has the terms {', '.join(output.terms)}")
 
 
-@check("declared-views", ways=True, networks=("plain",),
+@check(
+    "declared-views",
+    promise="Exactly the declared views are read, each at some time of training.",
+    reason="A view that is not declared is missing in training. A view that is declared but not read is "
+    "decoded and augmented for nothing, and was most likely forgotten in the loss.",
+    ways=True,
+    networks=("plain",),
     fix="Declare in `labeled` and `unlabeled` exactly the views that `loss` reads.",
-)  # fmt: skip
+)
 def declared_views(subject: Subject) -> None:
-    """Check that exactly the declared views are read, each at some time of training.
-
-    A view that is not declared is missing in training. A view that is declared but not read is decoded and
-    augmented for nothing, and was most likely forgotten in the loss.
-    """
     read = {"labeled": set[str](), "unlabeled": set[str]()}
     for progress in (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, LATE):
         algorithm = subject.build(**subject.eager)
@@ -118,15 +113,14 @@ def declared_views(subject: Subject) -> None:
 
 
 @check(
-    "batch-unchanged", networks=("plain",),
+    "batch-unchanged",
+    promise="The loss does not modify its batch.",
+    reason="Views that show the same clip share one tensor, so a change of one view appears in the "
+    "others. For example, a warped clip could replace the original one.",
+    networks=("plain",),
     fix="Make a copy before writing (clip.clone()), or use operations that return a new tensor.",
-)  # fmt: skip
+)
 def batch_unchanged(subject: Subject) -> None:
-    """Check that the loss does not modify its batch.
-
-    Views that show the same clip share one tensor, so a change of one view appears in the others. For
-    example, a warped clip could replace the original one.
-    """
     for progress in _PROGRESS:
         algorithm = subject.build(**subject.eager)
         batch = clips.moving(algorithm)
@@ -141,15 +135,15 @@ def batch_unchanged(subject: Subject) -> None:
 
 
 @check(
-    "loss-only", networks=("batch-norm",),
+    "loss-only",
+    promise="The loss changes no parameter and no mode, and gives no parameter a gradient.",
+    reason="The training engine runs the backward pass and the optimizer, in the same way for all "
+    "methods. Gradients that a method computed by itself would not be scaled, averaged over "
+    "processes or clipped.",
+    networks=("batch-norm",),
     fix="Leave optimizer steps to the training loop; update teachers in after_step.",
-)  # fmt: skip
+)
 def loss_only(subject: Subject) -> None:
-    """Check that the loss changes no parameter and no mode, and gives no parameter a gradient.
-
-    The training engine runs the backward pass and the optimizer, in the same way for all methods. Gradients
-    that a method computed by itself would not be scaled, averaged over processes or clipped.
-    """
     algorithm = subject.build(**subject.eager)
     before = {name: p.detach().clone() for name, p in algorithm.named_parameters()}
     modes = {name: module.training for name, module in algorithm.named_modules()}
@@ -171,15 +165,13 @@ def loss_only(subject: Subject) -> None:
 
 @check(
     "bfloat16",
+    promise="Bfloat16 autocast gives finite float32 terms, and gradients wherever float32 gives them.",
+    reason="GPUs train in mixed precision. With 8 bits of mantissa, a threshold of 0.95 is no longer the "
+    "same number, and small terms vanish in sums. A method's own autocast, with its cache of "
+    "weights, loses gradients after a pass without gradient (torch up to 2.9).",
     fix="Compute losses from logits.float(); `forward_joint` and `forward_views` return float32.",
 )
 def bfloat16(subject: Subject) -> None:
-    """Check that bfloat16 autocast gives finite float32 terms, and gradients wherever float32 gives them.
-
-    GPUs train in mixed precision. With 8 bits of mantissa, a threshold of 0.95 is no longer the same number,
-    and small terms vanish in sums. A method's own autocast, with its cache of weights, loses gradients after
-    a pass without gradient (torch up to 2.9).
-    """
     algorithm, exact = subject.build(**subject.eager), subject.build(**subject.eager)
     # Without the cache, as in runs.
     with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
@@ -194,12 +186,14 @@ def bfloat16(subject: Subject) -> None:
         raise Failed(f"no gradient reaches {', '.join(lost)}, which get one in float32")
 
 
-@check("labels", networks=("plain",), fix="Check which labels are paired with which logits.")
+@check(
+    "labels",
+    promise="The labeled terms are lower with the right labels than with wrong ones.",
+    reason="Labels that are shifted, or paired with other clips' logits, still give a decreasing loss.",
+    networks=("plain",),
+    fix="Check which labels are paired with which logits.",
+)
 def labels(subject: Subject) -> None:
-    """Check that the labeled terms are lower with the right labels than with wrong ones.
-
-    Labels that are shifted, or paired with other clips' logits, still give a decreasing loss.
-    """
     algorithm = subject.build(network=Readout)
     batch = clips.plain(algorithm, [0, 1, 2, 0, 1, 2])
     state = {key: value.clone() for key, value in algorithm.state_dict().items()}
@@ -215,13 +209,12 @@ def labels(subject: Subject) -> None:
 
 
 @check(
-    "order", fix="Compute each clip's part from its own rows; what is drawn at random may be permuted.",
-)  # fmt: skip
+    "order",
+    promise="The order of the clips in a batch does not matter.",
+    reason="The order is random. A term that depends on it pairs clips with others' labels.",
+    fix="Compute each clip's part from its own rows; what is drawn at random may be permuted.",
+)
 def order(subject: Subject) -> None:
-    """Check that the order of the clips in a batch does not matter.
-
-    The order is random. A term that depends on it pairs clips with others' labels.
-    """
     algorithm, same = subject.build(**subject.eager), subject.build(**subject.eager)
     batch, rows, labeled = clips.moving(algorithm), [4, 0, 5, 2, 1, 3], [2, 0, 3, 1]
     expected = seeded(algorithm, batch)
@@ -241,14 +234,14 @@ def order(subject: Subject) -> None:
 
 
 @check(
-    "deterministic", networks=("plain",), fix="Draw with torch (torch.rand, torch.randperm), nothing else."
+    "deterministic",
+    promise="The same seed gives the same steps, bit for bit.",
+    reason="Checkpoints hold the state of torch's generator. With any other source of randomness, a "
+    "resumed run differs from an uninterrupted one.",
+    networks=("plain",),
+    fix="Draw with torch (torch.rand, torch.randperm), nothing else.",
 )
 def deterministic(subject: Subject) -> None:
-    """Check that the same seed gives the same steps, bit for bit.
-
-    Checkpoints hold the state of torch's generator. With any other source of randomness, a resumed run
-    differs from an uninterrupted one.
-    """
     histories = []
     for _ in range(2):
         algorithm = subject.build(**subject.eager)
