@@ -51,7 +51,7 @@ SURE, UNSURE = (2 / (1 + math.exp(math.e - math.exp(p))) for p in (0.8, 0.5))
 
 @pytest.mark.usefixtures("swapped")
 def test_without_mixing(readout: Network, batch: Batch) -> None:
-    """A fraction of 0, weight 2 and mix_weight 3: mixed clips are the strong ones, and labels are the teacher's.
+    """A fraction of 0, weight 2 and mix_weight 3: mixed clips are the strong ones, labels the teacher's.
 
     unlabeled = 2 * (sure * LN2 + unsure * 2 LN2) / 2
     mixed: (0.5, 0.4, 0.1) to (0.8, 0.1, 0.1): (0.09 + 0.09) / 3 = 0.06

@@ -114,7 +114,7 @@ PLANTED = [
         Mutation(
             "fixmatch.py",
             '"labeled": self',
-            '"loss_share": pseudo.weight.mean(), "labeled": self',
+            '"loss_fraction": pseudo.weight.mean(), "labeled": self',
             "whatever is called loss is summed",
         ),
         "term-names",

@@ -79,7 +79,7 @@ CHANGES = [
     M("svformer.py", 'u["warped"][other], mask', 'u["warped"], mask', "mixed with itself"),
     M("svformer.py", "target, weight = mix(target, target[other], fraction)",
       "target, weight = mix(target, target[other], 1 - fraction)", "the other fraction"),
-    M("svformer.py", "mix(pseudo.weight, pseudo.weight[other], fraction)", "pseudo.weight", "one weight alone"),
+    M("svformer.py", "mix(pseudo.weight, pseudo.weight[other], fraction)", "pseudo.weight", "one weight"),
     M("svformer.py", "mixed.softmax(-1) - target", "mixed - target", "logits for probabilities"),
     M("svformer.py", '"unlabeled": on * self.weight', '"unlabeled": self.weight', "phase ignored"),
     M("svformer.py", "pseudo.weight[:, None] > 0", "pseudo.weight[:, None] < 1",
@@ -99,7 +99,8 @@ CHANGES = [
 
     # cutmix
     M("cutmix.py", "Pseudo(pseudo.label.flip(0), pseudo.weight.flip(0))", "pseudo", "one label for both"),
-    M("cutmix.py", "(1 - fraction) * outside + fraction * inside", "fraction * outside + (1 - fraction) * inside",
+    M("cutmix.py", "(1 - fraction) * outside + fraction * inside",
+      "fraction * outside + (1 - fraction) * inside",
       "fractions exchanged"),
     M("cutmix.py", "pseudo.weight.flip(0))", "pseudo.weight)", "the other one's weight"),
     M("cutmix.py", "mix(strong, strong.flip(0), tube)", "strong", "nothing is pasted"),

@@ -11,15 +11,14 @@ from ssl_video.testing.subject import LATE, Subject
 
 @check(
     "no-waiting", networks=("plain",), ways=True,
+    promise="A step keeps its tensors on its device, and reads no number of one.",
+    reason="`item()`, `float()`, `bool()` and an index by a mask wait until a GPU has done all earlier work, "
+    "in every step. A tensor that stays on the CPU ends a run on a GPU.",
     fix="Keep numbers in tensors: torch.where in place of an if or a mask, `register_buffer` for state, and "
     "`device=` for new tensors.",
 )  # fmt: skip
 def no_waiting(subject: Subject) -> None:
-    """Check that a step keeps its tensors on its device, and reads no number of one.
-
-    `item()`, `float()`, `bool()` and an index by a mask wait until a GPU has done all earlier work, in every
-    step. A tensor that stays on the CPU ends a run on a GPU.
-    """
+    """Run a step on tensors without numbers."""
     for progress in (0.0, LATE):
         algorithm = subject.build(**subject.eager)
         batch = _moved(clips.moving(algorithm))
