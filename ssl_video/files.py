@@ -8,10 +8,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from ssl_video.errors import InputError
 
+_FLAGS = {
+    "rb": os.O_RDONLY,
+    "r+b": os.O_RDWR,
+    "w+b": os.O_RDWR | os.O_CREAT,
+    "ab": os.O_WRONLY | os.O_APPEND | os.O_CREAT,
+}
 _DEEPEST = 100
 _DEEP = f"it is nested more than {_DEEPEST} times"
 
@@ -57,19 +63,32 @@ def read_bytes(path: Path, limit: int = 2**30) -> bytes:
         return file.read()
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file that anybody may have put there, for reading.
+def open_regular(path: str | os.PathLike[str], mode: str = "rb") -> BinaryIO:
+    """Open a file that anybody may have put there.
+
+    Args:
+        path: the file.
+        mode: "rb"; "r+b"; "w+b" to change a file or create it, without removing its content; "ab".
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be opened, or is no regular file.
     """
-    # Opening a pipe would wait for a writer.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    file = open(descriptor, "rb")  # noqa: SIM115 - returned
+    file = open(regular_descriptor(path, _FLAGS[mode]), mode.replace("w", "r"))  # noqa: SIM115 - returned
+    return cast(BinaryIO, file)
+
+
+def regular_descriptor(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
+    """Open a file that anybody may have put there, with flags of `os.open`, and return its descriptor.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    # Opening a pipe would wait for its other end.
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0), 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise OSError(errno.EINVAL, "not a file: a folder, a pipe or a device", str(path))
-    return file
+    return descriptor
 
 
 def parse_json(content: bytes | str) -> Any:

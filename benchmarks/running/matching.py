@@ -11,7 +11,7 @@ from filelock import FileLock
 from ssl_video.benchmarks.running import costs
 from ssl_video.data.progress import Progress
 from ssl_video.errors import InputError
-from ssl_video.files import replace_text
+from ssl_video.files import read_bytes, replace_text
 from ssl_video.networks import assemble, devices
 from ssl_video.spec import Spec, configuration, digest, setting
 
@@ -84,7 +84,7 @@ def _seconds(spec: Spec, results: Path, device: torch.device) -> float:
     # If two benchmarks start at once, the second uses the measurements of the first.
     results.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
-        known: dict[str, float] = json.loads(file.read_text()) if file.is_file() else {}
+        known: dict[str, float] = json.loads(read_bytes(file)) if file.is_file() else {}
         same = spec.model_copy(update={"steps": 1})
         # A CPU by its type, as the machines of a cluster differ in it; GPUs differ by factors.
         name = devices.gpu(str(device)).name if device.type == "cuda" else device.type

@@ -6,6 +6,7 @@ have no usable result here is kept as leaderboard-1.csv, leaderboard-2.csv, … 
 """
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from itertools import count
@@ -16,7 +17,7 @@ import pandas as pd
 
 from ssl_video import csv_cells
 from ssl_video.errors import InputError, counted, some
-from ssl_video.files import replace_text, replacing
+from ssl_video.files import open_regular, read_bytes, replace_text, replacing
 from ssl_video.runs.folder import RESULT, finished_folders, run_folder
 from ssl_video.runs.result import COLUMN_TYPES, COLUMNS, Environment, row
 from ssl_video.spec import without_cell
@@ -119,7 +120,7 @@ def _listed(results: Path) -> list[str]:
     """Return the names of the runs in leaderboard.csv; "" for a line without one, or that cannot be read."""
     names = list[str]()
     try:
-        with (results / FILE).open(encoding="utf-8", errors="replace", newline="") as file:
+        with io.TextIOWrapper(open_regular(results / FILE), "utf-8", "replace", "") as file:
             names += [csv_cells.unmark(line.get("run") or "") for line in csv.DictReader(file)]
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -147,7 +148,7 @@ def _usable(results: Path, name: str) -> bool:
 
 def _keep(table: Path) -> str:
     """Copy a table to the first free name of leaderboard-1.csv, leaderboard-2.csv, …, and return the name."""
-    content = table.read_bytes()
+    content = read_bytes(table)
     for number in count(1):
         kept = table.with_stem(f"{table.stem}-{number}")
         if not kept.exists():

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssl_video.errors import InputError
-from ssl_video.files import replace_text
+from ssl_video.files import read_bytes, replace_text
 from ssl_video.runs.folder import DYNAMICS
 from ssl_video.runs.result import Environment, Result
 
@@ -104,7 +104,7 @@ def read(folder: Path) -> Scores:
     """
     path = folder / DYNAMICS
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["predictors"]
+        found = json.loads(read_bytes(path))["predictors"]
         return {
             str(name): {
                 change: {

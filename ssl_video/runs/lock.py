@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ssl_video.files import read_bytes, replace_text
+from ssl_video.files import open_regular, read_bytes, replace_text
 
 _LOCK, _MACHINE = ".lock", ".machine"
 
@@ -36,7 +36,7 @@ def is_locked(folder: Path) -> bool | None:
     try:
         if read_bytes(folder / _MACHINE, 4096).decode(errors="replace") != _this_machine():
             return None
-        with (folder / _LOCK).open("rb") as file:
+        with open_regular(folder / _LOCK) as file:
             # Shared, so that several readers can check. A run that starts at the same moment tries again.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ssl_video.errors import InputError
+from ssl_video.files import open_regular
 from ssl_video.runs import npz
 from ssl_video.runs.folder import PSEUDO_LABELS, UNFINISHED_PSEUDO_LABELS
 
@@ -97,7 +98,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     Their content needs no check: a run that has other lines than it wrote does not use them.
     """
     try:
-        return [json.loads(line) for line in path.open(encoding="utf-8")] if path.exists() else []
+        with open_regular(path) as lines:
+            return [json.loads(line) for line in lines]
+    except FileNotFoundError:
+        return []
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged: {error}") from None
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ssl_video.errors import InputError, some
-from ssl_video.files import replace_text
+from ssl_video.files import read_bytes, replace_text
 from ssl_video.runs.folder import METRICS, TRACKERS, VALIDATION, RunFolder
 from ssl_video.runs.result import Result
 from ssl_video.training.execution import LOGGERS
@@ -272,7 +272,7 @@ class Trackers:
 def _read(file: Path) -> dict[str, dict[str, Any]]:
     """Return the run's state in each tracker; {} if there is none or it cannot be read."""
     try:
-        found: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+        found: dict[str, dict[str, Any]] = json.loads(read_bytes(file))
     except (OSError, ValueError):
         return {}
     return found

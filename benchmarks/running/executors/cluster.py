@@ -15,6 +15,7 @@ from ssl_video.benchmarks.running.executors import Event, folder
 from ssl_video.benchmarks.running.executors.local import Local
 from ssl_video.data.paths import CACHE
 from ssl_video.errors import InputError
+from ssl_video.files import open_regular
 from ssl_video.runs.folder import METRICS, RunFolder, run_folder
 from ssl_video.spec import build, plain
 from ssl_video.training.execution import Execution
@@ -223,7 +224,7 @@ class _Sent:
 
 def _steps_done(metrics: Path) -> int:
     """Return the number of steps that a run has recorded, from the end of its records."""
-    with contextlib.suppress(OSError, ValueError, IndexError, KeyError), metrics.open("rb") as file:
+    with contextlib.suppress(OSError, ValueError, IndexError, KeyError), open_regular(metrics) as file:
         file.seek(max(0, metrics.stat().st_size - _LAST_BYTES))
         # An incomplete line may follow the last line break.
         return int(json.loads(file.read().rpartition(b"\n")[0].splitlines()[-1])["step"]) + 1

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ssl_video.data.damage import DamagedError, OutdatedError
+from ssl_video.files import open_regular
 
 TYPE = np.dtype(np.float16)
 _END = struct.Struct("<8s16s16sIxxxx")
@@ -54,7 +55,7 @@ class Pack:
 
     def __init__(self, path: Path, shape: tuple[int, ...], count: int, names: tuple[str, str]) -> None:
         size = count * int(np.prod(shape)) * TYPE.itemsize
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = file.seek(0, 2)
             if found == size:
                 raise OutdatedError("of an older version")

@@ -35,7 +35,7 @@ from ssl_video.data.features import pack
 from ssl_video.data.features.pack import TYPE, Pack
 from ssl_video.data.progress import CountProgress
 from ssl_video.errors import InputError
-from ssl_video.files import replacing
+from ssl_video.files import open_regular, read_bytes, replacing
 
 # (content of the video, number of the copy)
 Item = tuple[str, int]
@@ -92,7 +92,7 @@ class FeatureSet:
         self._told = False
         try:
             self._claim = _claimed(self.folder)
-            if not (self.folder / ABOUT).exists() or (self.folder / ABOUT).read_bytes() != text.encode():
+            if not (self.folder / ABOUT).exists() or read_bytes(self.folder / ABOUT) != text.encode():
                 with replacing(self.folder / ABOUT) as file:
                     file.write(text.encode())
             os.utime(self.folder / ABOUT)
@@ -200,7 +200,7 @@ class FeatureSet:
                 if not isinstance(error, OutdatedError):
                     self._warn(self._path(number, ARRAY), str(error))
             self._open.pop(number, None)
-            with self._path(number, ITEMS).open("r+b") as file:
+            with open_regular(self._path(number, ITEMS), "r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 try:  # once more, as another process may have computed them meanwhile
                     self._pack(number).check()
@@ -262,7 +262,7 @@ class FeatureSet:
         """Return whether a pack is not stored, no process computes it, and this one lacks its videos."""
         if all(has(content) for content, _ in self._items(number)):
             return False
-        with self._path(number, ITEMS).open("r+b") as file:
+        with open_regular(self._path(number, ITEMS), "r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -290,7 +290,7 @@ class FeatureSet:
         has: Callable[[str], bool],
     ) -> bool:
         """Compute a pack unless another process does, or has to; return whether it is stored."""
-        with self._path(number, ITEMS).open("r+b") as file:
+        with open_regular(self._path(number, ITEMS), "r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -341,9 +341,9 @@ def survey(folder: Path) -> list[SetFiles]:
     found = []
     for path in folder.glob(f"*/{ABOUT}"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            about, used = json.loads(path.read_text()), path.stat().st_mtime
+            about, used = json.loads(read_bytes(path)), path.stat().st_mtime
             each, packs = _bytes(about["shape"]), list(path.parent.glob(f"*{ITEMS}"))
-            counts = {pack: pack.read_bytes().count(b"\n") for pack in packs}
+            counts = {pack: read_bytes(pack).count(b"\n") for pack in packs}
             items = sum(count for pack, count in counts.items() if pack.with_suffix(ARRAY).exists())
             claimed = sum(counts.values()) * each
             found.append(SetFiles(path.parent, about, items, items * each, claimed, used))
@@ -378,7 +378,7 @@ def _make_room(folder: Path, limit: int, size: int) -> None:
 
 def _remove(folder: Path) -> bool:
     """Remove a set, unless a living process uses it; return whether it is removed."""
-    with contextlib.suppress(OSError), (folder / _USED).open("r+b") as file:
+    with contextlib.suppress(OSError), open_regular(folder / _USED, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder)
         return True
@@ -390,7 +390,7 @@ def _claimed(folder: Path) -> BinaryIO:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            file = (folder / _USED).open("ab")
+            file = open_regular(folder / _USED, "ab")
             fcntl.flock(file, fcntl.LOCK_SH)
             if os.path.exists(folder / _USED) and os.path.samestat(
                 os.fstat(file.fileno()), os.stat(folder / _USED)
@@ -401,14 +401,14 @@ def _claimed(folder: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.open("ab") as file:
+    with open_regular(path, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def read_items(path: Path) -> list[Item] | None:
     """Return the items of a pack's file; None: they are not those that it is named by."""
-    content = path.read_bytes()
+    content = read_bytes(path)
     if _name(content) != path.stem:
         return None
     lines = (line.rpartition(" ") for line in content.decode().splitlines())

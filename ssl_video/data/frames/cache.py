@@ -35,7 +35,7 @@ import numpy as np
 from ssl_video.data.damage import DamagedError, OutdatedError
 from ssl_video.data.frames.formats import FORMATS, StoredClip, pack
 from ssl_video.errors import InputError
-from ssl_video.files import replacing
+from ssl_video.files import open_regular, read_bytes, replacing
 
 # Seconds after which an incomplete file is taken to be the remains of a killed process.
 _STALE = 24 * 3600
@@ -260,7 +260,7 @@ class _Used:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[_Used]:
-    with open(os.open(folder / "used", os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+    with open_regular(folder / "used", "w+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield _Used(file, folder)
 
@@ -268,7 +268,7 @@ def _locked(folder: Path) -> Iterator[_Used]:
 def used(folder: Path) -> int:
     """Return the bytes of all stored clips, as counted by their writers."""
     with contextlib.suppress(OSError, ValueError):
-        return int((folder / "used").read_text())
+        return int(read_bytes(folder / "used", 64))
     return 0
 
 
@@ -342,7 +342,7 @@ def _oldest_claim(folder: Path) -> float:
     """Return the time of the oldest claim of a living process, and remove the claims of ended ones."""
     began = float("inf")
     for claim in _listed(folder / "runs"):
-        with contextlib.suppress(OSError), open(claim.path, "rb") as file:
+        with contextlib.suppress(OSError), open_regular(claim.path) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from ssl_video.data.damage import DamagedError, OutdatedError
+from ssl_video.files import regular_descriptor
 
 # Magic with the version of the file format; frames, height, width, bytes of the whole file, digest of the
 # name. The CRC-32 of all this follows.
@@ -168,7 +169,7 @@ class StoredClip:
 
     def __init__(self, path: str | Path, format_: Format, name: str) -> None:
         self._format = format_
-        self._file = os.open(path, os.O_RDONLY)
+        self._file = regular_descriptor(path)
         try:
             status, start = os.fstat(self._file), os.pread(self._file, _FIXED, 0)
             if start.startswith(_OLDER):

@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 from ssl_video.data.columns import ONE_THREAD, Category, Strings
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, some
-from ssl_video.files import read_bytes, replacing
+from ssl_video.files import open_regular, read_bytes, replacing
 
 if TYPE_CHECKING:
     from ssl_video.data.partitions.partition import Partition
@@ -95,7 +95,7 @@ def write(partition: "Partition", index: Index, path: Path) -> None:
 
 def is_one(path: Path) -> bool:
     """Return True if a file begins as partition files do."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return file.read(len(_FIRST)) == _FIRST.encode()
 
 

@@ -21,7 +21,7 @@ from ssl_video.data.video.container import DecodeError, decoder_name
 from ssl_video.data.video.examine import TOO_SLOW, Probe, examine
 from ssl_video.data.video.probe import Facts, probe
 from ssl_video.errors import InputError
-from ssl_video.files import replacing
+from ssl_video.files import open_regular, replacing
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class _Kept:
     def read(self) -> dict[str, tuple[str, Facts]]:
         """Return each file's stamp and facts, by id. Lines truncated by a kill are skipped."""
         found = {}
-        with contextlib.suppress(FileNotFoundError), self.path.open(encoding="utf-8") as lines:
+        with contextlib.suppress(OSError), open_regular(self.path) as lines:
             for line in lines:
                 with contextlib.suppress(ValueError, TypeError, KeyError):
                     entry = json.loads(line)
@@ -168,7 +168,10 @@ class _Kept:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("wb" if replace else "ab") as file:
+            with open_regular(self.path, "ab") as file:
+                if replace:
+                    file.truncate(0)
+                    file.seek(0)
                 # The previous line may be truncated.
                 file.write(b"\n" if file.tell() else b"")
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 from ssl_video import csv_cells
 from ssl_video.data.paths import cache_dir
 from ssl_video.errors import InputError
-from ssl_video.files import replace_text
+from ssl_video.files import read_bytes, replace_text
 
 SUFFIX = ".quarantine.csv"
 _HEADER = ["path", "reason"]
@@ -105,7 +105,7 @@ def _places(source: Path | str) -> tuple[Path, Path]:
 def _parse(path: Path) -> dict[str, str]:
     try:
         rows = [
-            row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")) if row
+            row for row in csv.reader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline="")) if row
         ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read the quarantine list {path}: {error}") from None
