@@ -14,7 +14,7 @@ from ssl_video.benchmarks.running import watch
 from ssl_video.errors import InputError, unknown
 from ssl_video.runs.folder import RESULT, RunFolder
 from ssl_video.runs.predictions import Predictions, read
-from ssl_video.spec import flat, plain
+from ssl_video.spec import flat
 
 _LAST = 0.1  # a curve's mean is over this final fraction of the steps
 
@@ -164,8 +164,7 @@ def _side(folder: Path, network: str | None) -> Side:
     network = network or next(iter(predicted.guesses))
     if network not in predicted.guesses:
         raise InputError(unknown(f"network of {folder.name}", network, predicted.guesses))
-    spec = flat(plain(RunFolder(folder).spec))
-    return Side(folder.name, network, spec, run.result.fingerprint, predicted, _ends(run))
+    return Side(folder.name, network, flat(run.result.spec), run.result.fingerprint, predicted, _ends(run))
 
 
 def _ends(run: watch.Watched) -> dict[str, float]:

@@ -187,10 +187,11 @@ def runs(place: Path) -> list[Watched]:
     """Return the runs of a results folder, or the run of a run's folder.
 
     Raises:
-        InputError: there is no run, or the specification of the only one is damaged.
+        InputError: there is no run, or the specification of the only one is damaged and it has no result.
     """
-    if RunFolder(place).exists:
-        return [Watched(place, RunFolder(place).spec.steps)]
+    folder = RunFolder(place)
+    if folder.exists or folder.has_result:
+        return [Watched(place, _steps(folder) or folder.spec.steps)]
     folders = list(run_folders(place))
     found = [Watched(folder.path, _steps(folder)) for folder in folders]
     if not found:

@@ -373,7 +373,9 @@ def _start_server(libraries: Sequence[str]) -> None:
     """
     if _CONTEXT.get_start_method() != "forkserver":
         return
-    folder = tempfile.gettempdir()
+    # The folder of sockets is made once for a process: a later TMPDIR is of no effect.
+    made = multiprocessing.current_process()._config.get("tempdir")  # type: ignore[attr-defined]
+    folder = os.path.dirname(made) if made else tempfile.gettempdir()
     if len(os.fsencode(folder)) > _LONGEST_FOLDER:
         raise InputError(
             f"the folder of temporary files, {folder}, has too long a name for the sockets of processes: set "

@@ -14,6 +14,7 @@ from ssl_video.benchmarks.analysis.pair import Pair, load
 from ssl_video.cli.compare import command
 from ssl_video.errors import InputError
 from ssl_video.runs.predictions import PREDICTIONS, predictions, write
+from ssl_video.spec import build, plain
 
 CLIPS = [f"{name}/{n}.mp4" for name in ("run", "walk") for n in range(4)]
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -32,7 +33,9 @@ def finished(folder: Path, scores: dict[str, np.ndarray], clips: list[str] = CLI
     (folder / "spec.yaml").write_text(yaml.safe_dump({"algorithm": "cmpl", "steps": 20} | spec))
     steps = [json.dumps({"step": n, "loss/labeled": float(n)}) + "\n" for n in range(20)]
     (folder / "metrics.jsonl").write_text("".join(steps))
-    write_into(folder, fingerprint="p0", predictors=dict.fromkeys(scores, 0.5), classes=2, test=len(clips))
+    facts = {"fingerprint": "p0", "classes": 2, "test": len(clips)}
+    spec = {"algorithm": "cmpl", "steps": 20} | spec
+    write_into(folder, predictors=dict.fromkeys(scores, 0.5), spec=plain(build(spec)), **facts)
     write(folder, predictions(clips, ["run", "walk"], LABELS, scores))
     return folder
 

@@ -1,7 +1,9 @@
 """Runs in processes of this machine."""
 
 import multiprocessing
+import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from ssl_video.benchmarks.running.executors import local
+from ssl_video.errors import InputError
 from ssl_video.training.execution import Execution
 
 
@@ -54,6 +57,23 @@ def test_the_server_is_told_before_it_starts(monkeypatch: pytest.MonkeyPatch) ->
     assert done == ["told", "started"]
     assert told[0][-1] == "timm"
     assert "torch._dynamo" in told[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no server")
+def test_a_folder_of_temporary_files_with_a_long_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It matters only while the folder of sockets is not made yet."""
+    began = list[None]()
+    monkeypatch.setattr(local.forkserver, "ensure_running", lambda: began.append(None))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 20)))
+    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    monkeypatch.delitem(config, "tempdir", raising=False)
+    with pytest.raises(InputError, match="longlong, has too long a name for the sockets"):
+        local._start_server([])
+    monkeypatch.setitem(config, "tempdir", "/tmp/pymp-short")
+    local._start_server([])
+    assert len(began) == 1
 
 
 def test_a_crash_is_reported_with_its_place_in_the_users_code() -> None:
