@@ -41,6 +41,7 @@ class Run:
     Attributes:
         kills: by what was killed and when.
         whole: seconds of the command, where it is not disturbed.
+        size: size of its records in the end, in bytes.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Run:
             *("train", "--data", dataset, "--algo", "fixmatch", "--protocol", "per-class:2"),
             *("--steps", STEPS, *TINY_STEP, "--test-clips", "1", "--workers", "2", "--threads", "1"),
         ]
-        self.kills, self.whole = Counter[tuple[str, str]](), 0.0
+        self.kills, self.whole, self.size = Counter[tuple[str, str]](), 0.0, 0
         self.statuses = Counter[tuple[str, int]]()
         folder.mkdir()
 
@@ -75,17 +76,13 @@ class Run:
             return "writing the result"
         return "starting" if self.lines() == began else "training"
 
-    def life(self, seconds: float) -> None:
-        """Start or resume the run, and kill once or twice.
-
-        Args:
-            seconds: in which the run is trained.
-        """
+    def life(self) -> None:
+        """Start or resume the run, and kill once or twice."""
         process, began, killed = self.start(), self.lines(), list[str]()
         twice = self.draws.random() < 0.3
         try:
             for _ in range(2 if twice else 1):
-                self._await(process, began, seconds)
+                self._await(process, began)
                 if process.poll() is None:
                     killed += self._kill(process, began)
                 if process.poll() is not None:
@@ -103,16 +100,15 @@ class Run:
         self.check(killed)
         print(f"{self.kills.total():4} {' and '.join(killed)}: {process.returncode}", flush=True)
 
-    def _await(self, process: "subprocess.Popen[str]", began: int, seconds: float) -> None:
-        """Wait for a random moment: any, or one while the run is trained or ends."""
-        if self.draws.random() < 0.7:
-            while self.lines() == began and process.poll() is None:
-                time.sleep(0.02)
-            delay = self.draws.uniform(0, 1.2 * seconds)
-        else:
-            delay = self.draws.uniform(0, self.whole)
-        until = time.monotonic() + delay
-        while process.poll() is None and time.monotonic() < until:
+    def _await(self, process: "subprocess.Popen[str]", began: int) -> None:
+        """Wait for a random moment: any while the run starts, or after a random step."""
+        steps = self.draws.random() < 0.7
+        target = self.draws.uniform(self.lines(), self.size) if steps else 0
+        while self.lines() < target and process.poll() is None:
+            time.sleep(0.01)
+        until = time.monotonic() + self.draws.uniform(0, 0.5 if steps else self.whole)
+        # Not by the clock alone: the machine may be faster than it was.
+        while process.poll() is None and time.monotonic() < until and (steps or self.lines() <= began):
             time.sleep(0.01)
 
     def _kill(self, process: "subprocess.Popen[str]", began: int) -> list[str]:
@@ -173,10 +169,10 @@ def test_a_run_with_loading_processes_is_killed(run: Run) -> None:
     began = time.monotonic()
     run.finish()
     run.whole = time.monotonic() - began
-    seconds = next(iter(finished_folders(run.results))).result.train_seconds
+    run.size = run.lines()
     straight, runs = run.outcome(), 0
     while run.kills.total() < KILLS:
-        run.life(seconds)
+        run.life()
         if any(finished_folders(run.results)) or run.kills.total() >= KILLS:
             run.finish()
             assert run.outcome() == straight
