@@ -85,8 +85,11 @@ def regular_descriptor(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -
     """
     # Opening a pipe would wait for its other end.
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0), 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
         os.close(descriptor)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise OSError(errno.EINVAL, "not a file: a folder, a pipe or a device", str(path))
     return descriptor
 

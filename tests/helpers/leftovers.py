@@ -87,5 +87,13 @@ class Leftovers:
 
 
 def locked(results: Path) -> list[str]:
-    """Return the runs of a results folder that are locked."""
-    return [folder.name for folder in (results / "runs").iterdir() if is_locked(folder)]
+    """Return the runs of a results folder that stay locked.
+
+    A process that is ending loses its memory, by which it is known, before its files and their locks.
+    """
+    deadline = time.monotonic() + _LONG
+    while found := [folder.name for folder in (results / "runs").iterdir() if is_locked(folder)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return found

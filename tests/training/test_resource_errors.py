@@ -19,6 +19,7 @@ from ssl_video.runs import checkpoint, weight_file
 from ssl_video.runs.folder import METRICS
 from ssl_video.spec import Spec
 from ssl_video.training import resource_errors
+from ssl_video.training.distributed import ProcessLost
 from ssl_video.training.execution import Execution
 from ssl_video.training.resource_errors import as_input_errors
 from ssl_video.training.run import Plan, Stopped, plan, run
@@ -220,6 +221,27 @@ def test_gpus_that_cannot_reach_each_other(make_plan: MakePlan, tmp_path: Path) 
         ),
         as_input_errors(tmp_path, make_plan().spec, ONCE),
     ):
+        raise RuntimeError(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]: Connection reset by peer",
+        "recvValue failed on SocketImpl(fd=5): Connection was likely closed",
+    ],
+)
+def test_a_process_of_several_that_is_gone(text: str, make_plan: MakePlan, tmp_path: Path) -> None:
+    """Its own report explains more, so it comes first."""
+    spec = make_plan().spec
+    with (
+        pytest.raises(
+            ProcessLost, match=r"^another process of this run has ended.* The same command resumes"
+        ),
+        as_input_errors(tmp_path, spec, Execution("cpu", devices=2)),
+    ):
+        raise RuntimeError(text)
+    with pytest.raises(RuntimeError, match="Connection"), as_input_errors(tmp_path, spec, ONCE):
         raise RuntimeError(text)
 
 
