@@ -22,8 +22,9 @@ from ssl_video.networks import assemble
 from ssl_video.spec import Spec, configuration
 from ssl_video.training.execution import Execution
 from ssl_video.training.preflight import check_clips, check_networks, check_shards
-from ssl_video.training.run import Plan, plan, run_name
+from ssl_video.training.run import Plan, run_name
 
+Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 _ALONE = Execution()
@@ -50,9 +51,8 @@ def plans(
     """
     checked = check(resolve(specs, execution.torch_device), execution, progress, compared=compared)
     indexes = {dataset.index_key(found.spec): found.index for found in checked}
-    resolved = [found.spec for found in checked]
     opened = dict[tuple[object, ...], Data]()
-    for spec in resolved:
+    for spec in (found.spec for found in checked):
         if dataset.frames_key(spec) not in opened:
             opened[dataset.frames_key(spec)] = load(
                 spec,
@@ -62,8 +62,14 @@ def plans(
                 long_video=execution.long_video,
                 progress=progress,
             )
-    device = execution.torch_device
-    return _collect(resolved, lambda spec: plan(spec, opened[dataset.frames_key(spec)], device))
+
+    def planned(found: Checked) -> Plan:
+        data = opened[dataset.frames_key(found.spec)]
+        # Clips that turned out to be broken are not in the index any more, and others get their labels.
+        partition = found.partition if data.index is found.index else draw(found.spec, data.index)
+        return Plan(found.spec, data, partition)
+
+    return _collect(checked, planned)
 
 
 @dataclass(frozen=True)
@@ -205,12 +211,12 @@ def _partition_key(spec: Spec) -> tuple[object, ...]:
     return *dataset.index_key(spec), *own
 
 
-def _collect(specs: Sequence[Spec], make: Callable[[Spec], Made]) -> list[Made]:
-    """Apply `make` to all specifications, and raise all problems at once, each named once."""
+def _collect(items: Sequence[Item], make: Callable[[Item], Made]) -> list[Made]:
+    """Apply `make` to all items, and raise all problems at once, each named once."""
     made, problems = list[Made](), list[str]()
-    for spec in specs:
+    for item in items:
         try:
-            made.append(make(spec))
+            made.append(make(item))
         except InputError as error:
             problems += error.problems
     if problems:

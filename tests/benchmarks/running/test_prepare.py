@@ -1,6 +1,9 @@
 """From specifications to plans: what is opened, and what is refused before a video is decoded."""
 
+import shutil
+from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from helpers.input_errors import problems
 from ssl_video.benchmarks.running import prepare
 from ssl_video.spec import Spec, build, configuration, setting
 from ssl_video.training.execution import Execution
+from ssl_video.training.run import plan
 
 CPU, ALONE = torch.device("cpu"), Execution("cpu")
 SMALL = {"protocol": "per-class:2", "frames": 4, "stride": 1, "size": 16, "steps": 2}
@@ -50,6 +54,39 @@ def test_a_run_has_its_name_before_its_data_is_opened(video_folder: Path) -> Non
     names = [found.name for found in prepare.check(prepare.resolve(runs, CPU))]
     assert names == [plan.name for plan in prepare.plans(runs, ALONE)]
     assert len(set(names)) == 4
+
+
+def test_a_run_is_resolved_once_and_a_set_of_labels_drawn_once(
+    video_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Counter[str]()
+
+    def counting(module: ModuleType, name: str) -> None:
+        original = getattr(module, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            calls[name] += 1
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(module, name, counted)
+
+    counting(prepare.assemble, "resolve")
+    counting(prepare, "draw")
+    runs = [spec(video_folder, algorithm=name, seed=0) for name in ("supervised", "uda")]
+    plans = prepare.plans(runs, ALONE)
+    assert calls == {"resolve": 2, "draw": 1}
+    assert [found.name for found in plans] == [plan(run, plans[0].data, CPU).name for run in runs]
+
+
+def test_a_broken_clip_leaves_its_labels_to_others(video_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(video_folder, tmp_path / "videos")
+    (whole,) = prepare.plans([spec(folder)], ALONE)
+    row = int(whole.partition.labeled[0])
+    (folder / str(whole.data.index.ids[row])).write_bytes(b"no video")
+    (found,) = prepare.plans([spec(folder)], Execution("cpu", skip_broken=True))
+    assert row not in found.partition.labeled
+    assert len(found.partition.labeled) == len(whole.partition.labeled)
+    assert found.name == plan(spec(folder), found.data, CPU).name
 
 
 def test_what_the_execution_needs_is_told_once_and_before_any_video_is_looked_at(
