@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ssl_video.backbones.probe import Probe
 from ssl_video.contract import Task
 from ssl_video.networks import frozen
-from ssl_video.networks.assemble import assemble
+from ssl_video.networks.assemble import Assembly, assemble
 from ssl_video.networks.random_batch import random_batch
 from ssl_video.spec import Spec
 
@@ -66,7 +66,8 @@ def count(spec: Spec, classes: int, stored: Mapping[str, Probe] | None = None) -
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices):
         torch.manual_seed(0)
-        return Operations(_forward(spec, classes, stored), round(_training(spec, classes, stored)))
+        networks = _Networks(spec, classes, stored)
+        return Operations(_forward(networks), round(_training(networks)))
 
 
 def of_features(network: Probe, frames: int, size: int) -> int:
@@ -76,18 +77,56 @@ def of_features(network: Probe, frames: int, size: int) -> int:
     return counting.get_total_flops() // 2
 
 
-def _training(spec: Spec, classes: int, stored: Mapping[str, Probe] | None) -> float:
+class _Networks:
+    """A run's networks, which are built once for all counted passes; for arguments see `count`."""
+
+    def __init__(self, spec: Spec, classes: int, stored: Mapping[str, Probe] | None = None) -> None:
+        self.spec, self.classes, self.stored = spec, classes, stored
+        self._built = dict[torch.device, Assembly]()
+
+    def on(self, device: torch.device) -> Assembly:
+        """Return the networks on a device, with the stored ones if they are all there are."""
+        if device not in self._built:
+            # A copy of a probe shares the frozen network.
+            stored = (self.stored or {}) if self._all_stored else {}
+            copies = {role: copy.deepcopy(network) for role, network in stored.items()}
+            task = Task(self.classes, 2 * _MOST)
+            with device:
+                self._built[device] = assemble(self.spec, task, trained=True, modules=copies)
+        return self._built[device]
+
+    def count(self, compute: Callable[[torch.device, FlopCounterMode], None]) -> int:
+        """Return the multiply-adds that `compute` performs, given a device and a counter.
+
+        They depend only on shapes, so the meta device is enough unless a method depends on its clips' values.
+        There, a pass takes longer than a real one, so that networks that are all there are used in its place.
+        """
+        counting = counter()
+        with _countable():
+            if self._all_stored:
+                compute(_device(next(iter((self.stored or {}).values()))), counting)
+            else:
+                try:
+                    compute(torch.device("meta"), counting)
+                except RuntimeError:
+                    compute(torch.device("cpu"), counting)
+        # torch counts a multiply-add as two operations.
+        return counting.get_total_flops() // 2
+
+    @property
+    def _all_stored(self) -> bool:
+        return (self.stored or {}).keys() == self.spec.networks.keys()
+
+
+def _training(networks: _Networks) -> float:
     """Return the multiply-adds of a run's step, computed from steps with fewer clips.
 
     Raises:
         Exception: the error of a method that runs neither on so few clips nor on few in the run's own ratio.
     """
-
-    def step(labeled: int, unlabeled: int) -> int:
-        return _step(spec, classes, labeled, unlabeled, stored)
-
+    spec = networks.spec
     try:
-        few, many = step(_FEW, _FEW), step(_FEW, 2 * _FEW)
+        few, many = _step(networks, _FEW, _FEW), _step(networks, _FEW, 2 * _FEW)
     except Exception:  # of any kind: the method may depend on the numbers of its clips
         parts = math.gcd(spec.labeled_batch, spec.unlabeled_batch)
         fewest = [batch // parts for batch in (spec.labeled_batch, spec.unlabeled_batch)]
@@ -95,66 +134,45 @@ def _training(spec: Spec, classes: int, stored: Mapping[str, Probe] | None) -> f
             raise
         # Batch norm may need two clips.
         times = min(2, parts)
-        return step(*(times * clips for clips in fewest)) * parts / times
-    unlabeled = (many - few) / _FEW
-    labeled = few / _FEW - unlabeled
-    return labeled * spec.labeled_batch + unlabeled * spec.unlabeled_batch
+        labeled, unlabeled = (times * clips for clips in fewest)
+        return _step(networks, labeled, unlabeled) * parts / times
+    per_unlabeled = (many - few) / _FEW
+    per_labeled = few / _FEW - per_unlabeled
+    return per_labeled * spec.labeled_batch + per_unlabeled * spec.unlabeled_batch
 
 
-def _step(spec: Spec, classes: int, labeled: int, unlabeled: int, stored: Mapping[str, Probe] | None) -> int:
+def _step(networks: _Networks, labeled: int, unlabeled: int) -> int:
     """Return the multiply-adds of a step with these numbers of clips."""
+    spec = networks.spec
 
-    def step(device: torch.device, modules: Mapping[str, Probe]) -> None:
-        with device:
-            assembly = assemble(spec, Task(classes, unlabeled), trained=True, modules=modules)
-        roles = frozen.readers(spec, assembly.algorithm) if stored is None else stored
+    def step(device: torch.device, counting: FlopCounterMode) -> None:
+        assembly = networks.on(device)
+        roles = frozen.readers(spec, assembly.algorithm) if networks.stored is None else networks.stored
         batch = random_batch(
-            *(assembly, labeled, unlabeled), classes=classes, size=spec.size, device=device, stored=roles
+            *(assembly, labeled, unlabeled),
+            classes=networks.classes,
+            size=spec.size,
+            device=device,
+            stored=roles,
         )
         with counting:
             assembly.algorithm.train()(batch, _PROGRESS).loss.backward()
 
-    counting = counter()
-    return _counted(spec, counting, step, stored or {})
+    return networks.count(step)
 
 
-def _forward(spec: Spec, classes: int, stored: Mapping[str, Probe] | None = None) -> int:
-    def forward(device: torch.device, modules: Mapping[str, Probe]) -> None:
-        with device:
-            assembly = assemble(spec, Task(classes, _FEW), trained=True, modules=modules)
+def _forward(networks: _Networks) -> int:
+    """Return the multiply-adds of the headline predictor for one clip and crop."""
+
+    def forward(device: torch.device, counting: FlopCounterMode) -> None:
+        assembly = networks.on(device)
         name, predictor = next(iter(assembly.predictors().items()))
-        clip = _clip(assembly.shape_for(name).frames, spec.size, device)
+        clip = _clip(assembly.shape_for(name).frames, networks.spec.size, device)
         # In inference_mode, torch 2.4 counts nothing.
         with torch.no_grad(), counting:
             predictor.eval()(clip)
 
-    counting = counter()
-    return _counted(spec, counting, forward, stored or {})
-
-
-def _counted(
-    spec: Spec,
-    counting: FlopCounterMode,
-    compute: Callable[[torch.device, Mapping[str, Probe]], None],
-    stored: Mapping[str, Probe],
-) -> int:
-    """Return the multiply-adds that `compute` performs under `counting`, given a device and networks by role.
-
-    They depend only on shapes, so the meta device is enough unless a method depends on its clips' values.
-    There, a pass takes longer than a real one, so that networks that are all there are used in its place.
-    """
-    with _countable():
-        if stored.keys() == spec.networks.keys():
-            # A copy of a probe shares the frozen network.
-            copies = {role: copy.deepcopy(network) for role, network in stored.items()}
-            compute(_device(next(iter(stored.values()))), copies)
-        else:
-            try:
-                compute(torch.device("meta"), {})
-            except RuntimeError:
-                compute(torch.device("cpu"), {})
-    # torch counts a multiply-add as two operations.
-    return counting.get_total_flops() // 2
+    return networks.count(forward)
 
 
 def _countable() -> AbstractContextManager[None]:

@@ -23,8 +23,20 @@ def spec(**changes: object) -> Spec:
 
 def test_one_clip_of_a_known_network() -> None:
     # torchvision's r3d_18 on 16 frames of 112 pixels: 40.7 in its documentation.
-    counted = flops._forward(spec(backbone="r3d_18", width=1.0, frames=16, size=112), 400)
+    counted = flops._forward(flops._Networks(spec(backbone="r3d_18", width=1.0, frames=16, size=112), 400))
     assert counted / 1e9 == pytest.approx(40.7, abs=0.05)
+
+
+def test_networks_are_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = list[object]()
+
+    def counted(*arguments: Any, **named: Any) -> Assembly:
+        built.append(arguments)
+        return assemble(*arguments, **named)
+
+    monkeypatch.setattr(flops, "assemble", counted)
+    flops.count(spec(algorithm="fixmatch"), classes=3)
+    assert len(built) == 1
 
 
 def test_a_step_is_forward_and_backward_of_every_pass() -> None:
