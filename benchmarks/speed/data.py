@@ -104,14 +104,14 @@ def assemble(
         place, name = folder / frame_format, f"ssl-video, {frame_format} cache"
         began = time.process_time()
         store = FrameStore(paths, short_side(clip.size), 1024 * GIB, place, frame_format)
-        broken = store.fill(range(len(paths)), stored_of_all, jobs=1)
+        broken = store.fill(range(len(paths)), stored_of_all, decoders=1)
         if broken:
             raise InputError(*(f"{paths[row]}: {reason}" for row, reason in broken.items()))
         size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
         stored[name] = Stored(size, time.process_time() - began, len(paths))
         contestants[name] = _ours(store, clip)
     decoding = FrameStore(paths, short_side(clip.size), 0, folder / "decoding")
-    decoding.prepare(range(len(paths)), jobs=1)
+    decoding.prepare(range(len(paths)), decoders=1)
     contestants["ssl-video, decoding"] = _ours(decoding, clip)
     baselines = {PYAV: _pyav, PYTORCHVIDEO: _pytorchvideo}
     for name, make in baselines.items():

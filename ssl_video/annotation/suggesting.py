@@ -42,7 +42,7 @@ def suggest(
     predictor: str | None = None,
     device: str = "auto",
     trust: bool = False,
-    workers: int | None = None,
+    decoders: int | None = None,
     progress: bool | Observer | None = None,
 ) -> pd.DataFrame:
     """Suggest which clips to label next, or which labels look wrong.
@@ -70,7 +70,7 @@ def suggest(
         predictor: the network, see `Model.predictors`; None: the first.
         device: the device of a run that is loaded here.
         trust: allow that the code of such a run is imported, see `load_model`.
-        workers: threads that decode, see `Model.predict`.
+        decoders: threads that decode, see `Model.predict`.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
     Returns:
@@ -93,7 +93,7 @@ def suggest(
     if name not in model.predictors:
         raise InputError(unknown("predictor", name, model.predictors))
     with observer(progress).preparing() as report:
-        asked = _Asked(model, _listed(data), number, name, decoding_threads(workers), seed, report)
+        asked = _Asked(model, _listed(data), number, name, decoding_threads(decoders), seed, report)
         found = _suspected(asked, root) if check_labels else _next(asked, rule or rules.DEFAULT)
         made = table.frame(found.rows, check_labels=check_labels)
         made.attrs = {"notes": found.notes, "errors": found.errors, "classes": found.classes}
@@ -115,13 +115,13 @@ class _Asked:
     data: list[Place] | None
     number: int
     predictor: str
-    workers: int
+    decoders: int
     seed: int
     report: Progress
 
     def read(self, clips: Sequence[Given]) -> Read:
         """Return the features of clips."""
-        return read_clips(self.model, clips, self.predictor, self.workers, self.report)
+        return read_clips(self.model, clips, self.predictor, self.decoders, self.report)
 
 
 @dataclass

@@ -39,9 +39,7 @@ _FORMATS = get_args(sv.Spec.model_fields["frame_format"].annotation)
     "--long-video", type=click.FloatRange(0), default=60.0, show_default=True,
     help="seconds above which a video is stored frame by frame as it is used",
 )  # fmt: skip
-@click.option(
-    "--jobs", type=click.IntRange(1), help="number of videos decoded in parallel  [number of cores]"
-)
+@click.option("--decoders", type=click.IntRange(1), help="videos decoded at a time  [one per core]")
 @click.option("--status", is_flag=True, help="show the stored clips of DATA, or of all, with the features")
 @click.option("--clear", is_flag=True, help="remove the stored clips of DATA, or of all, with the features")
 @click.option("--yes", is_flag=True, help="remove without asking")
@@ -53,7 +51,7 @@ def command(
     frame_format: str,
     cache_gib: float,
     long_video: float,
-    jobs: int | None,
+    decoders: int | None,
     status: bool,
     clear: bool,
     yes: bool,
@@ -73,7 +71,7 @@ def command(
         progress = FilesPerSecond(lambda: f"cache {_gib(sv.data.cache_size())}")
         filled = sv.data.fill_cache(
             data, root, split, size=size, frame_format=frame_format, cache_gib=cache_gib,
-            long_video=long_video, jobs=jobs, progress=progress,
+            long_video=long_video, decoders=decoders, progress=progress,
         )  # fmt: skip
         _filled(filled)
         if filled.stored:

@@ -19,7 +19,7 @@ _SHOWN = 10
 @click.argument("data")
 @click.option("--root", metavar="TEXT", help=sv.Spec.model_fields["root"].description)
 @click.option("--split", metavar="TEXT", help=f"{sv.Spec.model_fields['split'].description}  [split]")
-@click.option("--jobs", type=click.IntRange(1), help="number of files decoded in parallel  [number of cores]")
+@click.option("--decoders", type=click.IntRange(1), help="videos decoded at a time  [one per core]")
 @click.option(
     "--timeout",
     type=click.FloatRange(1),
@@ -37,7 +37,7 @@ def command(
     data: str,
     root: str | None,
     split: str | None,
-    jobs: int | None,
+    decoders: int | None,
     timeout: float,
     again: bool,
     all_classes: bool,
@@ -49,7 +49,14 @@ def command(
     Findings are stored: a second call decodes only the files that have changed.
     """
     found = sv.data.doctor(
-        data, root, split, jobs=jobs, timeout=timeout, again=again, report=report, progress=FilesPerSecond()
+        data,
+        root,
+        split,
+        decoders=decoders,
+        timeout=timeout,
+        again=again,
+        report=report,
+        progress=FilesPerSecond(),
     )
     number, console = len(found.facts), Console()
     plainly(

@@ -31,7 +31,7 @@ def command(
     output: Path,
     predictor: str | None,
     device: str,
-    workers: int | None,
+    decoders: int | None,
     trust: bool,
 ) -> int:
     """Write the features of clips: the inputs of the classifier of a run's network.
@@ -41,7 +41,7 @@ def command(
     model = sv.load_model(checkpoint, device, trust=trust)
     say_notes([*model.notes, model.calibration_note(predictor)])
     found = model.features(
-        videos, output=output, predictor=predictor, workers=workers, progress=FilesPerSecond(unit="")
+        videos, output=output, predictor=predictor, decoders=decoders, progress=FilesPerSecond(unit="")
     )
     count, width = found.features.shape
     click.echo(f"{output}: {clips(count)}, {width:,} features each")

@@ -29,10 +29,10 @@ videos_argument = click.argument(
 predictor_option = click.option("--predictor", metavar="NAME", help="network to use  [the headline]")
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 decoders_option = click.option(
-    "--workers",
+    "--decoders",
     type=click.IntRange(0, 1024),
     metavar="N",
-    help="threads that decode  [one per core, up to 8]",
+    help="videos decoded at a time  [one per core, up to 8]",
 )
 
 

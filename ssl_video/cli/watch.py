@@ -18,13 +18,16 @@ _FINISHED = 20  # finished runs shown beside those under way
 
 @click.command()
 @click.argument("place", type=click.Path(path_type=Path), default=Path(options.RESULTS))
-@click.option("--every", type=click.FloatRange(0.1), default=2.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--refresh", type=click.FloatRange(0.1), default=2.0, show_default=True, metavar="SECONDS",
+    help="time between two looks at the folder",
+)  # fmt: skip
 @click.option("--once", is_flag=True, help="show the current state and exit")
 @click.option(
     "--tensorboard", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
     help="also write the curves to this folder for TensorBoard (pip install tensorboard)",
 )  # fmt: skip
-def command(place: Path, every: float, once: bool, tensorboard: Path | None) -> None:
+def command(place: Path, refresh: float, once: bool, tensorboard: Path | None) -> None:
     """Follow a run, or all runs of a results folder, until they are finished; Ctrl-C leaves them running.
 
     PLACE is a run's folder or a results folder, possibly on a disk that another machine writes to. A run of
@@ -47,13 +50,13 @@ def command(place: Path, every: float, once: bool, tensorboard: Path | None) -> 
         if over():
             return
         while not over():
-            time.sleep(every)
+            time.sleep(refresh)
             picture()
         console.print(picture())
         return
     with Live(picture(), console=console, auto_refresh=False) as live:
         while not over():
-            time.sleep(every)
+            time.sleep(refresh)
             live.update(picture(), refresh=True)
 
 

@@ -133,7 +133,7 @@ def fill_cache(
     frame_format: str = "raw",
     cache_gib: float = 20.0,
     long_video: float = LONG,
-    jobs: int | None = None,
+    decoders: int | None = None,
     progress: bool | Observer | None = None,
 ) -> Filled:
     """Decode every clip of a data set into the frame cache ahead of the first run.
@@ -148,7 +148,7 @@ def fill_cache(
         frame_format: "raw": exact; "jpeg": lossy, a tenth of the size, ten times slower to read.
         cache_gib: bound of the whole cache, in GiB.
         long_video: seconds above which a video is not decoded as a whole.
-        jobs: number of videos decoded at a time; None: the number of cores.
+        decoders: number of videos decoded at a time; None: the number of cores.
         progress: True, False, or an observer; None: shown where there is a terminal or a notebook.
 
     Raises:
@@ -159,7 +159,7 @@ def fill_cache(
         limit = int(cache_gib * GIB)
         store = FrameStore(index.paths, short_side(size), limit, _folder(), frame_format, long_video)
         rows = index.used.tolist()
-        broken = store.fill(rows, lambda done, total: report("decoding", done, total), jobs)
+        broken = store.fill(rows, lambda done, total: report("decoding", done, total), decoders)
     # Long videos are stored as they are used.
     videos = [video_facts.find(store.folder, file_of(store.paths[row])) for row in rows]
     contents = [video.content for video in videos if video and not store.is_long(video)]

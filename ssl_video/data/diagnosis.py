@@ -133,7 +133,7 @@ def doctor(
     root: Place | None = None,
     split: str | None = None,
     *,
-    jobs: int | None = None,
+    decoders: int | None = None,
     timeout: float = 120.0,
     again: bool = False,
     report: str | PathLike[str] | None = None,
@@ -148,7 +148,7 @@ def doctor(
         data: "demo", a folder of class folders, a manifest (CSV), or an index file.
         root: the folder that the manifest's paths start from.
         split: the manifest's column that says train or test; None: "split".
-        jobs: number of files decoded at a time; None: the number of cores.
+        decoders: number of files decoded at a time; None: the number of cores.
         timeout: time limit of one file, in seconds, and of each minute of a longer one.
         again: ignore earlier findings.
         report: a file to write all findings to, .csv or .json; None: none.
@@ -166,7 +166,7 @@ def doctor(
         began = time.monotonic()
         try:
             found = examination.look(
-                place, index, jobs or os.cpu_count() or 1, timeout, again=again,
+                place, index, decoders or os.cpu_count() or 1, timeout, again=again,
                 progress=lambda done, total: preparing("decoding files", done, total),
             )  # fmt: skip
         except KeyboardInterrupt:

@@ -16,7 +16,7 @@ from ssl_video.data.video.container import DecodeError, stop_with
 from ssl_video.errors import InputError
 from ssl_video.inference.stretches import Labeled
 
-MOST_WORKERS = 1024  # threads that decode
+MOST_DECODERS = 1024  # threads that decode
 _AHEAD = 256  # clips that are decoded before the first of them is labeled
 _POLL_SECONDS = 0.1
 _PATIENCE = 2.0  # seconds until threads that still decode are left alone
@@ -44,8 +44,8 @@ def decoding_threads(number: int | None) -> int:
     """Return the number of threads that decode."""
     if number is None:
         return min(8, os.cpu_count() or 1)
-    if not 0 <= number <= MOST_WORKERS:
-        raise InputError(f"workers must be a number from 0 to {MOST_WORKERS}, found {number}")
+    if not 0 <= number <= MOST_DECODERS:
+        raise InputError(f"decoders must be a number from 0 to {MOST_DECODERS}, found {number}")
     return number
 
 
@@ -55,7 +55,7 @@ def labeled(
     predict: Callable[[Tensor, int], np.ndarray],
     at_once: int,
     windows: int,
-    workers: int,
+    decoders: int,
     apart: bool,
 ) -> Iterator[tuple[int, Labeled | End]]:
     """Yield clips with the probabilities of their parts, and their ends, in the order of the clips.
@@ -68,15 +68,15 @@ def labeled(
         predict: function from the views of parts and their number n to probabilities, (n, classes).
         at_once: parts that the network sees at once.
         windows: windows of frames in the views of a part.
-        workers: threads that decode; 0: none, each clip is decoded when it is its turn.
+        decoders: threads that decode; 0: none, each clip is decoded when it is its turn.
         apart: each clip's parts are a batch of their own; otherwise each clip is one part, and `at_once`
-            clips that follow each other are a batch. So the numbers do not depend on `workers`.
+            clips that follow each other are a batch. So the numbers do not depend on `decoders`.
     """
     size = 1 if apart else at_once
     waiting = defaultdict[int, list[tuple[int, ClipViews]]](list)
     ended, reasons = Counter[int](), dict[int, End]()
     ready, first = defaultdict[int, list[Labeled | End]](list), 0
-    ahead = _Threads(decode, number, workers, at_once) if workers else None
+    ahead = _Threads(decode, number, decoders, at_once) if decoders else None
     try:
         for clip, part in ahead or _one_by_one(decode, number):
             group = clip // size
@@ -112,13 +112,13 @@ def labeled(
 class _Threads:
     """Iterates over the parts and ends of clips, as threads deliver them."""
 
-    def __init__(self, decode: Decode, number: int, workers: int, room: int) -> None:
+    def __init__(self, decode: Decode, number: int, decoders: int, room: int) -> None:
         self._decode, self._number = decode, number
         self._made: queue.Queue[tuple[int, ClipViews | End | Exception]] = queue.Queue(room)
         self._lock, self._next, self._stopped = threading.Lock(), 0, threading.Event()
         self.first = 0  # the first clip that has not ended
         self._threads = [
-            threading.Thread(target=self._work, daemon=True) for _ in range(min(workers, number))
+            threading.Thread(target=self._work, daemon=True) for _ in range(min(decoders, number))
         ]
         for thread in self._threads:
             thread.start()

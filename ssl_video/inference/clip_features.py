@@ -93,7 +93,7 @@ class Read:
 
 
 def read_clips(
-    model: "Model", clips: Sequence[Given], predictor: str, workers: int, report: Progress
+    model: "Model", clips: Sequence[Given], predictor: str, decoders: int, report: Progress
 ) -> Read:
     """Read clips, and return their features and probabilities; the arguments are those of `clip_features`.
 
@@ -119,7 +119,7 @@ def read_clips(
     rows, numbers, errors, ended = list[np.ndarray](), list[int](), dict[int, str](), 0
     with evaluating([network]):
         for number, part in labeled(
-            reader.whole, len(clips), predict, at_once, spec.test_clips, workers, apart=False
+            reader.whole, len(clips), predict, at_once, spec.test_clips, decoders, apart=False
         ):
             if isinstance(part, Labeled):
                 rows.append(part.probabilities.astype(np.float32))
@@ -134,7 +134,7 @@ def read_clips(
 
 
 def clip_features(
-    model: "Model", clips: Sequence[Given], predictor: str, workers: int, report: Progress
+    model: "Model", clips: Sequence[Given], predictor: str, decoders: int, report: Progress
 ) -> ClipFeatures:
     """Return the features of clips.
 
@@ -142,13 +142,13 @@ def clip_features(
         model: the trained networks.
         clips: the clips, each once.
         predictor: name of the network.
-        workers: threads that decode.
+        decoders: threads that decode.
         report: called with the current task, the number of items done and the total.
 
     Raises:
         InputError: the network has no classifier, or gives outputs that are not finite.
     """
-    found = read_clips(model, clips, predictor, workers, report)
+    found = read_clips(model, clips, predictor, decoders, report)
     read = [clips[number] for number in found.numbers.tolist()]
     return ClipFeatures(
         features=found.features,

@@ -38,14 +38,14 @@ class Asked:
         every: seconds of a stretch of a time line; None: a label for each clip.
         merge: put equal neighbours of a time line together.
         abstain: the probability below which a label is `unknown`; None: there is none.
-        workers: threads that decode.
+        decoders: threads that decode.
     """
 
     predictor: str
     every: float | None
     merge: bool
     abstain: float | None
-    workers: int
+    decoders: int
 
     def check(self, classes: Sequence[str]) -> None:
         """Check the values.
@@ -156,7 +156,7 @@ def probabilities(
 
     with evaluating([network]):
         apart = asked.every is not None
-        yield from labeled(decode, len(clips), predict, at_once, spec.test_clips, asked.workers, apart)
+        yield from labeled(decode, len(clips), predict, at_once, spec.test_clips, asked.decoders, apart)
 
 
 def _rows(

@@ -124,7 +124,7 @@ class Model:
         output: str | PathLike[str] | None = None,
         overwrite: bool = False,
         predictor: str | None = None,
-        workers: int | None = None,
+        decoders: int | None = None,
         progress: bool | Observer | None = None,
     ) -> pd.DataFrame:
         """Label videos, or recordings along their time.
@@ -140,7 +140,7 @@ class Model:
                 call left unfinished is continued; its clips that could not be read are tried again.
             overwrite: replace `output`.
             predictor: the network to use, see `predictors`; None: the first.
-            workers: threads that decode; 0: none beside the network. At most 1024; None: one for
+            decoders: threads that decode; 0: none beside the network. At most 1024; None: one for
                 each core, up to eight.
             progress: True, False, or an observer; None: shown in a terminal or a notebook.
 
@@ -165,7 +165,7 @@ class Model:
             output=output,
             overwrite=overwrite,
             predictor=predictor,
-            workers=workers,
+            decoders=decoders,
             progress=progress,
         )
         return label_table.frame(rows if output is None else label_table.read(Path(output)))
@@ -181,13 +181,13 @@ class Model:
         output: str | PathLike[str] | None = None,
         overwrite: bool = False,
         predictor: str | None = None,
-        workers: int | None = None,
+        decoders: int | None = None,
         progress: bool | Observer | None = None,
     ) -> labeling.Summary:
         """Label videos as `predict` does, and hand over each new row: nothing is kept in memory.
 
         Args:
-            videos, every, merge, abstain, output, overwrite, predictor, workers, progress: see `predict`.
+            videos, every, merge, abstain, output, overwrite, predictor, decoders, progress: see `predict`.
             each: called with each row that is made, by column.
 
         Returns:
@@ -198,7 +198,7 @@ class Model:
             InputError: see `predict`.
         """
         name = self.name_of(predictor)
-        asked = labeling.Asked(name, every, merge, abstain, decoding_threads(workers))
+        asked = labeling.Asked(name, every, merge, abstain, decoding_threads(decoders))
         asked.check(self.classes)
         clips = _clips(videos)
         with contextlib.ExitStack() as stack:
@@ -216,7 +216,7 @@ class Model:
         *,
         output: str | PathLike[str] | None = None,
         predictor: str | None = None,
-        workers: int | None = None,
+        decoders: int | None = None,
         progress: bool | Observer | None = None,
     ) -> clip_features.ClipFeatures:
         """Compute the pooled features of clips: the inputs of the network's classifier.
@@ -225,7 +225,7 @@ class Model:
         whose name is a class of the model, otherwise "".
 
         Args:
-            videos, workers, progress: see `predict`.
+            videos, decoders, progress: see `predict`.
             output: an .npz file for the arrays; a file of that name is replaced. None: it is not written.
             predictor: the network, see `predictors`; None: the first.
 
@@ -242,7 +242,7 @@ class Model:
             clip_features.check(Path(output))
         clips = _clips(videos)
         with observer(progress).preparing() as report:
-            found = clip_features.clip_features(self, clips, name, decoding_threads(workers), report)
+            found = clip_features.clip_features(self, clips, name, decoding_threads(decoders), report)
         if output is not None:
             found.save(Path(output))
         return found

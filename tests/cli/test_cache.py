@@ -144,7 +144,7 @@ def test_clear_one_data_set(
 
 def test_bound_that_is_too_small(data: Path, call: Call, own: Path, tmp_path: Path) -> None:
     # Room for 7 clips of 14360 bytes: 1e-4 GiB are 107374 bytes.
-    done = call("data", "cache", data, "--size", 16, "--cache-gib", "0.0001", "--jobs", 1, cwd=tmp_path)
+    done = call("data", "cache", data, "--size", 16, "--cache-gib", "0.0001", "--decoders", 1, cwd=tmp_path)
     assert done.returncode == 0
     assert "7 of 12 clips stored: 0.1 MiB" in done.stdout
     assert (

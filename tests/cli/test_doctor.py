@@ -30,7 +30,7 @@ def videos(dataset: Path, tmp_path: Path) -> Path:
 
 def test_what_the_doctor_says(videos: Path, call: Call, tmp_path: Path) -> None:
     report = tmp_path / "report.csv"
-    done = call("data", "doctor", videos, "--jobs", "2", "--report", report, cwd=tmp_path)
+    done = call("data", "doctor", videos, "--decoders", "2", "--report", report, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
     # 2 classes of 8 + 4 clips, and three more.
@@ -82,7 +82,7 @@ def test_a_manifest_whose_files_are_missing(videos: Path, call: Call, tmp_path: 
     assert quarantine.place(manifest) == tmp_path / "list.csv.quarantine.csv"
 
 
-@pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--jobs", "0"], [".", "--timeout", "x"]])
+@pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--decoders", "0"], [".", "--timeout", "x"]])
 def test_mistakes(arguments: list[str], call: Call, tmp_path: Path) -> None:
     done = call("data", "doctor", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -96,7 +96,7 @@ def test_stopped_by_the_user(
         first = make_video(tmp_path / "many" / name / "0.mkv", 28, 200, 200)
         for clip in range(1, 60):
             shutil.copy(first, first.with_name(f"{clip}.mkv"))
-    command = ("data", "doctor", tmp_path / "many", "--jobs", 1)
+    command = ("data", "doctor", tmp_path / "many", "--decoders", 1)
     own = environment | {"SSL_VIDEO_CACHE": str(tmp_path / "cache")}
     running = start(own, *command, cwd=tmp_path)
     kept = tmp_path / "cache" / "doctor"

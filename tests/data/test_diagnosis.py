@@ -15,7 +15,7 @@ SCRIPT = """
 import sys
 import ssl_video as sv
 print("begun")
-found = sv.data.doctor(sys.argv[1], jobs=2)
+found = sv.data.doctor(sys.argv[1], decoders=2)
 print(sorted(found.reasons.items()), found.looked, found.quarantine.exists(), found.to_frame().shape)
 print([(lost.label, lost.clips, lost.quarantined) for lost in found.classes])
 """

@@ -118,9 +118,9 @@ def test_clips_that_cannot_be_read_are_rows(model: Model, data: Data, tmp_path: 
 
 def test_threads_and_groups_do_not_change_numbers(model: Model, data: Data) -> None:
     for every in (None, 0.4):
-        alone = model.predict(data.index.root, every=every, merge=False, workers=0)
+        alone = model.predict(data.index.root, every=every, merge=False, decoders=0)
         pd.testing.assert_frame_equal(
-            model.predict(data.index.root, every=every, merge=False, workers=3), alone
+            model.predict(data.index.root, every=every, merge=False, decoders=3), alone
         )
     whole = model.predict(data.index.root)
     single = [model.predict(path)["probability"][0] for path in whole["path"][::5]]
@@ -133,7 +133,7 @@ def test_an_error_in_a_thread_is_raised(model: Model, data: Data, monkeypatch: p
 
     monkeypatch.setattr("ssl_video.inference.clip_reader.evenly_spaced", fail)
     with pytest.raises(ZeroDivisionError):
-        model.predict(data.index.root, workers=2)
+        model.predict(data.index.root, decoders=2)
 
 
 # -- time lines
@@ -443,10 +443,10 @@ def test_a_full_disk_where_a_table_begins(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_number_of_threads(model: Model) -> None:
     for number in (-1, 1025):
-        with pytest.raises(InputError, match=f"workers must be a number from 0 to 1024, found {number}"):
-            model.predict([], workers=number)
+        with pytest.raises(InputError, match=f"decoders must be a number from 0 to 1024, found {number}"):
+            model.predict([], decoders=number)
     for command in (predict.command, features.command):
-        (option,) = (option for option in command.params if option.name == "workers")
+        (option,) = (option for option in command.params if option.name == "decoders")
         assert isinstance(option.type, click.IntRange)
         assert (option.type.min, option.type.max) == (0, 1024)
 

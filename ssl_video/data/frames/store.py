@@ -100,7 +100,7 @@ class FrameStore:
         return self._cache.setting
 
     def prepare(
-        self, rows: Sequence[int], progress: CountProgress | None = None, jobs: int | None = None
+        self, rows: Sequence[int], progress: CountProgress | None = None, decoders: int | None = None
     ) -> dict[int, str]:
         """Determine the length of every clip, and find videos that cannot be decoded.
 
@@ -111,7 +111,7 @@ class FrameStore:
         Args:
             rows: rows to look at.
             progress: called with the number of clips done and the total.
-            jobs: number of videos decoded in parallel; default: the number of cores.
+            decoders: number of videos decoded in parallel; default: the number of cores.
 
         Returns:
             The reason for every row whose video is broken.
@@ -119,13 +119,13 @@ class FrameStore:
         Raises:
             InputError: the cache folder cannot be written.
         """
-        return self._look(rows, self._seen, progress, jobs)
+        return self._look(rows, self._seen, progress, decoders)
 
     def fill(
-        self, rows: Sequence[int], progress: CountProgress | None = None, jobs: int | None = None
+        self, rows: Sequence[int], progress: CountProgress | None = None, decoders: int | None = None
     ) -> dict[int, str]:
         """Prepare clips as `prepare` does, and store every video that is not long, while there is room."""
-        return self._look(rows, self.stored, progress, jobs)
+        return self._look(rows, self.stored, progress, decoders)
 
     def stored(self, row: int) -> bool:
         """Return True if a clip's video is in the cache, or long, so that it is not stored as a whole."""
@@ -200,14 +200,14 @@ class FrameStore:
             self._cache.touch(video.content)
         return video is not None
 
-    def _fill(self, rows: list[int], progress: CountProgress | None, jobs: int | None) -> dict[int, str]:
+    def _fill(self, rows: list[int], progress: CountProgress | None, decoders: int | None) -> dict[int, str]:
         # Processes that fill one cache at the same time start at different rows, and find each other's clips.
         place = os.getpid() * 2654435761 % max(len(rows), 1)
         rows = rows[place:] + rows[:place]
         broken: dict[int, str] = {}
         # PyAV decodes outside Python's global lock: threads were as fast as processes.
         stop = threading.Event()
-        pool = ThreadPoolExecutor(jobs or os.cpu_count(), initializer=stop_with, initargs=(stop,))
+        pool = ThreadPoolExecutor(decoders or os.cpu_count(), initializer=stop_with, initargs=(stop,))
         try:
             for done, (row, reason) in enumerate(zip(rows, pool.map(self._fill_one, rows), strict=True)):
                 if reason:
@@ -238,7 +238,7 @@ class FrameStore:
         rows: Sequence[int],
         done: Callable[[int], bool],
         progress: CountProgress | None,
-        jobs: int | None,
+        decoders: int | None,
     ) -> dict[int, str]:
         """Fill in the clips that are not done; return the reason for every row that cannot be read."""
         self._cache.claim()
@@ -251,7 +251,7 @@ class FrameStore:
             if segment is not None:
                 segments.append(row)
             before = path
-        broken = self._fill(_without(firsts, done), progress, jobs)
+        broken = self._fill(_without(firsts, done), progress, decoders)
         reasons = {file_of(self.paths[row]): reason for row, reason in broken.items()}
         for row in segments:
             reason = reasons.get(file_of(self.paths[row])) or self._fault(row)

@@ -56,7 +56,7 @@ class DoctorReport:
 def look(
     source: Path,
     index: Index,
-    jobs: int,
+    decoders: int,
     seconds: float,
     *,
     again: bool = False,
@@ -71,7 +71,7 @@ def look(
     Args:
         source: the folder, manifest or index file that the index was read from.
         index: the clips, including those whose files are missing or empty.
-        jobs: number of files probed at a time.
+        decoders: number of files probed at a time.
         seconds: time limit of one file.
         again: ignore earlier findings.
         progress: called with the number of files done and the total.
@@ -95,7 +95,7 @@ def look(
     missing = [(row, path) for path, row in _first_rows(files).items() if path not in found]
     folder = cache_dir() / "frames"
     with store.writing(replace=again) as keep:
-        tasks = examine(missing, min(jobs, max(len(missing), 1)), seconds, probe) if missing else iter(())
+        tasks = examine(missing, min(decoders, max(len(missing), 1)), seconds, probe) if missing else iter(())
         for done, (row, facts) in enumerate(tasks, 1):
             path = files[row]
             found[path] = facts

@@ -28,13 +28,13 @@ class _Worker:
 
 
 def examine(
-    paths: Iterable[tuple[int, str]], jobs: int, seconds: float, probe: Probe = probe
+    paths: Iterable[tuple[int, str]], decoders: int, seconds: float, probe: Probe = probe
 ) -> Iterator[tuple[int, Facts]]:
     """Probe files, each for a limited time. A crash or a timeout is the file's reason.
 
     Args:
         paths: rows and file names.
-        jobs: number of files probed at a time.
+        decoders: number of files probed at a time.
         seconds: time limit of one file, and of each minute of a longer one.
         probe: function that examines one file; it must be defined in a module.
 
@@ -45,7 +45,7 @@ def examine(
         InputError: the disk does not answer.
     """
     waiting = iter(paths)
-    workers = [_start(probe, seconds) for _ in range(jobs)]
+    workers = [_start(probe, seconds) for _ in range(decoders)]
     try:
         for worker in workers:
             _give(worker, next(waiting, None))

@@ -60,7 +60,7 @@ def test_videos_of_one_size_and_time_are_told_apart(videos: list[str], folder: P
 def test_equal_files_are_stored_once(videos: list[str], tmp_path: Path, folder: Path) -> None:
     twin = shutil.copyfile(videos[0], tmp_path / "twin.mkv")
     store = FrameStore([videos[0], str(twin)], 16, folder=folder)
-    store.prepare(range(2), jobs=1)
+    store.prepare(range(2), decoders=1)
     assert len(stored(folder)) == 1
     assert np.array_equal(store.read(1, EVERY), decode(videos[0]))
 

@@ -51,7 +51,7 @@ def test_killed_while_writing(videos: list[str], folder: Path) -> None:
     assert not stored(folder)
     # Its claim is void, and the room that it reserved is found when room gets scarce.
     store = FrameStore(videos, 16, 2 * SIZE, folder)
-    assert store.prepare([0, 1], jobs=1) == {}
+    assert store.prepare([0, 1], decoders=1) == {}
     assert [store.stored(0), store.stored(1)] == [True, True]
     assert (folder / "used").read_text() == f"{2 * SIZE:020d}"
 
@@ -62,7 +62,7 @@ def test_interruption_does_not_wait_for_what_is_left(videos: list[str], folder: 
 
     store = FrameStore(videos * 50, 16, 0, folder)
     with pytest.raises(KeyboardInterrupt):
-        store.prepare(range(200), interrupted, jobs=1)
+        store.prepare(range(200), interrupted, decoders=1)
     assert len(spy.calls["count"]) < 100
 
 

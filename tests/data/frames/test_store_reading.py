@@ -138,7 +138,7 @@ def test_asking_length_and_frames_decodes_once(videos: list[str], folder: Path, 
 def test_bound_holds_and_clips_beyond_it_are_read(videos: list[str], folder: Path, spy: Spy) -> None:
     limit = SIZE * 5 // 2
     store = FrameStore(videos, 16, limit, folder)
-    assert store.prepare(range(4), jobs=1) == {}
+    assert store.prepare(range(4), decoders=1) == {}
     # The third was decoded to be stored; from then on nothing is.
     assert [len(names) for names in spy.seen().values()] == [3, 1]
     assert len(stored(folder)) == 2
@@ -162,7 +162,7 @@ def test_another_data_sets_clips_make_room(videos: list[str], folder: Path) -> N
     for path in stored(folder):
         os.utime(path, (1e9, 1e9))
     new = FrameStore(videos[2:], 16, 2 * SIZE, folder)
-    new.fill(range(2), jobs=1)
+    new.fill(range(2), decoders=1)
     assert [new.stored(0), new.stored(1)] == [True, True]
     assert len(stored(folder)) == 2
 

@@ -197,7 +197,7 @@ def test_ctrl_c_does_not_wait_for_the_end_of_a_file(film: Path, monkeypatch: pyt
 
     store = FrameStore([str(film), *map(str, others)], 32, folder=film.parent / "cache")
     with pytest.raises(KeyboardInterrupt):
-        store.prepare([0, 1, 2], interrupted, jobs=1)
+        store.prepare([0, 1, 2], interrupted, decoders=1)
     assert len(scaled) < 2 * LENGTH
 
 
