@@ -49,6 +49,7 @@ SETTING = {
     "layer_decay": 0.75,
     "freeze_norm": True,
     "head_steps": 0.2,
+    "head_start": "logistic",
     "dropout": 0.5,
     "frames": 4,
     "stride": 2,

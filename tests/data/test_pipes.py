@@ -65,7 +65,7 @@ def test_no_file_of_a_cache_is_waited_for(kind: str, video_folder: Path, tmp_pat
 
 # Files of the user, of the system, and new ones.
 OTHERS = {
-    "data/frames/known.py": 1,
+    "data/frames/video_facts.py": 1,
     "data/frames/cache.py": 1,
     "runs/lock.py": 1,
     "training/machine.py": 1,

@@ -93,7 +93,7 @@ def test_more_labels_never_hurt_in_one_row() -> None:
         ("fixmatch", "TSM-R18", "mini-ssv2", "10%", 33.38, "TCL, poster"),
         ("ltg", "3D-R18", "hmdb51", "60%", 49.7, "ActNetFormer, Table 1"),
         ("fixmatch", "SlowFast-R50", "kinetics400", "10%", 49.4, "ActNetFormer, Table 1"),
-        ("SeFAR", "ViT-B", "finegym288", "10%", 48.1, "SeFAR, Table 1"),
+        ("sefar", "ViT-B", "finegym288", "10%", 48.1, "SeFAR, Table 1"),
         ("timebalance", "R(2+1)D-18", "finediving", "20%", 67.5, "FinePseudo, fine-grained table"),
         ("svformer", "ViT-B", "ucf101", "10%", 86.7, "SVFormer, README"),
         ("svformer", "ViT-B", "ucf101", "10%", 84.6, "SeFAR, Table 2"),
