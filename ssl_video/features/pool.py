@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import chain, groupby
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +29,7 @@ from ssl_video.features.extract import Extractor
 
 # Name of the random choices of copies, in place of "labeled" and "unlabeled".
 _PURPOSE = "features"
+_AT_ONCE = 16  # copies that are read at once
 
 
 class Needed(NamedTuple):
@@ -131,15 +131,13 @@ class FeaturePool(Pool):
         def clips(store: FrameStore, row: int, draws: Sequence[tuple[int, int]]) -> Tensor:
             return self._draws.reading(store).made(np.array([row] * len(draws)), draws, [cut])[cut]
 
-        # All copies of a video in one job, which reads its file once.
-        by_video = [(content, [copy for _, copy in some]) for content, some in groupby(items, itemgetter(0))]
-        jobs = (
-            Job(
-                partial(clips, row=rows.row(content), draws=[(copy, _number(content)) for copy in copies]),
-                size * len(copies),
-            )
-            for content, copies in by_video
-        )
+        def job(content: str, some: Sequence[Item]) -> Job[Tensor]:
+            draws = [(copy, _number(content)) for _, copy in some]
+            return Job(partial(clips, row=rows.row(content), draws=draws), size * len(some))
+
+        # Copies of a video that follow each other are one job, which reads its file once.
+        groups = groupby(items, lambda item: (item[0], item[1] // _AT_ONCE))
+        jobs = (job(content, list(some)) for (content, _), some in groups)
         with contextlib.closing(in_order(jobs, self.store, self._threads)) as read:
             yield from extractor.features(chain.from_iterable(read))
 
