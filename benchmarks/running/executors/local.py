@@ -300,7 +300,7 @@ def _work(
     except LoaderLost as error:
         say("lost", reason=f"interrupted: {error}")
     except ProcessLost as error:
-        say("failed", reason=str(error), said=False)
+        say("failed", reason=str(error), reported=False)
     except InputError as error:
         say("failed", reason=str(error))
     except OSError as error:
