@@ -12,7 +12,7 @@ from ssl_video.networks import assemble, flops, frozen
 from ssl_video.networks.memory import of_step
 from ssl_video.networks.memory_format import place
 from ssl_video.networks.precision import autocast
-from ssl_video.networks.random_batch import random_batch
+from ssl_video.networks.random_batch import PROGRESS, random_batch
 from ssl_video.spec import Spec
 
 # The number of classes is unknown without the data, and hardly changes the cost.
@@ -66,7 +66,7 @@ def seconds(spec: Spec, device: torch.device) -> float:
         began = time.perf_counter()
         with _told(spec):
             with autocast(spec, device):
-                loss = algorithm(batch, 0.5).loss
+                loss = algorithm(batch, PROGRESS).loss
             loss.backward()
         algorithm.zero_grad()
         if device.type == "cuda":

@@ -16,7 +16,7 @@ from ssl_video.backbones.probe import Probe
 from ssl_video.contract import Task
 from ssl_video.networks import frozen
 from ssl_video.networks.assemble import Assembly, assemble
-from ssl_video.networks.random_batch import random_batch
+from ssl_video.networks.random_batch import PROGRESS, random_batch
 from ssl_video.spec import Spec
 
 # Labeled clips of a counted step, and unlabeled ones. Operations are linear in both, so this suffices.
@@ -24,8 +24,6 @@ _FEW = 2
 # The most clips of the smallest step in a run's own ratio. Larger steps are not counted, because a method
 # that depends on its clips' values needs real computation.
 _MOST = 8
-# At this progress, methods that begin with labels only use their full loss.
-_PROGRESS = 0.5
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def _step(networks: _Networks, labeled: int, unlabeled: int) -> int:
             stored=roles,
         )
         with counting:
-            assembly.algorithm.train()(batch, _PROGRESS).loss.backward()
+            assembly.algorithm.train()(batch, PROGRESS).loss.backward()
 
     return networks.count(step)
 

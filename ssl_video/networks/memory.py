@@ -9,11 +9,9 @@ from ssl_video.contract import Batch, Task
 from ssl_video.meta import META, on_meta
 from ssl_video.networks import frozen
 from ssl_video.networks.assemble import Assembly, assemble
-from ssl_video.networks.random_batch import random_batch
+from ssl_video.networks.random_batch import PROGRESS, random_batch
 from ssl_video.spec import Spec
 
-# At this progress, methods that begin with labels only use their full loss.
-_PROGRESS = 0.5
 # Numbers that an optimizer keeps of each parameter.
 _STATES = {"adamw": 2, "sgd": 1}
 
@@ -79,7 +77,7 @@ def _kept(assembly: Assembly, batch: Batch) -> int:
         return found.setdefault(tensor.untyped_storage()._cdata, tensor)
 
     with saved_tensors_hooks(note, lambda tensor: tensor), on_meta():
-        assembly.algorithm.train()(batch, _PROGRESS)
+        assembly.algorithm.train()(batch, PROGRESS)
     others = [tensor for part in assembly.parts() for tensor in _all(part)]
     others += [*batch.labeled.values(), *batch.unlabeled.values()]
     known = {tensor.untyped_storage()._cdata for tensor in others}

@@ -12,6 +12,8 @@ from ssl_video.networks import frozen
 from ssl_video.networks.assemble import Assembly
 
 _CPU = torch.device("cpu")
+# At this progress, methods that begin with labels only use their full loss.
+PROGRESS = 0.5
 
 
 def random_batch(

@@ -156,8 +156,10 @@ class Result(BaseModel):
             return ()
         if self.expected_by_fold:
             expected, folds = self.expected_accuracies[self.predictor], self.expected_by_fold
-            rough = ", a rough number" if self.expected_clips < _FEW else ""
-            tested = f"{self.expected_clips} of the {self.labeled}" if self._untested else "the"
+            # Records of versions that did not count the tested clips have 0.
+            clips = self.expected_clips or self.labeled
+            rough = ", a rough number" if clips < _FEW else ""
+            tested = "the" if clips == self.labeled else f"{clips} of the {self.labeled}"
             span = f"{100 * min(folds):.1f} to {100 * max(folds):.1f} %"
             return (
                 f"expected top-1 {100 * expected.top1:.1f} %{rough}: of {tested} labeled clips in "
@@ -166,11 +168,6 @@ class Result(BaseModel):
         kept = [f"{name} {100 * scores.top1:.1f} %" for name, scores in self.validation_accuracies.items()]
         measured = [f"top-1 on its validation clips: {', '.join(kept)}"] if kept else []
         return f"no test clips, so the run has no accuracy: {INSTEAD_OF_TEST}", *measured
-
-    @property
-    def _untested(self) -> int:
-        """The number of labeled clips that no fold tested."""
-        return self.labeled - self.expected_clips
 
     @classmethod
     def read(cls, content: bytes | str) -> "Result":

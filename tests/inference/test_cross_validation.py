@@ -105,6 +105,8 @@ def test_a_run_on_all_labels_has_what_the_folds_found(trained: sv.RunFolder) -> 
         f"expected top-1 {100 * right / len(clips):.1f} %, a rough number: of the labeled clips in 3 folds ("
     )
     assert result.expected_clips == result.labeled
+    older = result.model_copy(update={"expected_clips": 0})
+    assert older.notes == result.notes, "a record without the number"
     part = result.model_copy(update={"expected_clips": 4})
     assert f"a rough number: of 4 of the {result.labeled} labeled clips in 3 folds (" in part.notes[0]
     found = trained.model("cpu").cross_validation()

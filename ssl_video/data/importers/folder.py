@@ -79,7 +79,7 @@ def from_folder(folder: Path, keep_classes: Collection[str] = (), *, flat: bool 
 
 
 def _set_groups(raw: RawIndex, groups: list[str]) -> None:
-    """Set a raw's source videos, if there are any, and add a note."""
+    """Set a raw index's source videos, if there are any, and add a note."""
     if deep := sum(map(bool, groups)):
         raw.groups = text(groups)
         raw.notes.append(

@@ -64,7 +64,7 @@ def at_their_paths(
 
 
 def _with_slashes(raw: RawIndex, bases: Sequence[Path]) -> pa.Array:
-    """Return a raw's paths with backslashes as slashes, unless a file's name has a backslash."""
+    """Return a raw index's paths with backslashes as slashes, unless a file's name has a backslash."""
     there = raw.ids.filter(pc.match_substring(raw.ids, "\\"))
     names = there[:_LOOKS].to_pylist()
     if not names or any(os.path.exists(os.path.join(base, name)) for base in bases for name in names):
@@ -73,7 +73,7 @@ def _with_slashes(raw: RawIndex, bases: Sequence[Path]) -> pa.Array:
 
 
 def by_name(raw: RawIndex, folder: Path, progress: Progress | None = None) -> str:
-    """Find a raw's files below a folder, by path or by name without extension; set ids and sizes.
+    """Find a raw index's files below a folder, by path or by name without extension; set ids and sizes.
 
     Published lists contain the folders and extensions of their authors. If folders in their paths exist
     here, a file must lie in the one of that name. Otherwise its name alone must be unique.

@@ -78,7 +78,7 @@ def clip_of(path: str) -> Clip | None:
 def _by_clip(
     rows: Sequence[Label], names: Iterable[str], files: dict[str, str], raw: RawIndex
 ) -> dict[Clip, Located]:
-    """Return the labels by clip; a clip with two different ones is added to a raw's problems."""
+    """Return the labels by clip; a clip with two different ones is added to a raw index's problems."""
     found, twice = dict[Clip, Located](), list[str]()
     for row, label in zip(rows, names, strict=True):
         file = files.get(row.path)

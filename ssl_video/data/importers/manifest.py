@@ -145,7 +145,7 @@ def _numbers(values: pa.Array, name: str, whole: bool, raw: RawIndex) -> list[fl
 
 
 def _complain(raw: RawIndex, wrong: list[int], problem: str) -> None:
-    """Add a problem of some rows, with their lines, to a raw's problems."""
+    """Add a problem of some rows, with their lines, to a raw index's problems."""
     lines = raw.lines(np.array(wrong)) if raw.lines else wrong
     raw.problems.append(f"{problem} (line {some(lines)})")
 

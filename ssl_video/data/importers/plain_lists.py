@@ -55,7 +55,7 @@ def from_lists(parts: Mapping[str, Sequence[Path]], classes: Path | None) -> Raw
 
 
 def _labels(file: Path, found: list[ListEntry], classes: "_Classes | None", raw: RawIndex) -> list[str]:
-    """Return the class of each entry, and add errors to the raw's problems."""
+    """Return the class of each entry, and add errors to the raw index's problems."""
     if all(entry.label for entry in found):
         return [entry.label for entry in found]
     if any(entry.label for entry in found):

@@ -110,7 +110,7 @@ def _listed(source: Path, raw: RawIndex) -> pa.Array:
 
 
 def _with(index: Index, raw: RawIndex) -> Index:
-    """Return an index with a raw's clips, without those that it has already.
+    """Return an index with a raw index's clips, without those that it has already.
 
     Nor are segments of a file that the data set has as a whole. A file of which it has segments is added:
     `recordings.cut` leaves these out.

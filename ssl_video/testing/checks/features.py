@@ -19,7 +19,7 @@ _Step = tuple[dict[str, float], dict[str, Tensor | None]]
 
 @check(
     "features",
-    promise="Features in place of clips give the same loss, or that `works_on_pixels` is declared.",
+    promise="Features in place of clips give the same loss, or the class declares `works_on_pixels`.",
     reason="With a probe, a batch holds stored features, which only the networks can tell from clips. A "
     "method that mixes or changes clips would do so with features, and would be another method.",
     networks=("plain",),

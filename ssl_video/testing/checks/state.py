@@ -77,7 +77,7 @@ def two_processes(subject: Subject) -> None:
 
 @check(
     "parts",
-    promise="The halves of a batch give the step of the whole batch, or that `whole_batch` is declared.",
+    promise="The halves of a batch give the step of the whole batch, or the class declares `whole_batch`.",
     reason="`--accumulate` passes a step's batch in parts. This would silently change a method that "
     "compares, averages or mixes the clips of a batch. This is checked without batch norm.",
     networks=("plain",),
