@@ -54,9 +54,11 @@ class Line:
     memory: int | None = None
 
     @property
-    def gibibytes(self) -> str:
+    def space(self) -> str:
         """The memory of a step in words; "?" if it is unknown."""
-        return "?" if self.memory is None else f"{self.memory / 2**30:.3g} GiB"
+        if self.memory is None:
+            return "?"
+        return f"{self.memory / 2**30:.1f} GiB" if self.memory >= 2**30 else f"{self.memory / 2**20:.0f} MiB"
 
     @property
     def time(self) -> str:

@@ -45,5 +45,5 @@ def _table(found: "sv.Forecast") -> Table:
         shown = ("\n".join(cells[key]) for key in cells if several[key])
         words = (line.method.replace(" ", "\n  "), line.networks.replace(" ", "\n"), *shown)
         numbers = (str(line.runs), str(line.finished), f"{line.steps:,}", f"{line.clips:,}", line.time)
-        table.add_row(*map(Text, words), *numbers, *([line.gibibytes] if known else []))
+        table.add_row(*map(Text, words), *numbers, *([line.space] if known else []))
     return table

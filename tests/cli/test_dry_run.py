@@ -50,7 +50,7 @@ def test_measuring_also_predicts_memory(tmp_path: Path) -> None:
     given = ("--algo", "supervised,fixmatch,tcl", *DATA, "--results", tmp_path / "none", "--no-baseline")
     assert "memory" not in bench(*given)
     lines = bench(*given, "--measure").split("supervised")[1]
-    assert lines.count(" GiB") == 2
+    assert lines.count(" MiB") == 2
     assert " ? " in lines
 
 

@@ -1,5 +1,6 @@
 """What a benchmark would do, said before it is started and without its data."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def test_a_method_that_is_fitted_at_once_makes_no_steps(tmp_path: Path) -> None:
     frozen = {"weights": str(tmp_path / "weights.pt"), "probe": "linear"}
     (line,) = absent(specs(("logistic",), **frozen), tmp_path, measure=True)
     assert (line.steps, line.clips, line.seconds, line.measured) == (0, 0, 0.0, "networks alone")
+
+
+def test_memory_in_words() -> None:
+    line = Line("mine", "tiny3d", (), (), 1, 0, 1, 1)
+    words = [replace(line, memory=size).space for size in (None, 2**23, 2**30 - 2**20, 2**30, 33 * 2**29)]
+    assert words == ["?", "8 MiB", "1023 MiB", "1.0 GiB", "16.5 GiB"]
 
 
 def test_finished_runs_are_counted_and_foretell_the_others(tmp_path: Path) -> None:
