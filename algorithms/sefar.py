@@ -65,7 +65,6 @@ class SeFAR(EMATeacherAlgorithm):
         "Labeled, strong and mixed clips are normalised by their own batch-norm statistics, if the network "
         "has batch norm, and only the labeled clips update the running averages. The paper's network has no "
         "batch norm.",
-        "The authors test the student; so do we. The teacher is the second predictor.",
     )
 
     unlabeled = {"weak": View("weak"), "strong": View("strong+reversal")}
