@@ -99,8 +99,10 @@ def test_the_other_process_ends_and_the_run_resumes(
     finally:
         process.kill()
     assert process.returncode == 1, stderr
-    for sentence in told:
-        assert stderr.count(sentence) == 1, stderr
+    # The killed process is named. torchrun stops the other one as soon as it sees an end: it may say that alone.
+    cause, *others = told
+    assert stderr.count(cause) == 1, stderr
+    assert all(stderr.count(sentence) == 1 or "\nstopped" in stderr for sentence in others), stderr
     ours, _, of_torch = stderr.partition("ChildFailedError")
     assert of_torch
     assert ours.count("Traceback") == 1, stderr  # torchrun's own
