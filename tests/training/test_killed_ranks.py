@@ -99,7 +99,7 @@ def test_the_other_process_ends_and_the_run_resumes(
     finally:
         process.kill()
     assert process.returncode == 1, stderr
-    # The killed process is named. torchrun stops the other one as soon as it sees an end: it may say just that.
+    # The killed process is named. torchrun stops the other one at once, which may then say only that.
     cause, *others = told
     assert stderr.count(cause) == 1, stderr
     assert all(stderr.count(sentence) == 1 or "\nstopped" in stderr for sentence in others), stderr
