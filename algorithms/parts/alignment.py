@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_video.algorithms.parts.averages import Average
+from ssl_video.algorithms.parts.memory import Memory
 from ssl_video.algorithms.parts.processes import gather
 
 _DECAY = 0.99  # about the last hundred steps, as ReMixMatch averages over 128
@@ -42,3 +43,27 @@ class Alignment(nn.Module):
         tiny = torch.finfo(predicted.dtype).tiny
         aligned: Tensor = (predicted * wanted / found.clamp(min=tiny)).clamp(min=tiny).log().log_softmax(-1)
         return aligned
+
+
+class UniformAlignment(nn.Module):
+    """Distribution alignment to equally frequent classes, as in the code of CoMatch, SimMatch and USB.
+
+    A prediction q becomes q / predictions, normalised; `predictions` is the mean of the latest steps'.
+
+    An algorithm that uses it needs the whole batch: `whole_batch`.
+
+    Attributes:
+        predictions: the mean predictions of the latest steps.
+    """
+
+    def __init__(self, num_classes: int, steps: int = 32) -> None:
+        super().__init__()
+        self.predictions = Memory(steps, num_classes)
+
+    @torch.no_grad()
+    def forward(self, probability: Tensor) -> Tensor:
+        """Map predictions (U, classes) to aligned ones; their mean is remembered first."""
+        self.predictions.add(gather(probability).mean(0, keepdim=True))
+        found = self.predictions.mean().clamp(min=torch.finfo(probability.dtype).tiny)
+        aligned = probability / found
+        return aligned / aligned.sum(-1, keepdim=True)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+PROJECTED = 128  # SimCLR's number of projected features
+
 
 def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
     """Return the NT-Xent (InfoNCE) loss over row pairs, using cosine similarity.
@@ -32,6 +34,6 @@ def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
     return -partners.sum() / max(1, partners.numel())
 
 
-def projection(size: int, out: int = 128) -> nn.Module:
-    """Return SimCLR's projection head, (N, size) -> (N, out), which may drop features for the contrast."""
-    return nn.Sequential(nn.Linear(size, size), nn.ReLU(inplace=True), nn.Linear(size, out))
+def projection(size: int) -> nn.Module:
+    """Return SimCLR's projection head, (N, size) -> (N, 128), which may drop features for the contrast."""
+    return nn.Sequential(nn.Linear(size, size), nn.ReLU(inplace=True), nn.Linear(size, PROJECTED))

@@ -43,6 +43,8 @@ def test_networks(name: str, networks: dict[str, Network]) -> None:
         ("tcl", {"base": View("weak"), "auxiliary": View("weak", rate=0.5, copy=1)}),
         ("svformer", {"weak": View("weak"), "strong": View("strong"), "warped": View("strong+timewarp")}),
         ("sefar", {"weak": View("weak"), "strong": View("strong+reversal")}),
+        ("simmatch", {"weak": View("weak"), "strong": View("strong")}),
+        ("comatch", {"weak": View("weak"), "strong": View("strong"), "strong/again": View("strong", copy=1)}),
     ],
 )
 def test_views_of_unlabeled_clips(name: str, views: dict[str, View]) -> None:
@@ -53,7 +55,10 @@ def test_what_looks_at_a_batch_as_a_whole() -> None:
     """By contrast, averages or a memory; or clips are mixed at random, which the check does not see."""
     contrast = {"actnetformer", "ltg", "tcl", "timebalance"}
     expected = (
-        contrast | {"flexmatch", "freematch", "softmatch"} | {"cutmix", "mixmatch", "sefar", "svformer"}
+        contrast
+        | {"comatch", "simmatch"}
+        | {"flexmatch", "freematch", "softmatch"}
+        | {"cutmix", "mixmatch", "sefar", "svformer"}
     )
     assert {name for name in algorithms.builtin() if declared(name).whole_batch} == expected
 

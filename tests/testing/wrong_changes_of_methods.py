@@ -140,8 +140,39 @@ CHANGES = [
     M("actnetformer.py", "of_auxiliary(2 * count)", "of_primary(2 * count)", "one network with itself"),
     M("actnetformer.py", "weak_gradient = True", "weak_gradient = False", "heads alone learn"),
 
+    # simmatch
+    M("simmatch.py", "self.align(logits.softmax(-1))", "self.align(logits)", "logits for probabilities"),
+    M("simmatch.py", "self.memory.smooth(probability, similarity, self.smoothing)", "probability",
+      "not smoothed"),
+    M("simmatch.py", "similarity.exp() * (probability @ self.memory.classes.rows.T)", "similarity.exp()",
+      "similar clips of any class"),
+    M("simmatch.py", "self.memory.similarity(self.memory(of_strong))",
+      "self.memory.similarity(self.memory(of_weak))", "weak clips learn"),
+    M("simmatch.py", "-(similar * found).sum(-1).mean()", "-(similar * found).mean()",
+      "a mean over the memory"),
+    M("simmatch.py", "    @torch.no_grad()\n    def targets", "    def targets",
+      "a gradient through the targets"),
+
+    # comatch
+    M("comatch.py", "fill_diagonal_(1)", "fill_diagonal_(0)", "a clip is no partner of itself"),
+    M("comatch.py", "target, one, other = gather(pseudo.distribution), gather(one), gather(other)",
+      "target = pseudo.distribution", "gather missing"),
+    M("comatch.py", "wanted * (wanted >= self.contrast_threshold)", "wanted", "all clips are connected"),
+    M("comatch.py", "masked_cross_entropy(strong[: len(weak)], pseudo)",
+      "masked_cross_entropy(strong[len(weak) :], pseudo)", "the other copy learns"),
+    M("comatch.py", "        self.memory.add(self.memory(of_weak), probability)\n", "",
+      "labeled clips alone are remembered"),
+    M("comatch.py", 'View("strong", copy=1)', 'View("strong")', "one clip for both"),
+    M("parts/memory.py", "self.features.add(gather(projected))", "self.features.add(projected)",
+      "gather missing", ("comatch", "simmatch")),
+    M("parts/memory.py", ".masked_fill(~self.features.filled, -1e6)", "", "free places are clips",
+      ("comatch", "simmatch")),
+    M("parts/alignment.py", "gather(probability).mean(0, keepdim=True)", "probability.mean(0, keepdim=True)",
+      "gather missing", ("comatch", "simmatch")),
+
     # what looks at a batch as a whole
     *(M(f"{name}.py", "    whole_batch = True\n", "", "run in parts")
-      for name in ("actnetformer", "freematch", "ltg", "softmatch", "tcl", "timebalance")),
+      for name in ("actnetformer", "comatch", "freematch", "ltg", "simmatch", "softmatch", "tcl",
+                   "timebalance")),
 ]
 # fmt: on
