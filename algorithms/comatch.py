@@ -92,7 +92,7 @@ class CoMatch(Algorithm):
         sizes = [len(labeled), len(weak), len(weak), len(weak)]
         of_labeled, of_weak, of_strong, of_again = last(sum(sizes)).split(sizes)
         self.memory.add(self.memory(of_labeled), F.one_hot(batch.labels, labeled.shape[-1]).to(labeled))
-        pseudo, probability = self.smoothed(weak, of_weak)
+        pseudo, probability = self.targets(weak, of_weak)
         graph = self.graph(pseudo, self.memory(of_strong), self.memory(of_again))
         terms = {
             "labeled": self.labeled_cross_entropy(labeled, batch.labels),
@@ -103,7 +103,7 @@ class CoMatch(Algorithm):
         return LossOutput(terms, {"model": pseudo})
 
     @torch.no_grad()
-    def smoothed(self, logits: Tensor, features: Tensor) -> tuple[Pseudo, Tensor]:
+    def targets(self, logits: Tensor, features: Tensor) -> tuple[Pseudo, Tensor]:
         """Return pseudo-labels from the predictions of weak clips and of similar clips (eq. 4).
 
         Args:

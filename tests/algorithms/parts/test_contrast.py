@@ -59,6 +59,6 @@ def test_similarities_are_not_rounded_under_autocast() -> None:
 
 
 def test_the_head_has_a_hidden_layer_of_its_input_s_size() -> None:
-    head = projection(6, 4)
-    assert [tuple(p.shape) for p in head.parameters()] == [(6, 6), (6,), (4, 6), (4,)]
-    assert head(torch.zeros(5, 6)).shape == (5, 4)
+    head = projection(6)
+    assert [tuple(p.shape) for p in head.parameters()] == [(6, 6), (6,), (128, 6), (128,)]
+    assert head(torch.zeros(5, 6)).shape == (5, 128)
