@@ -131,12 +131,15 @@ class Batch(NamedTuple):
         labels: (B,) their classes, in [0, Task.num_classes).
         unlabeled: the unlabeled clips by view, each (U, 3, T, H, W).
         indices: (U,) their places in the unlabeled set, in [0, Task.num_unlabeled).
+        predictions: (U, classes) another model's probabilities for them, see `Algorithm.predictions_from`;
+            None: the class asks for none.
     """
 
     labeled: Mapping[str, Tensor]
     labels: Tensor
     unlabeled: Mapping[str, Tensor]
     indices: Tensor
+    predictions: Tensor | None = None
 
 
 class Pseudo(NamedTuple):
@@ -190,6 +193,8 @@ class Algorithm(nn.Module):
             them to its networks, for example mixes them or takes differences of frames. Otherwise, with a
             probe, a batch holds the features of clips in place of the clips, and the networks take both.
         at_once: whether `fit` computes the weights, in place of steps. It requires a linear probe.
+        predictions_from: name of the option, and of the attribute, that holds the file of another model's
+            predictions of the unlabeled clips; batches then have `predictions`. "": none.
         paper: the publication of the method.
         based_on: further publications that parts of it are taken from.
         differences: sentences on each difference from the paper or from common practice.
@@ -207,6 +212,7 @@ class Algorithm(nn.Module):
     whole_batch: bool = False
     works_on_pixels: bool = False
     at_once: bool = False
+    predictions_from: str = ""
     paper: Paper | None = None
     based_on: tuple[Paper, ...] = ()
     differences: tuple[str, ...] = ()

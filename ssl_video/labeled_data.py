@@ -11,6 +11,7 @@ from ssl_video.algorithms.parts.teacher import Teacher
 from ssl_video.benchmarks.running import arguments
 from ssl_video.contract import Algorithm, Batch
 from ssl_video.data.dataset import Data, draw, load, read_index, with_protocol
+from ssl_video.data.importers.predictions import predictions_for
 from ssl_video.data.loader import batches
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
@@ -127,7 +128,13 @@ class LabeledData:
             )
         ]
         read = batches(
-            pools[0], labels, pools[1] if algorithm.unlabeled else None, range(start, steps), where, workers
+            pools[0],
+            labels,
+            pools[1] if algorithm.unlabeled else None,
+            range(start, steps),
+            where,
+            workers,
+            predictions=predictions_for(algorithm, self.data.index, part.unlabeled),
         )
         for step, batch in enumerate(read, start):
             yield batch, step / steps

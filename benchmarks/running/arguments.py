@@ -29,6 +29,8 @@ TRAIN_ONLY = ("devices", "num_nodes", "strategy")
 BENCH_ONLY = ("jobs", "executor", "executor_options")
 # Added to tables of probes, whose methods have to beat it.
 LOGISTIC = "logistic"
+# It has no steps; and one that needs a table of another model.
+_NOT_IN_ALL = frozenset({LOGISTIC, "distill"})
 SPEC_KEYS = [key for key in Spec.model_fields if key not in ("algorithm", "match")]
 
 
@@ -227,11 +229,11 @@ def _counts(
 
 
 def _methods(algorithms: Method | Sequence[Method] | None) -> list[Method]:
-    """Return the methods as a list, with all built-in ones that train by steps in place of "all"."""
+    """Return the methods as a list, with all that train by steps, and by labels alone, in place of "all"."""
     if algorithms is None:
         return []
     listed = [algorithms] if isinstance(algorithms, str | type | Mapping) else list(algorithms)
     if "all" not in listed:
         return listed
-    every = [name for name in registry.builtin() if name != LOGISTIC]
+    every = [name for name in registry.builtin() if name not in _NOT_IN_ALL]
     return [*every, *(one for one in listed if one != "all" and one not in every)]

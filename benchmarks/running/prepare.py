@@ -12,6 +12,7 @@ from filelock import FileLock
 from ssl_video.contract import Algorithm
 from ssl_video.data import dataset
 from ssl_video.data.dataset import Data, draw, load, read_index, with_protocol
+from ssl_video.data.importers.predictions import predictions_for
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
 from ssl_video.data.partitions.partition import Partition
@@ -125,6 +126,7 @@ def check(
         if key not in drawn:
             drawn[key] = draw(spec, index)
         check_clips(spec, built[configuration(spec)], drawn[key], execution)
+        predictions_for(built[configuration(spec)], index, drawn[key].unlabeled)
         return Checked(spec, index, drawn[key])
 
     return _collect(specs, checked)

@@ -143,7 +143,7 @@ def _textbook_step(run: Training, batch: Batch) -> float:
     """Measure the seconds of one step on contiguous clips."""
     kinds = ({name: clip.contiguous() for name, clip in k.items()} for k in (batch.labeled, batch.unlabeled))
     labeled, unlabeled = kinds
-    plain = Batch(labeled, batch.labels, unlabeled, batch.indices)
+    plain = batch._replace(labeled=labeled, unlabeled=unlabeled)
     return _timed(run.device, lambda: _step(run, plain))[0]
 
 

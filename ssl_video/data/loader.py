@@ -94,8 +94,11 @@ class _Steps(Dataset["_Pinnable | _Packed | InputError"]):
     An error is returned like a batch, because a raised one gets the worker's traceback as its message.
     """
 
-    def __init__(self, labeled: Pool, labels: np.ndarray, unlabeled: Pool | None) -> None:
+    def __init__(
+        self, labeled: Pool, labels: np.ndarray, unlabeled: Pool | None, predictions: np.ndarray | None
+    ) -> None:
         self.labeled, self.labels, self.unlabeled = labeled, labels, unlabeled
+        self.predictions = predictions
 
     def __getitem__(self, place: tuple[int, int]) -> _Pinnable | _Packed | InputError:
         try:
@@ -115,7 +118,10 @@ class _Steps(Dataset["_Pinnable | _Packed | InputError"]):
         if self.unlabeled:
             indices = torch.from_numpy(self.unlabeled.indices_of(step, shard))
             clips = self.unlabeled.clips(step, shard)
-        return Batch(self.labeled.clips(step, shard), labels, clips, indices)
+        found = None
+        if self.unlabeled and self.predictions is not None:
+            found = torch.from_numpy(self.predictions[self.unlabeled.within_rows(step, shard)])
+        return Batch(self.labeled.clips(step, shard), labels, clips, indices, found)
 
 
 def batches(
@@ -129,6 +135,7 @@ def batches(
     held: int = 1,
     processes: int = 1,
     waiting: Callable[[], None] = lambda: None,
+    predictions: np.ndarray | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches of the given steps, on the device: for each step, one batch per given shard.
 
@@ -143,6 +150,7 @@ def batches(
         held: batches that the caller holds at a time.
         processes: processes on this machine that load as many batches at the same time.
         waiting: called every second while a batch of a worker is waited for; it may raise an error.
+        predictions: another model's, (clips, classes) aligned with `unlabeled.rows`; None: none asked for.
 
     Raises:
         InputError: a video cannot be decoded, although it could be when the run began; the batches of the
@@ -154,7 +162,7 @@ def batches(
         # The loader recommends one worker per core, which is wrong if runs share the machine.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loader = DataLoader(
-            _Steps(labeled, labels, unlabeled),
+            _Steps(labeled, labels, unlabeled, predictions),
             sampler=_Places(steps, shards),
             batch_size=None,
             num_workers=workers,
@@ -301,4 +309,5 @@ def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
         once(batch.labels),
         {name: once(clip) for name, clip in batch.unlabeled.items()},
         once(batch.indices),
+        None if batch.predictions is None else once(batch.predictions),
     )

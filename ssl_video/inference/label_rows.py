@@ -28,13 +28,17 @@ def empty(clip: Given) -> Row:
     return dict.fromkeys(COLUMNS) | {"path": clip.path, "start": clip.start, "end": clip.end, "windows": 0}
 
 
-def row_of(clip: Given, found: Labeled, classes: Sequence[str], abstain: float | None) -> Row:
-    """Return the row of a clip or a stretch."""
+def row_of(
+    clip: Given, found: Labeled, classes: Sequence[str], abstain: float | None, all_classes: bool = False
+) -> Row:
+    """Return the row of a clip or a stretch, perhaps with the probability of each class."""
     row = empty(clip) | {"start": found.start, "end": found.end, "windows": found.windows}
     row |= two_likeliest(found.probabilities, classes)
     if choice(found, abstain) < 0:
         # The label for none takes the first place, and the network's own moves to the second.
         row |= {"label": UNKNOWN, "second_label": row["label"], "second_probability": row["probability"]}
+    if all_classes:
+        row |= {name: _rounded(one) for name, one in zip(classes, found.probabilities, strict=True)}
     return row
 
 

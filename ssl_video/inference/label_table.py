@@ -10,7 +10,7 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,10 +31,16 @@ _BATCH = 10_000  # rows that are converted at once
 Row = dict[str, Any]  # by column; None: empty
 
 
-def frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """Return rows as a data frame; an empty text is None, an empty number NaN."""
-    made = pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object)
-    numbers = [name for name in COLUMNS if name not in _TEXTS]
+def frame(rows: Iterable[Row], classes: Sequence[str] = ()) -> pd.DataFrame:
+    """Return rows as a data frame; an empty text is None, an empty number NaN.
+
+    Args:
+        rows: the rows.
+        classes: further columns of probabilities.
+    """
+    columns = [*COLUMNS, *classes]
+    made = pd.DataFrame(list(rows), columns=columns, dtype=object)
+    numbers = [name for name in columns if name not in _TEXTS]
     made = made.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(_TEXTS, "object"))
     made[list(_TEXTS)] = made[list(_TEXTS)].where(made[list(_TEXTS)].notna(), None)
     return made.astype({"windows": "int64"})
@@ -51,7 +57,8 @@ def read(path: Path) -> Iterator[Row]:
     wrong = InputError(f"{path} is not a table of labels: give another name, or --overwrite")
     try:
         if path.suffix == ".csv":
-            yield from map(_typed, _complete(path, wrong))
+            columns = _columns(path, wrong)
+            yield from (_typed(columns, fields) for fields in _complete(path, len(columns), wrong))
         elif path.suffix == ".json":
             yield from json.loads(path.read_bytes())
         else:
@@ -71,12 +78,21 @@ class LabelTable:
         path: a .csv, .json or .arrow file.
         settings: the model and all settings that decide the labels; a table of others is not continued.
         overwrite: replace an existing file.
+        classes: further columns of probabilities.
 
     Raises:
         InputError: another ending, a table of other settings, another file, or it cannot be written.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        *,
+        overwrite: bool = False,
+        classes: Sequence[str] = (),
+    ) -> None:
+        self._columns = (*COLUMNS, *classes)
         if path.suffix not in SUFFIXES:
             raise InputError(f"{path}: a table of labels ends in {', '.join(SUFFIXES)}")
         self.path, self._settings, self._overwrite = path, dict(settings), overwrite
@@ -111,8 +127,8 @@ class LabelTable:
         """Begin to write, after the rows to keep."""
         try:
             with replacing(self._log) as file:
-                file.write(_line(COLUMNS))
-                file.writelines(_line(_texts(row)) for row in keep)
+                file.write(_line(map(csv_cells.mark, self._columns)))
+                file.writelines(_line(_texts(self._columns, row)) for row in keep)
             self._rows = self._log.open("ab")
         except OSError as error:
             raise InputError(f"cannot write {self._log}: {error.strerror or error}") from None
@@ -131,7 +147,7 @@ class LabelTable:
         """
         assert self._rows is not None, "begin first"
         try:
-            self._rows.write(_line(_texts(row)))
+            self._rows.write(_line(_texts(self._columns, row)))
             self._rows.flush()
         except OSError as error:
             raise InputError(
@@ -144,7 +160,10 @@ class LabelTable:
             return
         try:
             with replacing(self.path) as file:
-                (_write_json if self.path.suffix == ".json" else _write_arrow)(file, read(self._log))
+                if self.path.suffix == ".json":
+                    _write_json(file, read(self._log))
+                else:
+                    _write_arrow(file, read(self._log), self._columns)
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror or error}") from None
         with contextlib.suppress(OSError):
@@ -187,26 +206,34 @@ def _differences(text: bytes, settings: Mapping[str, Any]) -> str | None:
         before = dict(json.loads(text))
     except (ValueError, TypeError):
         return "unknown settings"
-    changed = [key for key in settings if before.get(key) != settings[key]]
+    changed = [key for key in {**settings, **before} if before.get(key) != settings.get(key)]
     if "model" in changed:
         return "another model"
-    words = [f"{key} {before.get(key)}, now {settings[key]}" for key in changed]
+    words = [f"{key} {before.get(key)}, now {settings.get(key)}" for key in changed]
     return f"other settings ({'; '.join(words)})" if words else None
 
 
-def _complete(path: Path, wrong: InputError) -> Iterator[list[str]]:
+def _columns(path: Path, wrong: InputError) -> list[str]:
+    """Return the columns of a .csv file: COLUMNS, and perhaps some of classes."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        header = [csv_cells.unmark(name) for name in next(csv.reader(_whole_lines(file), strict=True), [])]
+    if tuple(header[: len(COLUMNS)]) != COLUMNS:
+        raise wrong
+    return header
+
+
+def _complete(path: Path, columns: int, wrong: InputError) -> Iterator[list[str]]:
     """Yield the fields of a file's rows, without the header and without a last row that was cut off."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         rows = csv.reader(_whole_lines(file), strict=True)
-        if next(rows, None) != list(COLUMNS):
-            raise wrong
+        next(rows)  # the header
         last: list[str] | None = None
         try:
             for fields in rows:
                 if last is not None:
                     yield last
                 last = fields
-                if len(fields) != len(COLUMNS):
+                if len(fields) != columns:
                     raise wrong
         except csv.Error as error:
             # The end is inside a quoted field: what came before is whole.
@@ -221,9 +248,9 @@ def _whole_lines(file: io.TextIOBase) -> Iterator[str]:
     return (line for line in file if line.endswith("\n"))
 
 
-def _typed(fields: list[str]) -> Row:
+def _typed(columns: Sequence[str], fields: list[str]) -> Row:
     """Return a row of a .csv file with its numbers."""
-    pairs = zip(COLUMNS, fields, strict=True)
+    pairs = zip(columns, fields, strict=True)
     row: Row = {
         name: (csv_cells.unmark(value) if name in _TEXTS else float(value)) if value else None
         for name, value in pairs
@@ -231,9 +258,9 @@ def _typed(fields: list[str]) -> Row:
     return row | {"path": csv_cells.unmark_path(fields[0]), "windows": int(row["windows"] or 0)}
 
 
-def _texts(row: Row) -> list[str]:
+def _texts(columns: Sequence[str], row: Row) -> list[str]:
     """Return the fields of a row in a .csv file; numbers have up to six decimals."""
-    cells = csv_cells.mark_row({name: row.get(name) for name in COLUMNS})
+    cells = csv_cells.mark_row({name: row.get(name) for name in columns})
     return [_text(cell) for cell in cells.values()]
 
 
@@ -256,9 +283,9 @@ def _write_json(file: BinaryIO, rows: Iterable[Row]) -> None:
     file.write(b"\n]\n")
 
 
-def _write_arrow(file: BinaryIO, rows: Iterable[Row]) -> None:
+def _write_arrow(file: BinaryIO, rows: Iterable[Row], columns: Sequence[str]) -> None:
     """Write a table that `pandas.read_feather` reads."""
-    kinds = {name: pa.large_string() if name in _TEXTS else pa.float64() for name in COLUMNS}
+    kinds = {name: pa.large_string() if name in _TEXTS else pa.float64() for name in columns}
     schema = pa.schema(list((kinds | {"windows": pa.int64()}).items()))
     with pa.ipc.new_file(file, schema) as writer:
         for batch in _batches(rows):

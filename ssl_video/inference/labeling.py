@@ -16,12 +16,12 @@ from ssl_video.data.importers.to_label import Given
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import Progress
 from ssl_video.data.recordings import durations
-from ssl_video.errors import InputError
+from ssl_video.errors import InputError, some
 from ssl_video.inference.ahead import End, labeled
 from ssl_video.inference.clip_reader import ClipReader
 from ssl_video.inference.evaluate import CLIPS_AT_ONCE, evaluating, mean_over_views
 from ssl_video.inference.label_rows import UNKNOWN, choice, continued, empty, row_of
-from ssl_video.inference.label_table import LabelTable, Row
+from ssl_video.inference.label_table import COLUMNS, LabelTable, Row
 from ssl_video.inference.stretches import Labeled, Merged
 from ssl_video.networks.precision import autocast
 
@@ -39,6 +39,7 @@ class Asked:
         merge: put equal neighbours of a time line together.
         abstain: the probability below which a label is `unknown`; None: there is none.
         decoders: threads that decode.
+        all_classes: add a column with the probability of each class.
     """
 
     predictor: str
@@ -46,6 +47,7 @@ class Asked:
     merge: bool
     abstain: float | None
     decoders: int
+    all_classes: bool = False
 
     def check(self, classes: Sequence[str]) -> None:
         """Check the values.
@@ -59,6 +61,8 @@ class Asked:
             raise InputError(f"abstain must be a probability between 0 and 1, found {self.abstain:g}")
         if self.abstain is not None and UNKNOWN in classes:
             raise InputError(f"abstain: the model has a class {UNKNOWN!r}, which would mean two things")
+        if self.all_classes and (alike := [name for name in classes if name.lower() in COLUMNS]):
+            raise InputError(f"all_classes: a class is called like another column: {some(alike)}")
 
 
 @dataclass
@@ -168,7 +172,7 @@ def _rows(
         clip = clips[number]
         if isinstance(found, End):
             if rest := merged.rest():
-                yield number, row_of(clip, rest, model.classes, asked.abstain)
+                yield number, row_of(clip, rest, model.classes, asked.abstain, asked.all_classes)
             if found.error:
                 start = next((s for s in (reached, begins[number]) if s is not None), clip.start)
                 yield number, empty(clip) | {"start": start, "error": found.error}
@@ -182,7 +186,7 @@ def _rows(
             if asked.merge:
                 whole = merged.add(found, choice(found, asked.abstain))
         if whole:
-            yield number, row_of(clip, whole, model.classes, asked.abstain)
+            yield number, row_of(clip, whole, model.classes, asked.abstain, asked.all_classes)
 
 
 class _Done:

@@ -17,6 +17,7 @@ from ssl_video.backbones.probe import Probe
 from ssl_video.backbones.transformers import ModelSettings
 from ssl_video.backbones.weights import WeightReport
 from ssl_video.contract import Algorithm, Network, Task
+from ssl_video.data.importers import predictions
 from ssl_video.data.pool import requests
 from ssl_video.data.views.augment import RECIPES
 from ssl_video.data.views.sampling import ClipShape
@@ -232,6 +233,8 @@ def check(spec: Spec, num_classes: int, known: dict[str, Probe] | None = None) -
                 requests({name: view}, shapes)
             except InputError as error:
                 problems += [f"view {name!r} of {spec.algorithm}: {problem}" for problem in error.problems]
+        if problem := predictions.missing(algorithm):
+            problems.append(problem)
     except InputError as error:
         problems += error.problems
     if problems:
@@ -240,16 +243,18 @@ def check(spec: Spec, num_classes: int, known: dict[str, Probe] | None = None) -
 
 
 def source(spec: Spec) -> str:
-    """Return the parts of a run's identity beside `spec`: plugins' code, hashes or addresses of weights.
+    """Return the parts of a run's identity beside `spec`: plugins' code, hashes of weights and predictions.
 
     Raises:
-        InputError: weights that cannot be read.
+        InputError: weights or predictions that cannot be read.
     """
     networks = spec.networks.values()
     code = [registry.code(name) for registry, name in named(spec)]
     code = [text for text in dict.fromkeys(code) if text]
     weights = [pretrained.find(n.weights, str(n.backbone)).identity() for n in networks if n.weights]
-    return "\0".join(code + weights)
+    option = _constructor(spec).predictions_from
+    files = [predictions.identity(str(spec.options[option]))] if option else []
+    return "\0".join(code + weights + files)
 
 
 def label(spec: Spec) -> str:

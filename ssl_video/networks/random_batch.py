@@ -54,4 +54,7 @@ def random_batch(
         torch.arange(labeled, device=device) % classes,
         clips(assembly.algorithm.unlabeled, unlabeled),
         torch.arange(unlabeled, device=device),
+        torch.randn(unlabeled, classes, device=device).softmax(-1)
+        if assembly.algorithm.predictions_from
+        else None,
     )

@@ -71,6 +71,9 @@ def moving(algorithm: Algorithm, seed: int = 1, indices: Sequence[int] = _INDICE
         torch.tensor([0, 1, 2, 1]),
         clips(algorithm.unlabeled, UNLABELED, "unlabeled"),
         torch.tensor(indices),
+        _predictions(
+            algorithm, torch.randn(UNLABELED, CLASSES, generator=torch.Generator().manual_seed(seed))
+        ),
     )
 
 
@@ -103,6 +106,7 @@ def plain(
         labels,
         clips(algorithm.unlabeled, seen),
         torch.tensor([(_INDICES * len(seen))[place] for place in range(len(seen))]),
+        _predictions(algorithm, _levels(seen)),
     )
 
 
@@ -114,7 +118,12 @@ def copied(batch: Batch) -> Batch:
         assert isinstance(old, Views)
         return Views({name: known.setdefault(id(c), c.clone()) for name, c in old.clips.items()})
 
-    return Batch(views(batch.labeled), batch.labels.clone(), views(batch.unlabeled), batch.indices.clone())
+    return batch._replace(
+        labeled=views(batch.labeled),
+        labels=batch.labels.clone(),
+        unlabeled=views(batch.unlabeled),
+        indices=batch.indices.clone(),
+    )
 
 
 def picked(batch: Batch, rows: Sequence[int], labeled: Sequence[int] | None = None) -> Batch:
@@ -127,6 +136,7 @@ def picked(batch: Batch, rows: Sequence[int], labeled: Sequence[int] | None = No
         batch.labels[chosen],
         Views({name: clips[list(rows)] for name, clips in batch.unlabeled.clips.items()}),
         batch.indices[list(rows)],
+        None if batch.predictions is None else batch.predictions[list(rows)],
     )
 
 
@@ -171,11 +181,22 @@ def _coloured(classes: Sequence[int | None], frames: int, falling: bool) -> Tens
 
     The channel rises or falls so that frame differences show the class, too.
     """
-    levels = torch.zeros(len(classes), CLASSES)
-    for row, shown in enumerate(classes):
-        if shown is not None:
-            levels[row, shown] = 4
+    levels = _levels(classes)
     height = (torch.arange(frames) + 1) / (frames + 1)
     if falling:
         height = height.flip(0)
     return (levels[:, :, None] * height)[..., None, None].expand(-1, -1, -1, SIZE, SIZE).clone()
+
+
+def _levels(classes: Sequence[int | None]) -> Tensor:
+    """Return 4 for each clip's class and 0 for the others, (N, CLASSES); None: 0 for all."""
+    levels = torch.zeros(len(classes), CLASSES)
+    for row, shown in enumerate(classes):
+        if shown is not None:
+            levels[row, shown] = 4
+    return levels
+
+
+def _predictions(algorithm: Algorithm, logits: Tensor) -> Tensor | None:
+    """Return another model's predictions, if the algorithm asks for some."""
+    return logits.softmax(-1) if algorithm.predictions_from else None

@@ -11,6 +11,7 @@ import torch
 
 from ssl_video.contract import Algorithm, Batch, Task
 from ssl_video.data.dataset import Data
+from ssl_video.data.importers.predictions import predictions_for
 from ssl_video.data.loader import batches
 from ssl_video.data.partitions.partition import Partition
 from ssl_video.data.pool import Pool, requests
@@ -98,6 +99,7 @@ class Training:
             place(part, self.device)
         self.algorithm: Algorithm = self.assembly.algorithm
         check_clips(spec, self.algorithm, partition, execution)
+        self.predictions = predictions_for(self.algorithm, data.index, partition.unlabeled)
         check_shards(spec, self.algorithm, self.processes.size)
         check_precision(spec, self.algorithm, self.device)
         # Threads for what is read once, and processes for what is read at every step.
@@ -245,6 +247,7 @@ class Training:
             parts,
             self.execution.devices,
             waiting,
+            self.predictions,
         )
 
     @property

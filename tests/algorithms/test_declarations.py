@@ -44,6 +44,7 @@ def test_networks(name: str, networks: dict[str, Network]) -> None:
         ("svformer", {"weak": View("weak"), "strong": View("strong"), "warped": View("strong+timewarp")}),
         ("sefar", {"weak": View("weak"), "strong": View("strong+reversal")}),
         ("simmatch", {"weak": View("weak"), "strong": View("strong")}),
+        ("distill", {"strong": View("strong")}),
         ("comatch", {"weak": View("weak"), "strong": View("strong"), "strong/again": View("strong", copy=1)}),
     ],
 )

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.small_runs import data, make_plan, make_training, plugin, small_spec
+from helpers.small_runs import data, make_plan, make_training, plugin, small_spec, teacher_table
 
 from ssl_video import backbones
 
-__all__ = ["data", "make_plan", "make_training", "plugin", "small_spec"]
+__all__ = ["data", "make_plan", "make_training", "plugin", "small_spec", "teacher_table"]
 
 
 @pytest.fixture(autouse=True)

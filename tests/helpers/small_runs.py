@@ -17,7 +17,7 @@ from ssl_video.training.execution import Execution
 from ssl_video.training.run import Plan, plan
 from ssl_video.training.state import Training
 
-__all__ = ["data", "make_plan", "make_training", "plugin", "small_spec"]
+__all__ = ["data", "make_plan", "make_training", "plugin", "small_spec", "teacher_table"]
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -91,11 +91,25 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def small_spec(video_folder: Path) -> Callable[..., Spec]:
+def teacher_table(video_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of another model's predictions: 0.7 for the right class, which is the clip's folder."""
+    classes = sorted(folder.name for folder in video_folder.iterdir())
+    lines = [",".join(["path", *classes])]
+    for path in sorted(video_folder.rglob("*.*")):
+        lines.append(",".join([str(path), *("0.7" if path.parent.name == c else "0.15" for c in classes)]))
+    table = tmp_path_factory.mktemp("predictions") / "predictions.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table
+
+
+@pytest.fixture(scope="session")
+def small_spec(video_folder: Path, teacher_table: Path) -> Callable[..., Spec]:
     """`small_spec(**values)`: a specification on the shared videos, of seconds at most."""
 
     def make(**values: Any) -> Spec:
         given = SMALL | {"data": str(video_folder)} | values
+        if values.get("algorithm") == "distill":
+            given["options"] = {"teacher": str(teacher_table)} | given.get("options", {})
         networks = one_backbone(values.get("algorithm", "supervised"), values.get("backbone", "tiny3d"))
         return build({"networks": networks} | given)
 

@@ -170,6 +170,13 @@ CHANGES = [
     M("parts/alignment.py", "gather(probability).mean(0, keepdim=True)", "probability.mean(0, keepdim=True)",
       "gather missing", ("comatch", "simmatch")),
 
+    # distill
+    M("distill.py", "sharpen(batch.predictions, self.temperature)", "batch.predictions", "not sharpened"),
+    M("distill.py", "masked_cross_entropy(strong, pseudo)", "masked_cross_entropy(strong.flip(0), pseudo)",
+      "predictions of other clips"),
+    M("distill.py", "confidence >= self.threshold", "confidence < self.threshold", "the unsure are used"),
+    M("distill.py", "with averages_untouched(self.model):", "if True:", "strong clips in the averages"),
+
     # what looks at a batch as a whole
     *(M(f"{name}.py", "    whole_batch = True\n", "", "run in parts")
       for name in ("actnetformer", "comatch", "freematch", "ltg", "simmatch", "softmatch", "tcl",

@@ -51,6 +51,32 @@ def read(path: Path) -> list[Label]:
             f"{path}: a file of labels has the columns path and label, and perhaps start and end; it has no "
             f"{some(missing)}"
         )
+    clips = clips_of(path, columns)
+    texts = {name: columns[name].to_pylist() for name in ("label", "predicted_label") if name in columns}
+    predicted = texts.get("predicted_label", [""] * len(clips))
+    if of_predict(path):
+        texts["label"], predicted = predicted, texts["label"]
+    found = columns["probability"].to_pylist() if "probability" in columns else [""] * len(clips)
+    return [
+        clip._replace(
+            label=label,
+            predicted=other,
+            probability=float(given) if other and _is_number(given) else None,
+        )
+        for clip, label, other, given in zip(clips, texts["label"], predicted, found, strict=True)
+    ]
+
+
+def clips_of(path: Path, columns: dict[str, pa.Array]) -> list[Label]:
+    """Return the clips of a table's rows, without labels.
+
+    Args:
+        path: the table.
+        columns: its columns, see `manifest.with_known_names`, among them "path".
+
+    Raises:
+        InputError: it has times that are none.
+    """
     if alike := edges_by_other_names(columns):
         raise InputError(f"{path}: column {alike}")
     raw = RawIndex(str(path), ids=columns["path"].cast(pa.large_string()))
@@ -58,19 +84,12 @@ def read(path: Path) -> list[Label]:
     names = with_segments(raw.ids, columns, raw)
     if raw.problems:
         raise InputError(*(f"{path}: {problem}" for problem in raw.problems))
-    texts = {name: columns[name].to_pylist() for name in ("label", "predicted_label") if name in columns}
-    predicted = texts.get("predicted_label", [""] * len(names))
-    if of_predict(path):
-        texts["label"], predicted = predicted, texts["label"]
-    found = columns["probability"].to_pylist() if "probability" in columns else [""] * len(names)
-    rows, lines = list[Label](), lines_of(path, np.arange(len(names)))
-    for name, label, other, given, line in zip(
-        names.to_pylist(), texts["label"], predicted, found, lines, strict=True
-    ):
-        file = parse(name)[0]
-        probability = float(given) if other and _is_number(given) else None
-        rows.append(Label(file, name[len(file) :], label, other, probability, f"line {line}"))
-    return rows
+    files = [(name, parse(name)[0]) for name in names.to_pylist()]
+    lines = lines_of(path, np.arange(len(files)))
+    return [
+        Label(file, name[len(file) :], place=f"line {line}")
+        for (name, file), line in zip(files, lines, strict=True)
+    ]
 
 
 def of_predict(path: Path) -> bool:

@@ -58,7 +58,7 @@ def read(file: Path, index: Index, keep_classes: Collection[str]) -> tuple[dict[
         return {}, [f"{file.name}: no row has a label yet"]
     raw = RawIndex(str(file), labels=text([row.label for row in rows]), notes=notes)
     labels.remove_words(raw, keep_classes)
-    found = _by_clip(rows, raw.labels.to_pylist(), _files(rows, file, index, raw), raw)
+    found = _by_clip(rows, raw.labels.to_pylist(), files_of(rows, file, index, raw), raw)
     if raw.problems:
         raise InputError(*(f"{file}: {problem}" for problem in raw.problems))
     return found, raw.notes
@@ -92,7 +92,7 @@ def _by_clip(
     return found
 
 
-def _files(rows: Sequence[Label], file: Path, index: Index, raw: RawIndex) -> dict[str, str]:
+def files_of(rows: Sequence[Label], file: Path, index: Index, raw: RawIndex) -> dict[str, str]:
     """Return the absolute path of each file that is there, by its path as written.
 
     Relative paths start from the one of some folders that has the most of them. A path that leads nowhere, as

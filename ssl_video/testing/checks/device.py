@@ -34,4 +34,5 @@ def _moved(batch: Batch) -> Batch:
         clips.Views({name: clip.to(META) for name, clip in views.items()})
         for views in (batch.labeled, batch.unlabeled)
     )
-    return Batch(labeled, batch.labels.to(META), unlabeled, batch.indices.to(META))
+    predictions = None if batch.predictions is None else batch.predictions.to(META)
+    return Batch(labeled, batch.labels.to(META), unlabeled, batch.indices.to(META), predictions)
