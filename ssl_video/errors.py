@@ -7,7 +7,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _LONGEST = 200  # characters of a name that may have been meant as another
 # Writes a few items of a few levels of containers, which may hold themselves or each other many times.
@@ -83,3 +83,23 @@ def some(names: Sequence[str] | Sequence[int], limit: int = 5) -> str:
     """Return the first few of many names, for a message."""
     first = ", ".join(repr(name) for name in names[:limit])
     return first + (f", ... ({len(names)} in all)" if len(names) > limit else "")
+
+
+def left_out(reasons: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each reason, with all files that were left out for it.
+
+    Args:
+        reasons: the reason of each file, by its name.
+    """
+    files = dict[str, list[str]]()
+    for name, reason in reasons.items():
+        files.setdefault(reason, []).append(name)
+    return [f"{_these(names)} left out: {reason}" for reason, names in files.items()]
+
+
+def _these(files: Sequence[str]) -> str:
+    """Return files as the subject of a sentence: "a is", "a and b are", "a and 9 others are"."""
+    first, *others = files
+    if not others:
+        return f"{first} is"
+    return f"{first} and {others[0] if len(others) == 1 else f'{len(others)} others'} are"

@@ -12,6 +12,7 @@ from scipy.special import bdtr
 
 from ssl_video.benchmarks.running import watch
 from ssl_video.errors import InputError, unknown
+from ssl_video.runs.archive import in_archive
 from ssl_video.runs.folder import RESULT, RunFolder
 from ssl_video.runs.predictions import Predictions, read
 from ssl_video.spec import flat
@@ -113,7 +114,7 @@ def compare(
     """Compare two finished runs, or two networks of one: settings, test clips, classes, curves.
 
     Args:
-        run_a: the folder of a run.
+        run_a: the folder of a run; or ARCHIVE/RUN, a run of an archive of records.
         run_b: the folder of another run on the same test clips, or the same folder.
         predictor_a: the network of the first run; None: the headline.
         predictor_b: the network of the second run; None: the headline.
@@ -151,20 +152,23 @@ def load(a: Path, b: Path, networks: tuple[str | None, str | None] = (None, None
 
 
 def _side(folder: Path, network: str | None) -> Side:
+    folder = in_archive(folder)
     run = watch.runs(folder)[0]
     if run.folder != folder:
         raise InputError(f"{folder} is a results folder: give the folder of one run, such as {run.folder}")
     for _ in run.refresh():
         pass
-    if run.result and not run.result.test:
+    # An archive has no metrics, without which nothing is watched.
+    result = run.result or RunFolder(folder).finished()
+    if result and not result.test:
         raise InputError(f"{folder} has no test clips to compare predictions on")
     predicted = read(folder)
-    if not run.result:
+    if not result:
         raise InputError(f"{folder} is not finished: its {RESULT} is missing or damaged")
     network = network or next(iter(predicted.guesses))
     if network not in predicted.guesses:
         raise InputError(unknown(f"network of {folder.name}", network, predicted.guesses))
-    return Side(folder.name, network, flat(run.result.spec), run.result.fingerprint, predicted, _ends(run))
+    return Side(folder.name, network, flat(result.spec), result.fingerprint, predicted, _ends(run))
 
 
 def _ends(run: watch.Watched) -> dict[str, float]:

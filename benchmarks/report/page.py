@@ -47,11 +47,12 @@ PARTS = (
     Part("leaderboard", leaderboard_section.leaderboard),
     Part("protocols", protocols.section),
     Part("accuracy per compute", compute.section),
-    Part("learning curves", curves.section, "the runs have no metrics.jsonl"),
+    Part("learning curves", curves.section, "the runs have no metrics.jsonl, as those of an archive"),
     Part(
         "pseudo-label audit",
         audit.section,
-        "no method here produces pseudo-labels, or the runs are from a version that did not store them",
+        "no method here produces pseudo-labels, or the runs are from a version that did not store them, or "
+        "from an archive",
     ),
     Part("class-wise gain", networks.class_gains, "no method here has a second network that was tested"),
     Part("networks under changed time", networks.dynamics, "`ssl-video analyze dynamics` measures it"),

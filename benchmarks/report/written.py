@@ -28,7 +28,7 @@ def write_report(
     A browser opens it without a network. The clips in it are taken from the data sets that are at hand.
 
     Args:
-        results: a results folder; or some of its runs, see `Results.select`.
+        results: a results folder, or an archive of records; or some of its runs, see `Results.select`.
         output: the folder of the page, made if needed.
         algorithm: only these algorithms and the baseline; none: all.
         dataset: only these data sets; none: all.
@@ -58,7 +58,7 @@ def write_report(
             shown.warn(problem)
         if not len(runs):
             raise InputError(f"there is no finished run in {runs.folder}; `ssl-video bench` produces runs")
-        if runs.is_published:
+        if not runs.has_records:
             raise InputError(f"{runs.folder} holds a published table without its runs, which a report needs")
         some = runs.select(*where, algorithm=algorithm, dataset=dataset, protocol=protocol, baseline=baseline)
         if some.frame["top1"].isna().all():
@@ -67,7 +67,7 @@ def write_report(
         page.make_folder(Path(output))
         if figures is not None:
             page.make_folder(Path(figures), "--figures")
-        data = ReportData(runs.folder, some.frame, runs.problems, reference, gallery=gallery)
+        data = ReportData(runs.records, some.frame, runs.problems, reference, gallery=gallery)
         sections, left_out = page.made(data, lambda done, total: report("sections", done, total))
         for sentence in data.damaged:
             shown.warn(sentence)

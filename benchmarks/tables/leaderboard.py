@@ -1,8 +1,9 @@
 """Read the finished runs of a results folder as one table, and write it as leaderboard.csv.
 
 Each run has its own result in RESULTS/runs/<run>; the CSV is derived from these files. A published table,
-whose runs are elsewhere, is read from the CSV and never replaced. A table of runs some of which
-have no usable result here is kept as leaderboard-1.csv, leaderboard-2.csv, … before it is replaced.
+whose runs are elsewhere, is read from the CSV, or the archive beside it, and never replaced. A table of runs
+some of which have no usable result here is kept as leaderboard-1.csv, leaderboard-2.csv, … before it is
+replaced.
 """
 
 import csv
@@ -13,11 +14,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ssl_video import csv_cells
-from ssl_video.errors import InputError, counted, some
+from ssl_video.errors import InputError, counted, left_out, some
 from ssl_video.files import open_regular, read_bytes, replace_text, replacing
+from ssl_video.runs import archive
 from ssl_video.runs.folder import RESULT, finished_folders, run_folder
 from ssl_video.runs.result import COLUMN_TYPES, COLUMNS, Environment, row
 from ssl_video.spec import without_cell
@@ -42,27 +45,34 @@ class Leaderboard(NamedTuple):
             was used, and `spec`, the specification without data, protocol, draw and seed. A published table
             has only COLUMNS.
         problems: a sentence for each result that was left out.
+        records: the results folder in which the runs' folders are; that of an archive is a temporary one.
     """
 
     frame: pd.DataFrame
     problems: list[str]
+    records: Path
 
 
 def read(results: Path) -> Leaderboard:
-    """Read the finished runs of a results folder; for a published one, its leaderboard.csv.
+    """Read the finished runs of a results folder or an archive; of a published folder, its leaderboard.csv.
 
-    Runs without a result are not finished, and are ignored.
+    Runs without a result are not finished, and are ignored. If an archive lies beside a published table and
+    has all of its runs, their records are read.
 
     Raises:
-        InputError: there is no such folder, or its published table is damaged.
+        InputError: there is no such folder, or its published table or the archive cannot be read.
     """
+    if results.is_file():
+        unpacked = archive.unpack(results)
+        inside = _read(unpacked.folder, _finished(unpacked.folder))
+        return inside._replace(problems=unpacked.problems + inside.problems)
     if not results.is_dir():
         raise InputError(f"there is no results folder {results}; `ssl-video bench` makes one")
     found = _read(results, _finished(results))
     listed = _listed(results)
     absent = _absent(results, listed, found.frame)
     if listed and len(absent) == len(listed):
-        return Leaderboard(read_csv(results / FILE), found.problems)
+        return _published(results, found.problems)
     if absent:
         found.problems.append(
             f"{FILE} lists {counted(len(absent), 'run')} without a result here ({some(absent, 3)}); when "
@@ -99,7 +109,44 @@ def write(results: Path) -> Leaderboard:
         except OSError as error:
             raise InputError(f"cannot write {target}: {error.strerror}") from None
         if _finished(results) == before:
-            return Leaderboard(found.frame, found.problems + kept)
+            return found._replace(problems=found.problems + kept)
+
+
+def _published(results: Path, problems: list[str]) -> Leaderboard:
+    """Read a published table; from the archive beside it, if that has its runs."""
+    table = read_csv(results / FILE)
+    if not (results / archive.FILE).exists():
+        return Leaderboard(table, problems, results)
+    try:
+        found = read(results / archive.FILE)
+    except InputError as error:
+        return Leaderboard(table, [*problems, *error.problems], results)
+    problems = problems + found.problems
+    listed = found.frame[found.frame["run"].isin(table["run"])].reset_index(drop=True)
+    if absent := sorted(set(table["run"]) - set(listed["run"])):
+        sentence = (
+            f"{archive.FILE} has no record of {counted(len(absent), 'run')} of {FILE} ({some(absent, 3)}): "
+            f"the table alone is read; `--results {results / archive.FILE}` reads the records"
+        )
+        return Leaderboard(table, [*problems, sentence], results)
+    if differing := _differing(table, listed):
+        problems.append(
+            f"{archive.FILE} and {FILE} differ in {counted(len(differing), 'run')} ({some(differing, 3)}): "
+            "numbers of the records are shown"
+        )
+    return Leaderboard(listed, problems, found.records)
+
+
+def _differing(table: pd.DataFrame, records: pd.DataFrame) -> list[str]:
+    """Return the runs whose line of a table has another accuracy or other labels than their record."""
+    keys = ["configuration", "fingerprint", "top1"]
+    both = table.merge(records, on="run", suffixes=("", "_record"), validate="many_to_one")
+    other = pd.Series(False, both.index)
+    for key in keys[:2]:
+        other |= both[key] != both[f"{key}_record"]
+    # Numbers lose their last digit when they are written as text and read again.
+    other |= ~np.isclose(both["top1"], both["top1_record"], rtol=1e-9, atol=0, equal_nan=True)
+    return sorted(both.loc[other, "run"])
 
 
 def check_replaceable(results: Path) -> None:
@@ -197,7 +244,7 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 
 def _read(results: Path, names: Sequence[str]) -> Leaderboard:
     """Read the results of some runs."""
-    rows, problems = list[dict[str, Any]](), dict[str, list[str]]()
+    rows, problems = list[dict[str, Any]](), dict[str, str]()
     # Runs of one configuration share one specification in memory.
     specs = dict[str, dict[str, Any]]()
     for name in names:
@@ -209,8 +256,7 @@ def _read(results: Path, names: Sequence[str]) -> Leaderboard:
         except FileNotFoundError:
             continue  # removed since it was listed
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            problems.setdefault(str(reason), []).append(f"runs/{name}/{RESULT}")
+            problems[f"runs/{name}/{RESULT}"] = str(getattr(error, "strerror", None) or error)
             continue
         rows.append(
             row(result)
@@ -220,16 +266,7 @@ def _read(results: Path, names: Sequence[str]) -> Leaderboard:
             | {"spec": specs.setdefault(result.configuration, without_cell(result.spec))}
         )
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *FURTHER]).astype(_TYPES)
-    sentences = [f"{_these(files)} left out: {reason}" for reason, files in problems.items()]
-    return Leaderboard(frame.sort_values(_ORDER, ignore_index=True), sentences)
-
-
-def _these(files: Sequence[str]) -> str:
-    """Return files as the subject of a sentence: "a is", "a and b are", "a and 9 others are"."""
-    first, *others = files
-    if not others:
-        return f"{first} is"
-    return f"{first} and {others[0] if len(others) == 1 else f'{len(others)} others'} are"
+    return Leaderboard(frame.sort_values(_ORDER, ignore_index=True), left_out(problems), results)
 
 
 def _finished(results: Path) -> list[str]:

@@ -18,6 +18,7 @@ from ssl_video.benchmarks.tables.table_content import TableContent
 from ssl_video.benchmarks.tables.terminal import to_terminal
 from ssl_video.errors import InputError, nearest, unknown
 from ssl_video.names import Names, listed
+from ssl_video.runs import archive
 from ssl_video.runs.folder import RunFolder, run_folder
 
 BASELINE = "supervised"
@@ -81,10 +82,10 @@ class ResultTable:
 
 @dataclass(frozen=True)
 class Results:
-    """Finished runs of a results folder.
+    """Finished runs of a results folder or an archive.
 
     Attributes:
-        folder: the results folder.
+        folder: the results folder, or the archive.
         frame: one row per run, the columns of leaderboard.csv first.
         problems: a sentence for each result that cannot be used.
         failures: the reason of each failed run of a benchmark, by the run's name.
@@ -95,6 +96,7 @@ class Results:
     problems: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
     _names: Mapping[str, str] = field(default_factory=dict, repr=False)  # configurations by names of rows
+    _records: Path | None = field(default=None, repr=False)  # the results folder with the runs' folders
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -102,7 +104,12 @@ class Results:
     @cached_property
     def runs(self) -> list[RunFolder]:
         """The folders of the runs, in the order of the frame."""
-        return [run_folder(self.folder, name) for name in self.frame["run"]]
+        return [run_folder(self.records, name) for name in self.frame["run"]]
+
+    @property
+    def records(self) -> Path:
+        """The results folder in which the runs' folders are; that of an archive is a temporary one."""
+        return self._records or self.folder
 
     def select(
         self,
@@ -175,15 +182,44 @@ class Results:
         """Write leaderboard.csv from all finished runs of the folder, and return the file.
 
         Raises:
-            InputError: the folder cannot be written to, or the table there is a published one.
+            InputError: the folder cannot be written to, the table there is a published one, or the runs are
+                those of an archive.
         """
+        if self.folder.is_file():
+            raise InputError(f"{self.folder} is an archive, which holds no {leaderboard.FILE} to write")
         leaderboard.write(self.folder)
         return self.folder / leaderboard.FILE
 
+    def write_archive(self, path: str | PathLike[str] = archive.FILE) -> Path:
+        """Write the result, partition and predictions of these runs into one zip file.
+
+        `read_results`, `write_report` and `analysis.compare` read it without a folder of runs. The file is
+        small, and the same runs give the same bytes.
+
+        Args:
+            path: the file; it replaces an archive that has no other runs.
+
+        Returns:
+            The file.
+
+        Raises:
+            InputError: there is no run, or only a table of them; a record is damaged; the file cannot be
+                written, or holds something else.
+        """
+        if self.frame.empty or not self.has_records:
+            raise InputError(f"{self.folder} has no records of runs, which an archive is made from")
+        archive.write(Path(path), self.runs)
+        return Path(path)
+
     @property
     def is_published(self) -> bool:
-        """True if a published leaderboard.csv is the only record of the runs."""
-        return not self.frame.empty and "spec" not in self.frame
+        """True if the runs are not in the folder: they are a published table's, or an archive's."""
+        return not self.has_records or self.records != self.folder
+
+    @property
+    def has_records(self) -> bool:
+        """False if a published leaderboard.csv is all there is of the runs."""
+        return self.frame.empty or "spec" in self.frame
 
     def configuration(self, baseline: str) -> str:
         """Return the algorithm or configuration that a baseline's name stands for.
@@ -215,16 +251,18 @@ class Results:
 
 
 def read_results(folder: str | PathLike[str] = "ssl-video-results") -> Results:
-    """Read the finished runs of a results folder, or a published leaderboard.csv; nothing is written.
+    """Read the finished runs of a results folder, a published leaderboard.csv, or an archive of records.
+
+    Nothing is written, but an archive is unpacked into a temporary folder.
 
     Args:
-        folder: the results folder.
+        folder: the results folder; or an archive, see `Results.write_archive`.
 
     Raises:
-        InputError: there is no such folder, or its published table is damaged.
+        InputError: there is no such folder, or its published table or the archive cannot be read.
     """
     found = leaderboard.read(Path(folder))
-    return Results(Path(folder), found.frame, tuple(found.problems))
+    return Results(Path(folder), found.frame, tuple(found.problems), _records=found.records)
 
 
 def published_results(dataset: Names = (), algorithm: Names = ()) -> ResultTable:

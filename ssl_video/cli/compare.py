@@ -29,8 +29,8 @@ _CHANCE = (
 def command(a: Path, b: Path, predictor_a: str | None, predictor_b: str | None, clips: int) -> None:
     """Show the differences between two finished runs: settings, clips, classes, curves.
 
-    RUN_A and RUN_B are the folders of runs; for one run, --predictor-a and --predictor-b
-    compare its networks.
+    RUN_A and RUN_B are the folders of runs, or runs of an archive: runs.zip/RUN. For one run, --predictor-a
+    and --predictor-b compare its networks.
     """
     found = sv.analysis.compare(a, b, predictor_a=predictor_a, predictor_b=predictor_b)
     console = output()

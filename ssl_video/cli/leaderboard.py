@@ -21,6 +21,11 @@ _FORMS = ("terminal", "markdown", "latex", "csv", "json")
 @click.option("--cost", is_flag=True, help="also show operations, training cost and seconds")
 @click.option("--published", is_flag=True, help="also show published numbers, in tables of their own")
 @click.option("--predictors", is_flag=True, help="also show networks other than the headline")
+@click.option(
+    "--archive", type=click.Path(path_type=Path), metavar="FILE",
+    help="also write the results, partitions and predictions of these runs as one zip file, which can be "
+    "published: commands read it as RESULTS",
+)  # fmt: skip
 @click.option("--format", "form", type=click.Choice(_FORMS), default="terminal", show_default=True)
 def command(
     place: Path | None,
@@ -34,18 +39,19 @@ def command(
     cost: bool,
     published: bool,
     predictors: bool,
+    archive: Path | None,
     form: str,
 ) -> None:
     """Compare all finished runs of a results folder, and write its leaderboard.csv (one row per run).
 
-    A published leaderboard.csv, whose runs are not in the folder, is read and left as it is. RESULTS is the
-    same as --results RESULTS.
+    A published leaderboard.csv, whose runs are not in the folder, is read and left as it is, with the records
+    in runs.zip beside it (see --archive). RESULTS is the same as --results RESULTS.
     """
     results = place or results
     if mean_gain and form == "csv":
         raise sv.InputError("--format csv has one record per cell and no mean gains: use --format json")
     names = {"dataset": options.split_list(dataset), "algorithm": options.split_list(algorithm)}
-    runs = sv.read_results(results) if results.is_dir() or not published else None
+    runs = sv.read_results(results) if results.exists() or not published else None
     if published and not _any(runs, names["dataset"]):
         _print(sv.published_results(**names), form)
         return
@@ -62,9 +68,15 @@ def command(
     )
     if not runs.is_published:
         runs.write()
+    if archive:
+        shown.write_archive(archive)
     _print(table, form)
     if form == "terminal":
-        plainly(Console(), f"leaderboard: {results / 'leaderboard.csv'}")
+        if results.is_dir():
+            plainly(Console(), f"leaderboard: {results / 'leaderboard.csv'}")
+        if archive:
+            size = archive.stat().st_size / 1e6
+            plainly(Console(), f"archive: {archive} ({size:.2f} MB, runs: {len(shown)})")
 
 
 def _any(runs: "sv.Results | None", datasets: list[str]) -> bool:

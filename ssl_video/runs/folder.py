@@ -43,6 +43,8 @@ ARRAYS = PREDICTIONS, VALIDATION_PREDICTIONS, FOLD_LOGITS, PSEUDO_LABELS
 # The files that a finished run leaves beside its result, and that a repeated run writes again.
 _OF_RESULT = (*ARRAYS, METRICS, VALIDATION, DYNAMICS, WEIGHTS)
 _RUNS, _ASIDE = "runs", "damaged"
+# Beside the runs of an unpacked archive, which has some files of each.
+IN_ARCHIVE = "archive"
 _BACK = "remove the run's folder and run it again to have it back"
 _LARGEST = 2**26  # bytes of a result; usual ones have some thousands
 
@@ -71,7 +73,7 @@ class RunFolder:
     @property
     def results(self) -> Path:
         """The results folder that the run is in."""
-        return self.path.absolute().parents[1]
+        return self.path.absolute().parent.parent
 
     @property
     def in_results(self) -> bool:
@@ -314,16 +316,20 @@ class RunFolder:
         if not result or not result.files:
             return
         expected = result.files.get(name)
+        archived = os.path.exists(self.results / IN_ARCHIVE)
+        again = "the archive was edited" if archived else _BACK
         try:
             found = stamp(file) if os.path.lexists(file) else None
         except OSError as error:
             raise InputError(f"{file} cannot be read: {error.strerror or error}") from None
         if expected and found is None:
-            raise InputError(f"{file} was removed: {RESULT} lists it; {_BACK}")
+            if archived:
+                raise InputError(f"{file} is not in the archive, which has few of a run's files")
+            raise InputError(f"{file} was removed: {RESULT} lists it; {again}")
         # With other ends of lines, as some version control systems write them, a partition is the same.
         if found != expected and not (name == PARTITION and expected == stamp(file, lines=True)):
             raise InputError(
-                f"{file} is damaged or of another run: its checksum is not the one in {RESULT}; {_BACK}"
+                f"{file} is damaged or of another run: its checksum is not the one in {RESULT}; {again}"
             )
 
     def write_spec(self, spec: Spec) -> None:

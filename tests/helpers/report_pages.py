@@ -32,7 +32,7 @@ def write(results: Path, *runs: dict[str, Any]) -> Path:
 
 
 def report_data(results: Path, baseline: str = "supervised") -> ReportData:
-    frame, problems = leaderboard.read(results)
+    frame, problems, _ = leaderboard.read(results)
     return ReportData(results, frame, problems, baseline)
 
 

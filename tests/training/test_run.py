@@ -239,7 +239,7 @@ def test_a_run_whose_operations_cannot_be_counted(make_plan: MakePlan, tmp_path:
     assert math.isnan(result.training_gflops)
     (sentence,) = said
     assert sentence.endswith("recorded as nan: ValueError: expected 12 clips, found 6")  # of 12 and 4
-    frame, problems = leaderboard.read(tmp_path)
+    frame, problems, _ = leaderboard.read(tmp_path)
     assert not problems
     assert frame["top1"].tolist() == [result.top1]
     assert frame["gflops"].isna().all()

@@ -1,6 +1,7 @@
 """Two finished runs side by side."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from helpers.records import write_into
 from ssl_video.benchmarks.analysis.pair import Pair, load
 from ssl_video.cli.compare import command
 from ssl_video.errors import InputError
+from ssl_video.runs import archive
+from ssl_video.runs.folder import RunFolder
 from ssl_video.runs.predictions import PREDICTIONS, predictions, write
 from ssl_video.spec import build, plain
 
@@ -90,6 +93,20 @@ def test_a_network_that_is_not_the_headline(runs: tuple[Path, Path]) -> None:
     assert (found.a.network, found.b.network) == ("primary", "auxiliary")
     assert found.counts() == (3, 0, 5, 0)
     assert found.differences() == []
+
+
+def test_runs_of_an_archive(runs: tuple[Path, Path], pair: Pair, tmp_path: Path) -> None:
+    """They are compared by clip and by setting, without metrics."""
+    archive.write(tmp_path / "runs.zip", [RunFolder(run) for run in runs])
+    for inside in runs:
+        shutil.rmtree(inside)
+    found = load(tmp_path / "runs.zip" / "a", tmp_path / "runs.zip" / "b")
+    assert pair.metrics()
+    assert not found.metrics()
+    assert found.counts() == pair.counts()
+    assert found.differences() == pair.differences()
+    assert list(found.disagreements()) == list(pair.disagreements())
+    assert found.classes() == pair.classes()
 
 
 def test_what_cannot_be_compared(runs: tuple[Path, Path], tmp_path: Path) -> None:

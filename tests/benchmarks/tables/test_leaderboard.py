@@ -62,7 +62,7 @@ def write(tmp_path: Path) -> Write:
 
 def test_read_gives_every_column_and_what_comparisons_need(tmp_path: Path, write: Write) -> None:
     write()
-    frame, problems = leaderboard.read(tmp_path)
+    frame, problems, _ = leaderboard.read(tmp_path)
     assert not problems
     assert list(frame.columns) == [*leaderboard.COLUMNS, *leaderboard.FURTHER]
     row, known = frame.iloc[0], RECORD | RECORD["environment"]
@@ -113,7 +113,7 @@ def test_rows_are_in_an_order_that_does_not_depend_on_folders(tmp_path: Path, wr
 def test_runs_without_a_result_are_not_finished(tmp_path: Path, write: Write) -> None:
     write(run="finished")
     (tmp_path / "runs" / "running").mkdir()
-    frame, problems = leaderboard.read(tmp_path)
+    frame, problems, _ = leaderboard.read(tmp_path)
     assert frame["run"].tolist() == ["finished"]
     assert not problems
 
@@ -149,7 +149,7 @@ def test_a_result_that_cannot_be_used_is_named(
     if isinstance(content, dict):
         content = json.dumps(RECORD | {"run": "bad"} | content)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    frame, problems = leaderboard.read(tmp_path)
+    frame, problems, _ = leaderboard.read(tmp_path)
     assert frame["run"].tolist() == ["good"]
     assert len(problems) == 1
     assert problems[0].startswith("runs/bad/result.json is left out: ")
@@ -172,7 +172,7 @@ def test_a_result_of_an_older_format_is_left_out_with_one_sentence(tmp_path: Pat
     write(run="new")
     for run in ("a", "b"):
         write(run=run).write_text(json.dumps(old | {"run": run, "validation": {"primary": {"top1": 0.5}}}))
-    frame, problems = leaderboard.write(tmp_path)
+    frame, problems, _ = leaderboard.write(tmp_path)
     assert frame["run"].tolist() == ["new"]
     assert problems == [
         "runs/a/result.json and runs/b/result.json are left out: its format is 1, this version of ssl-video "
@@ -231,7 +231,7 @@ def test_a_table_of_results_of_an_older_format_is_read_and_kept(tmp_path: Path, 
     before = (tmp_path / "leaderboard.csv").read_bytes()
     for file in files:
         make_unreadable(file)
-    frame, (problem,) = leaderboard.read(tmp_path)
+    frame, (problem,), _ = leaderboard.read(tmp_path)
     pd.testing.assert_frame_equal(frame, expected, rtol=1e-12)
     assert "runs/a/result.json and runs/b/result.json are left out: its format is 1" in problem
     write(run="new")
@@ -247,13 +247,13 @@ def test_a_table_with_rows_that_cannot_be_rebuilt_is_kept(tmp_path: Path, write:
     table = tmp_path / "leaderboard.csv"
     before = table.read_bytes()
     shutil.rmtree(tmp_path / "runs" / "a")
-    frame, (problem,) = leaderboard.read(tmp_path)
+    frame, (problem,), _ = leaderboard.read(tmp_path)
     assert frame["run"].tolist() == ["b", "c"]
     assert problem == (
         "leaderboard.csv lists 1 run without a result here ('a'); when it is written again, a copy is kept"
     )
     assert table.read_bytes() == before, "reading writes nothing"
-    frame, (problem,) = leaderboard.write(tmp_path)
+    frame, (problem,), _ = leaderboard.write(tmp_path)
     assert frame["run"].tolist() == pd.read_csv(table)["run"].tolist() == ["b", "c"]
     assert problem.endswith("that table is kept as leaderboard-1.csv")
     assert (tmp_path / "leaderboard-1.csv").read_bytes() == before
@@ -322,7 +322,7 @@ def test_the_leaderboard_needs_no_torch() -> None:
 def test_operations_that_were_not_counted_are_empty(tmp_path: Path, write: Write) -> None:
     counted = ["gflops", "training_gflops"]
     write(**dict.fromkeys(counted, float("nan")))
-    frame, problems = leaderboard.write(tmp_path)
+    frame, problems, _ = leaderboard.write(tmp_path)
     assert not problems
     assert frame[counted].isna().all(axis=None)
     assert pd.read_csv(tmp_path / "leaderboard.csv")[counted].isna().all(axis=None)
@@ -343,7 +343,7 @@ def published(tmp_path: Path, write: Write) -> tuple[Path, pd.DataFrame]:
 
 def test_a_published_table_is_read_back(published: tuple[Path, pd.DataFrame]) -> None:
     folder, expected = published
-    frame, problems = leaderboard.read(folder)
+    frame, problems, _ = leaderboard.read(folder)
     assert problems == []
     pd.testing.assert_frame_equal(frame, expected, rtol=1e-12)
     pd.testing.assert_frame_equal(leaderboard.read_csv(folder / "leaderboard.csv"), expected, rtol=1e-12)
@@ -355,7 +355,7 @@ def test_a_published_table_of_an_older_version_is_read_back(published: tuple[Pat
     folder, expected = published
     newer = ["device", "threads", "processes", "torch", "gflops", "training_gflops", "validation"]
     expected.drop(columns=newer).to_csv(folder / "leaderboard.csv", index=False)
-    frame, problems = leaderboard.read(folder)
+    frame, problems, _ = leaderboard.read(folder)
     assert problems == []
     assert list(frame.columns) == list(leaderboard.COLUMNS)
     assert frame[newer].isna().all(axis=None)
