@@ -39,12 +39,12 @@ class DrawnViews:
     Attributes:
         image: the picture.
         views: the names of the views, labeled ones first.
-        draws: number of draws.
+        variants: number of clips of each view, each drawn anew.
     """
 
     image: "Image"
     views: tuple[str, ...]
-    draws: int
+    variants: int
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
@@ -68,7 +68,7 @@ def draw_views(
     clip: str | PathLike[str],
     algorithm: Method = "fixmatch",
     *,
-    draws: int = 3,
+    variants: int = 3,
     output: str | PathLike[str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: bool | Observer | None = None,
@@ -81,7 +81,7 @@ def draw_views(
     Args:
         clip: a video file, or "demo".
         algorithm: a name, "path/to/file.py:name", or a class.
-        draws: number of draws.
+        variants: number of clips of each view, each drawn anew.
         output: a file to write the picture to, as PNG; None: none.
         overrides: values by dotted key, which override all others.
         progress: True, False, or an observer; None: shown in a terminal or a notebook.
@@ -110,10 +110,12 @@ def draw_views(
             manifest = demo.prepare(progress=lambda done, total: report("rendering", done, total))
         video = min(manifest.parent.rglob("*.mp4"))
     spec = assemble.resolve(spec, devices.choose_device("cpu"))
-    groups = [(f"draw {n}", strips) for n, strips in enumerate(view_strips.strips(spec, video, draws), 1)]
+    groups = [
+        (f"variant {n}", strips) for n, strips in enumerate(view_strips.strips(spec, video, variants), 1)
+    ]
     heading = f"{spec.algorithm} on {video.name}: {spec.size} x {spec.size} pixels, seed {spec.seed}"
     drawn = DrawnViews(
-        contact_sheet.draw(heading, groups), tuple(strip.title for strip in groups[0][1]), draws
+        contact_sheet.draw(heading, groups), tuple(strip.title for strip in groups[0][1]), variants
     )
     if output is not None:
         drawn.save(output)

@@ -160,7 +160,7 @@ def test_the_commands(lab: Path, tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert "unlabeled       7" in made.stdout
     assert "ssl-video bench --data all.arrow --algo cmpl --folds 5\n" in made.stdout
-    shown = call("data", "split", "show", "all.arrow", "--protocol", "all", cwd=tmp_path)
+    shown = call("data", "partition", "show", "all.arrow", "--protocol", "all", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert "all, draw 0" in shown.stdout
     both = ("--data", own, "--unlabeled", archive / "day0", "--unlabeled", archive / "day1/1.mkv")

@@ -155,7 +155,7 @@ def measure_step(
 def measure_data(
     data: Place,
     *,
-    videos: int = 64,
+    sample: int = 64,
     rounds: int = 16,
     frames: int = 8,
     stride: int = 4,
@@ -168,7 +168,7 @@ def measure_data(
 
     Args:
         data: "demo", a folder of class folders, a manifest (CSV), or an index file.
-        videos: number of videos to measure on.
+        sample: number of videos to measure on, evenly spaced over the data set.
         rounds: number of rounds, from 2.
         frames: frames per clip.
         stride: distance between frames of a clip, in frames of the file.
@@ -186,7 +186,7 @@ def measure_data(
     from ssl_video.benchmarks.speed.data import Clip, assemble, race
 
     torch.set_num_threads(1)
-    paths = [index.paths[len(index) * n // videos] for n in range(min(videos, len(index)))]
+    paths = [index.paths[len(index) * n // sample] for n in range(min(sample, len(index)))]
     clip = Clip(frames, stride, size)
     with tempfile.TemporaryDirectory() as folder, observer(progress).preparing() as report:
         field = assemble(paths, clip, Path(folder), lambda *done: report("storing", *done))

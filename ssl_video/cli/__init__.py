@@ -33,11 +33,11 @@ COMMANDS = {
 }
 GROUPS = {
     "data": (
-        "Prepare data: index, doctor, split, cache, labels, views.",
+        "Prepare data: index, doctor, partition, cache, labels, views.",
         {
             "index": "Write an index file of a data set: folders, manifests, published lists.",
             "doctor": "Decode every file of a data set, and quarantine those that cannot be used.",
-            "split": "Make, show and compare partitions: which clips are labeled.",
+            "partition": "Make, show and compare partitions: which clips are labeled.",
             "cache": "Decode a data set ahead; show or clear the stored frames.",
             "labels": "Convert labels between tables, Label Studio, FiftyOne and VIA.",
             "views": "Draw every view that an algorithm reads of a video.",
@@ -55,12 +55,16 @@ GROUPS = {
     "algorithm": (
         "Write an algorithm: new, check, page.",
         {
-            "new": "Write a starting file for an algorithm or a backbone.",
+            "new": "Write a starting file for an algorithm.",
             "check": "Check an algorithm against the contract.",
             "page": "Write the page of an algorithm: source, views, options, cost, results.",
         },
     ),
+    "backbone": ("Write a backbone: new.", {"new": "Write a starting file for a backbone."}),
 }
+# By group, the modules of commands that have another name: those with theirs are `data doctor`'s and
+# `algorithm new`'s.
+MODULES = {"": {"doctor": "storage"}, "backbone": {"new": "new_backbone"}}
 INTERRUPTED = 130
 _LINES = "\n\t"  # control characters that errors keep
 PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: try again later
@@ -107,7 +111,7 @@ class _Commands(click.Group):
 
 def _group(name: str, text: str, lines: Mapping[str, str]) -> click.Group:
     made = _Commands(name, help=text, no_args_is_help=True)
-    made.lines = lines
+    made.lines, made.modules = lines, MODULES.get(name, {})
     return made
 
 
@@ -127,8 +131,7 @@ def cli() -> None:
 
 
 assert isinstance(cli, _Commands)
-# `data doctor` has the module doctor.
-cli.lines, cli.groups, cli.modules = COMMANDS, GROUPS, {"doctor": "storage"}
+cli.lines, cli.groups, cli.modules = COMMANDS, GROUPS, MODULES[""]
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 
 import ssl_video as sv
+from ssl_video.cli import options
 from ssl_video.cli.show import output, plainly
 from ssl_video.cli.text import Table, printable
 
@@ -28,16 +29,13 @@ _LEGEND = (
 @click.option(
     "--windows", type=click.IntRange(1), default=10, show_default=True, help="number of rows over time"
 )
-@click.option(
-    "--clips", type=click.IntRange(0), default=10, show_default=True,
-    help="number of most frequently mislabeled clips to list",
-)  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
+@options.clips_option
+@options.json_option
 def command(runs: tuple[Path, ...], windows: int, clips: int, as_json: bool) -> int:
     """Show the quality of the pseudo-labels of finished runs: over time, by class, between networks.
 
     RUNs are the folders of runs. Runs that differ only in seed and draw are pooled. The tables by class and
-    of two networks cover the last window.
+    of two networks cover the last window. The clips that are mislabeled most often are listed.
     """
     found = sv.analysis.audit(runs, windows=windows)
     if as_json:

@@ -7,38 +7,25 @@ import click
 from rich.console import Console
 
 import ssl_video as sv
+from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
 from ssl_video.cli.show import plainly
 from ssl_video.cli.text import Table, printable
 
-_GIB = 20.0  # the default of runs
 _SHOWN = 10
 _FORMATS = get_args(sv.Spec.model_fields["frame_format"].annotation)
 
 
 @click.command()
 @click.argument("data", required=False)
-@click.option("--root", metavar="TEXT", help=sv.Spec.model_fields["root"].description)
-@click.option("--split", metavar="TEXT", help=f"{sv.Spec.model_fields['split'].description}  [split]")
-@click.option(
-    "--size", type=click.IntRange(8), default=sv.Spec.model_fields["size"].default, show_default=True,
-    help="side of the crop of the planned runs, in pixels",
-)  # fmt: skip
-@click.option(
-    "--frame-format", type=click.Choice(_FORMATS), default="raw", show_default=True,
-    help="raw: exact; jpeg: lossy, a tenth of the size, ten times slower to read",
-)  # fmt: skip
-@click.option(
-    "--cache-gib",
-    type=click.FloatRange(0),
-    default=_GIB,
-    show_default=True,
-    help="size limit of the whole cache",
+@options.spec_option("root", metavar="TEXT")
+@options.spec_option("split", "split", metavar="TEXT")
+@options.spec_option(
+    "size", type=click.IntRange(8), default=sv.Spec.model_fields["size"].default, show_default=True
 )
-@click.option(
-    "--long-video", type=click.FloatRange(0), default=60.0, show_default=True,
-    help="seconds above which a video is stored frame by frame as it is used",
-)  # fmt: skip
+@options.spec_option("frame_format", type=click.Choice(_FORMATS), default="raw", show_default=True)
+@options.cache_gib_option
+@options.long_video_option
 @click.option("--decoders", type=click.IntRange(1), help="videos decoded at a time  [one per core]")
 @click.option("--status", is_flag=True, help="show the stored clips of DATA, or of all, with the features")
 @click.option("--clear", is_flag=True, help="remove the stored clips of DATA, or of all, with the features")
@@ -56,7 +43,10 @@ def command(
     clear: bool,
     yes: bool,
 ) -> int:
-    """Decode every clip of DATA into the frame cache ahead of the first run."""
+    """Decode every clip of DATA into the frame cache ahead of the first run, with the settings of the runs.
+
+    JPEG frames are ten times slower to read than raw ones.
+    """
     if status and clear:
         raise sv.InputError("give either --status or --clear")
     if status:

@@ -8,6 +8,7 @@ from rich import box
 from rich.text import Text
 
 import ssl_video as sv
+from ssl_video.cli import options
 from ssl_video.cli.show import output
 from ssl_video.cli.text import Table, printable, written_out
 
@@ -22,15 +23,12 @@ _CHANCE = (
 @click.argument("b", metavar="RUN_B", type=click.Path(path_type=Path))
 @click.option("--predictor-a", metavar="NAME", help="network of A  [the headline]")
 @click.option("--predictor-b", metavar="NAME", help="network of B  [the headline]")
-@click.option(
-    "--clips", type=click.IntRange(0), default=10, show_default=True,
-    help="number of clips to list that only one of them predicts correctly",
-)  # fmt: skip
+@options.clips_option
 def command(a: Path, b: Path, predictor_a: str | None, predictor_b: str | None, clips: int) -> None:
     """Show the differences between two finished runs: settings, clips, classes, curves.
 
     RUN_A and RUN_B are the folders of runs, or runs of an archive: runs.zip/RUN. For one run, --predictor-a
-    and --predictor-b compare its networks.
+    and --predictor-b compare its networks. Clips that only one of them predicts correctly are listed.
     """
     found = sv.analysis.compare(a, b, predictor_a=predictor_a, predictor_b=predictor_b)
     console = output()

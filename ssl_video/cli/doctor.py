@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 import ssl_video as sv
+from ssl_video.cli import options
 from ssl_video.cli.progress import FilesPerSecond
 from ssl_video.cli.show import plainly
 from ssl_video.cli.text import Table, printable
@@ -17,8 +18,8 @@ _SHOWN = 10
 
 @click.command()
 @click.argument("data")
-@click.option("--root", metavar="TEXT", help=sv.Spec.model_fields["root"].description)
-@click.option("--split", metavar="TEXT", help=f"{sv.Spec.model_fields['split'].description}  [split]")
+@options.spec_option("root", metavar="TEXT")
+@options.spec_option("split", "split", metavar="TEXT")
 @click.option("--decoders", type=click.IntRange(1), help="videos decoded at a time  [one per core]")
 @click.option(
     "--timeout",
@@ -27,7 +28,7 @@ _SHOWN = 10
     show_default=True,
     help="time limit per file, in seconds",
 )
-@click.option("--again", is_flag=True, help="ignore stored findings")
+@options.again_option
 @click.option("--all-classes", is_flag=True, help="show every class, not only those that lose most")
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="FILE",

@@ -24,16 +24,17 @@ _LEGEND = (
 @click.command()
 @click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
 @options.results_option
-@click.option("--again", is_flag=True, help="repeat tests whose results are stored")
+@options.again_option
 @options.device_option
 @options.trust_option
-@click.option("--json", "as_json", is_flag=True, help="print JSON, run by run, instead of tables")
+@options.json_option
 @options.data_options
 def command(runs: tuple[Path, ...], results: Path, again: bool, as_json: bool, **flags: Any) -> int:
     """Test the networks of finished runs on clips slowed, frozen, reversed, shuffled.
 
     RUNs are the folders of runs; by default all finished runs of the results folder. Results are stored in
-    each run's dynamics.json and not measured twice. Tables give means over the runs of one method.
+    each run's dynamics.json and not measured twice. Tables give means over the runs of one method,
+    --json every run.
     """
     found = sv.analysis.dynamics(
         runs or None, results=results, again=again, **flags, progress=sv.ConsoleObserver()

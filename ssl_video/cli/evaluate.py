@@ -17,15 +17,11 @@ _SHOWN = 40  # classes that a terminal shows
 @click.command()
 @options.checkpoint_argument
 @options.trust_option
-@click.option("--data", metavar="TEXT", help="data set  [the one that the run was trained on]")
-@click.option("--root", metavar="TEXT", help="folder that the manifest's paths start from")
-@click.option("--split", metavar="TEXT", help="manifest column that holds train or test")
-@click.option("--test-clips", type=click.IntRange(1), metavar="N", help="clips per video  [as in the run]")
-@click.option(
-    "--test-crops",
-    type=click.Choice(["1", "3"]),
-    help="crops per clip along its longer side  [as in the run]",
-)
+@options.spec_option("data", "those of the run", metavar="TEXT")
+@options.spec_option("root", metavar="TEXT")
+@options.spec_option("split", "as in the run", metavar="TEXT")
+@options.spec_option("test_clips", "as in the run", type=click.IntRange(1), metavar="N")
+@options.spec_option("test_crops", "as in the run", type=click.Choice(["1", "3"]))
 @click.option("--per-class", is_flag=True, help="also show recall, precision, F1 and confusion of each class")
 @click.option(
     "--reliability", is_flag=True, help="also show the accuracy of clips by probability, in 15 bins"
@@ -39,7 +35,7 @@ _SHOWN = 40  # classes that a terminal shows
     "--predictions", metavar="FILE", help="write label and probability of every clip to a .csv file"
 )
 @options.device_option
-@click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
+@options.json_option
 @options.data_options
 def command(
     checkpoint: Path,

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 import ssl_video as sv
+from ssl_video.cli import options
 
 _PATH = click.Path(path_type=Path)
 
@@ -19,7 +20,7 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="format to write",
 )
-@click.option("--overwrite", is_flag=True, help="replace a file that is there")
+@options.overwrite_option
 def command(source: Path, output: Path, to: str, overwrite: bool) -> None:
     """Convert the labels in FILE to another tool's format.
 

@@ -26,7 +26,10 @@ _FORMS = ("terminal", "markdown", "latex", "csv", "json")
     help="also write the results, partitions and predictions of these runs as one zip file, which can be "
     "published: commands read it as RESULTS",
 )  # fmt: skip
-@click.option("--format", "form", type=click.Choice(_FORMS), default="terminal", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(_FORMS), default="terminal", show_default=True,
+    help="form of the table",
+)  # fmt: skip
 def command(
     place: Path | None,
     results: Path,

@@ -34,6 +34,36 @@ decoders_option = click.option(
     metavar="N",
     help="videos decoded at a time  [one per core, up to 8]",
 )
+# One name means one thing in all commands, see tests/cli/test_option_names.py.
+json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of tables")
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="replace a file that is there, whatever it contains"
+)
+again_option = click.option("--again", is_flag=True, help="measure again, in place of stored results")
+clips_option = click.option(
+    "--clips", type=click.IntRange(0), default=10, show_default=True, help="number of clips to list"
+)
+cache_gib_option = click.option(
+    "--cache-gib", type=click.FloatRange(0), default=20.0, show_default=True,
+    help="size limit of the cache of decoded frames, in GiB",
+)  # fmt: skip
+long_video_option = click.option(
+    "--long-video", type=click.FloatRange(0), default=60.0, metavar="SECONDS", show_default=True,
+    help="length above which a video is read by seeking, and stored frame by frame as it is used",
+)  # fmt: skip
+
+
+def spec_option(key: str, usual: str = "", **arguments: Any) -> Callable[[Function], Function]:
+    """Return a flag with the name and the sentence of a key of a specification, for one command.
+
+    Args:
+        key: the key.
+        usual: words about the default, if the flag has none of its own.
+        arguments: those of `click.option`.
+    """
+    words = f"  [{usual}]" if usual else ""
+    help = f"{sv.Spec.model_fields[key].description}{words}"
+    return click.option(f"--{key.replace('_', '-')}", help=help, **arguments)
 
 
 def spec_options(*without: str) -> Callable[[Function], Function]:
@@ -87,6 +117,14 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 def split_list(values: tuple[str, ...]) -> list[str]:
     """Return the different items of an option that may be repeated or hold a comma-separated list."""
     return list(dict.fromkeys(item.strip() for value in values for item in value.split(",") if item.strip()))
+
+
+def algorithm_option(default: str) -> Callable[[Function], Function]:
+    """Return the flag of the algorithm of a command that takes one, and has a default of its own."""
+    return click.option(
+        "--algo", "--algorithm", "algorithm", default=default, show_default=True, metavar="NAME",
+        help=sv.Spec.model_fields["algorithm"].description,
+    )  # fmt: skip
 
 
 recipe_option = click.option(
@@ -155,11 +193,8 @@ def data_options(function: Function) -> Function:
     return _all(
         function,
         click.option("--skip-broken", is_flag=True, help="leave out videos that cannot be decoded"),
-        click.option(
-            "--cache-gib", type=click.FloatRange(0), default=20.0, show_default=True,
-            help="size limit of the cache of decoded frames, in GiB",
-        ),
-    )  # fmt: skip
+        cache_gib_option,
+    )
 
 
 def step_options(function: Function) -> Function:
@@ -184,14 +219,7 @@ def execution_options(function: Function) -> Function:
     """Add flags for the execution of runs, which do not change their numbers."""
     others = _all(
         data_options(function),
-        click.option(
-            "--long-video",
-            type=click.FloatRange(0),
-            default=60.0,
-            metavar="SECONDS",
-            show_default=True,
-            help="length above which a video is read by seeking, and stored frame by frame as it is used",
-        ),
+        long_video_option,
         click.option(
             "--evaluate-every",
             type=click.IntRange(0),

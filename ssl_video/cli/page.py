@@ -11,10 +11,10 @@ import ssl_video as sv
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="page to write, or folder for several")
 @click.option(
-    "--results", type=click.Path(path_type=Path, file_okay=False), default="results", show_default=True,
+    "--tables", type=click.Path(path_type=Path, file_okay=False), default="results", show_default=True,
     help="folder with leaderboards whose numbers are shown, if it exists",
 )  # fmt: skip
-def command(names: tuple[str, ...], output: Path | None, results: Path) -> None:
+def command(names: tuple[str, ...], output: Path | None, tables: Path) -> None:
     """Write the pages of algorithms: NAME, FILE.py:NAME, or `all` for every built-in one.
 
     Source, networks, views, options, cost and results come from the code, the leaderboards and
@@ -26,12 +26,12 @@ def command(names: tuple[str, ...], output: Path | None, results: Path) -> None:
         sv.find_algorithm(name)
     if output is None:
         for name in wanted:
-            print(sv.describe_algorithm(name, results), end="")
+            print(sv.describe_algorithm(name, tables), end="")
         return
     if len(wanted) > 1 and output.suffix:
         raise sv.InputError(f"{output} is a single file, but there are {len(wanted)} pages: give a folder")
     for name in wanted:
-        target, outcome = sv.write_page(name, output, results)
+        target, outcome = sv.write_page(name, output, tables)
         print(f"{target}: {outcome}", flush=True)
     if names == ("all",):
         target, outcome = sv.write_page_index(output)

@@ -26,7 +26,7 @@ _SHOWN = 40  # rows that a terminal shows
     metavar="FILE",
     help="write the rows to a .csv, .json or .arrow file; if it was stopped, the same command continues",
 )
-@click.option("--overwrite", is_flag=True, help="replace the file, whatever it contains")
+@options.overwrite_option
 @click.option(
     "--every",
     type=float,
@@ -50,7 +50,7 @@ _SHOWN = 40  # rows that a terminal shows
 @options.predictor_option
 @options.device_option
 @options.decoders_option
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object per row, one per line")
+@options.json_option
 def command(
     checkpoint: Path, videos: tuple[Path, ...], device: str, trust: bool, as_json: bool, **asked: Any
 ) -> int:

@@ -18,7 +18,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--algo", "--algorithm", "algorithm", default="cmpl", show_default=True, metavar="NAME")
+@options.algorithm_option("cmpl")
 @click.option(
     "--repeat", type=click.IntRange(2), default=20, show_default=True, help="number of measured steps"
 )
@@ -73,21 +73,18 @@ def _show_step(found: "sv.MeasuredStep") -> None:
 @command.command()
 @click.argument("data", metavar="DATA")
 @click.option(
-    "--videos", type=click.IntRange(1), default=64, show_default=True, help="number of videos to measure"
-)
+    "--sample", type=click.IntRange(1), default=64, show_default=True,
+    help="number of videos to measure, evenly spaced",
+)  # fmt: skip
 @click.option("--rounds", type=click.IntRange(2), default=16, show_default=True, help="number of rounds")
-@click.option("--frames", type=click.IntRange(1), default=8, show_default=True, help="frames per clip")
-@click.option(
-    "--stride", type=click.IntRange(1), default=4, show_default=True, help="distance between frames of a clip"
-)
-@click.option(
-    "--size", type=click.IntRange(8), default=112, show_default=True, help="side of the crop, in pixels"
-)
-@click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
-def data(data: str, videos: int, rounds: int, frames: int, stride: int, size: int, as_json: bool) -> None:
+@options.spec_option("frames", type=click.IntRange(1), default=8, show_default=True)
+@options.spec_option("stride", type=click.IntRange(1), default=4, show_default=True)
+@options.spec_option("size", type=click.IntRange(8), default=112, show_default=True)
+@options.json_option
+def data(data: str, sample: int, rounds: int, frames: int, stride: int, size: int, as_json: bool) -> None:
     """Measure decode -> weak + strong view of DATA's videos, against pytorchvideo and plain PyAV code."""
     found = sv.measure_data(
-        data, videos=videos, rounds=rounds, frames=frames, stride=stride, size=size,
+        data, sample=sample, rounds=rounds, frames=frames, stride=stride, size=size,
         progress=sv.ConsoleObserver(),
     )  # fmt: skip
     if as_json:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="write the clips to FOLDER/clips.csv, with a page to label them",
 )
-@click.option("--overwrite", is_flag=True, help="replace a clips.csv in which labels are filled in")
+@options.overwrite_option
 @click.option("--number", type=click.IntRange(1), default=20, show_default=True, help="the most clips")
 @click.option(
     "--rule",
@@ -37,11 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--check-labels", is_flag=True, help="suggest labeled clips whose labels look wrong, the worst first"
 )
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    help="with --check-labels: the folder that a manifest's paths start from",
-)
+@options.spec_option("root", type=click.Path(path_type=Path), metavar="TEXT")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="seed of random choices")
 @options.predictor_option
 @options.device_option
@@ -50,8 +46,8 @@ def command(checkpoint: Path, data: tuple[Path, ...], device: str, trust: bool, 
     """Suggest which clips to label next, or which labels look wrong.
 
     Videos are given as to `ssl-video predict`; without any, they are the run's unlabeled clips. With
-    --check-labels, the data are folders of class folders, manifests with labels or index files; without any,
-    they are the clips that the run was trained on with their labels.
+    --check-labels, the data are folders of class folders, manifests with labels (see --root) or index files;
+    without any, they are the clips that the run was trained on with their labels.
     """
     model = sv.load_model(checkpoint, device, trust=trust)
     say_notes(model.notes)

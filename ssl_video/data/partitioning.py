@@ -1,4 +1,4 @@
-"""Make, read and compare partitions: the calls behind `ssl-video data split`. Never imports torch."""
+"""Make, read and compare partitions: the calls behind `ssl-video data partition`. Never imports torch."""
 
 import fnmatch
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ COMMANDS = {
     "export onnx": ("export", "RUN", "-o", "model.onnx"),
     "report": ("report", "--results", "RESULTS", "-o", "report"),
     "views": ("data", "views", "DATA/test/dark/0.mp4", "-o", "views.png"),
-    "split": ("data", "split", "make", "DATA", "--protocol", "per-class:2", "-o", "split.txt"),
+    "split": ("data", "partition", "make", "DATA", "--protocol", "per-class:2", "-o", "split.txt"),
     "index": ("data", "index", "DATA", "-o", "index.arrow"),
     "labels": ("data", "labels", "DATA/labels.csv", "-o", "labels.json", "--to", "label-studio"),
     "new": ("algorithm", "new", "mine.py"),

@@ -26,6 +26,17 @@ def test_a_new_algorithm_and_what_to_do_with_it(call: Call, tmp_path: Path) -> N
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_a_new_backbone_and_what_to_do_with_it(call: Call, tmp_path: Path) -> None:
+    done = call("backbone", "new", "net.py", "--name", "small-net", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "net.py: backbone small-net, which works as it is. Next:",
+        "  ssl-video analyze speed step --backbone net.py:small-net",
+        "  ssl-video bench --algo fixmatch --backbone net.py:small-net",
+    ]
+    assert "@backbone(" in (tmp_path / "net.py").read_text()
+
+
 def test_names_are_put_in_everywhere(tmp_path: Path) -> None:
     file = tmp_path / "three_word_name.py"
     assert templates.write("algorithm", file) == "three-word-name"

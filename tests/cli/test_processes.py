@@ -39,7 +39,8 @@ COMMANDS: dict[str, Arguments] = {
     ],
     "leaderboard": lambda *_: ["--format", "csv"],
     "list": lambda *_: ["algorithms"],
-    "algorithm new": lambda *_: ["net.py", "--backbone"],
+    "algorithm new": lambda *_: ["method.py"],
+    "backbone new": lambda *_: ["net.py"],
     "algorithm page": lambda *_: ["supervised"],
     "predict": lambda data, run: [run, data / "test/dark/0.mp4", "--json"],
     "report": lambda *_: ["-o", "report"],
@@ -53,7 +54,7 @@ COMMANDS: dict[str, Arguments] = {
         2,
         *TINY_STEP,
     ],
-    "data split": lambda _, run: ["show", run / "partition.txt"],
+    "data partition": lambda _, run: ["show", run / "partition.txt"],
     "suggest": lambda _, run: [run, "--number", 2],
     "data views": lambda data, _: [data / "test/dark/0.mp4", "--size", 16, "--output", "views.png"],
     "watch": lambda _, run: [run, "--once"],
@@ -72,8 +73,8 @@ def test_a_process_of_its_own(name: str, bench: Path, dataset: Path, call: Call,
     assert there.returncode == 0, there.stderr
     if name in SLOW:
         return
-    if name == "algorithm new":
-        (bench / "net.py").unlink()
+    if name.endswith(" new"):
+        (bench / arguments[0]).unlink()
     here = call(*name.split(), *arguments, cwd=bench)
     assert here.returncode == 0, here.stderr
     if name not in TIMED:

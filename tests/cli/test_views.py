@@ -18,7 +18,7 @@ def run(*arguments: object) -> None:
 def test_views_writes_a_picture(dataset: Path, call: Call, tmp_path: Path) -> None:
     video = dataset / "train" / "light" / "0.mp4"
     small = ("--size", 16, "--frames", 4, "--stride", 2)
-    flags = ("--algo", "cmpl", *small, "--draws", 2, "-o", "drawn.png")
+    flags = ("--algo", "cmpl", *small, "--variants", 2, "-o", "drawn.png")
     done = call("data", "views", video, *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     picture = Image.open(tmp_path / "drawn.png")
@@ -34,7 +34,7 @@ def test_views_takes_the_size_of_the_demo(
     monkeypatch.setattr(demo, "CLIPS", 4)
     monkeypatch.setattr(demo, "TRAIN_CLIPS", 2)
     monkeypatch.setenv("SSL_VIDEO_CACHE", str(tmp_path / "cache"))
-    run("data", "views", "demo", "--draws", 1, "--output", tmp_path / "demo.png")
+    run("data", "views", "demo", "--variants", 1, "--output", tmp_path / "demo.png")
     assert "demo.png: 3 x 1 clips, " in capsys.readouterr().out
     # Frames of 32 pixels, shown at 4 times that, 8 of them; and the text.
     assert 8 * 132 < Image.open(tmp_path / "demo.png").width < 8 * 132 + 250
@@ -54,7 +54,7 @@ def test_views_says_what_is_wrong(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_speed_data_prints_a_table_or_numbers(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    small = ("--videos", 2, "--rounds", 2, "--frames", 4, "--stride", 1, "--size", 16)
+    small = ("--sample", 2, "--rounds", 2, "--frames", 4, "--stride", 1, "--size", 16)
     run("analyze", "speed", "data", dataset, *small)
     out = capsys.readouterr().out
     for word in ("raw cache", "jpeg cache", "decoding", "torchvision v2", "MiB per video", "2 videos of"):

@@ -56,7 +56,7 @@ def typed(*, beside: bool) -> list[list[str]]:
 def test_every_command_has_its_call_beside_it() -> None:
     shown = [tuple(words) for words in typed(beside=True)]
     every = list(commands())
-    assert {("bench",), ("data", "split", "list"), ("analyze", "speed", "data")} <= set(every)
+    assert {("bench",), ("data", "partition", "list"), ("analyze", "speed", "data")} <= set(every)
     absent = [words for words in every if not any(line[: len(words)] == words for line in shown)]
     assert not absent
 

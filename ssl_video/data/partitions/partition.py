@@ -173,7 +173,7 @@ def _read_back(
     if labeled_in_unlabeled and not within:
         problems.append("that labeled clips are not in the unlabeled part: leave out --labeled-in-unlabeled")
     if problems:
-        again = "or make another file with ssl-video data split make"
+        again = "or make another file with ssl-video data partition make"
         raise InputError(*(f"{listed.path} says {problem}, {again}" for problem in problems))
     matched, notes = lists_of.match(index, listed, content.paths, content.labels.tolist())
 
@@ -191,7 +191,7 @@ def _read_back(
     if content.data_set == index.fingerprint and content.fingerprint != made.fingerprint:
         raise InputError(
             f"{listed.path} was changed after ssl-video wrote it: its fingerprint is {content.fingerprint}, "
-            f"its clips have {made.fingerprint}; recreate it with ssl-video data split make"
+            f"its clips have {made.fingerprint}; recreate it with ssl-video data partition make"
         )
     return made
 

@@ -112,8 +112,8 @@ def read(path: Path) -> Content:
     expected = ("data set", _WITHIN, "fingerprint", _BELOW)
     if set(expected) - set(facts) or _digest(content[start:]) != facts[_BELOW]:
         raise InputError(
-            f"{path} was changed after ssl-video wrote it: recreate it with ssl-video data split make; or, "
-            "for a plain list of labeled clips, remove the lines that start with '# ' and the column 'part'"
+            f"{path} was changed after ssl-video wrote it: recreate it with ssl-video data partition make; "
+            "or, for a plain list of labeled clips, remove the lines that start with '# ' and the column part"
         )
     table = arrow_csv.read_csv(
         io.BytesIO(content[start:]),

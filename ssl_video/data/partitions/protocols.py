@@ -4,10 +4,10 @@
     per-class:N     N labeled clips of each class.
     percent:P       P % of each class's training clips, rounded half up, at least one.
     column:NAME     a column of the manifest: 1 or true means labeled; 0, false or an empty field does not.
-    list:PATH       the clips in a list of labeled clips, or in a file of `ssl-video data split make`; the
+    list:PATH       the clips in a list of labeled clips, or in a file of `ssl-video data partition make`; the
                     path alone means the same.
     NAME            the clips of a published protocol, from a list in the folder `lists`: see
-                    `ssl-video data split list`.
+                    `ssl-video data partition list`.
 
 Words after a + modify a rule, in this order:
 
@@ -120,9 +120,9 @@ def describe() -> dict[str, str]:
         "  +floor  +ceil": "another rounding, as in percent:10+global+floor",
         "  +groups": "by whole source videos: none has labeled and unlabeled clips",
         "column:NAME": "clips with 1 or true in a column of the manifest",
-        "list:PATH": "clips in a list (VideoSSL, SVFormer, LTG, CSV, ...) or of ssl-video data split make",
+        "list:PATH": "clips in a list (VideoSSL, SVFormer, LTG, CSV, ...) or of `data partition make`",
         "  +available": "of a column or a list: without the clips that are missing or quarantined",
-        "NAME": "published clips, from the lists in --lists DIR: see ssl-video data split list",
+        "NAME": "published clips, from the lists in --lists DIR: see ssl-video data partition list",
     }
 
 

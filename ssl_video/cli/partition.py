@@ -1,4 +1,4 @@
-"""`ssl-video data split`: make, show and compare partitions. Never imports torch."""
+"""`ssl-video data partition`: make, show and compare partitions. Never imports torch."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,7 +37,7 @@ def make(data: str, output: Path, **flags: Any) -> None:
     The file is itself a protocol: use it as --protocol FILE, and publish it with your results.
 
     \b
-      ssl-video data split make ucf101.arrow --protocol percent:10 --draw 0 -o ten-percent.txt
+      ssl-video data partition make ucf101.arrow --protocol percent:10 --draw 0 -o ten-percent.txt
     """
     made = sv.data.make_partition(data, output, **options.given(flags), progress=sv.ConsoleObserver())
     console = Console()
@@ -52,8 +52,8 @@ def show(what: str, **flags: Any) -> None:
     """Show the contents of a FILE (a partition or a list), or the partition of DATA by a protocol.
 
     \b
-    ssl-video data split show train_10_percent.lst
-    ssl-video data split show ucf101.arrow --protocol train_10_percent.lst
+    ssl-video data partition show train_10_percent.lst
+    ssl-video data partition show ucf101.arrow --protocol train_10_percent.lst
     """
     given, console = options.given(flags), Console()
     if "protocol" in given:
@@ -73,15 +73,15 @@ def show(what: str, **flags: Any) -> None:
 @command.command()
 @click.argument("first")
 @click.argument("second")
-@click.option("--data", help="data set that the protocols apply to; not needed for files")
+@options.spec_option("data", "none, as files need none", metavar="TEXT")
 @click.option("--all", "every", is_flag=True, help="show all classes, not only those that differ most")
 @_keys(*_INDEX, *_DRAW)
 def compare(first: str, second: str, data: str | None, every: bool, **flags: Any) -> None:
     """Compare two files, published protocols, or (with --data) any protocols by their labeled clips.
 
     \b
-    ssl-video data split compare list_ucf_1/train.csv list_ucf_10/train.csv
-    ssl-video data split compare percent:10 percent:10+groups --data ucf101.arrow
+    ssl-video data partition compare list_ucf_1/train.csv list_ucf_10/train.csv
+    ssl-video data partition compare percent:10 percent:10+groups --data ucf101.arrow
     """
     given, console = options.given(flags), Console()
     found = sv.data.compare_partitions(first, second, data, **given, progress=sv.ConsoleObserver())
@@ -118,8 +118,8 @@ def list_(name: str | None) -> None:
         "\nTo use one: --protocol NAME --lists FOLDER; FOLDER or a folder in it holds the published lists."
     )
     console.print(
-        "Details: ssl-video data split list NAME. The protocol in the last column draws other clips by the "
-        "same rule."
+        "Details: ssl-video data partition list NAME. The protocol in the last column draws other clips by "
+        "the same rule."
     )
 
 

@@ -1,4 +1,4 @@
-"""`ssl-video data split`: what it prints, and what it says about wrong input."""
+"""`ssl-video data partition`: what it prints, and what it says about wrong input."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments: object) -> str:
-        cli.main(["data", "split", *map(str, arguments)], standalone_mode=False)
+        cli.main(["data", "partition", *map(str, arguments)], standalone_mode=False)
         return capsys.readouterr().out
 
     return run
@@ -127,7 +127,7 @@ def test_list(split: Split) -> None:
 def test_nothing_of_it_imports_torch(manifest: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from ssl_video.cli import cli\n"
-        "for line in sys.argv[1:]: cli.main(['data', 'split', *line.split()], standalone_mode=False)\n"
+        "for line in sys.argv[1:]: cli.main(['data', 'partition', *line.split()], standalone_mode=False)\n"
         "assert 'torch' not in sys.modules"
     )
     part = tmp_path / "part.txt"
