@@ -9,14 +9,14 @@ from pathlib import Path
 from ssl_video.registry import algorithms
 
 
-def describe_algorithm(algorithm: str, tables: str | PathLike[str] = "results") -> str:
+def describe_algorithm(algorithm: str, results: str | PathLike[str] = "results") -> str:
     """Return an algorithm's source, networks, views, options, costs and results, as Markdown.
 
     This is the generated part of its page.
 
     Args:
         algorithm: a name, or "path/to/file.py:name".
-        tables: the folder of the leaderboards whose numbers are shown, if it exists.
+        results: the folder of the leaderboards whose numbers are shown, if it exists.
 
     Raises:
         InputError: there is no such algorithm, or it cannot be built with its default options.
@@ -24,11 +24,11 @@ def describe_algorithm(algorithm: str, tables: str | PathLike[str] = "results") 
     algorithms.check(algorithm)
     from ssl_video.pages import page  # imports torch, which takes seconds
 
-    return page.generated(algorithm, Path(tables))
+    return page.generated(algorithm, Path(results))
 
 
 def write_page(
-    algorithm: str, output: str | PathLike[str], tables: str | PathLike[str] = "results"
+    algorithm: str, output: str | PathLike[str], results: str | PathLike[str] = "results"
 ) -> tuple[Path, str]:
     """Write the page of an algorithm, or refresh the generated part of an existing one.
 
@@ -37,7 +37,7 @@ def write_page(
     Args:
         algorithm: a name, or "path/to/file.py:name".
         output: the page to write, or a folder, in which the page is NAME.md.
-        tables: the folder of the leaderboards whose numbers are shown, if it exists.
+        results: the folder of the leaderboards whose numbers are shown, if it exists.
 
     Returns:
         The page, and the outcome in a few words.
@@ -49,7 +49,7 @@ def write_page(
     from ssl_video.pages import page, write  # imports torch, which takes seconds
 
     target = Path(output) if Path(output).suffix else Path(output) / f"{page.short(algorithm)}.md"
-    return target, write.page(algorithm, target, Path(tables))
+    return target, write.page(algorithm, target, Path(results))
 
 
 def write_page_index(output: str | PathLike[str]) -> tuple[Path, str]:
