@@ -19,7 +19,8 @@ def command(names: tuple[str, ...], output: Path | None, results: Path) -> None:
 
     Source, networks, views, options, cost and results come from the code, published numbers, and the
     leaderboard.csv of the results folder or of every folder in it, if there is one. In an existing page, only
-    that part is replaced. A new page has placeholders for the description and the flowchart. Without --output, the generated part is printed.
+    that part is replaced. A new page has placeholders for the description and the flowchart. Without
+    --output, the generated part is printed.
     """
     wanted = list(sv.list_algorithms(builtin=True)) if names == ("all",) else list(names)
     for name in wanted:
