@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
+from ssl_video.benchmarks.tables.statistics import interval
 from ssl_video.errors import InputError, counted
 from ssl_video.runs import npz
 
@@ -63,7 +63,13 @@ def _source(path: str, pattern: str) -> str:
     return f"{Path(path).parent}/{match[0]}" if match else path
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean of values and the half width of its 95 % t-interval."""
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(half)
+def written(values: np.ndarray, form: str) -> str:
+    """Format the mean of values and the half width of its 95 % t-interval, which equal values do not have.
+
+    Args:
+        values: (n,).
+        form: of a number, for example "+.1f"; the half width has no sign.
+    """
+    found = interval(values)
+    spread = f" ± {found.half_width:{form.lstrip('+')}}" if found.known else ""
+    return f"{found.mean:{form}}{spread}"

@@ -18,7 +18,7 @@ import numpy as np
 
 from ssl_video.algorithms.parts.logistic import fit, normalised
 from ssl_video.annotation.rules import RULES, Candidates, choose
-from ssl_video.benchmarks.annotation.data import LabeledClips, interval, read
+from ssl_video.benchmarks.annotation.data import LabeledClips, read, written
 
 BASELINE = "random"
 _HELD_OUT = 0.3
@@ -102,11 +102,11 @@ def table(found: RuleAccuracies) -> str:
     heads = [str(number) for number in found.labels]
     lines = [f"| labels | {' | '.join(heads)} | |", f"|{'---|' * (len(heads) + 2)}"]
     for rule, scores in found.accuracies.items():
-        cells = ["{:.1f} ± {:.1f}".format(*interval(100 * column)) for column in scores.T]
+        cells = [written(100 * column, ".1f") for column in scores.T]
         lines.append(f"| {rule} | {' | '.join(cells)} | |")
     lines += ["", f"| minus {BASELINE} | {' | '.join(heads[1:])} | mean |", f"|{'---|' * (len(heads) + 1)}"]
     for rule in (name for name in found.accuracies if name != BASELINE):
-        cells = ["{:+.1f} ± {:.1f}".format(*interval(100 * column)) for column in found.gains(rule).T]
+        cells = [written(100 * column, "+.1f") for column in found.gains(rule).T]
         lines.append(f"| {rule} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

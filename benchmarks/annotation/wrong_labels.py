@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from ssl_video.annotation.label_errors import check_labels, normalized_margin
-from ssl_video.benchmarks.annotation.data import LabeledClips, interval, read
+from ssl_video.benchmarks.annotation.data import LabeledClips, read, written
 
 COUNTS = (5, 10, 15, 20, 30)
 
@@ -93,13 +93,13 @@ def table(found: FoundLabels, wrong: float, size: int) -> str:
     for title, kind in (("precision", found.precision), ("recall", found.recall)):
         lines += [f"| {title} | {' | '.join(map(str, COUNTS))} |", f"|{'---|' * (len(COUNTS) + 1)}"]
         for name, fractions in kind.items():
-            cells = ["{:.0f} ± {:.0f}".format(*interval(100 * column)) for column in fractions.T]
+            cells = [written(100 * column, ".0f") for column in fractions.T]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         chance = [100 * wrong if title == "precision" else 100 * count / size for count in COUNTS]
         lines += [f"| random | {' | '.join(f'{share:.0f}' for share in chance)} |", ""]
     lines += ["| labels | number | of them wrong | of the wrong ones |", "|---|---|---|---|"]
     for name, fractions in found.sets.items():
-        cells = ["{:.0f} ± {:.0f}".format(*interval(column)) for column in (fractions * [1, 100, 100]).T]
+        cells = [written(column, ".0f") for column in (fractions * [1, 100, 100]).T]
         lines.append(f"| {name} | {cells[0]} | {cells[1]} % | {cells[2]} % |")
     return "\n".join(lines)
 

@@ -32,7 +32,9 @@ class TableColumn(NamedTuple):
 
 
 class MarkedText(NamedTuple):
-    """A text with a mark, a CSS class: "up" and "down" for significant gains and losses, "once" for n = 1."""
+    """A text with a mark, a CSS class: "up" and "down" for significant gains and losses, "unsure" for a mean
+    without an interval.
+    """
 
     text: str
     mark: str = ""

@@ -69,18 +69,18 @@ def _marked(compared: Comparison) -> Iterator[str]:
         confidence = f"{100 * compared.confidence:g} %"
         correction = f"after Holm's correction for {compared.tests} tests"
         yield f"Coloured gains differ from 0 at {confidence}, {correction}."
-    if any(cell and cell.score.n == 1 for row in compared.rows for cell in row.cells):
-        yield "Marked cells rest on a single run, whose distance from the mean is unknown."
+    if any(cell and not cell.score.known for row in compared.rows for cell in row.cells):
+        yield "Marked cells have no interval: a single run, or equal ones, do not show how runs scatter."
 
 
 def _cells(compared: Comparison, row: Row, column: Column, cell: Cell) -> list[str | MarkedText]:
-    once = "once" if cell.score.n == 1 else ""
+    unsure = "" if cell.score.known else "unsure"
     protocol = ", ".join([column.protocol, *column.marks])
     name = MarkedText(row.label, "base") if row.is_baseline or row.network else row.label
     return [
         *(name, row.algorithm, column.dataset, protocol),
-        MarkedText(written(cell.score, compared.usual_n), once),
-        MarkedText(str(cell.score.n), once),
+        MarkedText(written(cell.score, compared.usual_n), unsure),
+        MarkedText(str(cell.score.n), unsure),
         *(str(cell.draws), *_gain(compared, cell)),
     ]
 
@@ -92,8 +92,8 @@ def _gain(compared: Comparison, cell: Cell) -> list[str | MarkedText]:
     gain, mark = cell.gain, ""
     if compared.differs(cell.corrected_p):
         mark = "up" if gain.difference.mean > 0 else "down"
-    elif gain.difference.n == 1:
-        mark = "once"
+    elif not gain.difference.known:
+        mark = "unsure"
     text = written(gain.difference, compared.usual_n, "+").replace("-", "−")
     counts = f"{gain.wins}/{gain.ties}/{gain.losses}"
     return [MarkedText(text, mark), str(gain.difference.n), counts, probability(cell.corrected_p)]

@@ -1,6 +1,5 @@
 """Comparison of a method's networks: gains by class, and accuracies under changed time."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -73,9 +72,9 @@ def class_gains(report: ReportData) -> Section | None:
     explanation = (
         "Top-1 of the network used for inference minus that of another network of the same method, for the "
         "test clips of each class: to the right of 0 the first is better, to the left the other. Means over "
-        "runs with 95 % t-intervals; a hollow dot is a single run. With few clips in a class, the difference "
-        "changes in large steps. The classes are ordered by the difference itself, so those at the ends are "
-        "there partly by chance."
+        "runs with 95 % t-intervals; a hollow dot is a single run or equal ones. With few clips in a class, "
+        "the difference changes in large steps. The classes are ordered by the difference itself, so those "
+        "at the ends are there partly by chance."
     )
     return Section(
         "class-gain", "Gain of one network over the other, by class", f"<p>{explanation}</p>{html}"
@@ -150,7 +149,7 @@ def _losses(report: ReportData, group: Group) -> str:
 
 def _estimate(label: str, found: Interval, note: str = "", accent: bool = False) -> Estimate:
     mean, half_width, n = found
-    spread = f" ± {100 * half_width:.1f}" if math.isfinite(half_width) else ""
+    spread = f" ± {100 * half_width:.1f}" if found.known else ""
     explanation = ", ".join(
         [f"{100 * mean:+.1f}{spread} points", counted(n, "run"), *([note] if note else [])]
     )

@@ -25,7 +25,8 @@ def section(report: ReportData) -> Section:
     confidence = f"{100 * compared.confidence:g} %"
     parts = [
         paragraph(
-            f"Dots are means over runs, lines their {confidence} intervals; a hollow dot is a single run.",
+            f"Dots are means over runs, lines their {confidence} intervals; a hollow dot is a single run or",
+            "equal ones.",
             f"Gains are paired differences to {compared.baseline}: variation common to two runs on the same",
             "labels cancels, so a gain may be certain even where the intervals of the accuracies overlap.",
             "Coloured diamonds are gains that differ from 0 after Holm's correction.",

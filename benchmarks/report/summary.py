@@ -49,9 +49,10 @@ def _findings(compared: Comparison) -> Iterator[str]:
     else:
         needed = "a test takes two pairs of runs, each on its own labels"
         yield f"No gain over {compared.baseline} can be tested: {needed}."
-    once = sum(cell.score.n == 1 for _, _, cell in cells)
-    if once:
-        yield f"{once} of {len(cells)} means rest on a single run and have no interval."
+    without = sum(not cell.score.known for _, _, cell in cells)
+    if without:
+        verb = "has" if without == 1 else "have"
+        yield f"{without} of {len(cells)} means {verb} no interval: a single run, or runs that are equal."
 
 
 def _list(compared: Comparison, sure: list[tuple[str, str, Cell]]) -> str:

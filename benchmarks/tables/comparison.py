@@ -141,11 +141,15 @@ class Comparison:
             f"top-1 % on the test clips, mean ± {100 * self.confidence:g} % t-interval "
             f"over {n} runs (seeds and label draws)"
         )
-        if any(cell and cell.gain for row in self.rows for cell in row.cells):
+        cells = [cell for row in self.rows for cell in row.cells if cell]
+        if any(cell.gain for cell in cells):
             text += (
                 f"; gain = paired difference to {self.baseline} on the same labels and seed "
                 "(in brackets: pairs with a gain above 0)"
             )
+        means = [mean for cell in cells for mean in (cell.score, *(cell.gain[:1] if cell.gain else ()))]
+        if any(mean.n > 1 and not mean.known for mean in means):
+            text += "; several equal values have no ±"
         return text
 
     @property

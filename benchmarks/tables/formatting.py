@@ -11,18 +11,22 @@ PUBLISHED = "published for {}, not measured here: top-1 % by fraction of labels"
 
 
 def parts(interval: Interval, usual: int, sign: str = "") -> tuple[str, str, str]:
-    """Format as percent with one decimal: mean, half width ("" for n = 1), and a mark for an unusual n."""
+    """Format as percent with one decimal: mean, half width, and a mark for an unusual n.
+
+    Without an interval, the half width is "" and n is marked.
+    """
     mean, half_width, n = interval
+    known = interval.known
     # Adding 0 turns the -0.0 of rounded small losses into 0.0.
     text = f"{round(100 * mean, 1) + 0.0:{sign}.1f}"
-    return text, f"{100 * half_width:.1f}" if n > 1 else "", f"(n={n})" if n == 1 or n != usual else ""
+    return text, f"{100 * half_width:.1f}" if known else "", "" if known and n == usual else f"(n={n})"
 
 
 def gain_parts(gain: Paired) -> tuple[str, str, str]:
     """Format a gain like `parts`; the mark is the number of pairs with a gain above 0."""
     n = gain.difference.n
     mean, half_width, mark = parts(gain.difference, n, "+")
-    return mean, half_width, mark or f"({gain.wins}/{n})"
+    return mean, half_width, mark if n == 1 else f"({gain.wins}/{n})"
 
 
 def written(interval: Interval, usual: int, sign: str = "", widths: tuple[int, int] = (0, 0)) -> str:

@@ -7,7 +7,8 @@ The interval of a mean of n values with sample standard deviation s (n - 1 in it
 where t is the quantile of Student's distribution ("The Probable Error of a Mean", Biometrika 6, 1908, 1-25;
 modern form: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2). It assumes independent, normally
 distributed values. A paired comparison is the same interval of the differences (ibid., 7.3.1.1): common
-factors of two runs, such as an easy draw of labels, cancel.
+factors of two runs, such as an easy draw of labels, cancel. Equal values, and a single one, have no interval:
+they do not show how values scatter.
 
 A table holds many comparisons. Of twenty between equal methods, one is expected to look different at 95 %.
 Holm's correction ("A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
@@ -15,6 +16,7 @@ Statistics 6, 1979, 65-70) keeps the probability of any false difference below 5
 between the comparisons.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,11 +32,19 @@ _NO_SPREAD = 1e-9
 
 
 class Interval(NamedTuple):
-    """A mean over `n` values and the half width of its confidence interval, nan for n = 1."""
+    """A mean over `n` values and the half width of its confidence interval.
+
+    The half width is nan for one value and for equal ones: these give no estimate of the variance.
+    """
 
     mean: float
     half_width: float
     n: int
+
+    @property
+    def known(self) -> bool:
+        """Whether the mean has an interval."""
+        return not math.isnan(self.half_width)
 
 
 class Paired(NamedTuple):
@@ -95,7 +105,9 @@ def intervals(
     # The sum of squared deviations, not of squares: accuracies are similar, so the latter would cancel.
     squares = np.bincount(group, (values - mean[group]) ** 2, groups)
     freedom = np.where(count > 1, count - 1, np.nan)
-    half_width = stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(squares / freedom / count)
+    deviation = np.sqrt(squares / freedom)
+    deviation = np.where(deviation > _NO_SPREAD, deviation, np.nan)
+    half_width = stdtrit(freedom, (1 + confidence) / 2) * deviation / np.sqrt(count)
     rows = zip(mean.tolist(), half_width.tolist(), count.tolist(), strict=True)
     return [Interval(*row) for row in rows]
 
@@ -136,8 +148,8 @@ def holm(p: Sequence[float]) -> list[float]:
 def _tail(difference: Interval, confidence: float) -> float:
     """Return the two-sided p-value of a mean difference, from its interval."""
     mean, half_width, n = difference
-    if not half_width > _NO_SPREAD:
-        return float("nan")
+    if not difference.known:
+        return math.nan
     deviations = float(stdtrit(n - 1, (1 + confidence) / 2)) * mean / half_width
     return 2 * float(stdtr(n - 1, -abs(deviations)))
 

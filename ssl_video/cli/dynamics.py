@@ -69,15 +69,12 @@ def _table(title: str, networks: Mapping[str, Mapping[str, Any]]) -> Table:
     for change in first:
         table.add_column(change, justify="right", no_wrap=True)
     for network, changes in networks.items():
-        cells = [
-            _cell(found.mean, found.half_width, "+" if number else "")
-            for number, found in enumerate(changes.values())
-        ]
+        cells = [_cell(found, "+" if number else "") for number, found in enumerate(changes.values())]
         table.add_row(network, *map(Text, cells))
     return table
 
 
-def _cell(mean: float, half_width: float, sign: str) -> str:
+def _cell(found: Any, sign: str) -> str:
     """Return a mean in percent, and under it the half width of its interval where there is one."""
-    text = f"{100 * mean:{sign}.1f}"
-    return f"{text}\n± {100 * half_width:.1f}" if half_width == half_width else text
+    text = f"{100 * found.mean:{sign}.1f}"
+    return f"{text}\n± {100 * found.half_width:.1f}" if found.known else text

@@ -21,7 +21,7 @@ from ssl_video.figures.drawing import (
 )
 
 NO_LIMITS = -math.inf, math.inf
-SINGLE = "quiet hollow", "one run"  # a mark and its meaning
+UNKNOWN = "quiet hollow", "no interval: one run, or equal ones"  # a mark and its meaning
 _ROW = 22.0
 _LINE = 15.0  # height of each further line of a name
 
@@ -43,7 +43,7 @@ class Series(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A value with its interval: value ± half_width, which is nan if it is not known (one run).
+    """A value with its interval: value ± half_width, which is nan if it is not known.
 
     Attributes:
         label: name of the row.
@@ -176,7 +176,7 @@ def intervals(
     parts += drawing.below(horizontal, bottom, x_label)
     drawn = [row for row in rows if math.isfinite(row.value)]
     marks = [("accent", accent)] if accent and any(row.accent for row in drawn) else []
-    marks += [SINGLE] if any(not math.isfinite(row.half_width) for row in drawn) else []
+    marks += [UNKNOWN] if any(not math.isfinite(row.half_width) for row in drawn) else []
     explained, deep = drawing.key(marks, bottom + 44)
     spoken = "; ".join(f"{r.label}: {r.note or plain(round(r.value, 2))}" for r in rows)
     return drawing.figure(

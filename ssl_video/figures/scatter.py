@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ssl_video.figures import drawing
-from ssl_video.figures.charts import NO_LIMITS, SINGLE
+from ssl_video.figures.charts import NO_LIMITS, UNKNOWN
 from ssl_video.figures.drawing import FONT, MARGIN, WIDTH, fitted, plain, text_width
 
 _Box = tuple[float, float, float, float]
@@ -90,7 +90,7 @@ def _explained(
 ) -> tuple[list[str], float]:
     """Explain lines and hollow dots from height `y` on, list the points without a name; add the height."""
     marks = [("zero d2", ", ".join(levels))] if levels else []
-    marks += [SINGLE] if any(not math.isfinite(point.half_width) for point in points) else []
+    marks += [UNKNOWN] if any(not math.isfinite(point.half_width) for point in points) else []
     parts, deep = drawing.key(marks, y)
     if nameless:
         order = sorted(nameless, key=lambda point: (point.x, -point.y))

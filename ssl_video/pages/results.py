@@ -65,7 +65,7 @@ def _order(found: tuple[list[str], str, Interval]) -> list[object]:
 
 def _score(score: Interval) -> list[str]:
     """Return mean and interval in percent, and the number of runs."""
-    spread = f" ± {100 * score.half_width:.1f}" if score.n > 1 else ""
+    spread = f" ± {100 * score.half_width:.1f}" if score.known else ""
     return [f"{100 * score.mean:.1f}{spread}", str(score.n)]
 
 

@@ -313,11 +313,14 @@ def test_what_intervals_leave_out_is_said() -> None:
 
 
 def test_the_caption_says_what_is_shown() -> None:
-    assert compare(*draws("cmpl", 0.5, 0.6), *draws("supervised", 0.5, 0.6), confidence=0.9).caption == (
+    assert compare(*draws("cmpl", 0.5, 0.6), *draws("supervised", 0.5, 0.55), confidence=0.9).caption == (
         "top-1 % on the test clips, mean ± 90 % t-interval over n = 2 runs (seeds and label draws); "
         "gain = paired difference to supervised on the same labels and seed (in brackets: pairs with a gain "
         "above 0)"
     )
+    equal = compare(*draws("cmpl", 0.5, 0.5), *draws("supervised", 0.4, 0.5))
+    assert equal.caption.endswith("(in brackets: pairs with a gain above 0); several equal values have no ±")
+    assert "| 50.0 (n=2) | +5.0 ± 63.5 (1/2) |" in " ".join(to_markdown(lay_out(equal)).split())
     assert "over n runs" in compare(run("cmpl", 0.5)).caption
     # Two cells of two runs against one of three: the two are not marked, the three are.
     three = compare(

@@ -50,8 +50,8 @@ def test_groups_are_told_apart_in_any_order() -> None:
 
 
 def test_a_spread_far_below_the_mean_is_not_lost() -> None:
-    # Deviations of 1e-9 around .9: a difference of squares would lose all its digits.
-    assert interval([0.9 - 1e-9, 0.9, 0.9 + 1e-9]).half_width == pytest.approx(2.48414e-9, rel=1e-6)
+    # Deviations of 1e-8 around .9: a difference of squares would lose all its digits.
+    assert interval([0.9 - 1e-8, 0.9, 0.9 + 1e-8]).half_width == pytest.approx(2.48414e-8, rel=1e-6)
 
 
 def test_paired_differences() -> None:
@@ -82,7 +82,21 @@ def test_equal_differences_prove_nothing() -> None:
     found = paired([0.52, 0.62], [0.5, 0.6])
     assert found.difference.mean == pytest.approx(0.02)
     assert math.isnan(found.p)
+    assert not found.difference.known
+    assert math.isnan(found.difference.half_width)
     assert math.isnan(paired([0.5, 0.6], [0.5, 0.6]).p)
+
+
+def test_equal_values_have_no_interval() -> None:
+    # .1 + .2 differs from .3 in the last bit. A third value that is 1 / 13,000 away is another accuracy.
+    assert not interval([0.3, 0.1 + 0.2]).known
+    assert not interval([0.6, 0.6, 0.6], 0.5).known
+    assert interval([0.6, 0.6, 0.6 + 1 / 13_000]).known
+    assert not interval([0.6]).known
+    assert [one.known for one in intervals(np.array([0.5, 0.5, 0.5, 0.6]), np.array([0, 0, 1, 1]), 2)] == [
+        False,
+        True,
+    ]
 
 
 def test_holm_counts_each_test_as_often_as_tests_are_left() -> None:

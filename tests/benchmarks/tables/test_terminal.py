@@ -26,7 +26,7 @@ def test_the_terminal_table() -> None:
         "  gain                  +4.5 ±  1.2 (3/3)   +8.0 (n=1)",
         "fixmatch steps=900      55.0 ± 63.5 (n=2)      –",
         "pseudolabel steps=300   45.0 ±  7.5            –",
-        "  gain                  +0.0 ±  0.0 (0/3)",
+        "  gain                  +0.0 (0/3)",
         "",
         "top-1 % on the test clips, mean ± 95 % t-interval over n = 3 runs (seeds and",
         "label draws); gain = paired difference to supervised on the same labels and seed",
