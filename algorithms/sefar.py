@@ -70,6 +70,7 @@ class SeFAR(EMATeacherAlgorithm):
     unlabeled = {"weak": View("weak"), "strong": View("strong+reversal")}
     whole_batch = True
     works_on_pixels = True
+    student_first = True  # as the authors' code tests and saves it
 
     def __init__(
         self,
@@ -122,10 +123,6 @@ class SeFAR(EMATeacherAlgorithm):
         # Of one pass there is no deviation.
         deviation = found.std(0) if self.predictions > 1 else torch.zeros_like(mean)
         return mean, Pseudo(label, certainty(confidence, deviation.gather(-1, label[:, None])[:, 0]))
-
-    def predictors(self) -> dict[str, nn.Module]:
-        """Return the student (the headline) and the teacher."""
-        return {"model": self.model, "teacher": self.teacher}
 
 
 def certainty(confidence: Tensor, deviation: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 From the paper and its code: the teacher is the moving average; its confident prediction on the weak clip is
 the label of the strong clip; Tube TokenMix replaces whole patches of a clip, the same in every frame, by
 those of another clip, which is also warped in time; the target of the mixed clip is the mixed prediction.
+The student is tested, as in the authors' code, which never tests the teacher.
 """
 
 from typing import Annotated
@@ -32,7 +33,7 @@ class SVFormer(EMATeacherAlgorithm):
         mix_weight: weight of the mixed clips' term.
         concentration: c of the distribution Beta(c, c) of the mixed fraction; 0 mixes nothing.
         patch: side of a patch in pixels (the paper's network has 16).
-        decay: of the teacher's average, per step (the code's value).
+        decay: of the teacher's average, per step (the value of SeFAR's code).
         supervised_fraction: fraction of training on labels only (ours).
     """
 
@@ -54,8 +55,9 @@ class SVFormer(EMATeacherAlgorithm):
         "The code drops channels of the strong clips at random (dropout of 0.2 on pixels); this is left out.",
         "No released configuration has the threshold, the weights or the concentration of the Beta "
         "distribution. The weights 2 and the concentration 10 are those of a later method on the same code "
-        "(SeFAR, AAAI 2025, arXiv:2501.01245). Its weights rise over training; here they do not. "
-        "`threshold` is ours.",
+        "(SeFAR, AAAI 2025, arXiv:2501.01245). Its weights rise over training; here they do not. So is the "
+        "decay 0.9999: the code's own configurations have none. `threshold` is ours.",
+        "The code draws one order of frames for all warped clips of a batch; here each clip has its own.",
         "With several processes, each mixes its own shard of the batch, with its own draws.",
         "The labels are mixed by the mixed area; the code uses the fraction drawn before it is rounded to "
         "patches.",
@@ -70,6 +72,7 @@ class SVFormer(EMATeacherAlgorithm):
     unlabeled = {"weak": View("weak"), "strong": View("strong"), "warped": View("strong+timewarp")}
     whole_batch = True
     works_on_pixels = True
+    student_first = True  # as the authors' code tests and saves it
 
     def __init__(
         self,

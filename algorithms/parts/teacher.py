@@ -67,12 +67,16 @@ def _pairs(teacher: nn.Module, student: nn.Module) -> Iterator[tuple[Tensor, Ten
 
 
 class EMATeacherAlgorithm(Algorithm):
-    """An algorithm whose one network learns from its moving average; the average is the headline predictor.
+    """An algorithm whose one network learns from its moving average.
+
+    The average is the headline predictor, unless `student_first`.
 
     Args:
         model: the student.
         decay: of the teacher's average, per step.
     """
+
+    student_first = False
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         super().__init__()
@@ -83,5 +87,6 @@ class EMATeacherAlgorithm(Algorithm):
         self.teacher.update(self.model)
 
     def predictors(self) -> dict[str, nn.Module]:
-        """Return the teacher (the headline) and the student."""
-        return {"teacher": self.teacher, "model": self.model}
+        """Return the teacher and the student, the headline first."""
+        found: dict[str, nn.Module] = {"teacher": self.teacher, "model": self.model}
+        return dict(reversed(found.items())) if self.student_first else found

@@ -98,6 +98,12 @@ def test_the_labels_are_the_averages(readout: Network, batch: Batch) -> None:
     assert found["labeled"] == close(1.5 * LN2)
 
 
+def test_the_student_is_tested_first(readout: Network) -> None:
+    """The authors' code tests and saves the student; the headline is the first predictor."""
+    made = SVFormer(TASK, readout())
+    assert list(made.predictors().items()) == [("model", made.model), ("teacher", made.teacher)]
+
+
 def test_labels_alone_at_first(readout: Network, batch: Batch) -> None:
     made = SVFormer(TASK, readout(), threshold=0.75, supervised_fraction=0.25)
     before, after = terms(made, batch, 0.2), terms(made, batch, 0.25)

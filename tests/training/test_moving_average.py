@@ -40,7 +40,7 @@ def test_the_average_by_hand(make_training: Callable[..., Training]) -> None:
 
 
 # One network, two, a teacher that is tested first, two teachers, several views of one network.
-@pytest.mark.parametrize("name", ["supervised", "cmpl", "svformer", "timebalance", "mvpl"])
+@pytest.mark.parametrize("name", ["supervised", "cmpl", "meanteacher", "timebalance", "mvpl"])
 def test_an_average_is_tested_and_exported(
     make_plan: MakePlan, data: Data, tmp_path: Path, name: str
 ) -> None:
