@@ -61,7 +61,8 @@ class SVFormer(EMATeacherAlgorithm):
         "With several processes, each mixes its own shard of the batch, with its own draws.",
         "The labels are mixed by the mixed area; the code uses the fraction drawn before it is rounded to "
         "patches.",
-        "Until the decay is reached, the teacher is the plain mean of all weights so far.",
+        "Until the decay is reached, the teacher is an average of about the last tenth of the steps so far "
+        "(`parts.teacher.effective_decay`).",
         "Labeled, strong and mixed clips are normalised by their own batch-norm statistics, if the network "
         "has batch norm, and only the labeled clips update the running averages. The paper's network has no "
         "batch norm.",

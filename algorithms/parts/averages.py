@@ -7,8 +7,8 @@ from torch import Tensor, nn
 def effective_decay(updates: Tensor, decay: float) -> Tensor:
     """Return the effective decay of update 1, 2, ...: d = min(decay, 1 - 1 / (number of states)).
 
-    Until `decay` is reached, the average is the plain mean of all states so far, as in the code of Mean
-    Teacher (Tarvainen and Valpola 2017). Otherwise the first state would never fade in a short run.
+    Until `decay` is reached, the average is the plain mean of all states so far. Otherwise the first state
+    would never fade in a short run.
     """
     return torch.clamp(1 - 1 / (updates + 1), max=decay)
 

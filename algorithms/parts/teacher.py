@@ -7,8 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssl_video.algorithms.parts.averages import effective_decay
 from ssl_video.contract import Algorithm
+
+
+def effective_decay(updates: Tensor, decay: float) -> Tensor:
+    """Return the effective decay of a teacher's update 1, 2, ..., n: d = min(decay, (1 + n) / (10 + n)).
+
+    Until `decay` is reached, the teacher is an average of about the last tenth of the steps so far, as in
+    TensorFlow's `ExponentialMovingAverage`. With the plain mean of all states, as in the code of Mean Teacher
+    (Tarvainen and Valpola 2017), the teacher of a short run lags behind its student by half of the training.
+    """
+    return torch.clamp((1 + updates) / (10 + updates), max=decay)
 
 
 class Frozen(nn.Module):
@@ -44,7 +53,7 @@ class Teacher(Frozen):
 
     @torch.no_grad()
     def update(self, student: nn.Module) -> None:
-        """Update teacher <- d * teacher + (1 - d) * student, with the d of `averages.effective_decay`."""
+        """Update teacher <- d * teacher + (1 - d) * student, with the d of `effective_decay`."""
         self.updates += 1
         decay = effective_decay(self.updates, self.decay)
         for mine, theirs in _pairs(self.network, student):

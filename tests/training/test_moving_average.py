@@ -20,18 +20,18 @@ ONCE = Execution("cpu", checkpoint_seconds=1e9)
 
 
 def test_the_average_by_hand(make_training: Callable[..., Training]) -> None:
-    """Decay 0.75: the plain mean of the first four states, then three quarters of what it was."""
-    made = make_training(algorithm="fixmatch", steps=4, ema=0.75, learning_rate=0.1)
+    """Decay 0.3: 2/11, 3/12, then 0.3 of what it was (4/13 and 5/14 are more)."""
+    made = make_training(algorithm="fixmatch", steps=4, ema=0.3, learning_rate=0.1)
     network, average = made.algorithm.get_submodule("model"), made.assembly.average
     assert average is not None
     name = next(iter(dict(network.named_parameters())))
     expected = network.state_dict()[name].clone()
     before = expected.clone()
 
-    shares = iter([1 / 2, 1 / 3, 1 / 4, 1 / 4])
+    fractions = iter([9 / 11, 9 / 12, 0.7, 0.7])
 
     def note(_: float) -> None:
-        expected.lerp_(network.state_dict()[name], next(shares))
+        expected.lerp_(network.state_dict()[name], next(fractions))
 
     made.algorithm.after_step = note  # type: ignore[method-assign]
     fit(made)
