@@ -90,7 +90,8 @@ class MixMatch(Algorithm):
         Labeled clips (B, 3, T, H, W) join the pass only to update the running averages of batch norm.
         """
         _, one, other = forward_joint(self.model, labeled, first, second)
-        return sharpen((one.softmax(-1) + other.softmax(-1)) / 2, self.temperature)
+        # The logarithm of twice the mean probabilities.
+        return sharpen(torch.logaddexp(one.log_softmax(-1), other.log_softmax(-1)), self.temperature)
 
     def mixed(self, clips: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mix clips (N, 3, T, H, W) and targets (N, classes), each with at most as much of another one."""

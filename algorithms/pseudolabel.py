@@ -17,8 +17,8 @@ class PseudoLabel(Algorithm):
         task: the problem.
         model: the network.
         threshold: minimum confidence of a used prediction.
-        weight: weight of the unlabeled term after the ramp.
-        ramp: fraction of training over which that weight rises from 0.
+        weight: weight of the unlabeled term after the ramp (USB's `ulb_loss_ratio`).
+        ramp: fraction of training over which that weight rises from 0 (USB's `unsup_warm_up`).
         alignment: correct the predictions so that classes are labeled as often as they occur, see
             `parts.alignment` (not in the paper).
     """
@@ -33,8 +33,8 @@ class PseudoLabel(Algorithm):
         "Only predictions whose confidence reaches `threshold` are used, as in the reference "
         "implementations of TorchSSL and USB (0.95); the paper uses all of them.",
         "The weight of the unlabeled term rises linearly over the first `ramp` of training and is constant "
-        "afterwards (USB: over the first 40 %); the paper's schedule has the same shape, counted in epochs "
-        "(eq. 16).",
+        "afterwards, as in USB. The paper's schedule (eq. 16), counted in epochs, also rises linearly; "
+        "before that it is 0 for some time, and it ends at a weight of its own.",
         "Labeled and unlabeled clips share one forward pass and its batch-norm statistics; in USB, "
         "unlabeled clips do not update the statistics.",
     )

@@ -69,7 +69,9 @@ class SoftMatch(FixMatch):
     differences: tuple[str, ...] = (
         "`sigmas` 2, as in TorchSSL and USB: the curve is half as wide as with the plain variance.",
         "Mean and variance are computed from the confidence before uniform alignment; the alignment affects "
-        "only the weights. The paper and TorchSSL do the same; USB aligns first, for all three.",
+        "only the weights. TorchSSL has the same order; USB aligns first, for all three.",
+        "Predictions are aligned to equal classes, as in the paper and USB. TorchSSL aligns them to the "
+        "average prediction on labeled clips.",
         "Until the decay is reached, the averages are plain means over the steps so far "
         "(`parts.averages.effective_decay`), with the paper's initial values (1 / classes, variance 1) as "
         "one more step.",

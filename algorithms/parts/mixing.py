@@ -23,7 +23,8 @@ def box_tube(like: Tensor, fraction: float) -> Tensor:
 
     CutMix (Yun et al. 2019, arXiv:1905.04899), constant over time as in VideoMix (Yun et al. 2020,
     arXiv:2012.03457). The box has the frame's proportions and a centre anywhere in the frame. It is clipped
-    at the frame's edges, so the mask's mean, by which labels are mixed, can be less than `fraction`.
+    at the frame's edges, and as in the authors' code its sides are rounded down to even numbers of pixels. So
+    the mask's mean, by which labels are mixed, can be less than `fraction`.
 
     Args:
         like: clips (N, 3, T, H, W), for their size, type and device.
@@ -34,7 +35,7 @@ def box_tube(like: Tensor, fraction: float) -> Tensor:
     """
     mask = like.new_zeros(1, 1, 1, *like.shape[-2:])
     rows, columns = (
-        _stretch(size, round(size * math.sqrt(fraction)), centre)
+        _stretch(size, int(size * math.sqrt(fraction)) // 2, math.floor(size * centre))
         for size, centre in zip(like.shape[-2:], torch.rand(2).tolist(), strict=True)
     )
     mask[..., rows, columns] = 1
@@ -78,6 +79,5 @@ def mix(one: Tensor, other: Tensor, fraction: Tensor | float) -> Tensor:
     return torch.lerp(one, other, fraction)
 
 
-def _stretch(size: int, length: int, centre: float) -> slice:
-    start = math.floor(centre * size) - length // 2
-    return slice(max(0, start), max(0, start + length))
+def _stretch(size: int, half: int, centre: int) -> slice:
+    return slice(max(0, centre - half), min(size, centre + half))

@@ -42,21 +42,23 @@ def masked_cross_entropy(logits: Tensor, pseudo: Pseudo) -> Tensor:
     return (F.cross_entropy(logits, target, reduction="none") * pseudo.weight).mean()
 
 
-def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
-    """Return p^(1/T), normalised: T = 1 changes nothing, smaller is sharper, 0 gives a one-hot label.
+def sharpen(logits: Tensor, temperature: float) -> Tensor:
+    """Return p^(1/T), normalised, which is softmax(z / T): smaller T are sharper, 0 gives a one-hot label.
 
-    MixMatch (Berthelot et al. 2019, arXiv:1905.02249), eq. 7.
+    MixMatch (Berthelot et al. 2019, arXiv:1905.02249), eq. 7. From logits, because probabilities may have
+    become 0, of which no T could make more.
 
     Args:
-        probabilities: (U, classes).
+        logits: z, (U, classes); logarithms of probabilities are logits, too.
         temperature: T, at least 0.
 
     Returns:
-        (U, classes).
+        Probabilities (U, classes).
     """
     if temperature == 0:
-        return F.one_hot(probabilities.argmax(-1), probabilities.shape[-1]).to(probabilities)
-    return (probabilities.log() / temperature).softmax(-1)
+        return F.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits)
+    # The largest is 0 before the division, which could make several infinite.
+    return ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)
 
 
 def ramp(progress: float, fraction: float) -> float:

@@ -90,4 +90,4 @@ def test_boxes_differ_from_step_to_step() -> None:
     torch.manual_seed(0)
     batch = make_batch([(3 * L, 0, 0), (0, 3 * L, 0)], [(4 * L, 0, 0), (0, 4 * L, 0)])
     algorithm = CutMix(TASK, Mean(), threshold=0.75)
-    assert len({algorithm(batch, 0.5).terms["unlabeled"].item() for _ in range(8)}) > 3
+    assert len({algorithm(batch, 0.5).terms["unlabeled"].item() for _ in range(40)}) > 2

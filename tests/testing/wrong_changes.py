@@ -88,7 +88,7 @@ CHANGES = [
       "without a ramp nothing is learned", ("pseudolabel",)),
     M("parts/pseudo.py", "progress >= fraction", "progress > fraction", "one step late", ("tcl",)),
     M("parts/pseudo.py", "progress >= fraction", "progress < fraction", "only at the beginning", ("tcl",)),
-    M("parts/pseudo.py", ".log() / temperature", ".log() * temperature",
+    M("parts/pseudo.py", "keepdim=True)) / temperature", "keepdim=True)) * temperature",
       "flattened, not sharpened", ("uda",)),
 
     # parts/passes

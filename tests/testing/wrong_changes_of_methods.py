@@ -18,9 +18,9 @@ CHANGES = [
     M("uda.py", "    @torch.no_grad()\n", "", "a gradient through the label"),
     M("uda.py", "super().forward(logits, indices)", "super().forward(logits / self.temperature, indices)",
       "threshold after sharpening"),
-    M("uda.py", "sharpen(prediction, self.temperature)", "prediction", "not sharpened"),
-    M("uda.py", "sharpen(prediction, self.temperature)", "sharpen(prediction, self.temperature).roll(1, 0)",
-      "labels of other clips"),
+    M("uda.py", "sharpen(logits.float(), self.temperature)", "logits.float().softmax(-1)", "not sharpened"),
+    M("uda.py", "sharpen(logits.float(), self.temperature)",
+      "sharpen(logits.float(), self.temperature).roll(1, 0)", "labels of other clips"),
 
     # flexmatch
     M("flexmatch.py", 'self.register_buffer("labels", torch.full((task.num_unlabeled,), -1))',
@@ -67,7 +67,7 @@ CHANGES = [
     M("mixmatch.py", "torch.minimum(fraction, 1 - fraction)", "fraction", "more of the other clip"),
     M("mixmatch.py", "mix(targets, targets[other], fraction[:, None])", "targets", "labels are not mixed"),
     M("mixmatch.py", "targets[other]", "targets[other.flip(0)]", "labels of other clips"),
-    M("mixmatch.py", "(one.softmax(-1) + other.softmax(-1)) / 2", "one.softmax(-1)", "one clip alone"),
+    M("mixmatch.py", "torch.logaddexp(one.log_softmax(-1), other.log_softmax(-1))", "one", "one clip alone"),
     M("mixmatch.py", "logits[count:].softmax(-1)", "logits[count:]", "logits for probabilities"),
     M("mixmatch.py", "with averages_untouched(self.model):", "if True:", "mixtures count in the averages"),
 

@@ -35,11 +35,17 @@ def test_an_average_is_state_without_gradient() -> None:
 )
 def test_sharpening(temperature: float, expected: list[float]) -> None:
     """Temperature 1/2 squares: 25, 9 and 4 of 38."""
-    assert sharpen(torch.tensor([[0.5, 0.3, 0.2]]), temperature).tolist() == [close(expected)]
+    assert sharpen(torch.tensor([[0.5, 0.3, 0.2]]).log(), temperature).tolist() == [close(expected)]
 
 
 def test_sharpening_of_a_certain_prediction() -> None:
-    assert sharpen(torch.tensor([[0.0, 1.0, 0.0]]), 0.5).tolist() == [[0, 1, 0]]
+    assert sharpen(torch.tensor([[0.0, 1.0, 0.0]]).log(), 0.5).tolist() == [[0, 1, 0]]
+    assert sharpen(torch.tensor([[300.0, 500.0]]), 1e-40).tolist() == [[0, 1]]
+
+
+def test_a_high_temperature_softens_what_has_no_probability() -> None:
+    """e^-200 is 0 in single precision; of temperature 50 it is e^-4: 1 / (1 + e^-4) = 0.982014."""
+    assert sharpen(torch.tensor([[200.0, 0.0]]), 50.0).tolist() == [close([0.982014, 0.017986])]
 
 
 def test_shares_of_beta() -> None:

@@ -31,6 +31,14 @@ def test_a_box_has_the_clip_s_proportions(monkeypatch: pytest.MonkeyPatch) -> No
     assert mask.mean().item() == 0.25
 
 
+def test_the_sides_of_a_box_are_even(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As CutMix's code: int(8 * 0.6) // 2 = 2 rows and int(16 * 0.6) // 2 = 4 columns to either side."""
+    centres(monkeypatch, 0.5, 0.5)
+    assert extent(box_tube(CLIP, 0.36)) == ([2, 3, 4, 5], list(range(4, 12)))
+    # int(8 * 0.1) // 2 = 0 rows: no box.
+    assert not box_tube(CLIP, 0.01).any()
+
+
 @pytest.mark.parametrize(
     ("centre", "rows", "columns"),
     [((0.0, 0.0), [0, 1], [0, 1, 2, 3]), ((0.99, 0.99), [5, 6, 7], [11, 12, 13, 14, 15])],
