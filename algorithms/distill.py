@@ -75,7 +75,7 @@ class Distill(Algorithm):
         with averages_untouched(self.model):
             (strong,) = forward_joint(self.model, batch.unlabeled["strong"])
         confidence, label = batch.predictions.max(-1)
-        targets = sharpen(batch.predictions, self.temperature)
+        targets = sharpen(batch.predictions.log(), self.temperature)
         pseudo = Pseudo(label, (confidence >= self.threshold).float(), targets)
         terms = {
             "labeled": self.labeled_cross_entropy(labeled, batch.labels),
