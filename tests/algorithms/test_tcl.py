@@ -36,7 +36,7 @@ def test_speeds_of_a_video_and_of_a_class_are_compared(readout: type[nn.Module],
         9 * (ln(2e + 3) - 4/6)
     group: the means of both classes are equal at both speeds: -ln(e / (e + 2)), times 2
     """
-    algorithm = TCL(TASK, readout(), group_weight=2.0, temperature=1.0)
+    algorithm = TCL(TASK, readout(), weight=9.0, group_weight=2.0, temperature=1.0)
     output = algorithm(batch, 0.5)
     assert {name: term.item() for name, term in output.terms.items()} == close(
         {

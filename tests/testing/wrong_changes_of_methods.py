@@ -171,7 +171,8 @@ CHANGES = [
       "gather missing", ("comatch", "simmatch")),
 
     # distill
-    M("distill.py", "sharpen(batch.predictions.log(), self.temperature)", "batch.predictions", "not sharpened"),
+    M("distill.py", "sharpen(batch.predictions.log(), self.temperature)", "batch.predictions",
+      "not sharpened"),
     M("distill.py", "masked_cross_entropy(strong, pseudo)", "masked_cross_entropy(strong.flip(0), pseudo)",
       "predictions of other clips"),
     M("distill.py", "confidence >= self.threshold", "confidence < self.threshold", "the unsure are used"),
