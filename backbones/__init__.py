@@ -72,29 +72,8 @@ def create(
             do not fit.
     """
     builder = find(name)
-    problems = [
-        f"{what} must be a whole number of at least 1, not {value}"
-        for what, value in (("num_classes", num_classes), ("frames", frames), ("size", size))
-        if value != int(value) or value < 1
-    ]
-    if motion and frames == 1:
-        problems.append("a clip of one frame has no motion: give at least 2 frames")
-    if not (width > 0 and math.isfinite(width)):
-        problems.append(f"width must be a positive number, not {width}")
-    if problems:
-        raise InputError(*(f"backbone {name}: {problem}" for problem in problems))
-    options: dict[str, Any] = {"frames": frames, "size": size}
-    if _takes(builder, "width"):
-        options["width"] = width
-    elif width != 1.0:
-        raise InputError(
-            f"backbone {name} has only one width, so {width:g} is not possible: give 1, or another backbone; "
-            f"backbones with a width: {', '.join(_with_width())}"
-        )
-    if architecture is not None:
-        if not _takes(builder, "architecture"):
-            raise InputError(f"backbone {name} has no architecture to choose: leave architecture out")
-        options["architecture"] = architecture
+    _check_numbers(name, num_classes, width, frames, size, motion)
+    options = _builder_options(name, builder, width, architecture) | {"frames": frames, "size": size}
     _check_callable(name, builder, num_classes, options)
     with _without_files_of_weights(name):
         network: nn.Module = builder(num_classes, **options)
@@ -111,6 +90,48 @@ def create(
         log.log(logging.WARNING if report.partial else logging.INFO, "%s: %s", name, report)
         loaded(report)
     return Probe(network, probe, num_classes, frames=frames, size=size) if probe else network
+
+
+def _check_numbers(name: str, num_classes: int, width: float, frames: int, size: int, motion: bool) -> None:
+    """Check the arguments of `create` that every backbone has.
+
+    Raises:
+        InputError: every number that no network can have.
+    """
+    problems = [
+        f"{what} must be a whole number of at least 1, not {value}"
+        for what, value in (("num_classes", num_classes), ("frames", frames), ("size", size))
+        if value != int(value) or value < 1
+    ]
+    if motion and frames == 1:
+        problems.append("a clip of one frame has no motion: give at least 2 frames")
+    if not (width > 0 and math.isfinite(width)):
+        problems.append(f"width must be a positive number, not {width}")
+    if problems:
+        raise InputError(*(f"backbone {name}: {problem}" for problem in problems))
+
+
+def _builder_options(
+    name: str, builder: Callable[..., nn.Module], width: float, architecture: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return those arguments of a backbone's function that not every backbone has.
+
+    Raises:
+        InputError: the backbone has no width or architecture, and another than the usual one is given.
+    """
+    options = dict[str, Any]()
+    if _takes(builder, "width"):
+        options["width"] = width
+    elif width != 1.0:
+        raise InputError(
+            f"backbone {name} has only one width, so {width:g} is not possible: give 1, or another backbone; "
+            f"backbones with a width: {', '.join(_with_width())}"
+        )
+    if architecture is not None:
+        if not _takes(builder, "architecture"):
+            raise InputError(f"backbone {name} has no architecture to choose: leave architecture out")
+        options["architecture"] = architecture
+    return options
 
 
 def find(name: str) -> Callable[..., nn.Module]:

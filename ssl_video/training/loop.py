@@ -64,12 +64,11 @@ def fit(
         Stopped: `stopping` returned True in any process; the checkpoint is written.
         InputError: a loss is not finite, or the folder cannot be written.
     """
-    spec, processes = run.spec, run.processes
 
     def filling(done: int, total: int) -> None:
         report(RunProgress("features", done, total, 0))
         # Of several processes, each would have to stop at the same place.
-        if processes.size == 1 and stopping():
+        if run.processes.size == 1 and stopping():
             raise Stopped
 
     run.prepare(filling)
@@ -77,6 +76,17 @@ def fit(
         return run.solve()
     if run.step == 0:
         start_heads(run, filling)
+    _take_steps(run, report, stopping, trackers)
+
+
+def _take_steps(
+    run: Training,
+    report: Callable[[RunProgress], None],
+    stopping: Callable[[], bool],
+    trackers: Trackers | None,
+) -> None:
+    """Take all steps that are left; see `fit`."""
+    spec, processes = run.spec, run.processes
     recorder = Recorder(run.records, processes, trackers)
     keeper = PseudoLabelLog(run.records, processes)
     update = _Update(run, keeper)
