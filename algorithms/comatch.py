@@ -76,7 +76,7 @@ class CoMatch(Algorithm):
         super().__init__()
         self.model, self.threshold, self.weight, self.passes = model, threshold, weight, passes
         self.contrast_weight, self.contrast_threshold = contrast_weight, contrast_threshold
-        self.smoothing, self.temperature = smoothing, temperature
+        self.smoothing = smoothing
         self.features = Features(model, task.num_classes)
         self.memory = ClipMemory(self.features.size, task.num_classes, memory, temperature)
         self.align = UniformAlignment(task.num_classes)
@@ -113,7 +113,7 @@ class CoMatch(Algorithm):
         Returns:
             Pseudo-labels (U,) with distributions, and the predictions (U, classes) before they were smoothed.
         """
-        probability = self.align(logits.softmax(-1))
+        probability = self.align(logits.float().softmax(-1))
         target = self.memory.smooth(
             probability, self.memory.similarity(self.memory(features)), self.smoothing
         )
@@ -135,6 +135,6 @@ class CoMatch(Algorithm):
         target, one, other = gather(pseudo.distribution), gather(one), gather(other)
         with torch.autocast(one.device.type, enabled=False):
             wanted = (target @ target.T).fill_diagonal_(1)
-            found = (one @ other.T / max(self.temperature, 1e-3)).log_softmax(-1)
+            found = (one @ other.T / self.memory.temperature).log_softmax(-1)
         wanted = F.normalize(wanted * (wanted >= self.contrast_threshold), p=1)
         return -(wanted * found).sum(-1).mean()

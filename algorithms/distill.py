@@ -22,7 +22,7 @@ class Distill(Algorithm):
             --all-classes`, or one of your own.
         threshold: minimum confidence of a used prediction; 0 uses all.
         weight: weight of the unlabeled term.
-        temperature: exponent 1 / T of the probabilities; 1 leaves them as they are, 0 gives hard labels.
+        temperature: of the predictions; 1 leaves them as they are, larger is softer, 0 gives hard labels.
     """
 
     paper = Paper(

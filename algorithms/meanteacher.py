@@ -42,7 +42,7 @@ class MeanTeacher(EMATeacherAlgorithm):
         "sigmoid.",
         "`decay` is the paper's value after its ramp; the paper uses 0.99 before. Until the decay is "
         "reached, the teacher is an average of about the last tenth of the steps so far "
-        "(`parts.teacher.effective_decay`); in the paper's code, it is the plain mean of all states, which "
+        "(`parts.teacher.teacher_decay`); in the paper's code, it is the plain mean of all states, which "
         "lags behind in short runs.",
         "The teacher is in evaluation mode: it uses the averaged batch-norm statistics and no dropout.",
         "Labeled and unlabeled clips share one forward pass and its batch-norm statistics, as in the paper.",

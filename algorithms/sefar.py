@@ -62,7 +62,7 @@ class SeFAR(EMATeacherAlgorithm):
         "In the code, the RandAugment of strong clips is never reached. Here they have it, as in the paper.",
         "With several processes, each mixes its own shard of the batch, with its own draws.",
         "Until the decay is reached, the teacher is an average of about the last tenth of the steps so far "
-        "(`parts.teacher.effective_decay`).",
+        "(`parts.teacher.teacher_decay`).",
         "Labeled, strong and mixed clips are normalised by their own batch-norm statistics, if the network "
         "has batch norm, and only the labeled clips update the running averages. The paper's network has no "
         "batch norm.",

@@ -109,11 +109,9 @@ class SimMatch(Algorithm):
         Returns:
             Pseudo-labels (U,) with distributions, and (U, memory), whose rows have the sum 1.
         """
-        probability = self.align(logits.softmax(-1))
+        probability = self.align(logits.float().softmax(-1))
         similarity = self.memory.similarity(self.memory(features))
         target = self.memory.smooth(probability, similarity, self.smoothing)
         confidence, label = target.max(-1)
-        # Each labeled clip gets as much as its class is likely.
-        unfolded = similarity.exp() * (probability @ self.memory.classes.rows.T)
         pseudo = Pseudo(label, (confidence >= self.threshold).float(), target)
-        return pseudo, F.normalize(unfolded, p=1, eps=torch.finfo(unfolded.dtype).tiny)
+        return pseudo, self.memory.unfold(probability, similarity)

@@ -62,7 +62,7 @@ class SVFormer(EMATeacherAlgorithm):
         "The labels are mixed by the mixed area; the code uses the fraction drawn before it is rounded to "
         "patches.",
         "Until the decay is reached, the teacher is an average of about the last tenth of the steps so far "
-        "(`parts.teacher.effective_decay`).",
+        "(`parts.teacher.teacher_decay`).",
         "Labeled, strong and mixed clips are normalised by their own batch-norm statistics, if the network "
         "has batch norm, and only the labeled clips update the running averages. The paper's network has no "
         "batch norm.",

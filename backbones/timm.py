@@ -113,8 +113,14 @@ class FrameGrid(nn.Module):
 
 
 def as_grid(clip: Tensor, across: int) -> Tensor:
-    """Return the frames of a clip (N, 3, T, H, W) as one image (N, 3, across * H, across * W)."""
+    """Return the frames of a clip (N, 3, T, H, W) as one image (N, 3, across * H, across * W).
+
+    Raises:
+        ValueError: there are more frames than places.
+    """
     count, channels, length, height, width = clip.shape
+    if length > across**2:
+        raise ValueError(f"{length} frames do not fit into a grid of {across} x {across}")
     full = F.pad(clip, (0, 0, 0, 0, 0, across**2 - length))
     grid = full.reshape(count, channels, across, across, height, width).transpose(3, 4)
     return grid.reshape(count, channels, across * height, across * width)

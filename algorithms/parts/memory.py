@@ -99,7 +99,23 @@ class ClipMemory(nn.Module):
             similarity: logs of probabilities, (N, size).
             fraction: that of the clips' own probabilities.
         """
-        return fraction * probability + (1 - fraction) * similarity.exp() @ self.classes.rows
+        with torch.autocast(probability.device.type, enabled=False):
+            return fraction * probability + (1 - fraction) * similarity.exp() @ self.classes.rows
+
+    @torch.no_grad()
+    def unfold(self, probability: Tensor, similarity: Tensor) -> Tensor:
+        """Return similarities in which each remembered clip counts as much as its class is likely.
+
+        Args:
+            probability: (N, classes).
+            similarity: logs of probabilities, (N, size).
+
+        Returns:
+            Probabilities (N, size).
+        """
+        with torch.autocast(probability.device.type, enabled=False):
+            unfolded = similarity.exp() * (probability @ self.classes.rows.T)
+        return F.normalize(unfolded, p=1, eps=torch.finfo(unfolded.dtype).tiny)
 
     @torch.no_grad()
     def add(self, projected: Tensor, probability: Tensor) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ssl_video.contract import Algorithm
 
 
-def effective_decay(updates: Tensor, decay: float) -> Tensor:
+def teacher_decay(updates: Tensor, decay: float) -> Tensor:
     """Return the effective decay of a teacher's update 1, 2, ..., n: d = min(decay, (1 + n) / (10 + n)).
 
     Until `decay` is reached, the teacher is an average of about the last tenth of the steps so far, as in
@@ -53,9 +53,9 @@ class Teacher(Frozen):
 
     @torch.no_grad()
     def update(self, student: nn.Module) -> None:
-        """Update teacher <- d * teacher + (1 - d) * student, with the d of `effective_decay`."""
+        """Update teacher <- d * teacher + (1 - d) * student, with the d of `teacher_decay`."""
         self.updates += 1
-        decay = effective_decay(self.updates, self.decay)
+        decay = teacher_decay(self.updates, self.decay)
         for mine, theirs in _pairs(self.network, student):
             if mine.is_floating_point():
                 mine.lerp_(theirs, (1 - decay).to(mine.dtype))

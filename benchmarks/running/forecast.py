@@ -18,7 +18,7 @@ from ssl_video.display import duration
 from ssl_video.networks import assemble
 from ssl_video.registry import algorithms
 from ssl_video.runs.folder import run_folder
-from ssl_video.spec import AUTO, Spec, configuration
+from ssl_video.spec import AUTO, Spec
 
 _DEFAULTS = Spec().model_dump()
 
@@ -127,7 +127,7 @@ def _grouped(specs: Sequence[Spec], names: Sequence[str | None]) -> dict[str, li
     """Return each run once, by its configuration."""
     groups = dict[str, dict[Hashable, _Run]]()
     for spec, name in zip(specs, names, strict=True):
-        configured = configuration(spec, assemble.source(spec))
+        configured = assemble.configured(spec)
         run = _Run(spec, name or _identity(spec, configured))
         # Files with the same name may hold different data.
         groups.setdefault(configured, {}).setdefault(name or (run.identity, spec.data, spec.root), run)

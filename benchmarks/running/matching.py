@@ -88,7 +88,7 @@ def _seconds(spec: Spec, results: Path, device: torch.device) -> float:
         same = spec.model_copy(update={"steps": 1})
         # A CPU by its type, as the machines of a cluster differ in it; GPUs differ by factors.
         name = devices.gpu(str(device)).name if device.type == "cuda" else device.type
-        key = digest([configuration(same, assemble.source(spec)), name])
+        key = digest([assemble.configured(same), name])
         if key not in known:
             known[key] = float(f"{costs.seconds(spec, device):.4g}")
             replace_text(file, json.dumps(known, indent=1))

@@ -12,7 +12,7 @@ from filelock import FileLock
 from ssl_video.contract import Algorithm
 from ssl_video.data import dataset
 from ssl_video.data.dataset import Data, draw, load, read_index, with_protocol
-from ssl_video.data.importers.predictions import predictions_for
+from ssl_video.data.importers import predictions
 from ssl_video.data.index import Index
 from ssl_video.data.partitions import partition
 from ssl_video.data.partitions.partition import Partition
@@ -84,7 +84,7 @@ class Checked:
     @property
     def name(self) -> str:
         """The name that the plan of the run will have."""
-        configured = configuration(self.spec, assemble.source(self.spec))
+        configured = assemble.configured(self.spec)
         return run_name(self.spec, configured, self.index, self.partition)
 
 
@@ -112,7 +112,7 @@ def check(
     for spec in specs:
         if dataset.index_key(spec) not in indexes:
             indexes[dataset.index_key(spec)] = read_index(spec, progress, skip_broken=execution.skip_broken)
-    drawn = dict[tuple[object, ...], Partition]()
+    drawn, read = dict[tuple[object, ...], Partition](), set[tuple[object, ...]]()
 
     def checked(spec: Spec) -> Checked:
         index = indexes[dataset.index_key(spec)]
@@ -125,8 +125,11 @@ def check(
         key = _partition_key(spec)
         if key not in drawn:
             drawn[key] = draw(spec, index)
-        check_clips(spec, built[configuration(spec)], drawn[key], execution)
-        predictions_for(built[configuration(spec)], index, drawn[key].unlabeled)
+        algorithm = built[configuration(spec)]
+        check_clips(spec, algorithm, drawn[key], execution)
+        if (table := (predictions.file_of(algorithm), *key)) not in read:
+            predictions.predictions_for(algorithm, index, drawn[key].unlabeled)
+            read.add(table)
         return Checked(spec, index, drawn[key])
 
     return _collect(specs, checked)
@@ -197,12 +200,14 @@ def _names(spec: Spec, device: torch.device) -> Spec:
         problems += error.problems
     if problems:
         raise InputError(*problems)
-    return spec
+    return assemble.with_absolute_predictions(spec)
 
 
 def _build(spec: Spec, execution: Execution, known: dict[str, Any]) -> Algorithm:
     # A backbone that cannot be built for two classes cannot be built for any other number.
     algorithm = assemble.check(spec, num_classes=2, known=known)
+    if problem := predictions.missing(algorithm):
+        raise InputError(problem)
     check_shards(spec, algorithm, execution.processes)
     check_networks(spec, algorithm, execution)
     return algorithm

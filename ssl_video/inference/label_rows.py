@@ -38,7 +38,8 @@ def row_of(
         # The label for none takes the first place, and the network's own moves to the second.
         row |= {"label": UNKNOWN, "second_label": row["label"], "second_probability": row["probability"]}
     if all_classes:
-        row |= {name: _rounded(one) for name, one in zip(classes, found.probabilities, strict=True)}
+        # By digits, not decimals: small probabilities count where a temperature softens them.
+        row |= {name: float(f"{one:.6g}") for name, one in zip(classes, found.probabilities, strict=True)}
     return row
 
 

@@ -259,9 +259,9 @@ def _typed(columns: Sequence[str], fields: list[str]) -> Row:
 
 
 def _texts(columns: Sequence[str], row: Row) -> list[str]:
-    """Return the fields of a row in a .csv file; numbers have up to six decimals."""
+    """Return the fields of a row in a .csv file; numbers have up to six decimals, of classes six digits."""
     cells = csv_cells.mark_row({name: row.get(name) for name in columns})
-    return [_text(cell) for cell in cells.values()]
+    return [_text(cell) if name in COLUMNS else f"{cell:.6g}" for name, cell in cells.items()]
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ssl_video.data import dataset
+from ssl_video.data.importers.manifest import KNOWN
 from ssl_video.data.importers.to_label import Given
 from ssl_video.data.paths import cache_dir
 from ssl_video.data.progress import Progress
@@ -61,7 +62,9 @@ class Asked:
             raise InputError(f"abstain must be a probability between 0 and 1, found {self.abstain:g}")
         if self.abstain is not None and UNKNOWN in classes:
             raise InputError(f"abstain: the model has a class {UNKNOWN!r}, which would mean two things")
-        if self.all_classes and (alike := [name for name in classes if name.lower() in COLUMNS]):
+        # A table is a manifest, too, in which these columns have a meaning.
+        reserved = {*COLUMNS, *KNOWN, "split"}
+        if self.all_classes and (alike := [name for name in classes if name.lower() in reserved]):
             raise InputError(f"all_classes: a class is called like another column: {some(alike)}")
 
 

@@ -17,7 +17,7 @@ from ssl_video.backbones.probe import Probe
 from ssl_video.backbones.transformers import ModelSettings
 from ssl_video.backbones.weights import WeightReport
 from ssl_video.contract import Algorithm, Network, Task
-from ssl_video.data.importers import predictions
+from ssl_video.data.importers import absolute, predictions
 from ssl_video.data.pool import requests
 from ssl_video.data.views.augment import RECIPES
 from ssl_video.data.views.sampling import ClipShape
@@ -27,7 +27,7 @@ from ssl_video.networks.fine_tuning import FineTuning
 from ssl_video.networks.plugins import named
 from ssl_video.registry import algorithms
 from ssl_video.registry import backbones as backbone_registry
-from ssl_video.spec import NetworkSpec, Spec, check_options
+from ssl_video.spec import NetworkSpec, Spec, check_options, configuration
 
 ALGORITHM, EMA = "algorithm", "ema"  # the parts of an assembly
 
@@ -233,8 +233,6 @@ def check(spec: Spec, num_classes: int, known: dict[str, Probe] | None = None) -
                 requests({name: view}, shapes)
             except InputError as error:
                 problems += [f"view {name!r} of {spec.algorithm}: {problem}" for problem in error.problems]
-        if problem := predictions.missing(algorithm):
-            problems.append(problem)
     except InputError as error:
         problems += error.problems
     if problems:
@@ -242,12 +240,21 @@ def check(spec: Spec, num_classes: int, known: dict[str, Probe] | None = None) -
     return algorithm
 
 
-def source(spec: Spec) -> str:
-    """Return the parts of a run's identity beside `spec`: plugins' code, hashes of weights and predictions.
+def configured(spec: Spec) -> str:
+    """Return the configuration hash of a resolved specification, see `spec.configuration`.
+
+    Plugins' code, weights and predictions count with their content; of predictions, where they are does not.
 
     Raises:
         InputError: weights or predictions that cannot be read.
     """
+    option = _constructor(spec).predictions_from
+    here = spec.model_copy(update={"options": {**spec.options, option: ""}}) if option else spec
+    return configuration(here, _source(spec))
+
+
+def _source(spec: Spec) -> str:
+    """Return the parts of a run's identity beside `spec`: plugins' code, hashes of weights and tables."""
     networks = spec.networks.values()
     code = [registry.code(name) for registry, name in named(spec)]
     code = [text for text in dict.fromkeys(code) if text]
@@ -255,6 +262,14 @@ def source(spec: Spec) -> str:
     option = _constructor(spec).predictions_from
     files = [predictions.identity(str(spec.options[option]))] if option else []
     return "\0".join(code + weights + files)
+
+
+def with_absolute_predictions(spec: Spec) -> Spec:
+    """Return a resolved specification whose file of predictions, if it has one, has an absolute path."""
+    option = _constructor(spec).predictions_from
+    if not option or not spec.options[option]:
+        return spec
+    return spec.model_copy(update={"options": {**spec.options, option: str(absolute(spec.options[option]))}})
 
 
 def label(spec: Spec) -> str:

@@ -39,6 +39,8 @@ class MyMethod(Algorithm):
     # View("strong", frames=4, stride=8), View("weak", window="own"), View("strong", copy=1), ...
     labeled = {"weak": View("weak")}
     unlabeled = {"weak": View("weak"), "strong": View("strong")}
+    # predictions_from = "teacher" names an option `teacher: str = ""`: the table of another model's
+    # predictions of the unlabeled clips. self.teacher holds it, and batches have `batch.predictions`.
 
     # Keyword arguments are the options of the method: --set options.threshold=0.9
     def __init__(

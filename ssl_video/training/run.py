@@ -19,7 +19,7 @@ from ssl_video.networks.flops import Operations
 from ssl_video.runs import checkpoint, pseudo_labels, weight_file
 from ssl_video.runs.folder import RunFolder
 from ssl_video.runs.result import Accuracies, Result
-from ssl_video.spec import Spec, configuration, digest, plain, setting, short_name
+from ssl_video.spec import Spec, digest, plain, setting, short_name
 from ssl_video.training import data_wait, machine, outputs
 from ssl_video.training.execution import Execution
 from ssl_video.training.loop import RunProgress, Stopped, fit
@@ -43,7 +43,7 @@ class Plan:
 
     def __init__(self, spec: Spec, data: Data, partition: Partition) -> None:
         self.spec, self.data, self.partition = spec, data, partition
-        self.configuration = configuration(spec, assemble.source(spec))
+        self.configuration = assemble.configured(spec)
         self.name = run_name(spec, self.configuration, data.index, partition)
 
 

@@ -1,5 +1,6 @@
 """Distillation against numbers worked out by hand."""
 
+import pytest
 import torch
 from helpers.losses import LABELS, LN2, TASK, Clips, Network, terms
 from helpers.numbers import close
@@ -20,7 +21,7 @@ def batch(labeled: dict[str, Tensor], clips: Clips) -> Batch:
 def test_strong_clips_learn_the_predictions(
     readout: Network, labeled: dict[str, Tensor], clips: Clips
 ) -> None:
-    """Weight 3: (2/3 LN2 + 1/3 * 2 LN2) + (0.6 LN2 + 0.4 * 2 LN2) = 8/3 * LN2 + ..., times 3 / 2."""
+    """Weight 3: (2/3 + 1/3 * 2) LN2 + (0.6 + 0.4 * 2) LN2 = (4/3 + 1.4) LN2, times 3 / 2."""
     algorithm = Distill(TASK, readout(), weight=3.0)
     assert terms(algorithm, batch(labeled, clips)) == close(
         {"labeled": 1.5 * LN2, "unlabeled": 1.5 * (4 / 3 + 1.4) * LN2}
@@ -44,3 +45,16 @@ def test_strong_clips_do_not_move_the_averages(labeled: dict[str, Tensor], clips
     Distill(TASK, network).train()(batch(labeled, clips), 0.5)
     counts = {m.num_batches_tracked.item() for m in network.modules() if isinstance(m, nn.BatchNorm3d)}
     assert counts == {1}
+
+
+@pytest.mark.parametrize(
+    ("temperature", "expected"),
+    [(0.0, [1, 0, 0]), (2.0, [0.5857864, 0.4142136, 0]), (1.0, [2 / 3, 1 / 3, 0])],
+)
+def test_targets_are_sharpened_or_softened(
+    readout: Network, labeled: dict[str, Tensor], clips: Clips, temperature: float, expected: list[float]
+) -> None:
+    """Temperature 2: square roots, of which 2/3 and 1/3 give sqrt(2) to 1. A probability of 0 stays."""
+    pseudo = Distill(TASK, readout(), temperature=temperature)(batch(labeled, clips), 0.5).pseudo["teacher"]
+    assert pseudo.distribution is not None
+    assert pseudo.distribution[0].tolist() == close(expected)

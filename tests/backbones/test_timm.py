@@ -101,6 +101,8 @@ def test_frames_stand_side_by_side() -> None:
     clip = torch.arange(1.0, 7.0).reshape(1, 1, 3, 1, 2).repeat(1, 3, 1, 1, 1)
     assert as_grid(clip, 2)[0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 0, 0]]
     assert as_grid(clip, 2).shape == (1, 3, 2, 4)
+    with pytest.raises(ValueError, match="3 frames do not fit into a grid of 1 x 1"):
+        as_grid(clip, 1)
 
 
 class Corner(nn.Module):

@@ -141,11 +141,12 @@ CHANGES = [
     M("actnetformer.py", "weak_gradient = True", "weak_gradient = False", "heads alone learn"),
 
     # simmatch
-    M("simmatch.py", "self.align(logits.softmax(-1))", "self.align(logits)", "logits for probabilities"),
+    M("simmatch.py", "self.align(logits.float().softmax(-1))", "self.align(logits)",
+      "logits for probabilities"),
     M("simmatch.py", "self.memory.smooth(probability, similarity, self.smoothing)", "probability",
       "not smoothed"),
-    M("simmatch.py", "similarity.exp() * (probability @ self.memory.classes.rows.T)", "similarity.exp()",
-      "similar clips of any class"),
+    M("parts/memory.py", "similarity.exp() * (probability @ self.classes.rows.T)", "similarity.exp()",
+      "similar clips of any class", ("simmatch",)),
     M("simmatch.py", "self.memory.similarity(self.memory(of_strong))",
       "self.memory.similarity(self.memory(of_weak))", "weak clips learn"),
     M("simmatch.py", "-(similar * found).sum(-1).mean()", "-(similar * found).mean()",

@@ -183,6 +183,25 @@ def test_a_step_has_the_same_clips_however_it_is_shared(make_plan: MakePlan, tmp
                 assert torch.equal(torch.cat([getattr(part, kind)[view] for part in parts]), clips)
 
 
+def test_predictions_belong_to_their_clips_however_a_step_is_shared(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    """Also from loading processes. The table gives a clip's class 0.7, so indices show whose row it is."""
+    values = {"algorithm": "distill", "labeled_batch": 4, "unlabeled_batch": 8}
+    plan, shared = make_plan(**values), make_plan(**values, accumulate=2)
+    whole = list(training(plan, tmp_path, ONE).batches())
+    loaded = list(training(plan, tmp_path, Execution("cpu", workers=1)).batches())
+    both = side_by_side(TWO, lambda: list(training(shared, tmp_path, TWO).batches()))
+    rows = training(plan, tmp_path, ONE).unlabeled
+    labels = torch.from_numpy(plan.data.index.labels[rows])
+    for step, expected in enumerate(whole):
+        assert expected.predictions is not None
+        assert torch.equal(expected.predictions.argmax(-1), labels[expected.indices])
+        assert torch.equal(loaded[step].predictions, expected.predictions)
+        parts: list[Batch] = [batches[2 * step + part] for batches in both for part in (0, 1)]
+        assert torch.equal(torch.cat([part.predictions for part in parts]), expected.predictions)
+
+
 @pytest.mark.parametrize("values", [{"labeled_batch": 3}, {"unlabeled_batch": 6, "accumulate": 2}], ids=str)
 def test_batches_that_cannot_be_shared(make_plan: MakePlan, tmp_path: Path, values: dict[str, Any]) -> None:
     plan = make_plan(algorithm="fixmatch", **{"labeled_batch": 4, "unlabeled_batch": 4} | values)

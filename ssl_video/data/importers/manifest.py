@@ -22,7 +22,7 @@ from ssl_video.files import read_text
 
 # Columns that say which part of a file a clip is: in seconds, or from a frame on and how many.
 _EDGES = (("start", "end"), ("offset", "frames"))
-_KNOWN = frozenset({"path", "label", "group", *_EDGES[0], *_EDGES[1]})
+KNOWN = frozenset({"path", "label", "group", *_EDGES[0], *_EDGES[1]})  # names of columns that mean something
 # Other names of start and end, which would otherwise be columns of no meaning.
 _ALIKE = re.compile(r"(?i)(time|t|seg(ment)?)?[_ ]?(begin|start|from|stop|end|to)[_ ]?(time|s|sec|seconds)?")
 # They say nothing of the data, so the folder names it.
@@ -71,7 +71,7 @@ def from_manifest(path: Path, split: str) -> RawIndex:
 
 def edges_by_other_names(columns: dict[str, pa.Array], split: str = "split") -> str:
     """Return a sentence about columns that may hold the parts of files by other names; "": there are none."""
-    alike = [name for name in columns if name not in (*_KNOWN, split) and _ALIKE.fullmatch(name)]
+    alike = [name for name in columns if name not in (*KNOWN, split) and _ALIKE.fullmatch(name)]
     if not alike or _edges(columns):
         return ""
     return (
@@ -81,7 +81,7 @@ def edges_by_other_names(columns: dict[str, pa.Array], split: str = "split") -> 
 
 def with_known_names(columns: dict[str, pa.Array], split: str = "split") -> dict[str, pa.Array]:
     """Return columns with the names that are known here in lower case: spreadsheets write Path and Label."""
-    known = {*_KNOWN, split}
+    known = {*KNOWN, split}
     return {
         low if (low := name.lower()) in known and low not in columns else name: values
         for name, values in columns.items()

@@ -2,11 +2,12 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import compute
 
 from ssl_video import csv_cells
 from ssl_video.contract import Algorithm
@@ -80,8 +81,8 @@ def read(file: Path, index: Index, rows: np.ndarray) -> np.ndarray:
 
     Args:
         file: absolute path of a .csv or .tsv table with the column `path`, perhaps `start` and `end`, and for
-            each class a column of its name with probabilities. Other columns, and rows without probabilities,
-            are left out.
+            each class a column of its name with probabilities. Other columns, rows without probabilities and
+            rows of other clips are left out.
         index: the data set.
         rows: the rows of the clips.
 
@@ -93,33 +94,35 @@ def read(file: Path, index: Index, rows: np.ndarray) -> np.ndarray:
             clip, or none.
     """
     with reading():
-        columns = with_known_names(read_table(file))
-        _check_columns(file, columns, index.classes)
-        raw = RawIndex(str(file))
-        clips = clips_of(file, columns)
-        values, problems = _probabilities(file, columns, index.classes)
-        given = [number for number, value in enumerate(values) if not np.isnan(value).any()]
-        clips, values = [clips[number] for number in given], values[given]
-        files = files_of(clips, file, index, raw)
-        problems += raw.problems
-        found = _by_clip(clips, values, files, problems)
+        given = read_table(file)
+        _check_columns(file, given, index.classes)
+        # The others alone, because a class may be called like a column of a manifest, such as "Group".
+        others = {
+            name: column for name, column in given.items() if csv_cells.unmark(name) not in index.classes
+        }
+        clips = clips_of(file, with_known_names(others))
+        values, problems = _probabilities(file, given, index.classes)
+        filled = np.flatnonzero(~np.isnan(values).any(1)).tolist()
+        clips, raw = [clips[number] for number in filled], RawIndex(str(file))
+        found = _by_clip(clips, values[filled], files_of(clips, file, index, raw), problems)
         wanted = [clip_of(index.paths[row]) for row in rows.tolist()]
         absent = [
             index.ids[row] for row, clip in zip(rows.tolist(), wanted, strict=True) if clip not in found
         ]
-        if absent and not problems:
-            number = f"{len(absent)} of {counted(len(rows), 'unlabeled clip', 'have')}"
-            problems.append(f"{number} no predictions: {some(absent)}")
+    if absent and not problems:
+        number = f"{len(absent)} of {counted(len(rows), 'unlabeled clip', 'have')}"
+        # Rows of files that are not here are of no interest, unless they may be those of these clips.
+        problems = [f"{number} no predictions: {some(absent)}", *raw.problems]
     if problems:
         raise InputError(*(f"{file}: {problem}" for problem in problems))
     return np.stack([found[clip] for clip in wanted]) if len(rows) else values[:0].astype(np.float32)
 
 
-def _check_columns(file: Path, columns: dict[str, pa.Array], classes: Sequence[str]) -> None:
+def _check_columns(file: Path, columns: Mapping[str, pa.Array], classes: Sequence[str]) -> None:
     """Raise an `InputError` if a table lacks columns, or classes have the names of other columns."""
-    if "path" not in columns:
+    if not any(name.lower() == "path" and name not in classes for name in columns):
         raise InputError(f"{file}: a table of predictions has the column path, and one for each class")
-    if reserved := [name for name in classes if name.lower() in _OTHERS]:
+    if reserved := [name for name in classes if name in _OTHERS]:
         raise InputError(f"{file}: a class is called like another column: {some(reserved)}; rename it")
     if lacking := [name for name in classes if csv_cells.mark(name) not in columns]:
         raise InputError(
@@ -129,14 +132,11 @@ def _check_columns(file: Path, columns: dict[str, pa.Array], classes: Sequence[s
 
 
 def _probabilities(
-    file: Path, columns: dict[str, pa.Array], classes: Sequence[str]
+    file: Path, columns: Mapping[str, pa.Array], classes: Sequence[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Return the probabilities of each row, (rows, classes), NaN where there are none, and problems."""
-    problems, made = list[str](), list[np.ndarray]()
-    for name in classes:
-        texts = columns[csv_cells.mark(name)].to_pylist()
-        made.append(np.array([_number(one) for one in texts], np.float64))
-    values = np.stack(made, axis=1)
+    problems = list[str]()
+    values = np.stack([_numbers(columns[csv_cells.mark(name)]) for name in classes], axis=1)
     empty, total = np.isnan(values).all(1), values.sum(1)
     wrong = ~empty & ~((values >= 0).all(1) & (np.abs(total - 1) <= _OFF))
     if wrong.any():
@@ -149,15 +149,23 @@ def _probabilities(
     return (values / np.where(empty | wrong, 1, total)[:, None]).astype(np.float32), problems
 
 
-def _number(text: str) -> float:
-    """Return the number in a cell; NaN in an empty one, and infinity for what is none."""
-    if not text:
-        return math.nan
+def _numbers(texts: pa.Array) -> np.ndarray:
+    """Return the numbers of a column, (rows,): NaN in empty cells, infinity in those that hold no number."""
+    filled = compute.if_else(compute.equal(texts, ""), None, texts)
     try:
-        found = float(text)
+        found = compute.cast(filled, pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        found = np.array([_number(one) for one in filled.to_pylist()], np.float64)
+    # Arrow reads the word nan as a number, too.
+    empty = filled.is_null().to_numpy(zero_copy_only=False)
+    return np.where(empty, np.nan, np.where(np.isfinite(found), found, np.inf))
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
     except ValueError:
         return math.inf
-    return found if math.isfinite(found) else math.inf
 
 
 def _by_clip(

@@ -43,6 +43,24 @@ def constructor(subject: Subject) -> None:
 
 
 @check(
+    "predictions",
+    promise="`predictions_from`, if given, names a text option and the attribute that holds it.",
+    reason="A run reads the table that the option names, and a training loop of one's own that of the "
+    "attribute.",
+    networks=_ONCE,
+    fix='predictions_from = "teacher"; teacher: str = "" in the constructor, and self.teacher = teacher.',
+)
+def predictions(subject: Subject) -> None:
+    name = subject.constructor.predictions_from
+    if not name:
+        raise NotApplicable("it asks for no predictions of another model")
+    if subject.options.get(name) != "":
+        raise Failed(f'{name} is no option with the default ""')
+    if getattr(subject.build(**{name: "table.csv"}), name, None) != "table.csv":
+        raise Failed(f"the attribute {name} is not the option's value")
+
+
+@check(
     "description",
     promise="The class's docstring summarises the method in a line and describes every option.",
     reason="Lists show its first line, and a user who sets an option needs its meaning, unit and source.",

@@ -76,3 +76,19 @@ def test_uniform_alignment() -> None:
     assert align(torch.tensor([[0.9, 0.1], [0.7, 0.3]])).sum(-1).tolist() == close([1, 1])
     assert align(torch.tensor([[0.6, 0.4]]))[0].tolist() == close([9 / 23, 14 / 23])
     assert align(torch.tensor([[0.2, 0.8]]))[0].tolist() == close([3 / 11, 8 / 11])
+
+
+def test_products_are_not_rounded_under_autocast(clips: ClipMemory) -> None:
+    """Targets are compared with thresholds such as 0.95, which bfloat16 rounds to 0.949."""
+    similarity, probability = clips.similarity(torch.eye(3)), torch.tensor([[0.7, 0.3]]).expand(3, 2)
+    expected = clips.smooth(probability, similarity, 0.9), clips.unfold(probability, similarity)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = clips.smooth(probability, similarity, 0.9), clips.unfold(probability, similarity)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_a_remembered_clip_counts_as_its_class_is_likely(clips: ClipMemory) -> None:
+    """Similarities e, 1, 1 times the probabilities 0.6, 0.6, 0.4 of their classes."""
+    found = clips.unfold(torch.tensor([[0.6, 0.4]]), clips.similarity(torch.eye(3)[:1]))
+    total = 0.6 * E + 1
+    assert found[0].tolist() == close([0.6 * E / total, 0.6 / total, 0.4 / total, 0])

@@ -112,7 +112,7 @@ def test_parts_of_a_recording(tmp_path: Path) -> None:
             ["lab/unlabeled/4.mp4,1,0", "lab/unlabeled/4.mp4,0,1", "lab/unlabeled/5.mp4,1,0"],
             "a clip has two different predictions: 'lab/unlabeled/4.mp4 (line 3)'",
         ),
-        ("path,run,sit", ["gone.mp4,1,0", "lab/unlabeled/5.mp4,1,0"], "gone.mp4"),
+        ("path,run,sit", ["gone.mp4,1,0", "lab/unlabeled/5.mp4,1,0"], "1 of 2 files do not exist"),
     ],
 )
 def test_mistakes(found: Callable[..., np.ndarray], header: str, rows: list[str], sentence: str) -> None:
@@ -120,12 +120,24 @@ def test_mistakes(found: Callable[..., np.ndarray], header: str, rows: list[str]
     assert any(sentence in problem for problem in told), told
 
 
-def test_a_class_that_is_called_like_a_column(tmp_path: Path) -> None:
-    touch(tmp_path / "lab", "Path/0.mp4", "Path/1.mp4", "sit/2.mp4", "sit/3.mp4")
+def test_rows_of_other_clips_are_left_out(found: Callable[..., np.ndarray]) -> None:
+    """As of test clips that are not on this machine."""
+    made = found("lab/unlabeled/4.mp4,1,0", "lab/unlabeled/5.mp4,0,1", "/away/test/7.mp4,0.5,0.5")
+    assert made.tolist() == [[1, 0], [0, 1]]
+
+
+def test_classes_that_are_called_like_other_columns(tmp_path: Path) -> None:
+    """`Group` is a column of manifests, and a class here; with `path`, a table has no second column."""
+    touch(tmp_path / "lab", "Group/0.mp4", "Group/1.mp4", "=sit/2.mp4", "=sit/3.mp4")
     index = read(tmp_path / "lab", unsplit="train")
-    table = manifest(tmp_path, "path,sit", "lab/sit/2.mp4,1", name="table.csv")
+    rows = [f"lab/{name},{value},{1 - value}" for name, value in zip(index.ids, (0, 0, 1, 1), strict=True)]
+    table = manifest(tmp_path, "path,Group,'=sit", *rows, name="table.csv")
+    assert predictions.read(table, index, index.rows("train")).tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+    touch(tmp_path / "other", "path/0.mp4", "path/1.mp4", "sit/2.mp4", "sit/3.mp4")
+    index = read(tmp_path / "other", unsplit="train")
+    table = manifest(tmp_path, "Path,path,sit", "other/sit/2.mp4,0,1", name="table.csv")
     (problem,) = problems(predictions.read, table, index, index.rows("train"))
-    assert "a class is called like another column: 'Path'" in problem
+    assert "a class is called like another column: 'path'" in problem
 
 
 def test_equal_files_have_one_identity(tmp_path: Path) -> None:
