@@ -3,6 +3,7 @@
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -56,7 +57,7 @@ def predictions(subject: Subject) -> None:
         raise NotApplicable("it asks for no predictions of another model")
     if subject.options.get(name) != "":
         raise Failed(f'{name} is no option with the default ""')
-    if getattr(subject.build(**{name: "table.csv"}), name, None) != "table.csv":
+    if getattr(subject.build(**dict[str, Any]({name: "table.csv"})), name, None) != "table.csv":
         raise Failed(f"the attribute {name} is not the option's value")
 
 
