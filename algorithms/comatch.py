@@ -82,7 +82,7 @@ class CoMatch(Algorithm):
         self.align = UniformAlignment(task.num_classes)
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Return cross-entropy + weight * masked cross-entropy (eq. 3) + that of the graph (eq. 8)."""
+        """Return cross-entropy + weight * masked cross-entropy + that of the graph."""
         u = batch.unlabeled
         both = torch.cat([u["strong"], u["strong/again"]])
         with self.features.captured() as last:
@@ -104,7 +104,7 @@ class CoMatch(Algorithm):
 
     @torch.no_grad()
     def targets(self, logits: Tensor, features: Tensor) -> tuple[Pseudo, Tensor]:
-        """Return pseudo-labels from the predictions of weak clips and of similar clips (eq. 4).
+        """Return pseudo-labels from the predictions of weak clips and of similar clips.
 
         Args:
             logits: (U, classes).
@@ -121,7 +121,7 @@ class CoMatch(Algorithm):
         return Pseudo(label, (confidence >= self.threshold).float(), target), probability
 
     def graph(self, pseudo: Pseudo, one: Tensor, other: Tensor) -> Tensor:
-        """Return the cross-entropy between the graphs of predictions (eq. 5) and of features (eq. 6).
+        """Return the cross-entropy between the graphs of predictions and of features.
 
         Args:
             pseudo: pseudo-labels (U,) with distributions.

@@ -80,7 +80,7 @@ class SimMatch(Algorithm):
         self.align = UniformAlignment(task.num_classes)
 
     def loss(self, batch: Batch, progress: float) -> LossOutput:
-        """Return cross-entropy + weight * masked cross-entropy (eq. 3) + that of the similarities (eq. 7)."""
+        """Return cross-entropy + weight * masked cross-entropy + that of the similarities."""
         u = batch.unlabeled
         with self.features.captured() as last:
             labeled, weak, strong = forward_views(
@@ -100,7 +100,7 @@ class SimMatch(Algorithm):
 
     @torch.no_grad()
     def targets(self, logits: Tensor, features: Tensor) -> tuple[Pseudo, Tensor]:
-        """Return pseudo-labels (eq. 10) and target similarities (eq. 9).
+        """Return pseudo-labels and target similarities.
 
         Args:
             logits: (U, classes), of weak clips.
