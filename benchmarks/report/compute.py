@@ -43,6 +43,7 @@ _COSTS = (
     TableColumn("top-1 %", "number"),
     TableColumn("seconds", "number", "of training and evaluation, mean over runs"),
     TableColumn("clips/s", "number", "videos read in training, divided by these seconds"),
+    TableColumn("waiting %", "number", "of the training, waiting for clips: above 20 % the loader decides"),
     TableColumn(
         "training GFLOPs", "number", "10^9 multiply-adds of the whole training, forward and backward"
     ),
@@ -120,6 +121,7 @@ def _costs(cell: Cell, mean: dict[str, float]) -> list[str]:
     return [
         _digits(seconds),
         _digits(mean["clips_seen"] / seconds if seconds else math.nan),
+        _digits(100 * mean["data_wait"]),
         *map(_digits, (cost.training_gflops, cost.multiple)),
         NO_RUN if math.isnan(cell.gain_per_cost) else f"{100 * cell.gain_per_cost:+.1f}".replace("-", "−"),
         *map(_digits, (cost.gflops, mean["parameters"] / 1e6, mean["parameters_trained"] / 1e6)),
@@ -136,7 +138,7 @@ def _digits(value: float) -> str:
 def _means(frame: pd.DataFrame) -> dict[Any, dict[str, float]]:
     """Return means over runs of the costs that the comparison lacks, by method and labels."""
     groups = frame.groupby([*METHOD_KEYS, *COLUMN_KEYS])
-    names = ["clips_seen", "parameters", "parameters_trained"]
+    names = ["clips_seen", "data_wait", "parameters", "parameters_trained"]
     means = groups[names].mean()
     rows = means.itertuples(index=False, name=None)
     return {key: dict(zip(names, row, strict=True)) for key, row in zip(means.index, rows, strict=True)}

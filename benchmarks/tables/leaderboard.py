@@ -32,7 +32,10 @@ _ORDER = ["dataset", "protocol", "algorithm", "configuration", "draw", "seed", "
 # Columns of the frame that are not in the CSV.
 FURTHER = ("predictors", "pseudo_labels_used", "spec")
 # Columns that tables of older versions lack.
-_NEWER = {*Environment.model_fields, "gflops", "training_gflops", "validation", "without_label"}
+_NEWER = {
+    *Environment.model_fields,
+    *("data_wait", "gflops", "training_gflops", "validation", "without_label"),
+}
 _TYPES = {name: kind for name, kind in COLUMN_TYPES.items() if kind.endswith("64")}
 
 

@@ -116,8 +116,10 @@ class Result(BaseModel):
     temperatures: dict[str, FiniteFloat] = Field(default_factory=dict)
     seconds: FiniteFloat = Field(description="duration of training and evaluation, in seconds")
     train_seconds: FiniteFloat
-    # Fraction of the training in which it waited for clips. Older versions did not measure it.
-    data_wait: FiniteFloat = 0.0
+    # Older versions did not measure it.
+    data_wait: FiniteFloat = Field(
+        default=0.0, description="fraction of the training in which it waited for clips, in [0, 1]"
+    )
     test_seconds: FiniteFloat
     clips_seen: int = Field(
         description="videos read in training; one that several networks or views see counts once"

@@ -161,6 +161,10 @@ def test_published_numbers_stand_apart(tmp_path: Path) -> None:
     assert any(text.startswith("published numbers: ") for text in document.text)
 
 
+def test_costs_have_the_time_that_runs_waited(document: Document) -> None:
+    assert {row["waiting %"] for row in rows_of(document.scripts["costs-data"])} == {"12.5"}
+
+
 def test_the_command_says_where_the_page_is(results: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(command, ["--results", str(results), "-o", str(tmp_path / "new" / "report")])
     assert not done.exception
