@@ -81,6 +81,7 @@ def comparison(
         *table_notes.clips(columns),
         *table_notes.labels(columns, runs),
         *table_notes.environments(columns, runs),
+        *table_notes.headlines(runs),
         *notes,
         *table_notes.gaps(rows, baseline),
         *table_notes.pseudo_labels(runs),

@@ -69,6 +69,17 @@ def environments(columns: Sequence[Column], runs: pd.DataFrame) -> list[str]:
     return notes
 
 
+def headlines(runs: pd.DataFrame) -> list[str]:
+    """Return a sentence on each method of which some runs tested another network, as older versions did."""
+    own = runs[runs["network"] == ""]
+    names = own.groupby(["row", "label"])["predictor"].unique()
+    return [
+        f"{label}: some runs are of the network {', others of '.join(sorted(several))}"
+        for (_, label), several in names.items()
+        if len(several) > 1
+    ]
+
+
 def gaps(rows: Sequence[Row], baseline: str) -> list[str]:
     """Return sentences on missing gains."""
     references = [row for row in rows if row.is_baseline]

@@ -110,3 +110,12 @@ def test_numbers_of_papers() -> None:
     found = sv.published_results(dataset=["ucf101"], algorithm=["cmpl"]).to_frame()
     assert set(found["origin"]) == {"published"}
     assert set(found["dataset"]) == {"ucf101"}
+
+
+def test_runs_that_tested_other_networks_are_told() -> None:
+    """The headline of a method may be another one in a later version."""
+    made = [*draws("supervised", 0.4, 0.5), *draws("svformer", 0.6, 0.5)]
+    made[2] |= {"predictor": "teacher"}
+    assert [note for note in runs(*made).compare().notes if "network" in note] == [
+        "svformer: some runs are of the network model, others of teacher"
+    ]
