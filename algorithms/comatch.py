@@ -45,8 +45,8 @@ class CoMatch(Algorithm):
         arxiv="2011.11183",
     )
     differences: tuple[str, ...] = (
-        "`contrast_weight` 0.3 is ours. USB has 1 for CIFAR, with a million steps, which in short runs drowns "
-        "the labels.",
+        "`contrast_weight` 0.3 is ours. USB has 1 for CIFAR, with a million steps, which in short runs "
+        "drowns the labels.",
         "Both strong clips have the run's strong augmentation, as in USB; in the paper, one has SimCLR's.",
         "A step's labeled clips are remembered before the memory is read, so predictions are smoothed from "
         "the first step on; in USB afterwards, and from the second epoch on (0.1 % of its training).",
