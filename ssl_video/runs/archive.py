@@ -9,7 +9,7 @@ import re
 import stat
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,12 +17,14 @@ from pathlib import Path
 from ssl_video.errors import DAMAGED_ARRAYS, InputError, counted, left_out, some, unknown
 from ssl_video.files import open_regular, read_bytes, replacing
 from ssl_video.runs.folder import IN_ARCHIVE, PARTITION, PREDICTIONS, RESULT, RunFolder, run_folder
+from ssl_video.runs.npz import RATIO
 
 # The archive of a published table, in the place of the folder `runs`.
 FILE = "runs.zip"
 _FILES = RESULT, PARTITION, PREDICTIONS
 _MEMBER = re.compile(rf"runs/(?P<run>[^/\\:\0]+)/(?:{'|'.join(map(re.escape, _FILES))})")
-_LARGEST, _ALL = 2**30, 2**34  # bytes of one file, and of all
+# Bytes of one file and of all, and the number of files: temporary folders are often in memory.
+_LARGEST, _ALL, _MOST = 2**28, 2**30, 300_000
 _DAY = 1980, 1, 1, 0, 0, 0  # the first that a zip file can name: equal runs give equal archives
 _ONE_READ = 2**20
 
@@ -50,53 +52,87 @@ def write(path: Path, runs: Sequence[RunFolder]) -> None:
     """Write the records of finished runs; equal records give equal bytes.
 
     Raises:
-        InputError: a record is absent or damaged; the file cannot be written, is no archive, or holds runs
-            that are not among these.
+        InputError: a record is absent, damaged, or none that `unpack` would take; the file cannot be written,
+            or holds anything else than records of these runs.
     """
     _check_replaceable(path, {run.name for run in runs})
-    contents, problems = dict[str, bytes](), list[str]()
+    problems = list[str]()
+    try:
+        with replacing(path) as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, content in _records(runs, problems):
+                    info = zipfile.ZipInfo(name, _DAY)
+                    info.create_system, info.external_attr = 3, (stat.S_IFREG | 0o644) << 16
+                    archive.writestr(info, content, zipfile.ZIP_DEFLATED, 9)
+            if problems:
+                raise InputError(*problems)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _records(runs: Sequence[RunFolder], problems: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of an archive: names and contents.
+
+    Args:
+        runs: the runs.
+        problems: sentences about files that cannot be used are added here.
+
+    Raises:
+        InputError: they are too many, or too large together.
+    """
+    number, left = 0, _ALL
     for run in sorted(runs, key=lambda run: run.name):
         for name in _FILES:
             try:
                 _check(run, name)
-                contents[f"runs/{run.name}/{name}"] = read_bytes(run.path / name)
+                content = read_bytes(run.path / name, _LARGEST)
             except FileNotFoundError:
                 continue  # a run without test clips has no predictions
             except (InputError, OSError) as error:
                 problems += getattr(error, "problems", (str(error),))
-    if problems:
-        raise InputError(*problems)
-    try:
-        with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-            for name, content in contents.items():
-                info = zipfile.ZipInfo(name, _DAY)
-                info.create_system, info.external_attr = 3, (stat.S_IFREG | 0o644) << 16
-                archive.writestr(info, content, zipfile.ZIP_DEFLATED, 9)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+                continue
+            number, left = number + 1, left - len(content)
+            if number > _MOST or left < 0:
+                raise InputError(
+                    f"an archive has at most {_MOST:,} files and {_ALL:,} bytes, and "
+                    f"{counted(len(runs), 'run', 'have')} more: select fewer"
+                )
+            yield f"runs/{run.name}/{name}", content
 
 
 def _check(run: RunFolder, name: str) -> None:
     """Check a file of a run that is to be archived.
 
     Raises:
-        InputError: it is damaged.
+        InputError: it is damaged, or the run has a name that an archive cannot have.
     """
+    if not _MEMBER.fullmatch(f"runs/{run.name}/{name}") or not _is_utf8(run.name):
+        raise InputError(f"{run.path} has a name that an archive cannot have: rename it")
     if name == RESULT:
         _ = run.result
     else:
         run.verify(name)
 
 
+def _is_utf8(name: str) -> bool:
+    return name == name.encode(errors="replace").decode()
+
+
 def _check_replaceable(path: Path, names: set[str]) -> None:
-    """Check that a file would be replaced only by an archive of all its runs.
+    """Check that a file is an archive, and would be replaced only by one of all its runs.
 
     Raises:
         InputError: it would not.
     """
     if not os.path.lexists(path):
         return
-    there = {folder.name for folder in (unpack(path).folder / "runs").iterdir()}
+    unpacked = unpack(path)
+    if others := sorted(unpacked.left_out):
+        raise InputError(
+            f"{path} holds {counted(len(others), 'file')} ({some(others, 3)}) other than records of runs, "
+            "which would be lost: choose another file, or remove it"
+        )
+    there = {folder.name for folder in (unpacked.folder / "runs").iterdir()}
     if lost := sorted(there - names):
         raise InputError(
             f"{path} has the records of {counted(len(lost), 'run')} ({some(lost, 3)}) that would be lost: "
@@ -108,30 +144,31 @@ def unpack(path: Path) -> Unpacked:
     """Unpack an archive into a temporary folder, once in a process.
 
     Raises:
-        InputError: it cannot be read, or there is no space.
+        InputError: it cannot be read or has too many files, or there is no space.
     """
     try:
         with open_regular(path) as file:
             status = os.fstat(file.fileno())
         return _unpack(path.absolute(), (status.st_mtime_ns, status.st_size))
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path} is no archive of runs, or was cut off: {error}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be unpacked: {error.strerror or error}") from None
+    except DAMAGED_ARRAYS as error:
+        raise InputError(f"{path} is no archive of runs, or was cut off: {error}") from None
 
 
 @cache
 def _unpack(path: Path, _version: tuple[int, int]) -> Unpacked:
-    temporary = tempfile.TemporaryDirectory(prefix="ssl-video-")
-    # With the archive's name, as errors name files in it.
-    found = Unpacked(Path(temporary.name) / path.name, {}, temporary)
-    (found.folder / "runs").mkdir(parents=True)
-    (found.folder / IN_ARCHIVE).touch()
-    left = _ALL
     with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-        for info in archive.infolist():
-            if info.is_dir():
-                continue
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        if len(members) > _MOST:
+            raise InputError(f"{path} holds {len(members):,} files: an archive of runs has {_MOST:,} at most")
+        temporary = tempfile.TemporaryDirectory(prefix="ssl-video-")
+        # With the archive's name, as errors name files in it.
+        found = Unpacked(Path(temporary.name) / path.name, {}, temporary)
+        (found.folder / "runs").mkdir(parents=True)
+        (found.folder / IN_ARCHIVE).touch()
+        left = _ALL
+        for info in members:
             try:
                 left -= _take(archive, info, found.folder, left)
             except ValueError as error:
@@ -161,6 +198,11 @@ def _take(archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path, left: i
         raise ValueError("it is encrypted")
     if info.file_size > min(_LARGEST, left):
         raise ValueError(f"it is larger than {_LARGEST:,} bytes, or all files are larger than {_ALL:,}")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # zipfile takes memory without a limit for other kinds.
+        raise ValueError("it is compressed in another way than by deflate")
+    if info.file_size > RATIO * (info.compress_size + 1):
+        raise ValueError("it is damaged")
     target = folder / info.orig_filename
     try:
         target.parent.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ from ssl_video.runs.result import Result
 
 _RUN = "run"
 # A byte of deflated data gives at most this many: more is a forged size, which would take all memory.
-_RATIO = 1032
+RATIO = 1032
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray], run: str = "") -> None:
@@ -68,7 +68,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     Raises:
         ValueError: it has a forged size, or holds objects.
     """
-    if info.file_size > _RATIO * (info.compress_size + 1):
+    if info.file_size > RATIO * (info.compress_size + 1):
         raise ValueError(f"{info.filename} cannot have {info.file_size} bytes")
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)

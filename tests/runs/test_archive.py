@@ -1,11 +1,13 @@
 """Archives of records: what they hold, and archives that somebody else has made."""
 
+import os
 import shutil
 import stat
 import struct
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,7 @@ from helpers.records import draws, write_result
 
 import ssl_video as sv
 from ssl_video.runs import archive
-from ssl_video.runs.folder import run_folders
+from ssl_video.runs.folder import finished_folders, run_folders
 
 RUN, OTHER = "cmpl-0-ccmpl", "supervised-0-csupervised"
 RECORD = f"runs/{RUN}/result.json"
@@ -78,6 +80,40 @@ def test_no_archive_with_other_runs_is_replaced(results: Path, made: Path) -> No
     with pytest.raises(sv.InputError, match="no archive of runs"):
         runs.write_archive(made)
     assert made.read_text() == "mine"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_no_other_zip_file_is_replaced(own: bool, results: Path, made: Path, tmp_path: Path) -> None:
+    """Of somebody's thesis, or of the records with something else beside them."""
+    path = made if own else tmp_path / "thesis.zip"
+    with_member(path, "thesis/chapter 1.tex", b"mine")
+    before = path.read_bytes()
+    with pytest.raises(sv.InputError, match=r"holds 1 file \('thesis/chapter 1.tex'\) other than records"):
+        sv.read_results(results).write_archive(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("limit", "value"), [("_ALL", 3_000), ("_MOST", 3)])
+def test_what_could_not_be_read_is_not_written(
+    limit: str, value: int, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = sv.read_results(results)
+    monkeypatch.setattr(archive, limit, value)
+    with pytest.raises(sv.InputError, match=f"at most .*{value:,}.*4 runs have more"):
+        runs.write_archive(tmp_path / "runs.zip")
+    monkeypatch.undo()
+    monkeypatch.setattr(archive, "_LARGEST", 100)
+    with pytest.raises(sv.InputError, match=r"result\.json"):
+        runs.write_archive(tmp_path / "runs.zip")
+    assert [place.name for place in tmp_path.iterdir()] == ["results"]
+
+
+@pytest.mark.parametrize("name", ["a:b", "a\\b", os.fsdecode(b"r\xff")])
+def test_a_run_whose_name_no_archive_can_have(name: str, results: Path, tmp_path: Path) -> None:
+    (results / "runs" / RUN).rename(results / "runs" / name)
+    with pytest.raises(sv.InputError, match="has a name that an archive cannot have"):
+        archive.write(tmp_path / "runs.zip", list(finished_folders(results)))
+    assert not (tmp_path / "runs.zip").exists()
 
 
 def test_a_damaged_record_is_not_archived(results: Path, tmp_path: Path) -> None:
@@ -155,6 +191,29 @@ def test_huge_members_are_not_unpacked(made: Path, monkeypatch: pytest.MonkeyPat
     assert len(unpacked.left_out) == 4
 
 
+def test_an_archive_of_very_many_files_is_not_unpacked(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_MOST", 3)
+    with pytest.raises(sv.InputError, match=r"runs\.zip holds 4 files: an archive of runs has 3 at most"):
+        sv.read_results(made)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_kinds_of_compression_are_left_out(kind: int, made: Path) -> None:
+    with zipfile.ZipFile(made, "a") as file:
+        file.writestr("runs/a/predictions.npz", bytes(100), kind)
+    (problem,) = sv.read_results(made).problems
+    assert "compressed in another way" in problem
+
+
+def test_a_size_beyond_that_of_deflate_is_damage(made: Path) -> None:
+    """Nothing of it is written."""
+    with_member(made, "runs/a/predictions.npz", bytes(1000))
+    content = made.read_bytes()
+    made.write_bytes(content.replace(struct.pack("<I", 1000), struct.pack("<I", 10**6)))
+    assert archive.unpack(made).left_out == {"runs/a/predictions.npz": "it is damaged"}
+    assert not (archive.unpack(made).folder / "runs/a").exists()
+
+
 def test_a_forged_size_is_damage(made: Path) -> None:
     with_member(made, "runs/a/predictions.npz", bytes(10**6))
     content = made.read_bytes()
@@ -210,6 +269,33 @@ def test_a_cut_archive(made: Path) -> None:
         made.write_bytes(content[:length])
         with pytest.raises(sv.InputError, match="no archive of runs, or was cut off"):
             sv.read_results(made)
+
+
+def of_bad_utf8(made: Path) -> None:
+    with_member(made, "runs/é/result.json", b"{}")
+    made.write_bytes(made.read_bytes().replace("é".encode(), b"\xff\xff"))
+
+
+def of_a_later_version(made: Path) -> None:
+    with zipfile.ZipFile(made) as file:
+        directory = file.start_dir
+    content = bytearray(made.read_bytes())
+    content[directory + 6] = 255
+    made.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [of_bad_utf8, of_a_later_version])
+def test_a_directory_that_zipfile_cannot_read(
+    damage: Callable[[Path], None], results: Path, made: Path, tmp_path: Path
+) -> None:
+    """It is one sentence; beside a published table, that is read alone."""
+    damage(made)
+    with pytest.raises(sv.InputError, match=r"runs\.zip is no archive of runs, or was cut off: ") as error:
+        sv.read_results(made)
+    assert len(error.value.problems) == 1
+    runs = sv.read_results(published(results, made, tmp_path / "published"))
+    assert (len(runs), runs.has_records) == (4, False)
+    assert "runs.zip is no archive of runs" in runs.problems[0]
 
 
 def test_temporary_folders_are_removed_with_the_process(made: Path, tmp_path: Path) -> None:
