@@ -24,7 +24,7 @@ _FORMS = ("terminal", "markdown", "latex", "csv", "json")
 @click.option(
     "--archive", type=click.Path(path_type=Path), metavar="FILE",
     help="also write the results, partitions and predictions of these runs as one zip file, which can be "
-    "published: commands read it as RESULTS",
+    "published: leaderboard and report read it as RESULTS, analyze compare reads FILE/RUN",
 )  # fmt: skip
 @click.option(
     "--format", "form", type=click.Choice(_FORMS), default="terminal", show_default=True,
@@ -56,6 +56,9 @@ def command(
     names = {"dataset": options.split_list(dataset), "algorithm": options.split_list(algorithm)}
     runs = sv.read_results(results) if results.exists() or not published else None
     if published and not _any(runs, names["dataset"]):
+        if archive:
+            where = f" on {', '.join(names['dataset'])}" if names["dataset"] else ""
+            raise sv.InputError(f"--archive {archive} has nothing to hold: {results} has no runs{where}")
         _print(sv.published_results(**names), form)
         return
     assert runs is not None

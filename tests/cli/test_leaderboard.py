@@ -84,6 +84,18 @@ def test_a_published_table_is_read_back(results: Path, published: Path) -> None:
     assert [path.name for path in published.iterdir()] == ["leaderboard.csv"]
 
 
+def test_published_numbers_alone_give_no_archive(results: Path, tmp_path: Path) -> None:
+    """Without runs, or without those of a data set."""
+    for place, more, said in (
+        (tmp_path / "absent", (), "absent has no runs$"),
+        (results, ("--dataset", "ucf101"), "has no runs on ucf101$"),
+    ):
+        done = call(place, "--published", "--archive", str(tmp_path / "runs.zip"), *more)
+        with pytest.raises(InputError, match=f"--archive .*runs.zip has nothing to hold: .*{said}"):
+            raise done.exception or AssertionError
+        assert not (tmp_path / "runs.zip").exists()
+
+
 def test_a_published_table_of_an_older_version_is_read_back(results: Path, published: Path) -> None:
     """Without the columns that tell the machine."""
     table = published / "leaderboard.csv"
