@@ -16,6 +16,7 @@ from torch import Tensor
 from ssl_video.backbones.libraries import importing
 from ssl_video.backbones.prefixes import NESTED
 from ssl_video.errors import DAMAGED, InputError, some, unknown
+from ssl_video.files import named_in_utf8
 
 _SAFETENSORS = ".safetensors"
 # Objects that training scripts save beside the tensors: the best accuracy as a number of numpy, the random
@@ -124,7 +125,7 @@ def _opened(path: Path) -> Iterator[Any]:
     with importing("safetensors"):
         from safetensors import SafetensorError, safe_open
     try:
-        with safe_open(path, framework="pt") as file:
+        with named_in_utf8(path) as name, safe_open(name, framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
         raise InputError(f"weights {path}: not a readable safetensors file ({error})") from error

@@ -94,6 +94,28 @@ def regular_descriptor(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -
     return descriptor
 
 
+@contextmanager
+def named_in_utf8(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Hold a regular file open, and give a name of it in UTF-8: safetensors opens no other.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    with open_regular(path) as file:
+        name = os.fspath(path)
+        # Only systems that have /dev/fd have such names.
+        yield name if is_utf8(name) else f"/dev/fd/{file.fileno()}"
+
+
+def is_utf8(name: str) -> bool:
+    """Return whether the name of a file can be written as UTF-8; those that `os` gives for others cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def parse_json(content: bytes | str) -> Any:
     """Return the value of a JSON text, which may come from anybody.
 

@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "observer": {"display"},
     "contract": {"options"},
     "algorithms": {"contract", "errors", "registry"},
-    "backbones": {"contract", "errors", "registry"},
+    "backbones": {"contract", "errors", "files", "registry"},
     "data": {
         "contract",
         "csv_cells",

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from ssl_video.errors import DAMAGED_ARRAYS, InputError, counted, left_out, some, unknown
-from ssl_video.files import open_regular, read_bytes, replacing
+from ssl_video.files import is_utf8, open_regular, read_bytes, replacing
 from ssl_video.runs.folder import IN_ARCHIVE, PARTITION, PREDICTIONS, RESULT, RunFolder, run_folder
 from ssl_video.runs.npz import RATIO
 
@@ -106,16 +106,12 @@ def _check(run: RunFolder, name: str) -> None:
     Raises:
         InputError: it is damaged, or the run has a name that an archive cannot have.
     """
-    if not _MEMBER.fullmatch(f"runs/{run.name}/{name}") or not _is_utf8(run.name):
+    if not _MEMBER.fullmatch(f"runs/{run.name}/{name}") or not is_utf8(run.name):
         raise InputError(f"{run.path} has a name that an archive cannot have: rename it")
     if name == RESULT:
         _ = run.result
     else:
         run.verify(name)
-
-
-def _is_utf8(name: str) -> bool:
-    return name == name.encode(errors="replace").decode()
 
 
 def _check_replaceable(path: Path, names: set[str]) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ssl_video.errors import InputError
-from ssl_video.files import open_regular, parse_json, replacing
+from ssl_video.files import named_in_utf8, parse_json, replacing
 from ssl_video.networks.assemble import ALGORITHM, EMA
 
 FORMAT, SHARED = "ssl-video 1", "shared"
@@ -62,8 +62,7 @@ def load(path: Path) -> dict[str, Any]:
         InputError: no such file, a damaged file, or a file of another program.
     """
     try:
-        open_regular(path).close()  # a pipe would be waited for
-        with safe_open(path, framework="pt") as file:
+        with named_in_utf8(path) as name, safe_open(name, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
     except FileNotFoundError:

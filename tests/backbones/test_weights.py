@@ -2,12 +2,15 @@
 
 import copy
 import logging
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -45,6 +48,20 @@ def same(first: nn.Module, second: nn.Module) -> bool:
 
 def prefixed(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in state.items()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all names are in UTF-8")
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_folder_whose_name_is_not_utf8(suffix: str, tmp_path: Path) -> None:
+    source, target = network(shift=3.0), network()
+    folder = tmp_path / os.fsdecode(b"r\xff")
+    folder.mkdir()
+    if suffix == ".pt":
+        torch.save(source.state_dict(), folder / "weights.pt")
+    else:
+        (folder / "weights.safetensors").write_bytes(to_bytes(source.state_dict()))
+    load(target, folder / f"weights{suffix}")
+    assert same(source, target)
 
 
 @pytest.mark.parametrize("key", [None, "state_dict", "model_state", "model"])

@@ -1,3 +1,5 @@
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,21 @@ def test_others_can_read_it(tmp_path: Path) -> None:
     assert "algorithm.model.kernel" in tensors
     with safetensors.safe_open(tmp_path / "final.safetensors", framework="pt") as file:
         assert file.metadata()["classes"] == '["a", "b"]'
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all names are in UTF-8")
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"r\xff")
+    folder.mkdir()
+    weight_file.save(state(), folder / "final.safetensors")
+    assert weight_file.load(folder / "final.safetensors")["classes"] == ["a", "b"]
+    checkpoint.save(state() | {"step": 4}, folder)
+    found, problems = checkpoint.latest(folder)
+    assert (found or {})["step"] == 4
+    assert not problems
+    (folder / "final.safetensors").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"final\.safetensors is damaged"):
+        weight_file.load(folder / "final.safetensors")
 
 
 def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
