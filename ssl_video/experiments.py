@@ -128,8 +128,8 @@ def bench(
 
     Args:
         algorithms: names, "path/to/file.py:name", classes, or mappings of keys of a specification such as
-            {"algorithm": "cmpl", "options": {"threshold": 0.95}}; "all": every built-in one. None: those of
-            the suite, else cmpl.
+            {"algorithm": "cmpl", "options": {"threshold": 0.95}}; "all": every built-in one that is
+            trained by steps and needs no table of predictions. None: those of the suite, else cmpl.
         data: data sets: "demo", folders of class folders, manifests or index files.
         protocols: partition protocols. None: those of the suite, else "auto": all clips
             with a label for data with unlabeled clips or folds, and per-class:10 for other data.

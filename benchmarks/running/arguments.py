@@ -29,7 +29,8 @@ TRAIN_ONLY = ("devices", "num_nodes", "strategy")
 BENCH_ONLY = ("jobs", "executor", "executor_options")
 # Added to tables of probes, whose methods have to beat it.
 LOGISTIC = "logistic"
-# It has no steps; and one that needs a table of another model.
+# Those that are fitted at once (`at_once`), and those that need a table of another model's predictions
+# (`predictions_from`). Reading these attributes would import torch.
 _NOT_IN_ALL = frozenset({LOGISTIC, "distill"})
 SPEC_KEYS = [key for key in Spec.model_fields if key not in ("algorithm", "match")]
 
@@ -229,7 +230,7 @@ def _counts(
 
 
 def _methods(algorithms: Method | Sequence[Method] | None) -> list[Method]:
-    """Return the methods as a list, with all that train by steps, and by labels alone, in place of "all"."""
+    """Return the methods as a list, in place of "all" the built-in ones without those of `_NOT_IN_ALL`."""
     if algorithms is None:
         return []
     listed = [algorithms] if isinstance(algorithms, str | type | Mapping) else list(algorithms)

@@ -15,8 +15,8 @@ EXECUTORS = ("local", "ray", "slurm")
 
 @click.command(cls=Sectioned)
 @click.option("--algo", "--algorithm", "algorithm", multiple=True, metavar="NAMES",
-              help="names or path/to/file.py:name, separated by commas; 'all' for every built-in one  [the "
-              "suite's, else cmpl]")  # fmt: skip
+              help="names or path/to/file.py:name, separated by commas; 'all' for every built-in one that is "
+              "trained by steps and needs no table of predictions  [the suite's, else cmpl]")  # fmt: skip
 @click.option("--protocol", multiple=True, metavar="NAMES",
               help="partition protocols, separated by commas  [the suite's, else auto]")  # fmt: skip
 @click.option("--backbone", multiple=True, metavar="NAMES",

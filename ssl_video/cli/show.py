@@ -61,7 +61,7 @@ def _next_steps(console: Console, runs: "sv.Results") -> None:
         return
     lines = [
         "next:",
-        "  ssl-video bench --algo all                              every algorithm",
+        "  ssl-video bench --algo all                              all that need no table of predictions",
         "  ssl-video bench --data FOLDER --protocol per-class:5    your own videos, in class folders",
         f"  ssl-video predict {shlex.quote(str(last.path))} VIDEO",
     ]

@@ -92,9 +92,10 @@ def test_from_python(table: Path, dataset: Path) -> None:
     assert sorted(round(value, 4) for value in found.values()) == expected
 
 
-def test_all_methods_are_those_that_need_no_table() -> None:
+def test_all_methods_are_those_that_take_steps_and_need_no_table() -> None:
     methods = {name: algorithms.get(name) for name in algorithms.builtin()}
     needing = {name for name, method in methods.items() if getattr(method, "predictions_from", "")}
+    at_once = {name for name, method in methods.items() if getattr(method, "at_once", False)}
     compared = {line.method for line in sv.forecast("all", data="demo", steps=10).lines}
-    assert needing == {"distill"}
-    assert compared == methods.keys() - needing - {"logistic"}
+    assert (needing, at_once) == ({"distill"}, {"logistic"})
+    assert compared == methods.keys() - needing - at_once
