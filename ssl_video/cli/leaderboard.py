@@ -57,8 +57,8 @@ def command(
     runs = sv.read_results(results) if results.exists() or not published else None
     if published and not _any(runs, names["dataset"]):
         if archive:
-            where = f" on {', '.join(names['dataset'])}" if names["dataset"] else ""
-            raise sv.InputError(f"--archive {archive} has nothing to hold: {results} has no runs{where}")
+            these = f" on {', '.join(names['dataset'])}" if names["dataset"] else ""
+            raise sv.InputError(f"--archive {archive} has nothing to hold: {results} has no runs{these}")
         _print(sv.published_results(**names), form)
         return
     assert runs is not None
