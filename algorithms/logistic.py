@@ -40,7 +40,7 @@ class Logistic(Supervised):
         super().__init__(task, model)
         self.penalty = penalty
 
-    def fit(self, features: Tensor, labels: Tensor) -> None:
+    def fit(self, features: Tensor, labels: Tensor, unlabeled: Tensor | None = None) -> None:
         """Set the head's weights; see `Algorithm.fit`.
 
         Raises:

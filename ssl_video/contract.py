@@ -193,6 +193,7 @@ class Algorithm(nn.Module):
             them to its networks, for example mixes them or takes differences of frames. Otherwise, with a
             probe, a batch holds the features of clips in place of the clips, and the networks take both.
         at_once: whether `fit` computes the weights, in place of steps. It requires a linear probe.
+        fits_unlabeled: whether `fit` is given the features of the unlabeled clips, too.
         predictions_from: name of the option, and of the attribute, that holds the file of another model's
             predictions of the unlabeled clips; batches then have `predictions`. "": none.
         paper: the publication of the method.
@@ -212,6 +213,7 @@ class Algorithm(nn.Module):
     whole_batch: bool = False
     works_on_pixels: bool = False
     at_once: bool = False
+    fits_unlabeled: bool = False
     predictions_from: str = ""
     paper: Paper | None = None
     based_on: tuple[Paper, ...] = ()
@@ -231,12 +233,13 @@ class Algorithm(nn.Module):
         """Return the loss terms of one batch; `progress` is the fraction of training done, in [0, 1)."""
         raise NotImplementedError
 
-    def fit(self, features: Tensor, labels: Tensor) -> None:
-        """Compute the weights from all labeled clips, if `at_once`.
+    def fit(self, features: Tensor, labels: Tensor, unlabeled: Tensor | None = None) -> None:
+        """Compute the weights from all clips, if `at_once`.
 
         Args:
             features: (N, C), those of the first network, without augmentation; of each test clip and crop.
             labels: (N,) their classes.
+            unlabeled: (U, C), those of the unlabeled clips, if `fits_unlabeled`; None: it does not.
         """
         raise NotImplementedError
 

@@ -84,8 +84,9 @@ def _sets(spec: Spec, assembly: Assembly) -> Iterator[_Set]:
         if role in roles:
             clips, shape = spec.test_clips * spec.test_crops, assembly.shape_for(predictor)
             settings = repr(frozen.settings(spec.networks[role]))
-            # An algorithm that is fitted at once reads its labeled clips as a test does.
-            for part in ("test", "validation", *(("labeled",) if algorithm.at_once else ())):
+            # An algorithm that is fitted at once reads its clips as a test does.
+            fitted = ("labeled", "unlabeled") if algorithm.fits_unlabeled else ("labeled",)
+            for part in ("test", "validation", *(fitted if algorithm.at_once else ())):
                 name = repr((settings, shape, clips, common, "test"))
                 yield _Set(name, settings, roles[role], shape.frames, part, clips)
 

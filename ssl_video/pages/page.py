@@ -141,7 +141,8 @@ def _views(name: str, method: Algorithm) -> str:
         for name, view in wanted.items()
     ]
     head = ["view", "of each clip", "augmentation", "frames × stride", "network", "window", "copy"]
-    note = "Unlabeled clips are not read.\n" if not method.unlabeled else ""
+    note = "Unlabeled clips are read by `fit` alone.\n" if method.fits_unlabeled else ""
+    note = note or ("" if method.unlabeled else "Unlabeled clips are not read.\n")
     return f"{table(head, rows)}\n{note}`ssl-video data views CLIP --algo {name}` draws them."
 
 

@@ -218,8 +218,8 @@ class Training:
         Raises:
             InputError: there is no room for them, or a video cannot be decoded.
         """
-        if self.algorithm.at_once:
-            self.features.fill(self.partition.labeled, progress)
+        for rows in self._fitted_to() if self.algorithm.at_once else ():
+            self.features.fill(rows, progress)
         for kind in () if self.algorithm.at_once else ("labeled", "unlabeled"):
             pool = self._pool(kind)
             if isinstance(pool, FeaturePool):
@@ -259,10 +259,13 @@ class Training:
         """Compute the weights at once, in place of all steps; all processes have the first one's."""
         began = time.monotonic()
         rows, predictor = self.partition.labeled, next(iter(self.assembly.predictors()))
-        features = self.features.of_videos(predictor, rows.tolist())
-        assert features is not None, "an algorithm that is fitted at once has stored features"
-        labels = torch.from_numpy(self.labels[rows]).repeat_interleave(len(features) // len(rows))
-        self.algorithm.fit(features.to(self.device), labels.to(self.device))
+        known = list[torch.Tensor]()
+        for some in self._fitted_to():
+            features = self.features.of_videos(predictor, some.tolist())
+            assert features is not None, "an algorithm that is fitted at once has stored features"
+            known.append(features.to(self.device))
+        labels = torch.from_numpy(self.labels[rows]).repeat_interleave(len(known[0]) // len(rows))
+        self.algorithm.fit(known[0], labels.to(self.device), *known[1:])
         if self.processes.size > 1:
             # Threads of a solver sum in any order; each process tests a part of the clips.
             fitted = {name: value.cpu() for name, value in self.algorithm.state_dict().items()}
@@ -270,6 +273,13 @@ class Training:
         if average := self.assembly.average:
             average.network.load_state_dict(next(iter(self.assembly.predictors().values())).state_dict())
         self.step, self.seconds = self.spec.steps, time.monotonic() - began
+
+    def _fitted_to(self) -> list[np.ndarray]:
+        """Return the rows of the clips that `Algorithm.fit` is given, the labeled ones first."""
+        rows = self.partition.labeled
+        # Clips that are in both parts have their label already.
+        others = self.partition.unlabeled[~np.isin(self.partition.unlabeled, rows)]
+        return [rows, others] if self.algorithm.fits_unlabeled else [rows]
 
     def validate(self) -> Scores:
         """Measure the accuracy of every predictor on the validation clips."""
@@ -350,7 +360,7 @@ class Training:
     def clips_in_all(self) -> int:
         """Return the number of videos read by the whole training, repeated ones included."""
         if self.algorithm.at_once:
-            return len(self.partition.labeled)
+            return sum(map(len, self._fitted_to()))
         return self.clips_per_step() * self.spec.steps
 
     def feature_operations(self) -> int:
