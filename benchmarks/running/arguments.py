@@ -31,7 +31,7 @@ BENCH_ONLY = ("jobs", "executor", "executor_options")
 LOGISTIC = "logistic"
 # Those that are fitted at once (`at_once`), and those that need a table of another model's predictions
 # (`predictions_from`). Reading these attributes would import torch.
-_NOT_IN_ALL = frozenset({LOGISTIC, "distill"})
+_NOT_IN_ALL = frozenset({LOGISTIC, "propagation", "distill"})
 SPEC_KEYS = [key for key in Spec.model_fields if key not in ("algorithm", "match")]
 
 

@@ -20,8 +20,8 @@ IDLE = {("ltg", "unlabeled-terms-teach")}
 # Methods without pseudo-labels whose gradient could be stopped, or without unlabeled terms.
 NOT_APPLICABLE = {
     *((name, "stop-gradient") for name in ("meanteacher", "mixmatch", "pseudolabel", "supervised", "tcl")),
-    *(("timebalance", "stop-gradient"), ("logistic", "stop-gradient")),
-    *((name, "unlabeled-terms-teach") for name in ("logistic", "supervised")),
+    *((name, "stop-gradient") for name in ("timebalance", "logistic", "propagation")),
+    *((name, "unlabeled-terms-teach") for name in ("logistic", "propagation", "supervised")),
 }
 
 

@@ -97,5 +97,5 @@ def test_all_methods_are_those_that_take_steps_and_need_no_table() -> None:
     needing = {name for name, method in methods.items() if getattr(method, "predictions_from", "")}
     at_once = {name for name, method in methods.items() if getattr(method, "at_once", False)}
     compared = {line.method for line in sv.forecast("all", data="demo", steps=10).lines}
-    assert (needing, at_once) == ({"distill"}, {"logistic"})
+    assert (needing, at_once) == ({"distill"}, {"logistic", "propagation"})
     assert compared == methods.keys() - needing - at_once

@@ -62,10 +62,11 @@ def test_predictions_are_scikit_learn_s(
     assert run(make_plan(**given), tmp_path, Execution("cpu")) == result
 
 
+@pytest.mark.parametrize("name", ["logistic", "propagation"])
 def test_a_fitted_run_that_was_stopped_before_its_test(
-    make_plan: Callable[..., Plan], weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_plan: Callable[..., Plan], weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    given = SETTINGS | {"weights": weights}
+    given = SETTINGS | {"weights": weights, "algorithm": name}
     whole = run(make_plan(**given), tmp_path / "whole", Execution("cpu"))
     with monkeypatch.context() as patch:
         patch.setattr(Training, "test", lambda *_: (_ for _ in ()).throw(loop.Stopped()))
@@ -78,7 +79,8 @@ def test_a_fitted_run_that_was_stopped_before_its_test(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_without_a_frozen_network(video_folder: Path, weights: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["logistic", "propagation"])
+def test_without_a_frozen_network(video_folder: Path, weights: str, tmp_path: Path, name: str) -> None:
     given = {
         "data": str(video_folder),
         "protocol": "per-class:2",
@@ -87,8 +89,8 @@ def test_without_a_frozen_network(video_folder: Path, weights: str, tmp_path: Pa
         "size": 8,
     }
     given |= {"results": tmp_path, "width": 0.125}
-    assert "give --recipe probe" in problems(sv.train, "logistic", **given)[0]
-    (problem,) = problems(sv.train, "logistic", **given, weights=weights, probe="linear", feature_copies=0)
+    assert "give --recipe probe" in problems(sv.train, name, **given)[0]
+    (problem,) = problems(sv.train, name, **given, weights=weights, probe="linear", feature_copies=0)
     assert "leave out --feature-copies 0" in problem
 
 

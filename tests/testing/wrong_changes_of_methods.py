@@ -179,6 +179,32 @@ CHANGES = [
     M("distill.py", "confidence >= self.threshold", "confidence < self.threshold", "the unsure are used"),
     M("distill.py", "with averages_untouched(self.model):", "if True:", "strong clips in the averages"),
 
+    # propagation
+    M("propagation.py", "propagated(graph(points, self.neighbours, self.power), given, self.alpha)", "given",
+      "nothing spreads"),
+    M("propagation.py", "[features, unlabeled]", "[unlabeled, features]", "labels of other clips"),
+    M("propagation.py", "torch.cat(known)", "torch.cat(known[:1])", "without unlabeled clips"),
+    M("propagation.py", "F.normalize(every - centre", "F.normalize(every", "not centred"),
+    M("propagation.py", "distributions(found)", "found", "clips near labels count more"),
+    M("propagation.py", "Neighbours(head, neighbours, power)", "Neighbours(head, neighbours, 1.0)",
+      "option ignored"),
+    M("propagation.py", "graph(points, self.neighbours,", "graph(points, 50,", "option ignored"),
+    *(M("parts/propagation.py", old, new, breaks, ("propagation",)) for old, new, breaks in (
+        ("found.clamp(min=0) ** power", "found.abs() ** power", "opposite clips are near"),
+        ("cosines[own, first + own] = -torch.inf", "pass", "a clip is its own neighbour"),
+        ("cosines[own, first + own] =", "cosines[own, own] =", "others than itself are left out"),
+        ("(first + own)[:, None]", "own[:, None]", "links of other clips"),
+        ("torch.cat([place, place.flip(0)], 1), torch.cat([value, value])", "place, value", "not symmetric"),
+        ("* scale[rows] * scale[columns]", "* scale[rows] ** 2", "not normalised from both sides"),
+        ("direction - alpha *", "direction -", "alpha ignored"),
+        ("for _ in range(_ITERATIONS)", "for _ in range(2)", "not solved"),
+        ("features.float() - self.centre", "features.float()", "queries are not centred"),
+        ("+ _PRIOR", "", "infinite logits"),
+        ("weights[..., None].float() * self.votes", "self.votes", "all neighbours count alike"),
+        ("buffer.new_empty(saved.shape)", "buffer", "other numbers of clips are not loaded"),
+        ("if not len(self.points)", "if True", "the other head stays"),
+    )),
+
     # what looks at a batch as a whole
     *(M(f"{name}.py", "    whole_batch = True\n", "", "run in parts")
       for name in ("actnetformer", "comatch", "freematch", "ltg", "simmatch", "softmatch", "tcl",

@@ -66,9 +66,10 @@ def test_every_network_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_algorithm_that_is_fitted_at_once() -> None:
-    """It reads its labeled clips as test clips: 3 and 5 videos of 2 clips of 4 frames."""
-    run = checked("logistic", range(3), range(3, 10))
-    assert feature_costs.seconds([run], CPU) == 4 * (3 + 5) * 2
+    """It reads its clips as test clips: 3 labeled, 7 unlabeled, 5 other videos of 2 clips of 4 frames."""
+    for name, unlabeled in (("logistic", 0), ("propagation", 7)):
+        run = checked(name, range(3), range(3, 10))
+        assert feature_costs.seconds([run], CPU) == 4 * (3 + 5 + unlabeled) * 2
 
 
 @pytest.mark.parametrize("values", [{"feature_copies": 0}, {"probe": "none"}, {"algorithm": "mixmatch"}])
