@@ -48,7 +48,8 @@ def probes(training: Training) -> dict[str, Probe]:
     return found  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("name", algorithms.builtin())
+# The head of label propagation remembers clips, and has no weights in use.
+@pytest.mark.parametrize("name", [name for name in algorithms.builtin() if name != "propagation"])
 def test_every_algorithm_trains_the_heads_alone(
     make_training: Callable[..., Training], weights: str, name: str
 ) -> None:
