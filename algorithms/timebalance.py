@@ -106,7 +106,7 @@ class TimeBalance(Algorithm):
         teachers: Literal["trained", "frozen"] = "trained",
         labeled_weight: NonNegative = 50.0,
         unlabeled_weight: NonNegative = 100.0,
-        contrast_weight: NonNegative = 1.0,
+        contrast_weight: NonNegative = 0.1,
         temperature: NonNegative = 0.1,
         ramp: Fraction = 0.4,
     ) -> None:

@@ -10,9 +10,9 @@ from ssl_video.backbones import pretrained
 from ssl_video.contract import Task
 from ssl_video.data.views.sampling import ClipShape
 from ssl_video.errors import InputError
-from ssl_video.networks.assemble import assemble, check, label, resolve, source
+from ssl_video.networks.assemble import assemble, check, configured, label, resolve
 from ssl_video.networks.devices import choose_device
-from ssl_video.spec import FINE_TUNING, NetworkSpec, Spec, build, plain
+from ssl_video.spec import FINE_TUNING, NetworkSpec, Spec, build, configuration, plain
 
 CPU = torch.device("cpu")
 TASK = Task(num_classes=3, num_unlabeled=5)
@@ -378,8 +378,18 @@ def test_an_installed_methods_code_is_part_of_a_run(tmp_path: Path, monkeypatch:
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in ("installed-for-tests", f"{file}:installed-for-tests"):
-        assert source(resolved(algorithm=name)) == file.read_text()
-    assert source(resolved(algorithm="fixmatch")) == ""
+        spec = resolved(algorithm=name)
+        assert configured(spec) == configuration(spec, file.read_text())
+    spec = resolved(algorithm="fixmatch")
+    assert configured(spec) == configuration(spec)
+
+
+def test_predictions_count_with_their_content_and_not_their_place(tmp_path: Path) -> None:
+    made = []
+    for name, text in (("a", "path,run"), ("b", "path,run"), ("c", "path,sit")):
+        (tmp_path / name).write_text(text)
+        made.append(configured(resolved(algorithm="distill", options={"teacher": str(tmp_path / name)})))
+    assert made[0] == made[1] != made[2]
 
 
 def test_a_frozen_network_is_built_once_for_all_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:

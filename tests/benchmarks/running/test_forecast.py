@@ -12,7 +12,7 @@ from ssl_video.benchmarks.running import forecast, prepare
 from ssl_video.benchmarks.running.forecast import Line
 from ssl_video.errors import InputError
 from ssl_video.networks import assemble
-from ssl_video.spec import Spec, build, configuration, plain
+from ssl_video.spec import Spec, build, plain
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -38,7 +38,7 @@ def specs(algorithms: tuple[str, ...] = ("supervised", "cmpl"), seeds: int = 2, 
 def finish(results: Path, spec: Spec, seconds: float, **changes: Any) -> None:
     """The record of a finished run."""
     facts = run(spec.algorithm, 0.5, spec.seed, protocol=spec.protocol, seconds=seconds)
-    facts |= {"configuration": configuration(spec, assemble.source(spec)), "spec": plain(spec)} | changes
+    facts |= {"configuration": assemble.configured(spec), "spec": plain(spec)} | changes
     write_result(results, **facts | {"run": f"run-{len(list(results.glob('runs/*')))}"})
 
 
