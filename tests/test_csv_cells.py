@@ -81,10 +81,10 @@ def test_every_table_is_written_and_read_so(tmp_path: Path) -> None:
     assert leaderboard._listed(tmp_path) == ["a"]
 
     cells = _texts(
-        {"path": "=a.mp4", "label": FORMULA, "second_label": "-x", "probability": 0.5, "windows": 1}
+        COLUMNS, {"path": "=a.mp4", "label": FORMULA, "second_label": "-x", "probability": 0.5, "windows": 1}
     )
     assert not {cell[:1] for cell in cells} & {*"=-"}
-    found = _typed(cells)
+    found = _typed(COLUMNS, cells)
     assert (found["path"], found["label"], found["second_label"]) == ("=a.mp4", FORMULA, "-x")
     assert len(cells) == len(COLUMNS)
 
