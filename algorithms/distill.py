@@ -19,7 +19,7 @@ class Distill(Algorithm):
         task: the problem.
         model: the network.
         teacher: table of the predictions, with a column for each class: that of `ssl-video predict
-            --all-classes`, or one of your own.
+            --probabilities`, or one of your own.
         threshold: minimum confidence of a used prediction; 0 uses all.
         weight: weight of the unlabeled term.
         temperature: of the predictions; 1 leaves them as they are, larger is softer, 0 gives hard labels.

@@ -46,7 +46,7 @@ _SHOWN = 40  # rows that a terminal shows
     help="label clips below this probability unknown, and print the expected fraction labeled and "
     "its precision",
 )
-@click.option("--all-classes", is_flag=True, help="add a column for each class, with its probability")
+@click.option("--probabilities", is_flag=True, help="add a column for each class, with its probability")
 @options.predictor_option
 @options.device_option
 @options.decoders_option

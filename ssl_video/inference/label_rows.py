@@ -29,7 +29,7 @@ def empty(clip: Given) -> Row:
 
 
 def row_of(
-    clip: Given, found: Labeled, classes: Sequence[str], abstain: float | None, all_classes: bool = False
+    clip: Given, found: Labeled, classes: Sequence[str], abstain: float | None, probabilities: bool = False
 ) -> Row:
     """Return the row of a clip or a stretch, perhaps with the probability of each class."""
     row = empty(clip) | {"start": found.start, "end": found.end, "windows": found.windows}
@@ -37,7 +37,7 @@ def row_of(
     if choice(found, abstain) < 0:
         # The label for none takes the first place, and the network's own moves to the second.
         row |= {"label": UNKNOWN, "second_label": row["label"], "second_probability": row["probability"]}
-    if all_classes:
+    if probabilities:
         # By digits, not decimals: small probabilities count where a temperature softens them.
         row |= {name: float(f"{one:.6g}") for name, one in zip(classes, found.probabilities, strict=True)}
     return row

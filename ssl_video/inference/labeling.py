@@ -40,7 +40,7 @@ class Asked:
         merge: put equal neighbours of a time line together.
         abstain: the probability below which a label is `unknown`; None: there is none.
         decoders: threads that decode.
-        all_classes: add a column with the probability of each class.
+        probabilities: add a column with the probability of each class.
     """
 
     predictor: str
@@ -48,7 +48,7 @@ class Asked:
     merge: bool
     abstain: float | None
     decoders: int
-    all_classes: bool = False
+    probabilities: bool = False
 
     def check(self, classes: Sequence[str]) -> None:
         """Check the values.
@@ -64,8 +64,8 @@ class Asked:
             raise InputError(f"abstain: the model has a class {UNKNOWN!r}, which would mean two things")
         # A table is a manifest, too, in which these columns have a meaning.
         reserved = {*COLUMNS, *KNOWN, "split"}
-        if self.all_classes and (alike := [name for name in classes if name.lower() in reserved]):
-            raise InputError(f"all_classes: a class is called like another column: {some(alike)}")
+        if self.probabilities and (alike := [name for name in classes if name.lower() in reserved]):
+            raise InputError(f"probabilities: a class is called like another column: {some(alike)}")
 
 
 @dataclass
@@ -175,7 +175,7 @@ def _rows(
         clip = clips[number]
         if isinstance(found, End):
             if rest := merged.rest():
-                yield number, row_of(clip, rest, model.classes, asked.abstain, asked.all_classes)
+                yield number, row_of(clip, rest, model.classes, asked.abstain, asked.probabilities)
             if found.error:
                 start = next((s for s in (reached, begins[number]) if s is not None), clip.start)
                 yield number, empty(clip) | {"start": start, "error": found.error}
@@ -189,7 +189,7 @@ def _rows(
             if asked.merge:
                 whole = merged.add(found, choice(found, asked.abstain))
         if whole:
-            yield number, row_of(clip, whole, model.classes, asked.abstain, asked.all_classes)
+            yield number, row_of(clip, whole, model.classes, asked.abstain, asked.probabilities)
 
 
 class _Done:

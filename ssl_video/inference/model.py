@@ -121,7 +121,7 @@ class Model:
         every: float | None = None,
         merge: bool = True,
         abstain: float | None = None,
-        all_classes: bool = False,
+        probabilities: bool = False,
         output: str | PathLike[str] | None = None,
         overwrite: bool = False,
         predictor: str | None = None,
@@ -137,7 +137,7 @@ class Model:
                 label for each clip.
             merge: put stretches that follow each other and have the same label together.
             abstain: the label is `unknown` where the probability is lower, see `expected`; None: never.
-            all_classes: add a column for each class, with its probability.
+            probabilities: add a column for each class, with its probability.
             output: a file to write the rows to as they are made: .csv, .json or .arrow. One that an earlier
                 call left unfinished is continued; its clips that could not be read are tried again.
             overwrite: replace `output`.
@@ -151,7 +151,7 @@ class Model:
             they are those of the file; label and probability in [0, 1]; second_label, second_probability;
             margin, the difference of the two probabilities; windows, the number of windows of frames that
             were averaged; and error, the reason why a clip has no label, or none from `start` on; with
-            `all_classes`, then the classes. With `output`, all rows of the table.
+            `probabilities`, then the classes. With `output`, all rows of the table.
 
         Raises:
             InputError: a list cannot be read, a value is out of its range, `output` is another model's table
@@ -164,14 +164,14 @@ class Model:
             every=every,
             merge=merge,
             abstain=abstain,
-            all_classes=all_classes,
+            probabilities=probabilities,
             output=output,
             overwrite=overwrite,
             predictor=predictor,
             decoders=decoders,
             progress=progress,
         )
-        classes = self.classes if all_classes else ()
+        classes = self.classes if probabilities else ()
         return label_table.frame(rows if output is None else label_table.read(Path(output)), classes)
 
     def label(
@@ -182,7 +182,7 @@ class Model:
         every: float | None = None,
         merge: bool = True,
         abstain: float | None = None,
-        all_classes: bool = False,
+        probabilities: bool = False,
         output: str | PathLike[str] | None = None,
         overwrite: bool = False,
         predictor: str | None = None,
@@ -192,8 +192,8 @@ class Model:
         """Label videos as `predict` does, and hand over each new row: nothing is kept in memory.
 
         Args:
-            videos, every, merge, abstain, all_classes, output, overwrite, predictor, decoders, progress: see
-                `predict`.
+            videos, every, merge, abstain, probabilities, output, overwrite, predictor, decoders, progress:
+                see `predict`.
             each: called with each row that is made, by column.
 
         Returns:
@@ -204,15 +204,15 @@ class Model:
             InputError: see `predict`.
         """
         name = self.name_of(predictor)
-        asked = labeling.Asked(name, every, merge, abstain, decoding_threads(decoders), all_classes)
+        asked = labeling.Asked(name, every, merge, abstain, decoding_threads(decoders), probabilities)
         asked.check(self.classes)
         clips = _clips(videos)
         with contextlib.ExitStack() as stack:
             table = None
             if output is not None:
                 settings = {"model": self.digest, "predictor": name, "every": every, "merge": merge}
-                settings |= {"abstain": abstain} | ({"all_classes": True} if all_classes else {})
-                classes = self.classes if all_classes else ()
+                settings |= {"abstain": abstain} | ({"probabilities": True} if probabilities else {})
+                classes = self.classes if probabilities else ()
                 table = LabelTable(Path(output), settings, overwrite=overwrite, classes=classes)
                 stack.enter_context(table)
             report = stack.enter_context(observer(progress).preparing())

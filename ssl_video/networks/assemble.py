@@ -108,6 +108,8 @@ def resolve(spec: Spec, device: torch.device) -> Spec:
         options = check_options(spec.algorithm, constructor, spec.options)
     except InputError as error:
         problems += error.problems
+    if (option := constructor.predictions_from) and option not in options:
+        problems.append(f"{spec.algorithm}.predictions_from names {option!r}, which is none of its options")
     roles = dict(constructor.roles)
     problems += [unknown(f"network of {spec.algorithm}", r, roles) for r in spec.networks if r not in roles]
     networks = {}

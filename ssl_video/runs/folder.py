@@ -44,7 +44,7 @@ ARRAYS = PREDICTIONS, VALIDATION_PREDICTIONS, FOLD_LOGITS, PSEUDO_LABELS
 _OF_RESULT = (*ARRAYS, METRICS, VALIDATION, DYNAMICS, WEIGHTS)
 _RUNS, _ASIDE = "runs", "damaged"
 # Beside the runs of an unpacked archive, which has some files of each.
-IN_ARCHIVE = "archive"
+IN_ARCHIVE = "unpacked-archive"
 _BACK = "remove the run's folder and run it again to have it back"
 _LARGEST = 2**26  # bytes of a result; usual ones have some thousands
 

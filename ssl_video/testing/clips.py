@@ -123,6 +123,7 @@ def copied(batch: Batch) -> Batch:
         labels=batch.labels.clone(),
         unlabeled=views(batch.unlabeled),
         indices=batch.indices.clone(),
+        predictions=None if batch.predictions is None else batch.predictions.clone(),
     )
 
 

@@ -15,7 +15,7 @@ from ssl_video.registry import algorithms
 @pytest.fixture
 def table(run: Path, dataset: Path, call: Call, tmp_path: Path) -> Path:
     """The predictions of a run for the training clips."""
-    done = call("predict", run, dataset / "train", "--all-classes", "-o", "teacher.csv", cwd=tmp_path)
+    done = call("predict", run, dataset / "train", "--probabilities", "-o", "teacher.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     return tmp_path / "teacher.csv"
 
@@ -31,12 +31,12 @@ def test_the_table_has_a_column_for_each_class(
         assert row[row["label"]] == row["probability"]
     refused = call("predict", run, dataset / "train", "-o", "teacher.csv", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "other settings (all_classes True, now None)" in refused.stderr
+    assert "other settings (probabilities True, now None)" in refused.stderr
     for suffix in (".json", ".arrow"):
-        done = call("predict", run, dataset / "test", "--all-classes", "-o", f"other{suffix}", cwd=tmp_path)
+        done = call("predict", run, dataset / "test", "--probabilities", "-o", f"other{suffix}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     listed = json.loads((tmp_path / "other.json").read_text())
-    frame = sv.open_run(run).model().predict(dataset / "test", all_classes=True)
+    frame = sv.open_run(run).model().predict(dataset / "test", probabilities=True)
     assert [row["dark"] for row in listed] == pytest.approx(frame["dark"].tolist(), abs=1e-6)
 
 

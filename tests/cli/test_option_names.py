@@ -11,7 +11,6 @@ from ssl_video.cli import cli
 # Options whose sentence differs between commands, with the reason.
 DIFFER = {
     "--algo": "train and others take one algorithm, bench compares several, and tables select from several",
-    "--all-classes": "the classes of a list in doctor, and columns in predict",
     "--backbone": "bench compares several",
     "--data": "bench compares several",
     "--protocol": "bench compares several, and tables select from several",

@@ -16,7 +16,7 @@ from helpers.records import draws, write_result
 
 import ssl_video as sv
 from ssl_video.runs import archive
-from ssl_video.runs.folder import finished_folders, run_folders
+from ssl_video.runs.folder import IN_ARCHIVE, finished_folders, run_folders
 
 RUN, OTHER = "cmpl-0-ccmpl", "supervised-0-csupervised"
 RECORD = f"runs/{RUN}/result.json"
@@ -145,7 +145,7 @@ def test_only_records_of_runs_are_unpacked(name: str, made: Path) -> None:
     with_member(made, name, b"{}")
     unpacked = archive.unpack(made)
     assert sorted(place.name for place in unpacked.folder.parent.iterdir()) == ["runs.zip"]
-    assert {place.name for place in unpacked.folder.iterdir()} == {"runs", "archive"}
+    assert {place.name for place in unpacked.folder.iterdir()} == {"runs", IN_ARCHIVE}
     assert len(list(unpacked.folder.rglob("*.*"))) == 4
     runs = sv.read_results(made)
     assert len(runs) == 4

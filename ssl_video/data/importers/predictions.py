@@ -15,14 +15,14 @@ from ssl_video.data.exchange.label import Label
 from ssl_video.data.exchange.table import clips_of
 from ssl_video.data.importers import absolute, no_such
 from ssl_video.data.importers.located_labels import Clip, clip_of, files_of
-from ssl_video.data.importers.manifest import lines_of, read_table, with_known_names
+from ssl_video.data.importers.manifest import KNOWN, lines_of, read_table, with_known_names
 from ssl_video.data.importers.raw_index import RawIndex, reading
 from ssl_video.data.index import Index
 from ssl_video.errors import InputError, counted, some
 from ssl_video.files import open_regular
 
 _OFF = 0.01  # by which probabilities that were rounded may miss the sum 1
-_OTHERS = frozenset({"path", "start", "end", "offset", "frames"})
+_OTHERS = KNOWN - {"label", "group"}  # the columns of a table beside those of classes
 
 
 def predictions_for(algorithm: Algorithm, index: Index, rows: np.ndarray) -> np.ndarray | None:
@@ -59,7 +59,7 @@ def missing(algorithm: Algorithm) -> str:
     if not file:
         return (
             f"{option}: give the table of another model's predictions of the unlabeled clips, as `ssl-video "
-            f"predict RUN CLIPS --all-classes -o FILE.csv` writes it: --set {option}=FILE.csv"
+            f"predict RUN CLIPS --probabilities -o FILE.csv` writes it: --set {option}=FILE.csv"
         )
     return "" if absolute(file).is_file() else f"{option}: {no_such(absolute(file))}"
 
