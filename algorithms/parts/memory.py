@@ -28,7 +28,7 @@ class Memory(nn.Module):
 
     @property
     def filled(self) -> Tensor:
-        """Which places hold a row, (size,)."""
+        """True where a place holds a row, (size,)."""
         return torch.arange(len(self.rows), device=self.rows.device) < self.added
 
     @torch.no_grad()
@@ -49,7 +49,7 @@ class Memory(nn.Module):
 
 
 class ClipMemory(nn.Module):
-    """Projected features of the latest clips, with their classes. It is read after something is added.
+    """Projected features of the latest clips, with their classes; clips are added before it is read.
 
     Attributes:
         head: SimCLR's projection head.
